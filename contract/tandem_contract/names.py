@@ -1,0 +1,20 @@
+"""Ports, paths and labels that both tiers and the charts rely on."""
+
+from typing import Final
+
+GROUP: Final = "tandem.dev"
+VERSION: Final = "v1alpha1"
+KIND: Final = "LLMService"
+PLURAL: Final = "llmservices"
+
+ENGINE_PORT: Final = 8000
+ORCHESTRATOR_PORT: Final = 8001
+SERVICE_PORT: Final = 80
+
+CONFIG_KEY: Final = "config.yaml"
+CONFIG_PATH: Final = "/etc/tandem/config.yaml"
+ENGINE_KEY: Final = "api-key"
+ENGINE_KEY_PATH: Final = "/etc/tandem/engine-key/api-key"
+
+LABEL_SERVICE: Final = "tandem.dev/llmservice"
+LABEL_TIER: Final = "tandem.dev/tier"

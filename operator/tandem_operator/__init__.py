@@ -1,0 +1,1 @@
+"""The operator: one LLMService in, a two-tier LLM service out."""

@@ -1,0 +1,1 @@
+"""The orchestrator: an OpenAI-compatible gateway that runs tools on the server."""
