@@ -1,0 +1,80 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+MODEL ?=
+PYTEST := $(BIN)/pytest
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Cluster, images, operator, one LLMService, a chat and a tool call (MODEL=org/name for one from Hugging Face)
+	@python3 -m hack demo $(if $(MODEL),--model $(MODEL))
+
+.PHONY: up
+up: ## Start the local cluster (kind where Docker answers, else plain processes)
+	@python3 -m hack up
+
+.PHONY: down
+down: ## Stop the local cluster and undo all that it changed on this machine
+	@python3 -m hack down
+
+.PHONY: images
+images: ## Build the images and load them into the running cluster
+	@python3 -m hack images
+
+.PHONY: test
+test: lint verify test-python test-integration test-e2e ## Everything, on a real cluster at the end
+
+.PHONY: test-fast
+test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seconds
+	@$(PYTEST) -q tests/unit tests/golden
+
+.PHONY: test-python
+test-python: venv tools
+	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
+
+.PHONY: test-integration
+test-integration: venv ## The operator on a real API server (no root)
+	@python3 -m hack tools etcd kube-apiserver kubectl > /dev/null
+	@$(PYTEST) -q tests/integration
+
+.PHONY: test-e2e
+test-e2e: venv ## The demo path and its faults on the real cluster
+	@python3 -m hack e2e
+
+.PHONY: lint
+lint: venv ## ruff, mypy and the import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy contract/tandem_contract operator/tandem_operator orchestrator/tandem_orchestrator hack tests
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: venv ## Let ruff format and mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: generate
+generate: venv tools ## Write again what is generated: CRD, install.yaml, reference
+	@hack/generate
+
+.PHONY: verify
+verify: venv tools ## Fail where a generated file is stale
+	@hack/verify
+
+.PHONY: lock
+lock: ## Pin the Python dependencies (hack/lock --upgrade renews them)
+	@hack/lock
+
+.PHONY: venv
+venv:
+	@hack/venv
+
+.PHONY: tools
+tools:
+	@python3 -m hack tools helm kubectl > /dev/null
