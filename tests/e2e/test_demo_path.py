@@ -1,0 +1,90 @@
+"""What `make demo` shows, as assertions, and the rest of the first API through the same Service."""
+
+import httpx
+import openai
+import pytest
+
+from hack.demo import MATH_TOOL
+from tests.e2e.cluster import Namespace
+
+ANSWER = "The result of 123 * 456 is 56088."
+TIMEOUT = 120.0
+
+
+@pytest.fixture
+def client(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="unused", timeout=TIMEOUT, max_retries=0)
+
+
+def test_get_shows_ready_and_url(service: Namespace) -> None:
+    header, row = service.kubectl("get", "llm", "demo").splitlines()
+    assert header.split() == ["NAME", "MODEL", "ENGINE", "GPUS", "READY", "URL", "AGE"]
+    assert "True" in row.split()
+    assert f"http://demo.{service.name}.svc" in row
+
+
+def test_every_condition_is_of_the_newest_spec(service: Namespace) -> None:
+    described = service.kubectl("describe", "llm", "demo")
+    for kind in ("Ready", "Reconciling", "Stalled", "ModelReady", "EngineReady", "OrchestratorReady"):
+        assert kind in described
+        assert service.condition("demo", kind), f"{kind} is stale"
+
+
+def test_chat(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="tandem-demo",
+        messages=[{"role": "user", "content": "What is the capital of France?"}],
+        temperature=0,
+    )
+    assert answer.choices[0].message.content == "The capital of France is Paris."
+
+
+def test_tool_call_runs_on_the_server(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="tandem-demo",
+        messages=[{"role": "user", "content": "Calculate 123 * 456"}],
+        tools=[MATH_TOOL],
+        temperature=0,
+    )
+    assert answer.choices[0].message.content == ANSWER
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_streamed_tool_call(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="tandem-demo",
+        messages=[{"role": "user", "content": "Calculate 123 * 456"}],
+        tools=[MATH_TOOL],
+        temperature=0,
+        stream=True,
+    )
+    text = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+    assert "".join(text) == ANSWER
+    assert len(text) > 3, "the answer came in one piece"
+
+
+def test_simple_chat(url: str) -> None:
+    good = httpx.post(
+        f"{url}/chat",
+        json={"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50},
+        timeout=TIMEOUT,
+    )
+    assert good.status_code == 200
+    assert set(good.json()) == {"content", "finish_reason"}
+    bad = httpx.post(f"{url}/chat", json={"messages": [{"role": "wizard", "content": "Hello"}]}, timeout=TIMEOUT)
+    assert bad.status_code == 422
+
+
+def test_models(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["tandem-demo"]
+
+
+def test_metrics_count_the_tool_calls(url: str, client: openai.OpenAI) -> None:
+    test_tool_call_runs_on_the_server(client)
+    metrics = httpx.get(f"{url}/metrics", timeout=TIMEOUT).text
+    assert 'tool_calls_total{status="success",tool_name="calculate_math"}' in metrics
+
+
+def test_the_engine_refuses_who_has_no_key(service: Namespace) -> None:
+    with service.forward("service/demo-engine", 8000) as engine:
+        assert httpx.get(f"{engine}/v1/models", timeout=TIMEOUT).status_code == 401

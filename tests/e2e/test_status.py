@@ -1,0 +1,42 @@
+"""A service that cannot run says why within a minute, in its conditions and its events."""
+
+from typing import Any
+
+from tests.e2e.cluster import Json, Namespace, eventually
+
+MINUTE = 60
+
+
+def llmservice(engine: Json) -> Json:
+    return {
+        "apiVersion": "tandem.dev/v1alpha1",
+        "kind": "LLMService",
+        "metadata": {"name": "broken"},
+        "spec": {"model": {"source": "hf://org/name"}, "engine": engine},
+    }
+
+
+def finding(namespace: Namespace, reason: str) -> dict[str, Any]:
+    """EngineReady, once it is false for `reason`."""
+    return eventually(
+        lambda: (found := namespace.condition("broken", "EngineReady")).get("reason") == reason and found,
+        within=MINUTE,
+        what=f"EngineReady has the reason {reason}",
+    )
+
+
+def test_an_image_that_does_not_exist(namespace: Namespace) -> None:
+    namespace.apply(llmservice({"image": "tandem.local/nowhere:1", "accelerator": "cpu"}))
+    assert "tandem.local/nowhere:1" in finding(namespace, "ImagePullBackOff")["message"]
+    assert namespace.condition("broken", "Ready")["status"] == "False"
+    eventually(
+        lambda: "ImagePullBackOff" in namespace.kubectl("describe", "llm", "broken"),
+        within=MINUTE,
+        what="describe shows the reason",
+    )
+
+
+def test_more_gpus_than_there_are(namespace: Namespace) -> None:
+    namespace.apply(llmservice({"gpus": 64}))
+    assert "nvidia.com/gpu" in finding(namespace, "Unschedulable")["message"]
+    assert namespace.condition("broken", "Ready")["status"] == "False"
