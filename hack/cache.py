@@ -85,13 +85,6 @@ def lock(name: str) -> Iterator[None]:
 def remove(path: Path) -> None:
     """Delete a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
-        make_writable(path)
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def make_writable(folder: Path) -> None:
-    """Go keeps its module cache read-only, which stops everybody but root from deleting it."""
-    for directory, _, _ in os.walk(folder):
-        os.chmod(directory, 0o700)

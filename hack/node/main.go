@@ -7,8 +7,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -24,25 +26,27 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"
 )
 
-var programs = map[string]func() *cobra.Command{
-	"kube-apiserver":          func() *cobra.Command { return apiserver.NewAPIServerCommand() },
-	"kube-controller-manager": func() *cobra.Command { return controllers.NewControllerManagerCommand() },
-	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
-	"kube-proxy":              func() *cobra.Command { return proxy.NewProxyCommand() },
-	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+var programs = map[string]func(){
+	"etcd":                    func() { etcdmain.Main(os.Args) },
+	"kube-apiserver":          func() { run(apiserver.NewAPIServerCommand()) },
+	"kube-controller-manager": func() { run(controllers.NewControllerManagerCommand()) },
+	"kube-scheduler":          func() { run(scheduler.NewSchedulerCommand()) },
+	"kube-proxy":              func() { run(proxy.NewProxyCommand()) },
+	"kubelet":                 func() { run(kubelet.NewKubeletCommand(context.Background())) },
+	"remove-pods":             runRemovePods,
+}
+
+func run(command *cobra.Command) {
+	os.Exit(cli.Run(command))
 }
 
 func main() {
 	name := filepath.Base(os.Args[0])
-	if name == "etcd" {
-		etcdmain.Main(os.Args)
+	if program, known := programs[name]; known {
+		program()
 		return
 	}
-	program, known := programs[name]
-	if !known {
-		fmt.Fprintf(os.Stderr, "%q is no program of this binary: start it as etcd, kube-apiserver, "+
-			"kube-controller-manager, kube-scheduler, kube-proxy or kubelet\n", name)
-		os.Exit(2)
-	}
-	os.Exit(cli.Run(program()))
+	fmt.Fprintf(os.Stderr, "%q is no program of this binary: start it as one of %v\n",
+		name, slices.Sorted(maps.Keys(programs)))
+	os.Exit(2)
 }

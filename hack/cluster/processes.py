@@ -1,0 +1,133 @@
+"""Processes that go on running after the command that started them, known by what is recorded about them."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hack.command import tail
+from hack.failure import Failure
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Record:
+    """`born` (clock ticks after the machine's start) tells the process from a later one with the same number."""
+
+    pid: int
+    born: int
+    argv: list[str]
+
+    def alive(self) -> bool:
+        return birth(self.pid) == self.born
+
+
+class Processes:
+    """The processes whose records and logs are in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records = folder / "processes"
+        self.logs = folder / "logs"
+
+    def start(self, name: str, argv: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
+        """Start `argv` in a session of its own; nothing happens where it runs already.
+
+        Where it runs with other arguments it is started anew. `environment` is added to this process's own.
+        """
+        command = [str(part) for part in argv]
+        record = self.record(name)
+        if record and record.alive():
+            if record.argv == command:
+                return
+            self.stop(name)
+        self.records.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:  # a process that runs without a record could never be stopped
+            pid = spawn(command, {**os.environ, **(environment or {})}, self.log(name))
+            self.file(name).write_text(json.dumps(asdict(Record(pid, birth(pid) or 0, command))))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def wait(self, name: str, ready: Callable[[], bool], seconds: float, *, until: str) -> None:
+        """Return once `ready()`. Failure, with the end of its log, where the process ends first or time runs out."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running(name):
+                raise Failure(f"{name} ended before it was {until}.\n{self.evidence(name)}")
+            if time.monotonic() > deadline:
+                raise Failure(f"{name} was not {until} within {seconds:.0f} s.\n{self.evidence(name)}")
+            time.sleep(POLL_SECONDS)
+
+    def stop(self, name: str, seconds: float = 20.0) -> None:
+        """End a process: SIGTERM, and SIGKILL where that does not end it within `seconds`."""
+        record = self.record(name)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + seconds
+            if record and record.alive():
+                os.kill(record.pid, number)
+                while record.alive() and time.monotonic() < deadline:
+                    time.sleep(POLL_SECONDS)
+        if record and record.alive():
+            raise Failure(f"{name} (process {record.pid}) does not end, not even by SIGKILL")
+        self.file(name).unlink(missing_ok=True)
+
+    def running(self, name: str) -> bool:
+        record = self.record(name)
+        return record is not None and record.alive()
+
+    def record(self, name: str) -> Record | None:
+        try:
+            return Record(**json.loads(self.file(name).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """The processes that were started and not yet stopped, whether they run or not."""
+        return sorted(path.stem for path in self.records.glob("*.json"))
+
+    def evidence(self, name: str) -> str:
+        log = self.log(name)
+        return f"The end of {log}:\n{tail(log.read_text(errors='replace'))}"
+
+    def file(self, name: str) -> Path:
+        return self.records / f"{name}.json"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Start a program in a new session with its output appended to `log`; its process number."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    defaults = [signal.SIGINT, signal.SIGTERM]
+    return os.posix_spawn(
+        command[0], command, environment, file_actions=actions, setsid=True, setsigmask=[], setsigdef=defaults
+    )
+
+
+def birth(pid: int) -> int | None:
+    """When a process was born, in clock ticks after the machine's start; None where it is gone (or only unreaped)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if fields[0] in "ZX":
+        reap(pid)
+        return None
+    return int(fields[19])
+
+
+def reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass  # somebody else's child

@@ -1,0 +1,59 @@
+"""What Debian packages well enough."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hack import progress
+from hack.command import run
+from hack.failure import Failure
+
+PACKAGES = {
+    "bridge": "containernetworking-plugins",
+    "buildah": "buildah",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
+    "openssl": "openssl",
+    "runc": "runc",
+}
+"""Executable -> the package that has it."""
+
+CNI_PLUGINS = Path("/usr/lib/cni")
+FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", str(CNI_PLUGINS))
+LISTS = Path("/var/lib/apt/lists")
+
+
+def folder(executable: str) -> Path | None:
+    """The folder that has `executable`; None where it is not installed."""
+    found = shutil.which(executable, path=os.pathsep.join(FOLDERS))
+    return Path(found).parent if found else None
+
+
+def ensure(executables: Sequence[str]) -> None:
+    """Install the packages of those executables that are missing, all at once."""
+    if missing := sorted({PACKAGES[name] for name in executables if folder(name) is None}):
+        install(missing)
+
+
+def install(packages: Sequence[str]) -> None:
+    """apt-get install; Failure where this is not Debian, or not root."""
+    listed = " ".join(packages)
+    if not shutil.which("apt-get"):
+        raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
+    if os.geteuid() != 0:
+        raise Failure(f"missing: {listed}. Run this as root, or: sudo apt-get install {listed}")
+    with progress.step(f"installing {', '.join(packages)} (apt)"):
+        command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+        environment = {"DEBIAN_FRONTEND": "noninteractive"}
+        if not any(LISTS.glob("*_Packages*")):
+            run([*command, "update"], env=environment)
+        arguments = ["install", "--yes", "--no-install-recommends", *packages]
+        try:
+            run([*command, *arguments], env=environment)
+        except Failure:
+            progress.say("apt: the lists may be out of date, updating them")
+            run([*command, "update"], env=environment)
+            run([*command, *arguments], env=environment)
