@@ -1,0 +1,3 @@
+{{- define "llmservice.name" -}}
+{{- .Values.name | default .Release.Name -}}
+{{- end -}}

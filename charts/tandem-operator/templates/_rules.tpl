@@ -1,0 +1,48 @@
+{{/* What the operator may do in each namespace that it looks after. */}}
+{{- define "tandem-operator.rules" -}}
+# LLMServices are read and never written: their spec belongs to users.
+- apiGroups: [tandem.dev]
+  resources: [llmservices]
+  verbs: [get, list, watch]
+# Conditions, URL and replica counts.
+- apiGroups: [tandem.dev]
+  resources: [llmservices/status]
+  verbs: [get, patch]
+# Children name their LLMService as owner; clusters that check owner references (OpenShift) ask for this right.
+- apiGroups: [tandem.dev]
+  resources: [llmservices/finalizers]
+  verbs: [update]
+# Engine and orchestrator. Watched, so that a change by hand is put right; deleted when no longer wanted.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+# The URL of each service and its orchestrator's configuration; each tier's identity, which has no rights of its own.
+- apiGroups: [""]
+  resources: [services, configmaps, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+# The engine's generated API key. RBAC cannot select by label: the operator itself asks only for Secrets that carry
+# tandem.dev/llmservice.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+# The orchestrator's autoscaler.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+# Keeps the orchestrator answering while nodes are drained.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+# Scraping of both tiers, where the Prometheus operator is installed.
+- apiGroups: [monitoring.coreos.com]
+  resources: [servicemonitors]
+  verbs: [get, list, watch, create, patch, delete]
+# Why a pod does not start: out of memory, no GPU, image not found.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+# What `kubectl describe llm` shows.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
