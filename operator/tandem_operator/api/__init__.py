@@ -1,0 +1,1 @@
+"""The LLMService resource as pydantic models: the one source of the CustomResourceDefinition."""

@@ -1,0 +1,191 @@
+"""`spec.engine`: the inference engine that holds the accelerator."""
+
+import re
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field, StringConstraints
+
+from tandem_operator.api.pod import ImageReference, PodSettings, Resources
+from tandem_operator.api.quantity import Quantity, seconds
+from tandem_operator.api.rules import Rule, Ruled
+
+CPU: Final = "cpu"
+WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
+OWNED_ENV: Final = ("VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP")
+OWNED_ARGS: Final = (
+    r"--(model|served-model-name|host|port|api-key|uds|root-path|tensor-parallel-size|pipeline-parallel-size"
+    r"|shutdown-timeout|ssl-.*)(=.*)?"
+)
+_DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
+_LONGEST_STARTUP: Final = 24 * 3600
+
+
+class EngineType(StrEnum):
+    """Engines that Tandem runs."""
+
+    VLLM = "vllm"
+
+
+class DType(StrEnum):
+    """Number format of weights and activations."""
+
+    AUTO = "auto"
+    HALF = "half"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+    FLOAT = "float"
+    FLOAT32 = "float32"
+
+
+class Parallelism(Ruled):
+    """How one replica spreads over its accelerators."""
+
+    tensor: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Accelerators that share each layer. Default: engine.gpus divided by pipeline."""
+    pipeline: Annotated[int, Field(ge=1, le=64)] = 1
+    """Stages that the layers are divided into."""
+
+
+class ToolCalling(Ruled):
+    """How the engine recognises that the model asks for a tool."""
+
+    enabled: bool = True
+    """Whether the engine turns the model's tool calls into OpenAI's form."""
+    parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$", max_length=64)] = "hermes"
+    """vLLM tool-call parser: hermes for Qwen and Hermes models, llama3_json, mistral, deepseek_v3, …"""
+    reasoning_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$", max_length=64)] | None = None
+    """vLLM reasoning parser, for models that think aloud: deepseek_r1, qwen3, …"""
+    chat_template: Annotated[str, Field(min_length=1, max_length=65_536)] | None = None
+    """Chat template in place of the model's own: Jinja text, or (a text without braces) the path of a template in
+    the engine's image. Text is kept in ConfigMap NAME-engine."""
+
+
+def _gpus_fit_accelerator(engine: "EngineSpec") -> bool:
+    return engine.gpus is None or (engine.gpus == 0) == (engine.accelerator == CPU)
+
+
+def _parallelism_fits(engine: "EngineSpec") -> bool:
+    if engine.accelerator == CPU:
+        return True
+    tensor, pipeline = engine.parallelism.tensor, engine.parallelism.pipeline
+    return engine.gpu_count == tensor * pipeline if tensor else engine.gpu_count % pipeline == 0
+
+
+def _timeout_in_range(engine: "EngineSpec") -> bool:
+    text = engine.startup_timeout
+    return bool(re.match(_DURATION, text)) and 60 <= seconds(text) <= _LONGEST_STARTUP  # noqa: PLR2004
+
+
+class EngineSpec(PodSettings):
+    """The engine's image, accelerator and arguments."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.gpus) || (self.gpus == 0) == (self.accelerator == 'cpu')",
+            holds=_gpus_fit_accelerator,
+            message="engine.gpus must be at least 1 with a GPU accelerator and 0 with accelerator cpu; "
+            "leave it out for the default",
+            field="gpus",
+        ),
+        Rule(
+            cel="self.accelerator == 'cpu' || (has(self.parallelism.tensor)"
+            " ? self.parallelism.tensor * self.parallelism.pipeline == (has(self.gpus) ? self.gpus : 1)"
+            " : (has(self.gpus) ? self.gpus : 1) % self.parallelism.pipeline == 0)",
+            holds=_parallelism_fits,
+            message="engine.parallelism.tensor * engine.parallelism.pipeline must be engine.gpus; "
+            "leave tensor out to use all of them",
+            field="parallelism",
+        ),
+        Rule(
+            cel="has(self.image) || self.accelerator in ['nvidia.com/gpu', 'amd.com/gpu', 'cpu']",
+            holds=lambda engine: engine.image is not None or engine.accelerator in WITH_DEFAULT_IMAGE,
+            message="engine.image is needed for this accelerator: there is a default for nvidia.com/gpu, "
+            "amd.com/gpu and cpu only",
+        ),
+        Rule(
+            cel=f"self.startupTimeout.matches('{_DURATION}') && duration(self.startupTimeout) >= duration('1m')"
+            " && duration(self.startupTimeout) <= duration('24h')",
+            holds=_timeout_in_range,
+            message="engine.startupTimeout must be a duration between 1m and 24h, such as 45m or 1h30m",
+            field="startupTimeout",
+        ),
+        Rule(
+            cel=f"!self.extraArgs.exists(a, a.matches('^{OWNED_ARGS}$'))",
+            holds=lambda engine: not any(re.fullmatch(OWNED_ARGS, arg) for arg in engine.extra_args),
+            message="engine.extraArgs must not set what the operator sets: model, served name, address, API key, TLS, "
+            "parallelism and shutdown have fields of their own",
+            field="extraArgs",
+        ),
+        Rule(
+            cel=f"!self.env.exists(e, e.name in {list(OWNED_ENV)})",
+            holds=lambda engine: not any(env.name in OWNED_ENV for env in engine.env),
+            message="engine.env must not set VLLM_API_KEY, VLLM_PORT or VLLM_HOST_IP: the operator owns them",
+            field="env",
+        ),
+        Rule(
+            cel="self.accelerator == 'cpu' || !(self.accelerator in self.resources.requests"
+            " || self.accelerator in self.resources.limits)",
+            holds=lambda engine: (
+                engine.accelerator == CPU
+                or engine.accelerator not in {*engine.resources.requests, *engine.resources.limits}
+            ),
+            message="engine.resources must not name the accelerator; set engine.gpus",
+            field="resources",
+        ),
+    )
+
+    type: EngineType = EngineType.VLLM
+    """Inference engine."""
+    image: ImageReference | None = None
+    """Engine image. Default: vLLM's release image for the accelerator."""
+    accelerator: Annotated[
+        str,
+        StringConstraints(pattern=r"^(cpu|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*)$", max_length=253),
+    ] = "nvidia.com/gpu"
+    """Extended resource that a replica asks for, such as nvidia.com/gpu or amd.com/gpu, or cpu for none."""
+    gpus: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Accelerators for each replica. Default: 1, with accelerator cpu 0."""
+    parallelism: Parallelism = Parallelism()
+    """How a replica spreads over its accelerators."""
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """Engine pods. `kubectl scale llm` sets it."""
+    dtype: DType = DType.AUTO
+    """Number format of weights and activations."""
+    max_model_len: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
+    """Longest context in tokens. Default: the model's own."""
+    quantization: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)] | None = None
+    """vLLM quantization method, such as awq or fp8. Default: what the model's files say."""
+    max_num_seqs: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """Requests that run at once in one replica. Default: the engine's own."""
+    tool_calling: ToolCalling = ToolCalling()
+    """Tool calls and reasoning."""
+    resources: Resources = Resources(requests={"cpu": "2", "memory": "8Gi"})
+    """CPU and memory of a replica; accelerators are set by gpus."""
+    shared_memory: Quantity = "1Gi"
+    """Size of /dev/shm; it counts as memory of the pod."""
+    extra_args: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default=[], max_length=64)
+    """Further arguments of the engine, placed last."""
+    startup_timeout: Annotated[str, Field(min_length=2, max_length=16)] = "30m"
+    """How long a replica may take from its container's start until it serves."""
+    runtime_class_name: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
+    ) = None
+    """RuntimeClass of the pods, such as nvidia."""
+
+    @property
+    def gpu_count(self) -> int:
+        """Accelerators for each replica, the default filled in."""
+        if self.accelerator == CPU:
+            return 0
+        return 1 if self.gpus is None else self.gpus
+
+    @property
+    def tensor_parallel(self) -> int:
+        """Accelerators that share each layer, the default filled in."""
+        return self.parallelism.tensor or max(1, self.gpu_count // self.parallelism.pipeline)
+
+    @property
+    def startup_seconds(self) -> int:
+        """Startup budget in seconds."""
+        return seconds(self.startup_timeout)

@@ -1,0 +1,139 @@
+"""`spec.orchestrator`: the tier that speaks to clients and scales on CPU."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from tandem_contract.config import OrchestratorSettings
+
+from tandem_operator.api.pod import ImageReference, PodSettings, Resources
+from tandem_operator.api.rules import Rule, Ruled
+
+
+class ReplicaRange(Ruled):
+    """Fewest and most pods."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.min <= self.max",
+            holds=lambda replicas: replicas.min <= replicas.max,
+            message="orchestrator.replicas.min must not be larger than orchestrator.replicas.max; "
+            "lower min or raise max",
+            field="min",
+        ),
+    )
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Fewest pods. With min equal to max there is no autoscaler."""
+    max: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Most pods."""
+
+
+class PolicyType(StrEnum):
+    """What a scaling policy counts."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class PolicySelect(StrEnum):
+    """Which of several policies decides."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+class ScalingPolicy(Ruled):
+    """How much may change within a period."""
+
+    type: PolicyType
+    """Whether value is a number of pods or a percentage of them."""
+    value: Annotated[int, Field(ge=1, le=1000)]
+    """Most that may change."""
+    period_seconds: Annotated[int, Field(ge=1, le=1800)]
+    """Period in seconds."""
+
+
+class ScalingRules(Ruled):
+    """Scaling in one direction."""
+
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
+    """How far back recommendations are considered, so that the count does not flap."""
+    select_policy: PolicySelect = PolicySelect.MAX
+    """Which policy decides."""
+    policies: list[ScalingPolicy] = Field(default=[], max_length=8)
+    """Bounds on the change; none means Kubernetes' defaults."""
+
+
+class ScalingBehavior(Ruled):
+    """Speed of scaling, as in HorizontalPodAutoscaler."""
+
+    scale_up: ScalingRules = ScalingRules(
+        stabilization_window_seconds=0,
+        policies=[
+            ScalingPolicy(type=PolicyType.PERCENT, value=100, period_seconds=15),
+            ScalingPolicy(type=PolicyType.PODS, value=4, period_seconds=15),
+        ],
+    )
+    """Adding pods."""
+    scale_down: ScalingRules = ScalingRules(
+        stabilization_window_seconds=300,
+        policies=[ScalingPolicy(type=PolicyType.PERCENT, value=50, period_seconds=60)],
+    )
+    """Removing pods."""
+
+
+class Autoscaling(Ruled):
+    """When the orchestrator grows and shrinks."""
+
+    cpu_utilization: Annotated[int, Field(ge=1, le=1000)] = 70
+    """Average CPU use to aim at, in percent of the pods' CPU request."""
+    memory_utilization: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Average memory use to aim at, in percent of the pods' memory request. Default: memory is not considered."""
+    behavior: ScalingBehavior = ScalingBehavior()
+    """Speed of scaling."""
+
+
+def _targets_have_requests(orchestrator: "OrchestratorSpec") -> bool:
+    if orchestrator.replicas.min >= orchestrator.replicas.max:
+        return True
+    requested = {*orchestrator.resources.requests, *orchestrator.resources.limits}
+    needed = {"cpu"} | ({"memory"} if orchestrator.autoscaling.memory_utilization else set())
+    return needed <= requested
+
+
+class OrchestratorSpec(PodSettings):
+    """The orchestrator's image, scale and settings."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.replicas.min >= self.replicas.max"
+            " || (('cpu' in self.resources.requests || 'cpu' in self.resources.limits)"
+            " && (!has(self.autoscaling.memoryUtilization)"
+            " || 'memory' in self.resources.requests || 'memory' in self.resources.limits))",
+            holds=_targets_have_requests,
+            message="orchestrator.resources.requests needs cpu (and memory with autoscaling.memoryUtilization) "
+            "for the autoscaler; add it or set replicas.min equal to replicas.max",
+            field="resources",
+        ),
+        Rule(
+            cel="!self.env.exists(e, e.name.startsWith('TANDEM_UPSTREAMS'))",
+            holds=lambda o: not any(env.name.startswith("TANDEM_UPSTREAMS") for env in o.env),
+            message="orchestrator.env must not set TANDEM_UPSTREAMS: the operator sets it to the engine",
+            field="env",
+        ),
+    )
+
+    image: ImageReference | None = None
+    """Orchestrator image. Default: the release that belongs to the operator's."""
+    replicas: ReplicaRange = ReplicaRange()
+    """Fewest and most pods."""
+    autoscaling: Autoscaling = Autoscaling()
+    """When the number of pods changes between replicas.min and replicas.max."""
+    resources: Resources = Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"memory": "512Mi"})
+    """CPU and memory of a pod."""
+    config: Annotated[OrchestratorSettings, Field(json_schema_extra={"x-defaults-described": True})] = (
+        OrchestratorSettings()
+    )
+    """Settings of the orchestrator, as in its configuration file."""

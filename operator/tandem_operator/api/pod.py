@@ -1,0 +1,138 @@
+"""Parts of a pod that a spec may set: names and shapes as in Kubernetes, and nothing that gives privileges."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, StringConstraints, WithJsonSchema
+
+from tandem_operator.api.model import ObjectName
+from tandem_operator.api.quantity import Quantity
+from tandem_operator.api.rules import Rule, Ruled
+
+Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
+ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]
+
+Affinity = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+
+
+class KeyReference(Ruled):
+    """One key of a Secret or ConfigMap in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret or ConfigMap."""
+    key: Key
+    """Key in it."""
+    optional: bool = False
+    """Whether the pod starts without it."""
+
+
+class FieldReference(Ruled):
+    """One field of the pod itself."""
+
+    field_path: Annotated[str, StringConstraints(pattern=r"^(metadata|spec|status)\.\S+$", max_length=253)]
+    """Path, such as status.podIP or metadata.name."""
+
+
+class EnvSource(Ruled):
+    """Where an environment variable's value comes from."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
+            holds=lambda s: [s.secret_key_ref, s.config_map_key_ref, s.field_ref].count(None) == 2,  # noqa: PLR2004
+            message="env.valueFrom needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+        ),
+    )
+
+    secret_key_ref: KeyReference | None = None
+    """A key of a Secret."""
+    config_map_key_ref: KeyReference | None = None
+    """A key of a ConfigMap."""
+    field_ref: FieldReference | None = None
+    """A field of the pod."""
+
+
+class EnvVar(Ruled):
+    """One environment variable."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.value) != has(self.valueFrom)",
+            holds=lambda env: (env.value is None) != (env.value_from is None),
+            message="an entry of env needs either value or valueFrom",
+        ),
+    )
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+    """Name of the variable."""
+    value: Annotated[str, Field(max_length=8192)] | None = None
+    """Its value."""
+    value_from: EnvSource | None = None
+    """Where its value is read from."""
+
+
+class Resources(Ruled):
+    """Compute resources of a container."""
+
+    requests: dict[LabelKey, Quantity] = Field(default={}, max_length=16)
+    """What the scheduler reserves, such as cpu: 500m."""
+    limits: dict[LabelKey, Quantity] = Field(default={}, max_length=16)
+    """What the container may use at most."""
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration compares."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class TaintEffect(StrEnum):
+    """What an intolerant pod suffers."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(Ruled):
+    """A taint that the pods put up with."""
+
+    key: LabelKey | None = None
+    """Taint key; none means every key, with the operator Exists."""
+    operator: TolerationOperator = TolerationOperator.EQUAL
+    """Exists ignores the value."""
+    value: LabelValue | None = None
+    """Taint value."""
+    effect: TaintEffect | None = None
+    """Taint effect; none means every effect."""
+    toleration_seconds: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """How long a NoExecute taint is tolerated, in seconds; none means for ever."""
+
+
+class PullSecret(Ruled):
+    """A Secret with registry credentials."""
+
+    name: ObjectName
+    """Secret of type kubernetes.io/dockerconfigjson in the same namespace."""
+
+
+class PodSettings(Ruled):
+    """What both tiers let a spec say about their pods."""
+
+    env: list[EnvVar] = Field(
+        default=[],
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """Environment variables of the container."""
+    node_selector: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
+    """Labels that a node must have."""
+    tolerations: list[Toleration] = Field(default=[], max_length=32)
+    """Taints that the pods put up with."""
+    affinity: Affinity | None = None
+    """Kubernetes affinity: nodeAffinity, podAffinity, podAntiAffinity."""
+    image_pull_secrets: list[PullSecret] = Field(default=[], max_length=8)
+    """Registry credentials for the image."""

@@ -1,0 +1,152 @@
+"""The CustomResourceDefinition, made from the models.
+
+Pydantic writes JSON Schema 2020-12 with references; Kubernetes wants a structural OpenAPI 3.0 schema: everything
+inlined, no nulls, no unions, limits in the older spelling.
+"""
+
+import json
+from typing import Any, Final
+
+from tandem_contract import names
+
+from tandem_operator.api.llmservice import LLMService, LLMServiceSpec
+from tandem_operator.api.status import LLMServiceStatus
+
+Schema = dict[str, Any]
+
+_REBUILT: Final = (
+    *("title", "propertyNames", "x-defaults-described", "$defs"),
+    *("additionalProperties", "const", "default", "items", "properties"),
+)
+_COLUMNS: Final = (
+    ("Model", "string", ".status.model", 0),
+    ("Engine", "string", ".spec.engine.type", 0),
+    ("GPUs", "integer", ".status.gpus", 0),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 1),
+    ("URL", "string", ".status.url", 0),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+)
+
+
+def crd() -> Schema:
+    """Return the CustomResourceDefinition of LLMService."""
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names.PLURAL}.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": names.KIND,
+                "listKind": f"{names.KIND}List",
+                "plural": names.PLURAL,
+                "singular": names.KIND.lower(),
+                "shortNames": ["llm"],
+            },
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": _resource()},
+                    "subresources": {"status": {}, "scale": _scale()},
+                    "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
+                }
+            ],
+        },
+    }
+    return json.loads(json.dumps(definition))  # type: ignore[no-any-return] # nothing shared: YAML gets no anchors
+
+
+def _resource() -> Schema:
+    return {
+        "type": "object",
+        "description": LLMService.__doc__,
+        "required": ["spec"],
+        "x-kubernetes-validations": [rule.schema() for rule in LLMService.rules],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of this representation."},
+            "kind": {"type": "string", "description": "Kind of this resource."},
+            "metadata": {"type": "object", "description": "Name, namespace, labels and annotations."},
+            "spec": structural(LLMServiceSpec.model_json_schema()),
+            "status": {
+                **structural(LLMServiceStatus.model_json_schema()),
+                "default": {"observedGeneration": -1},  # kstatus: not looked at yet is not "current"
+            },
+        },
+    }
+
+
+def _scale() -> Schema:
+    return {
+        "specReplicasPath": ".spec.engine.replicas",
+        "statusReplicasPath": ".status.engine.replicas",
+        "labelSelectorPath": ".status.selector",
+    }
+
+
+def _column(name: str, kind: str, path: str, priority: int) -> Schema:
+    column: Schema = {"name": name, "type": kind, "jsonPath": path}
+    return {**column, "priority": priority} if priority else column
+
+
+def structural(document: Schema) -> Schema:
+    """Return the structural form of a JSON schema that pydantic made."""
+    return _structural(document, document.get("$defs", {}), keep_defaults=True)
+
+
+def _structural(node: Schema, definitions: Schema, *, keep_defaults: bool) -> Schema:
+    node = _resolved(node, definitions)
+    keep_defaults = keep_defaults and "x-defaults-described" not in node
+    schema = {key: value for key, value in node.items() if key not in _REBUILT}
+    if "description" in node:
+        schema["description"] = " ".join(node["description"].split())
+    if "const" in node:
+        schema["enum"] = [node["const"]]
+    for old, new in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if old in schema:
+            schema[new], schema[old] = schema[old], True
+    if node.get("default") is not None:
+        _set_default(schema, _difference(node["default"], node, definitions), keep=keep_defaults)
+    if "properties" in node:
+        schema["properties"] = {
+            name: _structural(child, definitions, keep_defaults=keep_defaults)
+            for name, child in node["properties"].items()
+        }
+    for part in ("items", "additionalProperties"):
+        if isinstance(node.get(part), dict):
+            schema[part] = _structural(node[part], definitions, keep_defaults=keep_defaults)
+    return schema
+
+
+def _resolved(node: Schema, definitions: Schema) -> Schema:
+    """Inline references; absence says the same as null, so what may be null has just the type of its value."""
+    while True:
+        if "$ref" in node:
+            inner = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        elif "anyOf" in node and "x-kubernetes-int-or-string" not in node:
+            (inner,) = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
+        else:
+            return node
+        node = {**inner, **{key: value for key, value in node.items() if key not in ("$ref", "anyOf")}}
+
+
+def _difference(default: Any, node: Schema, definitions: Schema) -> Any:
+    """Return what a section's default says beyond the defaults of its fields; the API server adds those itself."""
+    if "properties" not in node:
+        return default
+    children = {name: _resolved(child, definitions) for name, child in node["properties"].items()}
+    return {
+        name: _difference(value, children[name], definitions)
+        for name, value in default.items()
+        if value is not None and value != children[name].get("default")
+    }
+
+
+def _set_default(schema: Schema, default: Any, *, keep: bool) -> None:
+    if keep:
+        schema["default"] = default
+    elif not isinstance(default, dict):
+        schema["description"] = f"{schema.get('description', '')} Default: {json.dumps(default)}.".lstrip()

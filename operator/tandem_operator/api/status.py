@@ -1,0 +1,78 @@
+"""`status`: what the operator saw last."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+from tandem_contract.config import Section
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ConditionType(StrEnum):
+    """Conditions of an LLMService; Reconciling and Stalled are true when something is amiss (kstatus)."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    MODEL_READY = "ModelReady"
+    ENGINE_READY = "EngineReady"
+    ORCHESTRATOR_READY = "OrchestratorReady"
+    MONITORING_READY = "MonitoringReady"
+
+
+class Condition(Section):
+    """One aspect of the service's state."""
+
+    type: ConditionType
+    """Aspect."""
+    status: ConditionStatus
+    """Whether it holds."""
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    """Cause, for machines."""
+    message: Annotated[str, Field(max_length=32_768)]
+    """Cause and remedy, for people."""
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+    """Generation of the spec that this was computed from."""
+
+
+class TierStatus(Section):
+    """Pods of one tier."""
+
+    replicas: int
+    """Pods that exist."""
+    ready_replicas: int
+    """Pods that serve."""
+
+
+class LLMServiceStatus(Section):
+    """State of the service as last observed."""
+
+    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] = -1
+    """Generation of the spec that this was computed from."""
+    url: str | None = None
+    """Where clients inside the cluster reach the service; OpenAI's API is below /v1."""
+    model: str | None = None
+    """Name that clients write as `model`."""
+    gpus: int | None = None
+    """Accelerators that all engine replicas ask for."""
+    engine: TierStatus | None = None
+    """Engine pods."""
+    orchestrator: TierStatus | None = None
+    """Orchestrator pods."""
+    selector: str | None = None
+    """Label selector of the engine's pods, for the scale subresource."""
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """Aspects of the state; Ready sums them up."""

@@ -1,0 +1,168 @@
+"""Deployments of both tiers."""
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from tandem_contract import names
+
+from tandem_operator.api.engine import EngineType
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests import configmap
+from tandem_operator.manifests.configmap import checksum
+from tandem_operator.manifests.engines import vllm
+from tandem_operator.manifests.hpa import autoscaled
+from tandem_operator.manifests.identity import Manifest, Tier, child, child_name, engine_key_name, labels, selector
+from tandem_operator.manifests.platform import Platform
+from tandem_operator.manifests.pod import (
+    PRE_STOP_SECONDS,
+    container,
+    environment,
+    http_probe,
+    plain,
+    pod,
+    resources,
+    variables,
+)
+from tandem_operator.manifests.source import model_files
+
+_ENGINES: Final = {EngineType.VLLM: vllm.build}
+_SPREAD_OVER: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+_EXIT_SECONDS: Final = 15
+"""From the last answer to the process's end."""
+_PULL_SECONDS: Final = 900
+"""For scheduling and an image of ten gigabytes, before the startup budget begins."""
+
+
+def build(service: LLMService, platform: Platform, key_version: str | None) -> Iterable[Manifest]:
+    """Return both Deployments; `key_version` rolls their pods when the engine's key changes."""
+    yield engine(service, platform, key_version)
+    yield orchestrator(service, platform, key_version)
+
+
+def engine(service: LLMService, platform: Platform, key_version: str | None) -> Manifest:
+    """Return the engine's Deployment; its rollout needs no spare accelerator."""
+    spec, files = service.spec.engine, model_files(service)
+    template = configmap.inline_chat_template(service)
+    volumes: list[Manifest] = [
+        {"name": "cache", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": spec.shared_memory}},
+    ]
+    if files.volume:
+        volumes.append({"name": "model", **files.volume})
+    if template:
+        volumes.append({"name": "chat-template", "configMap": {"name": child_name(service, Tier.ENGINE)}})
+    grace = _grace_seconds(service)
+    fields: Manifest = {
+        "terminationGracePeriodSeconds": grace,
+        "containers": [_ENGINES[spec.type](service, platform.images.engine(spec), files)],
+        "volumes": volumes,
+    }
+    if spec.runtime_class_name:
+        fields["runtimeClassName"] = spec.runtime_class_name
+    if spec.gpu_count:  # GPU nodes are commonly tainted with the resource's name
+        taint = {"key": spec.accelerator, "operator": "Exists", "effect": "NoSchedule"}
+        fields["tolerations"] = [taint, *plain(spec.tolerations)]
+    pull_secrets = [*files.pull_secrets, *plain(spec.image_pull_secrets)]
+    if pull_secrets:
+        fields["imagePullSecrets"] = pull_secrets
+    stamps = {
+        "tandem.dev/engine-key": key_version,
+        "tandem.dev/chat-template": checksum(template) if template else None,
+    }
+    return _deployment(
+        service,
+        Tier.ENGINE,
+        pod(service, Tier.ENGINE, spec, **fields),
+        stamps,
+        replicas=0 if service.spec.suspend else spec.replicas,
+        progressDeadlineSeconds=spec.startup_seconds + grace + _PULL_SECONDS,
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+    )
+
+
+def orchestrator(service: LLMService, platform: Platform, key_version: str | None) -> Manifest:
+    """Return the orchestrator's Deployment, without replicas where the autoscaler owns them."""
+    spec = service.spec.orchestrator
+    files = {
+        "sources": [
+            {"configMap": {"name": child_name(service, Tier.ORCHESTRATOR), "items": [_item(names.CONFIG_KEY)]}},
+            {"secret": {"name": engine_key_name(service), "items": [_item(names.ENGINE_KEY, "engine-key/")]}},
+        ]
+    }
+    fields = {
+        "terminationGracePeriodSeconds": _grace_seconds(service),
+        "topologySpreadConstraints": [_spread(service, key) for key in _SPREAD_OVER],
+        "containers": [_orchestrator_container(service, spec.image or platform.images.orchestrator)],
+        "volumes": [{"name": "files", "projected": files}, {"name": "tmp", "emptyDir": {}}],
+    }
+    stamps = {
+        "tandem.dev/engine-key": key_version,
+        "tandem.dev/config": checksum(configmap.orchestrator_config(service)),
+    }
+    replicas = {} if autoscaled(service) else {"replicas": 0 if service.spec.suspend else spec.replicas.min}
+    return _deployment(
+        service,
+        Tier.ORCHESTRATOR,
+        pod(service, Tier.ORCHESTRATOR, spec, **fields),
+        stamps,
+        **replicas,
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+    )
+
+
+def _orchestrator_container(service: LLMService, image: str) -> Manifest:
+    spec = service.spec.orchestrator
+    return container(
+        "orchestrator",
+        image,
+        args=["serve", f"--config={names.CONFIG_PATH}"],
+        env=environment(variables({"HOME": "/tmp", "TMPDIR": "/tmp"}), spec),  # noqa: S108 # the pod's own emptyDir
+        ports=[{"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"}],
+        resources=resources(spec.resources),
+        volumeMounts=[
+            {"name": "files", "mountPath": names.CONFIG_PATH.rpartition("/")[0], "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        ],
+        startupProbe=http_probe("/live", period=2, timeout=2, failures=60),
+        readinessProbe=http_probe("/ready", period=5, timeout=3, failures=3),
+        livenessProbe=http_probe("/live", period=10, timeout=5, failures=6),
+    )
+
+
+def _deployment(
+    service: LLMService, tier: Tier, pod_spec: Manifest, stamps: dict[str, str | None], **fields: object
+) -> Manifest:
+    metadata: Manifest = {"labels": labels(service, tier)}
+    annotations = {name: value for name, value in stamps.items() if value}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {
+        **child(service, tier, "apps/v1", "Deployment"),
+        "spec": {
+            **fields,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": selector(service, tier)},
+            "template": {"metadata": metadata, "spec": pod_spec},
+        },
+    }
+
+
+def _grace_seconds(service: LLMService) -> int:
+    """Long enough for the longest request that the orchestrator waits for, on either tier."""
+    return PRE_STOP_SECONDS + math.ceil(service.spec.orchestrator.config.drain_seconds) + _EXIT_SECONDS
+
+
+def _spread(service: LLMService, key: str) -> Manifest:
+    return {
+        "maxSkew": 1,
+        "topologyKey": key,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(service, Tier.ORCHESTRATOR)},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+
+
+def _item(key: str, folder: str = "") -> Manifest:
+    return {"key": key, "path": f"{folder}{key}"}

@@ -1,0 +1,1 @@
+"""One builder an engine type: from the spec to the engine's container."""

@@ -1,0 +1,90 @@
+"""vLLM's container: arguments, environment, probes."""
+
+import math
+from typing import Final
+
+from tandem_contract import names
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests import configmap
+from tandem_operator.manifests.identity import Manifest, engine_key_name
+from tandem_operator.manifests.pod import container, environment, http_probe, resources, variables
+from tandem_operator.manifests.source import MOUNT_PATH, ModelFiles
+
+CACHE_PATH: Final = "/cache"
+TEMPLATE_PATH: Final = "/etc/tandem-engine"
+_STARTUP_PERIOD: Final = 10
+
+# The image's home is root's and its root file system is read-only here, so every cache is told where to live.
+_ENV: Final = {
+    "HOME": CACHE_PATH,
+    "USER": "tandem",
+    "TMPDIR": "/tmp",  # noqa: S108 # an emptyDir of the pod's own
+    "XDG_CACHE_HOME": f"{CACHE_PATH}/xdg",
+    "HF_HOME": f"{CACHE_PATH}/huggingface",
+    "VLLM_CACHE_ROOT": f"{CACHE_PATH}/vllm",
+    "TORCHINDUCTOR_CACHE_DIR": f"{CACHE_PATH}/torchinductor",
+    "TRITON_CACHE_DIR": f"{CACHE_PATH}/triton",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
+    """Return the engine's container."""
+    engine = service.spec.engine
+    accelerators = {engine.accelerator: str(engine.gpu_count)} if engine.gpu_count else {}
+    key = {"secretKeyRef": {"name": engine_key_name(service), "key": names.ENGINE_KEY}}
+    env = [*variables(_ENV), {"name": "VLLM_API_KEY", "valueFrom": key}, *files.env]
+    mounts: list[Manifest] = [
+        {"name": "cache", "mountPath": CACHE_PATH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
+    ]
+    if files.volume:
+        mounts.append({"name": "model", "mountPath": MOUNT_PATH, "readOnly": True})
+    if configmap.inline_chat_template(service):
+        mounts.append({"name": "chat-template", "mountPath": TEMPLATE_PATH, "readOnly": True})
+    return container(
+        "engine",
+        image,
+        command=["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        args=arguments(service, files),
+        env=environment(env, engine),
+        ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
+        resources=resources(engine.resources, accelerators),
+        volumeMounts=mounts,
+        startupProbe=http_probe(
+            "/health", period=_STARTUP_PERIOD, timeout=5, failures=math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
+        ),
+        readinessProbe=http_probe("/health", period=10, timeout=10, failures=3),
+        # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
+        livenessProbe=http_probe("/health", period=30, timeout=30, failures=5),
+    )
+
+
+def arguments(service: LLMService, files: ModelFiles) -> list[str]:
+    """Return vLLM's arguments, those of the spec last."""
+    engine, tools = service.spec.engine, service.spec.engine.tool_calling
+    template = tools.chat_template
+    if configmap.inline_chat_template(service):
+        template = f"{TEMPLATE_PATH}/{configmap.CHAT_TEMPLATE_KEY}"
+    options = {
+        "--model": files.model,
+        "--revision": files.revision,
+        "--load-format": "runai_streamer" if files.streamed else None,
+        "--served-model-name": service.spec.model.served_name,
+        "--host": "0.0.0.0",  # noqa: S104 # the pod's own address
+        "--port": names.ENGINE_PORT,
+        "--tensor-parallel-size": engine.tensor_parallel,
+        "--pipeline-parallel-size": engine.parallelism.pipeline,
+        "--dtype": engine.dtype,
+        "--max-model-len": engine.max_model_len,
+        "--quantization": engine.quantization,
+        "--max-num-seqs": engine.max_num_seqs,
+        "--tool-call-parser": tools.parser if tools.enabled else None,
+        "--reasoning-parser": tools.reasoning_parser,
+        "--chat-template": template,
+        "--shutdown-timeout": math.ceil(service.spec.orchestrator.config.drain_seconds),
+    }
+    written = [f"{option}={value}" for option, value in options.items() if value is not None]
+    return [*written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]

@@ -1,0 +1,47 @@
+"""What builders need to know beyond the LLMService itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final, Self
+
+from tandem_contract import __version__
+
+from tandem_operator.api.engine import EngineSpec
+
+VLLM_VERSION: Final = "v0.33.0"
+SERVICE_MONITOR: Final = "monitoring.coreos.com/v1/ServiceMonitor"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of services that name none."""
+
+    orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
+    engine_nvidia: str = f"vllm/vllm-openai:{VLLM_VERSION}"
+    engine_amd: str = f"vllm/vllm-openai-rocm:{VLLM_VERSION}"
+    engine_cpu: str = f"vllm/vllm-openai-cpu:{VLLM_VERSION}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read images from TANDEM_ORCHESTRATOR_IMAGE and TANDEM_ENGINE_{NVIDIA,AMD,CPU}_IMAGE, where they are set."""
+        given = {item.name: environment.get(f"TANDEM_{item.name.upper()}_IMAGE") for item in fields(cls)}
+        return cls(**{name: image for name, image in given.items() if image})
+
+    def engine(self, spec: EngineSpec) -> str:
+        """Return the engine's image; the spec's rules see to it that there is one."""
+        by_accelerator = {"nvidia.com/gpu": self.engine_nvidia, "amd.com/gpu": self.engine_amd, "cpu": self.engine_cpu}
+        return spec.image or by_accelerator[spec.accelerator]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The cluster that the objects are for."""
+
+    capabilities: frozenset[str] = frozenset()
+    """Optional APIs that exist, written group/version/Kind as in Helm's --api-versions."""
+    images: Images = field(default_factory=Images)
+
+    @property
+    def has_service_monitors(self) -> bool:
+        """Whether the Prometheus operator's API is installed."""
+        return SERVICE_MONITOR in self.capabilities

@@ -1,0 +1,84 @@
+"""What both tiers' pods have in common: the restricted Pod Security Standard and the spec's own wishes."""
+
+from typing import Any, Final
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.pod import PodSettings, Resources
+from tandem_operator.manifests.identity import Manifest, Tier, child_name
+
+_USER: Final = 10001
+PRE_STOP_SECONDS: Final = 5
+"""Time for endpoints and load balancers to forget a pod before it stops listening."""
+
+
+def container(name: str, image: str, **fields: Any) -> Manifest:
+    """Return a container that passes the restricted Pod Security Standard."""
+    return {
+        "name": name,
+        "image": image,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
+        **fields,
+    }
+
+
+def pod(service: LLMService, tier: Tier, settings: PodSettings, **fields: Any) -> Manifest:
+    """Return a pod spec with no privileges, placed as the settings say."""
+    wishes = {
+        "nodeSelector": settings.node_selector,
+        "affinity": settings.affinity,
+        "imagePullSecrets": plain(settings.image_pull_secrets),
+        "tolerations": plain(settings.tolerations),
+    }
+    return {
+        "serviceAccountName": child_name(service, tier),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **{name: wish for name, wish in wishes.items() if wish},
+        **fields,
+    }
+
+
+def environment(ours: list[Manifest], settings: PodSettings) -> list[Manifest]:
+    """Return our variables with those of the spec in their place or after them."""
+    merged = {variable["name"]: variable for variable in [*ours, *plain(settings.env)]}
+    return list(merged.values())
+
+
+def resources(wanted: Resources, accelerators: dict[str, str] | None = None) -> Manifest:
+    """Return the container's resources; accelerators are limits, as Kubernetes asks."""
+    written = {"requests": dict(wanted.requests), "limits": {**wanted.limits, **(accelerators or {})}}
+    return {name: amounts for name, amounts in written.items() if amounts}
+
+
+def http_probe(path: str, *, period: int, timeout: int, failures: int) -> Manifest:
+    """Return a probe of the container's http port; times in seconds."""
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
+    }
+
+
+def plain(models: list[Any]) -> list[Manifest]:
+    """Return models in Kubernetes' spelling."""
+    return [model.model_dump(mode="json", by_alias=True, exclude_none=True) for model in models]
+
+
+def variables(values: dict[str, str]) -> list[Manifest]:
+    """Return environment variables with plain values."""
+    return [{"name": name, "value": value} for name, value in values.items()]

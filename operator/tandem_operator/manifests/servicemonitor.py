@@ -1,0 +1,24 @@
+"""ServiceMonitors for the Prometheus operator."""
+
+from collections.abc import Iterable
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests.identity import Manifest, Tier, child, selector
+from tandem_operator.manifests.platform import Platform
+
+
+def build(service: LLMService, platform: Platform) -> Iterable[Manifest]:
+    """Return a ServiceMonitor for each tier where the API exists; vLLM serves /metrics without its key."""
+    monitoring = service.spec.monitoring
+    if not (monitoring.enabled and platform.has_service_monitors):
+        return
+    for tier in Tier:
+        monitor = child(service, tier, "monitoring.coreos.com/v1", "ServiceMonitor")
+        monitor["metadata"]["labels"] = {**monitoring.labels, **monitor["metadata"]["labels"]}
+        yield {
+            **monitor,
+            "spec": {
+                "selector": {"matchLabels": selector(service, tier)},
+                "endpoints": [{"port": "http", "path": "/metrics", "interval": monitoring.interval}],
+            },
+        }

@@ -1,0 +1,55 @@
+"""How the model's files reach the engine's container."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume
+from tandem_operator.manifests.identity import Manifest
+from tandem_operator.manifests.pod import variables
+
+MOUNT_PATH: Final = "/models"
+_OFFLINE: Final = {"HF_HUB_OFFLINE": "1"}
+_S3_REQUIRED: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_S3_OPTIONAL: Final = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model as the engine sees it."""
+
+    model: str
+    """Repository, path or URI to load."""
+    revision: str | None = None
+    streamed: bool = False
+    """Whether the weights are read from an object store while they load."""
+    env: list[Manifest] = field(default_factory=list)
+    volume: Manifest | None = None
+    pull_secrets: list[Manifest] = field(default_factory=list)
+
+
+def model_files(service: LLMService) -> ModelFiles:
+    """Return where the engine finds the model, and what its pod needs for that."""
+    credentials = service.spec.model.credentials
+    secret = credentials.secret_name if credentials else None
+    match service.spec.model.parsed_source:
+        case HuggingFace(repository, revision):
+            return ModelFiles(repository, revision, env=_keys(secret, ("HF_TOKEN",)))
+        case Claim(claim, path):
+            volume = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+            return ModelFiles(f"{MOUNT_PATH}/{path}".rstrip("/"), env=variables(_OFFLINE), volume=volume)
+        case ImageVolume(reference):
+            volume = {"image": {"reference": reference, "pullPolicy": "IfNotPresent"}}
+            pull = [{"name": secret}] if secret else []
+            return ModelFiles(MOUNT_PATH, env=variables(_OFFLINE), volume=volume, pull_secrets=pull)
+        case Bucket(uri):
+            env = [*_keys(secret, _S3_REQUIRED), *_keys(secret, _S3_OPTIONAL, optional=True)]
+            return ModelFiles(uri, streamed=True, env=[*variables(_OFFLINE), *env])
+
+
+def _keys(secret: str | None, keys: tuple[str, ...], *, optional: bool = False) -> list[Manifest]:
+    if secret is None:
+        return []
+    return [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, "optional": optional}}} for key in keys
+    ]
