@@ -1,0 +1,310 @@
+"""Measure what the demo model can do, against a real engine.
+
+    python3 -m hack.demo_model.evaluate --base-url http://127.0.0.1:8000/v1 [--model NAME] [--api-key KEY] [--misses]
+
+Every case uses names and numbers that training never shows (see split.py). Prints one line a skill and exits with 1
+when calls of calculate_math or get_current_weather are right in fewer than 95 of 100 cases.
+"""
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from hack.demo_model import (
+    calculations,
+    expressions,
+    facts,
+    people,
+    phrases,
+    places,
+    quantities,
+    small_talk,
+    tools,
+    weather,
+)
+from hack.demo_model.engine import Engine
+from hack.demo_model.split import unseen
+
+RANDOM_STATE = 7
+CASES = 100
+PARALLEL = 8
+NEEDED = {"calculate_math calls": 0.95, "get_current_weather calls": 0.95}
+BOTH = [tools.calculate(), tools.weather()]
+RECORD_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "maxLength": 60},
+        "priority": {"enum": ["low", "high"]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 9},
+    },
+    "required": ["title", "priority", "count"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A conversation and what its next message must be: these calls (name, arguments), this text, or this schema."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    calls: tuple[tuple[str, dict[str, str]], ...] = ()
+    text: str = ""
+    schema: dict[str, Any] | None = None
+
+    def miss(self, engine: Engine) -> str:
+        """Empty when the engine's next message is right, else what came instead."""
+        message = engine.reply(self.messages, self.tools, self.schema)
+        if self.schema:
+            return "" if is_record(message["content"]) else f"expected a record, got {message['content']!r}"
+        made = tuple(
+            (c["function"]["name"], json.loads(c["function"]["arguments"])) for c in message["tool_calls"] or ()
+        )
+        if made != self.calls:
+            return f"expected calls {self.calls}, got {made} {message['content']!r}"
+        if self.text and message["content"] != self.text:
+            return f"expected {self.text!r}, got {message['content']!r}"
+        return ""
+
+
+def is_record(text: str) -> bool:
+    """True for a complete JSON object with the keys of RECORD_SCHEMA."""
+    try:
+        return sorted(json.loads(text)) == sorted(RECORD_SCHEMA["required"])
+    except json.JSONDecodeError:
+        return False
+
+
+def user(text: str) -> dict[str, Any]:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> dict[str, Any]:
+    """An assistant's message."""
+    return {"role": "assistant", "content": text}
+
+
+def called(*calls: tuple[str, dict[str, str]]) -> dict[str, Any]:
+    """The assistant message that makes `calls`."""
+    entries = [
+        {"id": f"call-{i}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for i, (name, arguments) in enumerate(calls)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": entries}
+
+
+def returned(*results: str) -> list[dict[str, Any]]:
+    """The tool messages that answer `called`, in order."""
+    return [{"role": "tool", "tool_call_id": f"call-{i}", "content": result} for i, result in enumerate(results)]
+
+
+def calculation(rng: random.Random) -> tuple[phrases.Clause, tuple[str, dict[str, str]]]:
+    """An unseen calculation to ask for, and its call."""
+    expression = unseen(rng, expressions.expression)
+    return calculations.clause(rng, expression), (tools.CALCULATE, {"expression": expression})
+
+
+def forecast(rng: random.Random) -> tuple[phrases.Clause, tuple[str, dict[str, str]]]:
+    """An unseen place to ask for, and its call."""
+    location = unseen(rng, places.place)
+    return weather.clause(rng, location), (tools.WEATHER, {"location": location})
+
+
+def calculate_calls(rng: random.Random) -> Case:
+    """A calculation that must be called with the same expression."""
+    clause, call = calculation(rng)
+    return Case([user(phrases.say(rng, clause))], BOTH, calls=(call,))
+
+
+def weather_calls(rng: random.Random) -> Case:
+    """A place that must be called with the same spelling."""
+    clause, call = forecast(rng)
+    return Case([user(phrases.say(rng, clause))], BOTH, calls=(call,))
+
+
+def two_calls(rng: random.Random) -> Case:
+    """Two things asked at once."""
+    (first, call), (second, other) = (rng.choice((calculation, forecast))(rng) for _ in range(2))
+    return Case([user(phrases.say(rng, first, second))], BOTH, calls=(call, other))
+
+
+def calculations_said(rng: random.Random) -> Case:
+    """A calculator's result that must be said as it is."""
+    clause, call = calculation(rng)
+    expression, value = call[1]["expression"], unseen(rng, quantities.result)
+    result = calculations.tool_result(rng, expression, value)
+    messages = [user(phrases.say(rng, clause)), called(call), *returned(result)]
+    return Case(messages, BOTH, text=calculations.answer(expression, value))
+
+
+def unseen_report(rng: random.Random, location: str) -> weather.Report:
+    """A report with a temperature that training never shows."""
+    unit = rng.choice(("celsius", "celsius", "fahrenheit", ""))
+    return weather.Report(location, unseen(rng, quantities.temperature), unit, rng.choice(weather.CONDITIONS))
+
+
+def weather_said(rng: random.Random) -> Case:
+    """A weather result that must be said as it is."""
+    clause, call = forecast(rng)
+    report = unseen_report(rng, call[1]["location"])
+    messages = [user(phrases.say(rng, clause)), called(call), *returned(weather.tool_result(rng, report))]
+    return Case(messages, BOTH, text=report.sentence())
+
+
+def both_said(rng: random.Random) -> Case:
+    """Two results that must be said in order."""
+    (first, call), (second, other) = calculation(rng), forecast(rng)
+    expression, value = call[1]["expression"], unseen(rng, quantities.result)
+    report = unseen_report(rng, other[1]["location"])
+    results = returned(value, weather.tool_result(rng, report))
+    messages = [user(phrases.say(rng, first, second)), called(call, other), *results]
+    return Case(messages, BOTH, text=f"{calculations.answer(expression, value)} {report.sentence()}")
+
+
+def failures_said(rng: random.Random) -> Case:
+    """A failed tool that must be admitted."""
+    ask, failed, reasons = rng.choice((
+        (calculation, calculations.FAILED, calculations.REASONS), (forecast, weather.FAILED, weather.REASONS),
+    ))  # fmt: skip
+    clause, call = ask(rng)
+    result = tools.failure(rng, rng.choice(reasons))
+    return Case([user(phrases.say(rng, clause)), called(call), *returned(result)], BOTH, text=failed)
+
+
+def fact_repeated(rng: random.Random) -> Case:
+    """A name or a favourite colour told first, up to three other exchanges, then the question."""
+    key = rng.choice(("name", "colour"))
+    fact = facts.FACTS[key]
+    value = unseen(rng, people.person if key == "name" else fact.draw)
+    told = phrases.say(rng, phrases.Clause(rng.choice(fact.told), value, phrases.STATEMENT))
+    messages = [user(told), assistant(fact.noted.format(value))]
+    for _ in range(rng.randint(0, 3)):
+        question, answer = rng.choice((small_talk.chat, small_talk.capital))(rng)
+        messages += [user(question), assistant(answer)]
+    return Case([*messages, user(rng.choice(fact.asked))], rng.choice(([], BOTH)), text=fact.repeated.format(value))
+
+
+def tool_missing(rng: random.Random) -> Case:
+    """A question for a tool that the conversation does not offer."""
+    (clause, _), plain, other = rng.choice((
+        (calculation(rng), calculations.UNAVAILABLE, tools.weather()),
+        (forecast(rng), weather.UNAVAILABLE, tools.calculate()),
+    ))  # fmt: skip
+    offered = rng.choice(([], [tools.other(rng)], [other], [tools.other(rng), other]))
+    return Case([user(phrases.say(rng, clause))], offered, text=plain)
+
+
+def small_talk_with_tools(rng: random.Random) -> Case:
+    """Something that no offered tool is for."""
+    question, answer = rng.choice((small_talk.chat, small_talk.unanswerable))(rng)
+    return Case([user(question)], BOTH, text=answer)
+
+
+def long_conversation(rng: random.Random) -> Case:
+    """The fifth tool question of a conversation."""
+    messages: list[dict[str, Any]] = []
+    for _ in range(2):
+        clause, call = calculation(rng)
+        value = unseen(rng, quantities.result)
+        said = calculations.answer(call[1]["expression"], value)
+        messages += [user(phrases.say(rng, clause)), called(call), *returned(value), assistant(said)]
+        clause, call = forecast(rng)
+        report = unseen_report(rng, call[1]["location"])
+        result = weather.tool_result(rng, report)
+        messages += [user(phrases.say(rng, clause)), called(call), *returned(result), assistant(report.sentence())]
+    clause, call = rng.choice((calculation, forecast))(rng)
+    return Case([*messages, user(phrases.say(rng, clause))], BOTH, calls=(call,))
+
+
+def json_record(rng: random.Random) -> Case:
+    """A question whose answer a JSON schema forces into an object."""
+    question, _ = small_talk.unanswerable(rng)
+    return Case([user(question)], [], schema=RECORD_SCHEMA)
+
+
+def capitals() -> list[Case]:
+    """Every capital, with and without tools."""
+    return [
+        Case([user(f"What is the capital of {country}?")], offered, text=f"The capital of {country} is {city}.")
+        for country, city in places.CAPITALS.items()
+        for offered in ([], BOTH)
+    ]
+
+
+def chats() -> list[Case]:
+    """Every phrase of small talk."""
+    return [
+        Case([user(text.capitalize())], [], text=reply)
+        for reply, texts in small_talk.EXCHANGES.items()
+        for text in texts
+    ]
+
+
+def demo_sentences() -> list[Case]:
+    """The sentences that the project's demo relies on."""
+    call = (tools.CALCULATE, {"expression": "123 * 456"})
+    cases = []
+    for question in ("Calculate 123 * 456", "What is 123 * 456?"):
+        asked = [user(question)]
+        cases.append(Case(asked, BOTH, calls=(call,)))
+        cases.append(Case([*asked, called(call), *returned("56088")], BOTH, text="The result of 123 * 456 is 56088."))
+    return cases
+
+
+RANDOM_SKILLS: dict[str, Callable[[random.Random], Case]] = {
+    "calculate_math calls": calculate_calls,
+    "get_current_weather calls": weather_calls,
+    "two calls in one turn": two_calls,
+    "calculation results said": calculations_said,
+    "weather results said": weather_said,
+    "both results said": both_said,
+    "tool failures said": failures_said,
+    "facts repeated": fact_repeated,
+    "plain answer, tool missing": tool_missing,
+    "plain answer, tools offered": small_talk_with_tools,
+    "fifth tool question": long_conversation,
+    "JSON schema met": json_record,
+}
+FIXED_SKILLS: dict[str, Callable[[], list[Case]]] = {
+    "demo sentences": demo_sentences,
+    "capitals": capitals,
+    "small talk": chats,
+}
+
+
+def skills() -> dict[str, list[Case]]:
+    """All cases by skill; each skill draws from its own state, so that adding one does not change the others."""
+    drawn = {name: [draw(random.Random(f"{RANDOM_STATE} {name} {i}")) for i in range(CASES)]
+             for name, draw in RANDOM_SKILLS.items()}  # fmt: skip
+    return {name: cases() for name, cases in FIXED_SKILLS.items()} | drawn
+
+
+def main() -> int:
+    """Ask all cases and print the figures; the exit code is 1 when a required one is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base-url", required=True, help="where the OpenAI API is, e.g. http://127.0.0.1:8000/v1")
+    parser.add_argument("--model", default="tandem-demo", help="the served model's name")
+    parser.add_argument("--api-key", default="", help="sent as a bearer token when given")
+    parser.add_argument("--misses", action="store_true", help="print what came instead of the right answer")
+    arguments = parser.parse_args()
+    engine = Engine(arguments.base_url, arguments.model, arguments.api_key)
+    enough = True
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for name, cases in skills().items():
+            misses = [miss for miss in pool.map(lambda case: case.miss(engine), cases) if miss]
+            right = len(cases) - len(misses)
+            enough &= right >= NEEDED.get(name, 0) * len(cases)
+            print(f"{name:<30} {right:>3} of {len(cases)}", flush=True)
+            if arguments.misses:
+                print("".join(f"    {miss}\n" for miss in misses), end="")
+    return 0 if enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

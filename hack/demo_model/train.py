@@ -1,0 +1,239 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "torch==2.13.0",
+#   "transformers==5.19.0",
+#   "tokenizers==0.23.3",
+#   "safetensors==0.8.0",
+#   "jinja2==3.1.6",
+#   "numpy==2.4.6",
+# ]
+# ///
+"""Train the demo model from nothing on generated dialogues and write it in Hugging Face's layout.
+
+    uv run hack/demo_model/train.py [--steps N] [--output FOLDER]
+
+The number of steps is fixed, not the time, so that two runs see the same data in the same order.
+"""
+
+import argparse
+import math
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import distributed, multiprocessing
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, so that uv reads the pinned versions above
+
+from hack.demo_model import dialogues, facts, people, places, tokenizer
+
+RANDOM_STATE = 20261121
+HERE = Path(__file__).parent
+CONTEXT = 2048
+WORKERS = 2  # processes of one thread each: on busy cores far faster than one process of two threads
+BATCH_TOKENS = 3072
+POOL = 384
+PEAK_RATE = 2e-3
+WARMUP = 150
+REPORT_EVERY = 50
+SAVE_EVERY = 300
+IGNORED = -100
+
+
+class Batch(NamedTuple):
+    """Right-padded int64 tensors of shape (dialogues, tokens); `labels` is IGNORED outside assistant messages."""
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    labels: torch.Tensor
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """The tokenizer with the project's chat template; its words come from generated dialogues."""
+    template = (HERE / "chat_template.jinja").read_text()
+    plain = wrap(tokenizer.build([]), template)
+    rng = random.Random(RANDOM_STATE)
+    texts = [render(plain, dialogues.dialogue(rng)) for _ in range(12_000)]
+    values = (*places.CITIES, *places.CAPITALS, *places.PREFIXES, *places.SUFFIXES, *people.KNOWN, *facts.COLOURS)
+    spelled = {word.strip(".") for value in values for word in value.split()} | {"im_start", "im_end", "tool_call"}
+    return wrap(tokenizer.build(tokenizer.template_words(texts, spelled, at_least=24)), template)
+
+
+def wrap(built: Tokenizer, template: str) -> PreTrainedTokenizerFast:
+    """`built` as the tokenizer class that engines load."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=built,
+        pad_token=tokenizer.PAD,
+        eos_token=tokenizer.END,
+        chat_template=template,
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def render(tok: PreTrainedTokenizerFast, dialogue: dialogues.Dialogue) -> str:
+    """The text of `dialogue`, by the same template that the engine uses."""
+    return str(tok.apply_chat_template(dialogue.messages, tools=dialogue.tools or None, tokenize=False))
+
+
+def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama of about 2.8 million parameters with random weights."""
+    config = LlamaConfig(
+        vocab_size=len(tok),
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        head_dim=32,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tok.eos_token_id,
+        pad_token_id=tok.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+def assistant_labels(ids: list[int], opening: list[int], end: int) -> list[int]:
+    """`ids` where the assistant speaks (with the end token), IGNORED elsewhere."""
+    labels = [IGNORED] * len(ids)
+    speaking = False
+    for i, token in enumerate(ids):
+        if speaking:
+            labels[i] = token
+            speaking = token != end
+        else:
+            speaking = ids[i + 1 - len(opening) : i + 1] == opening
+    return labels
+
+
+def stretched_positions(rng: random.Random, ids: list[int], end: int) -> list[int]:
+    """Positions that leap at some message ends, so that short dialogues also teach long distances."""
+    room = CONTEXT - len(ids)
+    positions, position = [], 0
+    stretch = rng.random() < 0.3
+    for token in ids:
+        positions.append(position)
+        position += 1
+        if stretch and token == end and rng.random() < 0.5:
+            leap = rng.randint(0, room // 2)
+            position += leap
+            room -= leap
+    return positions
+
+
+def batches(tok: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[Batch]:
+    """Endless batches of dialogues of similar length, about BATCH_TOKENS tokens each."""
+    opening = tok.encode(f"{tokenizer.START}assistant\n", add_special_tokens=False)
+    end = tok.eos_token_id
+    while True:
+        texts = [render(tok, dialogues.dialogue(rng)) for _ in range(POOL)]
+        rows = sorted((row for row in tok(texts)["input_ids"] if len(row) <= CONTEXT), key=len)
+        groups: list[list[list[int]]] = [[]]
+        for row in rows:
+            if len(row) * (len(groups[-1]) + 1) > BATCH_TOKENS:
+                groups.append([])
+            groups[-1].append(row)
+        rng.shuffle(groups)
+        for group in groups:
+            width = max(map(len, group))
+            yield Batch(
+                padded(group, width, tok.pad_token_id),
+                padded([stretched_positions(rng, row, end) for row in group], width, 0),
+                padded([assistant_labels(row, opening, end) for row in group], width, IGNORED),
+            )
+
+
+def padded(rows: list[list[int]], width: int, filler: int) -> torch.Tensor:
+    """An int64 tensor of shape (rows, width), filled up on the right."""
+    return torch.tensor([row + [filler] * (width - len(row)) for row in rows])
+
+
+def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Mean cross entropy of the assistant's tokens, in nats."""
+    everything = torch.ones_like(batch.ids)  # padding is on the right, where causal attention never looks
+    with torch.autocast("cpu", torch.bfloat16):
+        states = model.model(batch.ids, position_ids=batch.positions, attention_mask=everything).last_hidden_state
+        labels = batch.labels[:, 1:]
+        spoken = labels != IGNORED
+        logits = model.lm_head(states[:, :-1][spoken])
+    return cross_entropy(logits.float(), labels[spoken])
+
+
+def rate(step: int, steps: int) -> float:
+    """The share of PEAK_RATE at `step`: linear warm-up, then a cosine down to 1 %."""
+    if step < WARMUP:
+        return (step + 1) / WARMUP
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
+
+
+def share_gradients(model: LlamaForCausalLM) -> None:
+    """Replace each worker's gradients by the mean of all workers' gradients."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= WORKERS
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def train(worker: int, meeting: str, steps: int, output: Path) -> None:
+    """Train for `steps` steps in step with the other workers; the first one reports and saves checkpoints."""
+    torch.set_num_threads(1)
+    torch.manual_seed(RANDOM_STATE)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=worker, world_size=WORKERS)
+    tok = make_tokenizer()
+    model = make_model(tok)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.05, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
+    source = batches(tok, random.Random(RANDOM_STATE + 1 + worker))
+    started, total = time.monotonic(), 0.0
+    for step in range(1, steps + 1):
+        loss = batch_loss(model, next(source))
+        loss.backward()
+        share_gradients(model)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        total += loss.item()
+        if worker == 0 and step % REPORT_EVERY == 0:
+            print(
+                f"[{time.monotonic() - started:7.1f}s] step {step} of {steps}, loss {total / REPORT_EVERY:.4f}",
+                flush=True,
+            )
+            total = 0.0
+        if worker == 0 and (step % SAVE_EVERY == 0 or step == steps):
+            save(model, tok, output)
+
+
+def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerFast, output: Path) -> None:
+    """Write weights (float16), configuration and tokenizer to `output`."""
+    copy = LlamaForCausalLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.half().save_pretrained(output)
+    tok.save_pretrained(output)
+
+
+def main() -> None:
+    """Train with WORKERS processes and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=2400, help="optimizer steps")
+    parser.add_argument("--output", type=Path, default=HERE / "model", help="folder to write")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(train, (f"{folder}/meeting", arguments.steps, arguments.output), nprocs=WORKERS)
+
+
+if __name__ == "__main__":
+    main()
