@@ -112,8 +112,8 @@ class Upstream(Section):
     """Name in logs and metrics."""
     url: HttpUrl
     """Base URL, with or without a trailing /v1."""
-    model: str = Field(min_length=1, max_length=253)
-    """Served model name, as clients write it."""
+    model: str | None = Field(default=None, min_length=1, max_length=253)
+    """Served model name, as clients write it; left out, the engine's own list of models says it."""
     api_key_file: str | None = None
     """File whose content is sent to the engine as a bearer token; read again when it changes."""
 

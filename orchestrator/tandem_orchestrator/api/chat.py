@@ -1,0 +1,59 @@
+"""POST /chat: one question, one answer, without OpenAI's envelope."""
+
+from typing import Literal
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import BaseModel, Field
+
+from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError
+from tandem_orchestrator.gateway.watch import ClientWatch
+from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
+
+router = APIRouter(tags=["chat"])
+
+
+class Message(BaseModel):
+    """One message of the conversation so far."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatQuestion(BaseModel):
+    """A conversation to go on with."""
+
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+class ChatAnswer(BaseModel):
+    """The model's next message."""
+
+    content: str
+    finish_reason: str | None
+
+
+@router.post("/chat", responses={502: {"description": "The engine failed."}})
+async def chat(question: ChatQuestion, request: Request, services: FromApp) -> ChatAnswer:
+    """Answers with the default model."""
+    record = record_of(request.scope)
+    record.model = services.engines.default_model
+    payload = {"model": record.model, **question.model_dump(exclude_none=True)}
+    if record.model is None:
+        raise HTTPException(502, "the engine has not told its models yet")
+    try:
+        engine = services.engines.route(record.model)
+        async with ClientWatch(request.receive):
+            _, answer = await engine.complete(orjson.dumps(payload), record.request_id)
+    except ClientLeft:
+        record.status, record.error = CLIENT_LEFT, "client_left"
+        raise HTTPException(CLIENT_LEFT) from None
+    except GatewayError as error:
+        record.error = error.code or error.type
+        raise HTTPException(502, error.message) from None
+    record.count_usage(answer.get("usage"))
+    choice = answer["choices"][0]
+    return ChatAnswer(content=choice["message"].get("content") or "", finish_reason=choice.get("finish_reason"))

@@ -1,0 +1,25 @@
+"""GET /v1/models: what can be asked for, also while an engine is down."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.gateway.errors import UnknownModel
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+
+@router.get("/models")
+async def models(services: FromApp) -> dict[str, Any]:
+    """OpenAI's list of models; `ready` says whether an engine serves the model now."""
+    return {"object": "list", "data": services.engines.models()}
+
+
+@router.get("/models/{model:path}")
+async def model(model: str, services: FromApp) -> dict[str, Any]:
+    """One model of the list."""
+    for entry in services.engines.models():
+        if entry["id"] == model:
+            return entry
+    raise UnknownModel(f"the model {model!r} does not exist here", param="model")

@@ -1,0 +1,58 @@
+"""POST /v1/chat/completions: the hot path, straight on ASGI."""
+
+import structlog
+from starlette.types import Receive, Scope, Send
+from tandem_contract.config import OrchestratorSettings
+
+from tandem_orchestrator.gateway.conversation import Conversation
+from tandem_orchestrator.gateway.engines import Engines
+from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError, send_error
+from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
+from tandem_orchestrator.gateway.request import ChatRequest, parse, read_body
+from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
+from tandem_orchestrator.gateway.tool_loop import answer_with_tools
+from tandem_orchestrator.gateway.watch import ClientWatch
+from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
+from tandem_orchestrator.tools.toolbox import Toolbox
+
+log = structlog.get_logger()
+
+
+class ChatCompletions:
+    """ASGI endpoint for chat completions, relayed or with tools run here."""
+
+    def __init__(self, engines: Engines, toolbox: Toolbox, settings: OrchestratorSettings) -> None:
+        self._engines = engines
+        self._toolbox = toolbox
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        record = record_of(scope)
+        try:
+            body = await read_body(receive, self._settings.limits.max_body_bytes)
+            request = parse(body, self._engines.default_model)
+            async with ClientWatch(receive):
+                await self._answer(request, record, send)
+        except ClientLeft:
+            record.status, record.error = CLIENT_LEFT, "client_left"
+        except GatewayError as error:
+            record.error = error.code or error.type
+            await send_error(send, error)
+        except Exception:
+            log.exception("request failed", request_id=record.request_id)
+            if record.status:
+                raise  # the answer has begun: uvicorn cuts the connection, which the client notices
+            await send_error(send, GatewayError("an internal error; the log has it under this request's id"))
+
+    async def _answer(self, request: ChatRequest, record: Record, send: Send) -> None:
+        engine = self._engines.route(request.model)
+        record.model, record.stream = request.model, request.stream
+        if not self._toolbox.names.isdisjoint(request.declared_tools):
+            conversation = Conversation(request, self._toolbox.names, self._settings.tools)
+            answer = stream_with_tools if request.stream else answer_with_tools
+            await answer(engine, conversation, self._toolbox, record, send)
+        elif request.stream:
+            await relay_stream(engine, request, record, send)
+        else:
+            await relay_answer(engine, request, record, send)

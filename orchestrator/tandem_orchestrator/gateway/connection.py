@@ -1,0 +1,246 @@
+"""One keep-alive HTTP/1.1 connection to an engine; it carries one exchange at a time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from tandem_orchestrator.gateway.errors import Cut, EngineError, Malformed, TimedOut
+
+PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
+
+
+class Response:
+    """An engine's answer while it arrives. `close()` must follow, whatever happened."""
+
+    __slots__ = ("_buffered", "_chunks", "_complete", "_connection", "_error", "_waiter", "headers", "status")
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._complete = False
+        self._error: EngineError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+
+    async def started(self) -> None:
+        """Returns when status and headers are there."""
+        while not self.status:
+            if self._error:
+                raise self._error
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came."""
+        while not self._chunks:
+            if self._complete:
+                return b""
+            if self._error:
+                raise self._error
+            await self._wait()
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._buffered = 0
+        self._connection.resume()
+        return data
+
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body, which may have `limit` bytes."""
+        pieces, size = [], 0
+        while data := await self.read():
+            pieces.append(data)
+            size += len(data)
+            if size > limit:
+                raise Malformed(f"the engine's answer is longer than {limit} bytes")
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+        self._connection.finish(self, reusable=self._complete)
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def start(self, status: int) -> None:
+        """Headers are there."""
+        self.status = status
+        self._wake()
+
+    def feed(self, data: bytes) -> bool:
+        """Takes a piece of the body; true when so much waits that reading should pause."""
+        self._chunks.append(data)
+        self._buffered += len(data)
+        self._wake()
+        return self._buffered > PAUSE_ABOVE
+
+    def end(self) -> None:
+        """The body is complete."""
+        self._complete = True
+        self._wake()
+
+    def fail(self, error: EngineError) -> None:
+        """No more will come."""
+        if not self._complete and self._error is None:
+            self._error = error
+            self._wake()
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
+
+    def __init__(
+        self, idle_seconds: float, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle_seconds = idle_seconds
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._parser = httptools.HttpResponseParser(self)
+        self._response: Response | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._keep_alive = False
+        self._answered = False
+        self._paused = False
+        self._uses = 0
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def usable(self) -> bool:
+        """True while a new exchange may start."""
+        return self._transport is not None and not self._transport.is_closing() and self._response is None
+
+    def exchange(self, head: bytes, body: bytes, first_byte_seconds: float) -> Response:
+        """Sends a request; the answer may be awaited on what this returns."""
+        assert self._transport is not None  # noqa: S101 # `usable` came first
+        self._response = response = Response(self)
+        self._answered = False
+        self._uses += 1
+        self._expect_within(first_byte_seconds)
+        self._transport.writelines((head, body))
+        return response
+
+    def resume(self) -> None:
+        """Lets the engine go on after its client caught up."""
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._expect_within(self._idle_seconds)
+            self._transport.resume_reading()
+
+    def finish(self, response: Response, *, reusable: bool) -> None:
+        """Ends an exchange; a second call for the same one does nothing."""
+        if self._response is not response:
+            return
+        self._response = None
+        self.resume()
+        if reusable and self._keep_alive and self.usable:
+            self._on_idle(self)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Closes the connection without waiting for anything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the connection is open."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes came."""
+        if self._response is None:
+            self.abort()  # an engine speaks only when it is asked
+            return
+        self._answered = True
+        self._expect_within(self._idle_seconds)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(Malformed(f"the engine does not speak HTTP: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection is gone."""
+        response = self._response
+        if response is not None:
+            if exc is None and response.status and self._until_close():
+                response.end()
+            error = Cut("the engine closed the connection before its answer was complete")
+            error.stale = self._uses > 1 and not self._answered
+            response.fail(error)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport = None
+        self._on_lost(self)
+
+    def on_message_begin(self) -> None:
+        """httptools: an answer begins."""
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: one header."""
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """httptools: the body follows."""
+        status = self._parser.get_status_code()
+        if self._response is not None and status >= 200:  # noqa: PLR2004 # 1xx only announces the answer
+            self._response.headers = self._headers
+            self._response.start(status)
+
+    def on_body(self, data: bytes) -> None:
+        """httptools: a piece of the body."""
+        if self._response is not None and self._response.feed(data) and not self._paused:
+            self._paused = True
+            if self._transport is not None:
+                self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """httptools: the answer is complete."""
+        if self._response is not None and self._response.status:
+            self._keep_alive = self._parser.should_keep_alive()
+            self._response.end()
+
+    def _until_close(self) -> bool:
+        return b"content-length" not in self._headers and b"transfer-encoding" not in self._headers
+
+    def _fail(self, error: EngineError) -> None:
+        if self._response is not None:
+            self._response.fail(error)
+        self.abort()
+
+    def _expect_within(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        # One timer outlives many exchanges: moving a deadline costs an assignment, not a timer.
+        self._timer = None
+        if self._response is None:
+            return
+        if self._paused:
+            self._expect_within(self._idle_seconds)
+        elif self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        else:
+            what = "went silent in the middle of its answer" if self._answered else "did not begin to answer in time"
+            self._fail(TimedOut(f"the engine {what}"))

@@ -1,0 +1,136 @@
+"""Answers that are not 2xx, in OpenAI's shape.
+
+GatewayError                the client's request gets `status` and the error body
+├─ BadRequest          400  the body cannot be used
+├─ UnknownModel        404  no engine serves the model
+├─ BodyTooLarge        413
+└─ EngineError         502  the engine is at fault
+   ├─ Unreachable      502  no connection
+   ├─ Cut              502  the connection ended before the answer did
+   ├─ Malformed        502  the answer is not what the protocol asks for
+   ├─ TimedOut         504  a phase took longer than its limit
+   ├─ ToolLoopFailed   502  the model's tool calls lead nowhere
+   └─ Refused          4xx, 5xx  the engine said no itself
+ClientLeft                  nobody is left to answer
+"""
+
+from typing import Any
+
+import orjson
+from starlette.types import Send
+
+
+class ClientLeft(Exception):  # noqa: N818 # an event rather than a mistake
+    """The client closed its connection before the answer was complete."""
+
+
+class GatewayError(Exception):
+    """A refusal or failure that the client is told about."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def body(self) -> bytes:
+        """`{"error": {"message", "type", "param", "code"}}`."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return orjson.dumps({"error": error})
+
+
+class BadRequest(GatewayError):  # noqa: N818
+    """The client's request cannot be used as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UnknownModel(GatewayError):  # noqa: N818
+    """No engine serves the model."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class BodyTooLarge(GatewayError):  # noqa: N818
+    """The body exceeds `limits.maxBodyBytes`."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class EngineError(GatewayError):
+    """The engine failed; `reason` is a metric label."""
+
+    status = 502
+    type = "engine_error"
+    reason = "error"
+
+
+class Unreachable(EngineError):  # noqa: N818
+    """No connection to the engine came about."""
+
+    code = reason = "engine_unreachable"
+
+
+class Cut(EngineError):  # noqa: N818
+    """The connection ended before the answer did; `stale` if no byte of an answer had come on a reused one."""
+
+    code = reason = "engine_cut"
+    stale = False
+
+
+class Malformed(EngineError):  # noqa: N818
+    """The engine's answer cannot be understood."""
+
+    code = reason = "engine_malformed"
+
+
+class TimedOut(EngineError):  # noqa: N818
+    """A phase of the exchange took longer than its limit."""
+
+    status = 504
+    type = "timeout_error"
+    code = reason = "engine_timeout"
+
+
+class ToolLoopFailed(EngineError):  # noqa: N818
+    """The model keeps asking for tools in a way that cannot be served."""
+
+    code = reason = "tool_loop"
+
+
+class Refused(EngineError):  # noqa: N818
+    """The engine answered with an error of its own, which is handed on."""
+
+    reason = "refused"
+
+    def __init__(self, status: int, error: dict[str, Any], retry_after: bytes | None = None) -> None:
+        super().__init__(str(error.get("message") or f"the engine answered {status}"))
+        self.status = status
+        self.type = str(error.get("type") or self.type)
+        self.param = error.get("param")
+        self.code = error.get("code")
+        if retry_after is not None:
+            self.headers.append((b"retry-after", retry_after))
+
+
+async def send_error(send: Send, error: GatewayError) -> None:
+    """Answers a request with `error`."""
+    body = error.body()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *error.headers,
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

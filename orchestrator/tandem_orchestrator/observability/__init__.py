@@ -1,0 +1,1 @@
+"""What the orchestrator tells about itself: logs, metrics, one record a request."""

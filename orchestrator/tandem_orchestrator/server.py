@@ -1,0 +1,58 @@
+"""Runs the application under uvicorn and lets it drain."""
+
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from tandem_contract.config import OrchestratorConfig
+
+from tandem_orchestrator.app import App
+
+LAME_DUCK_SECONDS = 1.0  # how long connections are still served after SIGTERM, each answer closing its own
+
+
+class Server(uvicorn.Server):
+    """Drains on SIGTERM: turns not ready, serves on for a moment, closes its port, lets open answers finish.
+
+    An answer that is open after `drain_seconds` is cut. A second signal ends the process at once.
+    """
+
+    def __init__(self, app: App, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._services = app.services
+        self._signalled: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
+        """Called on SIGTERM and SIGINT."""
+        if self._signalled is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self._services.draining = True
+        self._signalled = monotonic()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called every tenth of a second."""
+        if self._signalled is not None and monotonic() - self._signalled >= LAME_DUCK_SECONDS:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(config: OrchestratorConfig, host: str, port: int) -> None:
+    """Serves until a signal comes."""
+    app = App(config)
+    settings = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(config.drain_seconds),
+    )
+    Server(app, settings).run()

@@ -1,0 +1,1 @@
+"""Tools that run on the server, one a file, behind the protocol in `tool`."""

@@ -1,0 +1,19 @@
+"""What a server-side tool is."""
+
+from typing import Any, Protocol
+
+
+class ToolError(Exception):
+    """The tool cannot answer; the model is told why in these words."""
+
+
+class Tool(Protocol):
+    """A function that a model may call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON schema of the arguments, an object."""
+
+    async def call(self, arguments: dict[str, Any]) -> str:
+        """The result as the model reads it; `arguments` fit the schema. Raises `ToolError`."""

@@ -1,0 +1,24 @@
+"""python -m tests.engine_double --port N"""
+
+import argparse
+import asyncio
+
+import uvloop
+
+from tests.engine_double import EngineDouble
+
+
+async def serve(options: argparse.Namespace) -> None:
+    engine = EngineDouble(options.model, options.api_key, options.port, options.host)
+    engine.remember = False
+    await engine.start()
+    print(f"engine double {options.model} at {engine.url}", flush=True)  # noqa: T201
+    await asyncio.Event().wait()
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--host", default="127.0.0.1")
+parser.add_argument("--port", type=int, default=8000)
+parser.add_argument("--model", default="double")
+parser.add_argument("--api-key")
+uvloop.run(serve(parser.parse_args()))

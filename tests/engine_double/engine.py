@@ -1,0 +1,218 @@
+"""The double itself: a server on a free port that answers by script and remembers what it saw."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.reply import Answer, Reply, event, plausible
+
+
+@dataclass
+class Seen:
+    """A chat request that arrived; `outcome` is "" while it runs, then "answered" or "left" (the client went away)."""
+
+    body: dict[str, Any]
+    raw: bytes
+    headers: dict[str, str]
+    arrived: float = field(default_factory=time.monotonic)
+    outcome: str = ""
+    ended: float = 0.0
+
+
+class EngineDouble:
+    """`async with EngineDouble() as engine:` serves at `engine.url`.
+
+    A request is answered by the script in its own `double` field, else by the next of `replies`, else by `rule`.
+    """
+
+    def __init__(self, model: str = "double", api_key: str | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
+        self.model = model
+        self.api_key = api_key
+        self.host = host
+        self.port = port
+        self.replies: deque[Reply] = deque()
+        self.rule: Callable[[dict[str, Any]], Reply] = plausible
+        self.seen: list[Seen] = []
+        self.remember = True
+        self.running = 0
+        self.waiting = 0
+        self._connections: set[HttpProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    async def __aenter__(self) -> "EngineDouble":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: HttpProtocol(self._handle, self._connections), self.host, self.port, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """Refuses connections from now on, and cuts those that are open."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in tuple(self._connections):
+            connection.transport.abort()
+
+    def drop_idle(self) -> None:
+        """Closes connections that carry no request, as engines do after some seconds."""
+        for connection in tuple(self._connections):
+            if connection.idle:
+                connection.transport.close()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+        """Waits for `condition`, at most `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s; seen: {self.seen[-3:]}"
+            await asyncio.sleep(0.002)
+
+    async def _handle(self, exchange: Exchange) -> None:
+        path = exchange.target.partition("?")[0]
+        if path == "/v1/chat/completions" and exchange.method == "POST":
+            await self._chat(exchange)
+        elif path == "/health":
+            await exchange.answer(200, b"", "text/plain")
+        elif path == "/metrics":
+            await exchange.answer(200, self._metrics(), "text/plain; version=0.0.4")
+        elif path == "/control/replies" and exchange.method == "POST":
+            self.replies.extend(Reply.from_json(item) for item in orjson.loads(exchange.body))
+            await exchange.answer(200, b"{}")
+        elif not self._authorized(exchange):
+            await exchange.answer(401, b'{"error":"Unauthorized"}')
+        elif path == "/v1/models":
+            entry = {"id": self.model, "object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
+            await exchange.answer(200, orjson.dumps({"object": "list", "data": [entry]}))
+        else:
+            await exchange.answer(404, b'{"detail":"Not Found"}')
+
+    def _authorized(self, exchange: Exchange) -> bool:
+        return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
+
+    async def _chat(self, exchange: Exchange) -> None:
+        request = orjson.loads(exchange.body)
+        seen = Seen(request, exchange.body, exchange.headers)
+        if self.remember:
+            self.seen.append(seen)
+        self.running += 1
+        try:
+            if problem := self._problem(exchange, request):
+                await exchange.answer(problem[0], orjson.dumps(problem[1]))
+            else:
+                await self._reply(exchange, request, self._script(request))
+            seen.outcome = "answered"
+        except asyncio.CancelledError:
+            seen.outcome = "left"
+            raise
+        finally:
+            seen.ended = time.monotonic()
+            self.running -= 1
+
+    def _script(self, request: dict[str, Any]) -> Reply:
+        if "double" in request:
+            return Reply.from_json(request["double"])
+        return self.replies.popleft() if self.replies else self.rule(request)
+
+    def _problem(self, exchange: Exchange, request: dict[str, Any]) -> tuple[int, Any] | None:
+        if not self._authorized(exchange):
+            return 401, {"error": "Unauthorized"}
+        if request.get("model") != self.model:
+            message = f"The model `{request.get('model')}` does not exist."
+            return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
+        for message in request["messages"]:
+            for call in message.get("tool_calls") or ():
+                try:
+                    orjson.loads(call["function"]["arguments"])
+                except orjson.JSONDecodeError as error:
+                    return 400, {"error": {"message": str(error), "type": "BadRequestError", "param": None, "code": 400}}
+        return None
+
+    async def _reply(self, exchange: Exchange, request: dict[str, Any], reply: Reply) -> None:
+        if reply.before_first_byte:
+            await asyncio.sleep(reply.before_first_byte)
+        if reply.fault == "close":
+            exchange.cut()
+        elif reply.fault == "not_http":
+            await exchange.write(b"220 mail.example ESMTP\r\n")
+        elif reply.fault == "wrong_type":
+            await exchange.answer(200, b"<html>It works!</html>", "text/html")
+        elif reply.raw:
+            await exchange.write(reply.raw)
+        elif reply.status != 200:
+            error = reply.error or {"error": {"message": "scripted", "type": "ScriptedError", "param": None, "code": None}}
+            await exchange.answer(reply.status, orjson.dumps(error), **dict(reply.headers))
+        elif request.get("stream"):
+            await _stream(exchange, Answer(reply, request), reply)
+        else:
+            await _whole(exchange, Answer(reply, request), reply)
+
+    def _metrics(self) -> bytes:
+        label = f'{{engine="0",model_name="{self.model}"}}'
+        return (
+            "# TYPE vllm:num_requests_running gauge\n"
+            f"vllm:num_requests_running{label} {self.running}\n"
+            "# TYPE vllm:num_requests_waiting gauge\n"
+            f"vllm:num_requests_waiting{label} {self.waiting}\n"
+        ).encode()
+
+
+async def _whole(exchange: Exchange, answer: Answer, reply: Reply) -> None:
+    body = orjson.dumps(answer.whole())
+    if reply.fault == "error_event":
+        body = b'{"error":{"message":"scripted","type":"InternalServerError","param":null,"code":500}}'
+    if reply.fault == "malformed_json":
+        body = body[: len(body) // 2]
+    if reply.fault in ("cut", "hang"):
+        await exchange.head(200, {"content-type": "application/json", "content-length": str(len(body))})
+        await exchange.write(body[: len(body) // 2])
+        await _break_off(exchange, reply)
+    else:
+        await exchange.answer(200, body)
+
+
+async def _stream(exchange: Exchange, answer: Answer, reply: Reply) -> None:
+    await exchange.head(200, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
+    for sent, chunk in enumerate(answer.chunks()):
+        if reply.fault and sent == reply.fault_after:
+            if reply.fault in ("cut", "hang"):
+                await exchange.piece(event(chunk)[:20])
+                await _break_off(exchange, reply)
+                return
+            if reply.fault == "malformed_json":
+                await exchange.piece(b'data: {"id": \n\n')
+            if reply.fault == "error_event":
+                await exchange.piece(event({"error": {"message": "scripted", "type": "InternalServerError", "code": 500}}))
+                break
+        if reply.between_pieces:
+            await asyncio.sleep(reply.between_pieces)
+        await exchange.piece(event(chunk))
+    await exchange.piece(b": end\n\n" if reply.fault == "no_done" else b"data: [DONE]\n\n")
+    await exchange.write(b"0\r\n\r\n")
+
+
+async def _break_off(exchange: Exchange, reply: Reply) -> None:
+    if reply.fault == "cut":
+        exchange.cut()
+    else:
+        await asyncio.Event().wait()

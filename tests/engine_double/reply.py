@@ -1,0 +1,149 @@
+"""What the double answers, and the answers' JSON as vLLM writes it."""
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+Fault = Literal[
+    "",
+    "close",  # closes the connection instead of answering
+    "not_http",  # answers with bytes that are no HTTP
+    "malformed_json",  # JSON that ends in the middle; in a stream, one such event
+    "wrong_type",  # an HTML page with status 200
+    "cut",  # closes the connection after `fault_after` pieces
+    "hang",  # falls silent after `fault_after` pieces
+    "error_event",  # an error inside a 200, after `fault_after` pieces
+    "no_done",  # a stream that ends properly but without [DONE]
+]
+EXPRESSION = re.compile(r"[-\d(][\d\s.+\-*/()]*[-+*/][\d\s.+\-*/()]*\d\)?")
+PLACE = re.compile(r"\bin ([A-Z][\w' -]+)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call; `arguments` is sent as it stands, valid JSON or not."""
+
+    name: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One scripted answer to one request."""
+
+    text: str = "Hello, I am an engine double and this answer has 64 bytes in it."
+    calls: tuple[Call, ...] = ()
+    finish_reason: str = ""
+    status: int = 200
+    error: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+    before_first_byte: float = 0.0
+    between_pieces: float = 0.0
+    fault: Fault = ""
+    fault_after: int = 2
+    raw: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Reply":
+        """Reads what a control request or a request's `double` field says."""
+        fields = dict(document)
+        fields["calls"] = tuple(Call(**call) for call in fields.get("calls", ()))
+        fields["headers"] = tuple((name, value) for name, value in fields.get("headers", ()))
+        return cls(**fields)
+
+
+def plausible(request: dict[str, Any]) -> Reply:
+    """What a sensible model would do: call the tool that fits, then say its result."""
+    messages = request["messages"]
+    results = []
+    while messages and messages[-1]["role"] == "tool":
+        results.append(messages[-1]["content"])
+        messages = messages[:-1]
+    if results:
+        return Reply(f"The result is {' and '.join(reversed(results))}.")
+    asked = str(messages[-1].get("content"))
+    offered = {tool["function"]["name"] for tool in request.get("tools") or () if "function" in tool}
+    calls = []
+    if "calculate_math" in offered and (found := EXPRESSION.search(asked)):
+        calls.append(Call("calculate_math", orjson.dumps({"expression": found[0].strip()}).decode()))
+    if "get_current_weather" in offered and (found := PLACE.search(asked)):
+        calls.append(Call("get_current_weather", orjson.dumps({"location": found[1]}).decode()))
+    return Reply("", tuple(calls)) if calls and request.get("tool_choice") != "none" else Reply()
+
+
+class Answer:
+    """The JSON documents of one reply."""
+
+    def __init__(self, reply: Reply, request: dict[str, Any]) -> None:
+        self._reply = reply
+        self._request = request
+        self._id = f"chatcmpl-{uuid.uuid4().hex}"
+        self._calls = [
+            {"id": f"chatcmpl-tool-{uuid.uuid4().hex}", "type": "function", "function": vars(call).copy()}
+            for call in reply.calls
+        ]
+        self._finish = reply.finish_reason or ("tool_calls" if reply.calls else "stop")
+
+    @property
+    def pieces(self) -> list[str]:
+        return re.findall(r"\s*\S+", self._reply.text)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        prompt, completion = 7 * len(self._request["messages"]), max(1, len(self.pieces))
+        return {
+            "prompt_tokens": prompt,
+            "total_tokens": prompt + completion,
+            "completion_tokens": completion,
+            "prompt_tokens_details": None,
+        }
+
+    def whole(self) -> dict[str, Any]:
+        message = {
+            "role": "assistant",
+            "content": self._reply.text or None,
+            "refusal": None,
+            "annotations": None,
+            "audio": None,
+            "function_call": None,
+            "tool_calls": self._calls,
+            "reasoning": None,
+        }
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": self._finish,
+            "stop_reason": None,
+            "token_ids": None,
+        }
+        return {**self._frame("chat.completion"), "choices": [choice], "usage": self.usage, "prompt_logprobs": None}
+
+    def chunks(self) -> Iterator[dict[str, Any]]:
+        yield self._chunk({"role": "assistant", "content": ""})
+        for piece in self.pieces:
+            yield self._chunk({"content": piece})
+        for index, call in enumerate(self._calls):
+            yield self._chunk({"tool_calls": [{**call, "index": index, "function": {"name": call["function"]["name"]}}]})
+            arguments = call["function"]["arguments"]
+            for half in (arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]):
+                yield self._chunk({"tool_calls": [{"index": index, "function": {"arguments": half}}]})
+        yield self._chunk({"content": ""}, self._finish)
+        if (self._request.get("stream_options") or {}).get("include_usage"):
+            yield {**self._frame("chat.completion.chunk"), "choices": [], "usage": self.usage}
+
+    def _frame(self, kind: str) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, "created": int(time.time()), "model": self._request["model"]}
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
+        return {**self._frame("chat.completion.chunk"), "choices": [choice]}
+
+
+def event(document: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(document) + b"\n\n"
