@@ -33,6 +33,10 @@
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Closes the engine to everyone but its orchestrator and the monitoring namespace.
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
 # Scraping of both tiers, where the Prometheus operator is installed.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]

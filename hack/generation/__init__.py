@@ -1,0 +1,58 @@
+"""Files that are made from others: `hack/generate` writes them, `hack/verify` finds stale ones. Runs in .venv."""
+
+import difflib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from hack.command import run
+from hack.generation import install, reference, values
+
+ROOT = Path(__file__).parents[2]
+CRD = "crds/tandem.dev_llmservices.yaml"
+OPERATOR_CHART = "charts/tandem-operator"
+SERVICE_CHART = "charts/llmservice"
+
+
+def generated(folder: Path) -> Iterator[tuple[str, str]]:
+    """Path and content of every generated file in turn; later ones are made from earlier ones, read from `folder`."""
+    text = run([Path(sys.executable).with_name("tandem-operator"), "crd"])
+    crd = yaml.load(text, yaml.CSafeLoader)
+    readme = f"{OPERATOR_CHART}/README.md"
+    yield CRD, text
+    yield f"{OPERATOR_CHART}/files/{Path(CRD).name}", text
+    yield f"{SERVICE_CHART}/values.schema.json", values.llmservice_schema(crd)
+    yield readme, values.with_table((folder / readme).read_text(), folder / OPERATOR_CHART)
+    yield "manifests/install.yaml", install.manifest(folder / OPERATOR_CHART)
+    yield "docs/llmservice.md", reference.page(crd)
+
+
+def write(folder: Path) -> list[str]:
+    """Write every generated file below `folder`, which holds the charts; return their paths relative to it."""
+    written = []
+    for path, content in generated(folder):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        written.append(path)
+    return written
+
+
+def stale() -> list[str]:
+    """Return one diff for each generated file that is not up to date."""
+    with tempfile.TemporaryDirectory() as name:
+        fresh = Path(name)
+        shutil.copytree(ROOT / "charts", fresh / "charts")
+        return [diff for path in write(fresh) if (diff := difference(path, fresh))]
+
+
+def difference(path: str, fresh: Path) -> str:
+    """A unified diff from the file in the project to the one below `fresh`; empty where they agree."""
+    present = ROOT / path
+    before = present.read_text().splitlines(keepends=True) if present.exists() else []
+    after = (fresh / path).read_text().splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before, after, f"{path} (in the project)", f"{path} (generated)"))
