@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from tandem_contract.config import BuiltinTool, OrchestratorConfig
 
-from tandem_orchestrator.api import chat, health, models
+from tandem_orchestrator.api import chat, errors, health, models
 from tandem_orchestrator.api.services import Services
 from tandem_orchestrator.gateway.completions import ChatCompletions
 from tandem_orchestrator.gateway.engine import CHAT, Engine
 from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.errors import GatewayError
+from tandem_orchestrator.gateway.request import bounded
 from tandem_orchestrator.observability.record import Recorded
 from tandem_orchestrator.tools import outbound
 from tandem_orchestrator.tools.calculator import Calculator
@@ -34,12 +33,22 @@ class App:
             Engines([Engine(upstream, config.timeouts) for upstream in config.upstreams]),
             Toolbox(self._tools(), config.tools.timeout_seconds, config.tools.max_result_bytes),
         )
-        completions = ChatCompletions(self.services.engines, self.services.toolbox, config)
-        self._app = Recorded(_in_front(completions, self._fastapi()), lambda: self.services.draining)
+        self._rest = self._fastapi()
+        self._completions = ChatCompletions(self.services.engines, self.services.toolbox, config)
+        self._recorded = Recorded(self._dispatch, lambda: self.services.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        await self._app(scope, receive, send)
+        await self._recorded(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+        elif scope["path"] == CHAT and scope["method"] == "POST":
+            scope["state"]["route"] = CHAT
+            await self._completions(scope, receive, send)
+        else:
+            await self._rest(scope, bounded(receive, self._config.limits.max_body_bytes), send)
 
     def _tools(self) -> list[Tool]:
         makers: dict[BuiltinTool, Callable[[], Tool]] = {
@@ -53,7 +62,7 @@ class App:
         app.state.services = self.services
         for part in (chat, models, health):
             app.include_router(part.router)
-        app.add_exception_handler(GatewayError, _openai_error)
+        app.exception_handlers.update(errors.HANDLERS)
         return app
 
     @asynccontextmanager
@@ -67,19 +76,3 @@ class App:
                 await watching
             await self._http.close()
             self.services.engines.close()
-
-
-def _in_front(completions: ASGIApp, rest: ASGIApp) -> ASGIApp:
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST":
-            scope["state"]["route"] = CHAT
-            await completions(scope, receive, send)
-        else:
-            await rest(scope, receive, send)
-
-    return dispatch
-
-
-async def _openai_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError)  # noqa: S101 # registered for nothing else
-    return Response(error.body(), error.status, media_type="application/json")

@@ -31,7 +31,9 @@ class EngineDouble:
     A request is answered by the script in its own `double` field, else by the next of `replies`, else by `rule`.
     """
 
-    def __init__(self, model: str = "double", api_key: str | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, model: str = "double", api_key: str | None = None, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.model = model
         self.api_key = api_key
         self.host = host
@@ -145,7 +147,9 @@ class EngineDouble:
                 try:
                     orjson.loads(call["function"]["arguments"])
                 except orjson.JSONDecodeError as error:
-                    return 400, {"error": {"message": str(error), "type": "BadRequestError", "param": None, "code": 400}}
+                    return 400, {
+                        "error": {"message": str(error), "type": "BadRequestError", "param": None, "code": 400}
+                    }
         return None
 
     async def _reply(self, exchange: Exchange, request: dict[str, Any], reply: Reply) -> None:
@@ -160,7 +164,9 @@ class EngineDouble:
         elif reply.raw:
             await exchange.write(reply.raw)
         elif reply.status != 200:
-            error = reply.error or {"error": {"message": "scripted", "type": "ScriptedError", "param": None, "code": None}}
+            error = reply.error or {
+                "error": {"message": "scripted", "type": "ScriptedError", "param": None, "code": None}
+            }
             await exchange.answer(reply.status, orjson.dumps(error), **dict(reply.headers))
         elif request.get("stream"):
             await _stream(exchange, Answer(reply, request), reply)
@@ -202,7 +208,9 @@ async def _stream(exchange: Exchange, answer: Answer, reply: Reply) -> None:
             if reply.fault == "malformed_json":
                 await exchange.piece(b'data: {"id": \n\n')
             if reply.fault == "error_event":
-                await exchange.piece(event({"error": {"message": "scripted", "type": "InternalServerError", "code": 500}}))
+                await exchange.piece(
+                    event({"error": {"message": "scripted", "type": "InternalServerError", "code": 500}})
+                )
                 break
         if reply.between_pieces:
             await asyncio.sleep(reply.between_pieces)

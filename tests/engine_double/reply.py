@@ -129,7 +129,9 @@ class Answer:
         for piece in self.pieces:
             yield self._chunk({"content": piece})
         for index, call in enumerate(self._calls):
-            yield self._chunk({"tool_calls": [{**call, "index": index, "function": {"name": call["function"]["name"]}}]})
+            yield self._chunk(
+                {"tool_calls": [{**call, "index": index, "function": {"name": call["function"]["name"]}}]}
+            )
             arguments = call["function"]["arguments"]
             for half in (arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]):
                 yield self._chunk({"tool_calls": [{"index": index, "function": {"arguments": half}}]})

@@ -1,13 +1,15 @@
 """POST /v1/chat/completions: the hot path, straight on ASGI."""
 
+import asyncio
+
 import structlog
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError, send_error
-from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
+from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError, ShuttingDown, send_error
+from tandem_orchestrator.gateway.relay import end_with_error, relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import ChatRequest, parse, read_body
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
@@ -39,15 +41,24 @@ class ChatCompletions:
         except GatewayError as error:
             record.error = error.code or error.type
             await send_error(send, error)
+        except asyncio.CancelledError:
+            await self._break_off(ShuttingDown("the server is shutting down"), record, send)
         except Exception:
             log.exception("request failed", request_id=record.request_id)
             if record.status:
                 raise  # the answer has begun: uvicorn cuts the connection, which the client notices
             await send_error(send, GatewayError("an internal error; the log has it under this request's id"))
 
+    async def _break_off(self, error: GatewayError, record: Record, send: Send) -> None:
+        if not record.status:
+            await send_error(send, error)
+        elif record.stream:
+            await end_with_error(send, record, error)
+
     async def _answer(self, request: ChatRequest, record: Record, send: Send) -> None:
         engine = self._engines.route(request.model)
-        record.model, record.stream = request.model, request.stream
+        record.stream = request.stream
+        record.model = request.model if engine.models else None  # a label of a metric, so no word from outside
         if not self._toolbox.names.isdisjoint(request.declared_tools):
             conversation = Conversation(request, self._toolbox.names, self._settings.tools)
             answer = stream_with_tools if request.stream else answer_with_tools

@@ -14,13 +14,13 @@ PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before t
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_complete", "_connection", "_error", "_waiter", "headers", "status")
+    __slots__ = ("_buffered", "_chunks", "_connection", "_error", "_waiter", "complete", "headers", "status")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._chunks: list[bytes] = []
         self._buffered = 0
-        self._complete = False
+        self.complete = False
         self._error: EngineError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
@@ -36,7 +36,7 @@ class Response:
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came."""
         while not self._chunks:
-            if self._complete:
+            if self.complete:
                 return b""
             if self._error:
                 raise self._error
@@ -59,7 +59,7 @@ class Response:
 
     def close(self) -> None:
         """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
-        self._connection.finish(self, reusable=self._complete)
+        self._connection.finish(self, reusable=self.complete)
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -79,6 +79,8 @@ class Response:
 
     def feed(self, data: bytes) -> bool:
         """Takes a piece of the body; true when so much waits that reading should pause."""
+        if self.complete:
+            return False
         self._chunks.append(data)
         self._buffered += len(data)
         self._wake()
@@ -86,12 +88,12 @@ class Response:
 
     def end(self) -> None:
         """The body is complete."""
-        self._complete = True
+        self.complete = True
         self._wake()
 
     def fail(self, error: EngineError) -> None:
         """No more will come."""
-        if not self._complete and self._error is None:
+        if not self.complete and self._error is None:
             self._error = error
             self._wake()
 
@@ -191,6 +193,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """httptools: an answer begins."""
+        if self._response is not None and self._response.complete:
+            self.abort()  # a second answer to one request
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -200,7 +204,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """httptools: the body follows."""
         status = self._parser.get_status_code()
-        if self._response is not None and status >= 200:  # noqa: PLR2004 # 1xx only announces the answer
+        if self._response is not None and not self._response.status and status >= 200:  # noqa: PLR2004 # 1xx only announces the answer
             self._response.headers = self._headers
             self._response.start(status)
 

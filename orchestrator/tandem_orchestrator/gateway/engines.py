@@ -84,6 +84,9 @@ class Engines:
             engine.mark(f"no answer within {CHECK_TIMEOUT:g} s")
         except EngineError as error:
             engine.mark(error.message)
+        except Exception as error:  # checks go on, whatever an engine answers
+            log.exception("engine check failed", engine=engine.name)
+            engine.mark(f"the check failed: {type(error).__name__}")
         if engine.problem != before:
             level = log.info if engine.ready else log.warning
             level("engine", engine=engine.name, url=engine.url, ready=engine.ready, problem=engine.problem)

@@ -4,6 +4,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ BadRequest          400  the body cannot be used
 ├─ UnknownModel        404  no engine serves the model
 ├─ BodyTooLarge        413
+├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
    ├─ Cut              502  the connection ended before the answer did
@@ -66,6 +67,13 @@ class BodyTooLarge(GatewayError):  # noqa: N818
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class ShuttingDown(GatewayError):  # noqa: N818
+    """The process ends, and this answer with it."""
+
+    status = 503
+    code = "shutting_down"
 
 
 class EngineError(GatewayError):

@@ -66,14 +66,11 @@ class Pool:
         return response
 
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
+        connection = Connection(self._timeouts.idle_seconds, self._idle.append, self._forget)
         try:
             async with asyncio.timeout(self._timeouts.connect_seconds):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self._timeouts.idle_seconds, self._idle.append, self._forget),
-                    self._host,
-                    self._port,
-                    ssl=self._tls or None,
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection, self._host, self._port, ssl=self._tls or None
                 )
         except TimeoutError:
             raise TimedOut(
@@ -82,6 +79,11 @@ class Pool:
             ) from None
         except OSError as error:
             raise Unreachable(f"the engine at {self._host}:{self._port} cannot be reached: {error}") from error
+        except BaseException:
+            connection.abort()  # it may have opened in the moment of the cancellation
+            raise
+        if not connection.usable:
+            raise Cut(f"the engine at {self._host}:{self._port} closed a new connection at once")
         self._all.add(connection)
         return connection
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.types import Receive
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from tandem_orchestrator.gateway.errors import BadRequest, BodyTooLarge, ClientLeft
 
@@ -47,6 +48,21 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         pieces.append(piece)
         if not message.get("more_body", False):
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def bounded(receive: Receive, limit: int) -> Receive:
+    """`receive` for FastAPI, which reads without a limit: raises an `HTTPException` beyond `limit` bytes."""
+    size = 0
+
+    async def counting() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise HTTPException(BodyTooLarge.status, f"the request body is larger than {limit} bytes")
+        return message
+
+    return counting
 
 
 def parse(body: bytes, default_model: str | None) -> ChatRequest:

@@ -108,6 +108,8 @@ class Weather:
             status, answer = await self._http.get_json(url, query)
         except OutboundError as error:
             raise ToolError(f"the weather service {error}") from None
-        if status != OK or not isinstance(answer, dict):
+        if status != OK:
             raise ToolError(f"the weather service answered {status}")
+        if not isinstance(answer, dict):
+            raise ToolError(f"the weather service answered {status} without an object")
         return answer

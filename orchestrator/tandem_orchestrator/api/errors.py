@@ -1,0 +1,29 @@
+"""Errors of the endpoints under /v1 in OpenAI's shape; elsewhere FastAPI's own."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from tandem_orchestrator.gateway.errors import BadRequest, GatewayError
+
+
+async def _gateway_error(_: Request, error: GatewayError) -> Response:
+    return Response(error.body(), error.status, media_type="application/json")
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    if not request.url.path.startswith("/v1/"):
+        return await http_exception_handler(request, error)
+    refusal = BadRequest(f"{request.method} {request.url.path}: {error.detail}")
+    refusal.status = error.status_code
+    return Response(refusal.body(), error.status_code, error.headers, media_type="application/json")
+
+
+HANDLERS: Final[dict[type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
+    GatewayError: _gateway_error,
+    HTTPException: _http_error,
+}

@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import openai
+import pytest
+from tandem_contract.config import OrchestratorConfig
+
+from tests.engine_double import EngineDouble
+from tests.orchestrator.running import Orchestrator, config_for
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EngineDouble]:
+    async with EngineDouble() as double:
+        yield double
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[OrchestratorConfig], Awaitable[Orchestrator]]]:
+    running: list[Orchestrator] = []
+
+    async def start(config: OrchestratorConfig) -> Orchestrator:
+        orchestrator = Orchestrator(config)
+        running.append(orchestrator)
+        await orchestrator.start()
+        return orchestrator
+
+    yield start
+    for orchestrator in running:
+        await orchestrator.stop()
+
+
+@pytest.fixture
+async def orchestrator(serve, engine) -> Orchestrator:
+    return await serve(config_for(engine))
+
+
+@pytest.fixture
+async def client(orchestrator) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="client-key", max_retries=0) as client:
+        yield client

@@ -1,0 +1,91 @@
+"""The orchestrator over real sockets, in the test's own loop."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import uvicorn
+from tandem_contract.config import OrchestratorConfig
+from tandem_orchestrator.app import App
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.server import ServerState
+
+from tests.engine_double import EngineDouble
+
+QUESTION = [{"role": "user", "content": "Hello"}]
+MATH_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "calculate_math",
+        "description": "Evaluate a mathematical expression",
+        "parameters": {
+            "type": "object",
+            "properties": {"expression": {"type": "string"}},
+            "required": ["expression"],
+        },
+    },
+}
+
+
+class Orchestrator:
+    """A serving orchestrator and a client that talks to it."""
+
+    def __init__(self, config: OrchestratorConfig) -> None:
+        self.app = App(config)
+        self.engines = self.app.services.engines
+        self.url = ""
+        self.client: aiohttp.ClientSession
+
+    async def start(self) -> None:
+        config = uvicorn.Config(self.app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+        config.load()
+        self._lifespan = LifespanOn(config)
+        await self._lifespan.startup()
+        state = ServerState()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.client = aiohttp.ClientSession(self.url)
+        await until(lambda: self.engines.checked)
+
+    async def stop(self) -> None:
+        await self.client.close()
+        self._server.close()
+        await self._lifespan.shutdown()
+
+    @property
+    def busy(self) -> int:
+        return sum(engine.pool.busy for engine in self.engines.all)
+
+    async def chat(self, **fields: Any) -> tuple[int, Any]:
+        """Status and JSON of a chat request about nothing in particular."""
+        async with self.client.post("/v1/chat/completions", json=question(**fields)) as response:
+            return response.status, await response.json()
+
+    async def stream(self, **fields: Any) -> str:
+        """The whole text of a streamed chat request."""
+        async with self.client.post("/v1/chat/completions", json=question(stream=True, **fields)) as response:
+            assert response.status == 200, await response.text()
+            assert response.content_type == "text/event-stream"
+            return await response.text()
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.client.get(path) as response:
+            return response.status, await response.json()
+
+
+def question(**fields: Any) -> dict[str, Any]:
+    return {"model": "double", "messages": QUESTION, **fields}
+
+
+def config_for(*engines: EngineDouble, **settings: Any) -> OrchestratorConfig:
+    upstreams = [{"name": f"engine-{n}", "url": engine.url, "model": engine.model} for n, engine in enumerate(engines)]
+    return OrchestratorConfig.model_validate({"upstreams": upstreams, **settings})
+
+
+async def until(condition: Any, seconds: float = 5.0) -> None:
+    """Waits for `condition`, at most `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.002)

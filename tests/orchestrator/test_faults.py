@@ -1,0 +1,136 @@
+"""Every way in which an engine fails, and what the client is told."""
+
+import orjson
+import pytest
+
+from tests.engine_double import Reply
+from tests.orchestrator.running import config_for, until
+
+
+async def failure(orchestrator, **fields):
+    status, body = await orchestrator.chat(**fields)
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    await until(lambda: orchestrator.busy == 0)
+    return status, body["error"]["code"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refused_connection(orchestrator, engine, stream):
+    engine.stop()
+    assert await failure(orchestrator, stream=stream) == (502, "engine_unreachable")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("close", "engine_cut"), ("not_http", "engine_malformed"), ("wrong_type", "engine_malformed")],
+)
+async def test_no_usable_answer(orchestrator, engine, fault, code, stream):
+    engine.rule = lambda request: Reply(fault=fault)
+    assert await failure(orchestrator, stream=stream) == (502, code)
+    engine.rule = lambda request: Reply()
+    assert (await orchestrator.chat())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("cut", "engine_cut"), ("malformed_json", "engine_malformed"), ("error_event", "engine_malformed")],
+)
+async def test_half_a_blocking_answer(orchestrator, engine, fault, code):
+    engine.replies.append(Reply(fault=fault))
+    assert await failure(orchestrator) == (502, code)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_slow_first_byte(serve, engine, stream):
+    orchestrator = await serve(config_for(engine, timeouts={"firstByteSeconds": 0.1}))
+    engine.replies.append(Reply(before_first_byte=30))
+    assert await failure(orchestrator, stream=stream) == (504, "engine_timeout")
+    await until(lambda: engine.seen[0].outcome == "left")
+
+
+async def test_a_hung_blocking_answer(serve, engine):
+    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.1}))
+    engine.replies.append(Reply(fault="hang"))
+    assert await failure(orchestrator) == (504, "engine_timeout")
+
+
+async def test_a_slow_but_living_stream_is_not_cut(serve, engine):
+    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.15}))
+    engine.replies.append(Reply("one two three four five six seven eight", between_pieces=0.05))
+    assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
+
+
+def events(text):
+    lines = [line for line in text.splitlines() if line]
+    assert all(line.startswith(("data: ", ":")) for line in lines)
+    return [orjson.loads(line[6:]) for line in lines if line.startswith("data: ") and line != "data: [DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [("cut", 502, "engine_cut"), ("hang", 504, "engine_timeout"), ("no_done", 502, "engine_malformed")],
+)
+async def test_a_broken_stream_ends_in_an_error_event(serve, engine, fault, status, code):
+    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.1}))
+    engine.replies.append(Reply(fault=fault))
+    text = await orchestrator.stream()
+    assert "data: [DONE]" not in text
+    *chunks, last = events(text)
+    assert last["error"]["code"] == code
+    assert chunks
+    await until(lambda: orchestrator.busy == 0)
+
+
+async def test_an_engines_error_event_passes(orchestrator, engine):
+    engine.replies.append(Reply(fault="error_event"))
+    last = events(await orchestrator.stream())[-1]
+    assert last["error"]["message"] == "scripted"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "seen", "kind"),
+    [
+        (400, {"error": {"message": "bad top_p", "type": "BadRequestError", "param": "top_p", "code": 400}}, 400, "BadRequestError"),
+        (422, {"detail": "bad top_p"}, 422, "engine_error"),
+        (400, {"object": "error", "message": "bad top_p", "type": "BadRequestError", "code": 400}, 400, "BadRequestError"),
+        (500, {"error": {"message": "bad top_p", "type": "InternalServerError", "code": 500}}, 502, "engine_error"),
+        (503, {"error": "bad top_p"}, 503, "engine_error"),
+        (429, {"error": {"message": "bad top_p", "type": "RateLimit"}}, 429, "RateLimit"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_engines_refusal_is_handed_on(orchestrator, engine, status, error, seen, kind, stream):
+    engine.replies.append(Reply(status=status, error=error, headers=(("retry-after", "7"),)))
+    async with orchestrator.client.post(
+        "/v1/chat/completions", json={"model": "double", "messages": [{}], "stream": stream}
+    ) as response:
+        body = await response.json()
+        assert response.status == seen
+        assert response.headers.get("retry-after") == (None if status == 500 else "7")
+    assert body["error"]["message"] == "bad top_p"
+    assert body["error"]["type"] == kind
+
+
+async def test_a_connection_that_the_engine_closed_meanwhile_costs_nothing(orchestrator, engine):
+    for _ in range(3):
+        assert (await orchestrator.chat())[0] == 200
+        engine.drop_idle()
+    assert [seen.outcome for seen in engine.seen] == ["answered"] * 3
+
+
+async def test_a_stale_connection_is_tried_again_only_while_no_byte_came(orchestrator, engine):
+    assert (await orchestrator.chat())[0] == 200
+    engine.replies.append(Reply(fault="close"))
+    assert (await orchestrator.chat())[0] == 200, "a reused connection that closes without a byte is stale"
+    engine.replies.append(Reply(fault="cut"))
+    engine.seen.clear()
+    assert (await failure(orchestrator))[0] == 502
+    assert len(engine.seen) == 1
+
+
+async def test_an_engine_that_comes_back_serves_again(orchestrator, engine):
+    engine.stop()
+    assert (await orchestrator.chat())[0] == 502
+    await engine.start()
+    assert (await orchestrator.chat())[0] == 200
