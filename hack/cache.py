@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hack import progress
+from hack.failure import Failure
+
+TAG = "CACHEDIR.TAG"
+SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of Tandem: safe to delete while no cluster is up.\n"
 
 
 def root() -> Path:
@@ -50,6 +54,14 @@ def cluster() -> Path:
     return root() / "cluster"
 
 
+def part(name: str) -> Path:
+    """The path of a part by its name, the whole cache by none: for scripts."""
+    parts = {"": root, "cluster": cluster, "go-builds": go_builds, "go-modules": go_modules, "uv": uv}
+    if name not in parts:
+        raise Failure(f"the cache has no part {name!r}. It has: {', '.join(filter(None, parts))}")
+    return parts[name]()
+
+
 def ensure(path: Path, build: Callable[[Path], None]) -> Path:
     """Return `path`; where it does not exist, have `build` write it (a file or a folder) first.
 
@@ -73,6 +85,7 @@ def lock(name: str) -> Iterator[None]:
     """Hold the lock `name` against every other process that uses this cache."""
     path = root() / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
+    (root() / TAG).write_text(SIGNATURE)
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,6 +93,15 @@ def lock(name: str) -> Iterator[None]:
             with progress.step(f"waiting for another run that is busy with {name}"):
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def clear() -> None:
+    """Delete the whole cache. Failure where the folder is not one that was made as a cache."""
+    if not root().exists():
+        return
+    if not (root() / TAG).exists():
+        raise Failure(f"{root()} has no {TAG}, so it may be more than a cache: delete it by hand")
+    remove(root())
 
 
 def remove(path: Path) -> None:

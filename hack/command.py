@@ -8,9 +8,6 @@ from pathlib import Path
 
 from hack.failure import Failure
 
-TAIL_LINES = 25
-
-
 def run(
     argv: Sequence[str | Path],
     *,
@@ -43,6 +40,6 @@ def run(
     return result.stdout
 
 
-def tail(text: str) -> str:
+def tail(text: str, lines: int = 25) -> str:
     """The last lines of a program's output, indented."""
-    return "\n".join(f"  | {line}" for line in text.strip().splitlines()[-TAIL_LINES:])
+    return "\n".join(f"  | {line}" for line in text.strip().splitlines()[-lines:])

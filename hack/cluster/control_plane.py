@@ -56,12 +56,13 @@ class ControlPlane:
 
     def start(self) -> Path:
         """Start what does not run, wait until the API is ready, and return the path of an admin's kubeconfig."""
-        tools.folders("openssl")
+        tools.ensure("openssl")
         self._start_etcd()
         self._start_api_server()
         return kubeconfig.write(self.kubeconfig, self.url, self.authority().certificate, self.admin())
 
     def stop(self) -> None:
+        """End both; the data stay."""
         for name in ("kube-apiserver", "etcd"):
             self.processes.stop(name)
 
@@ -75,7 +76,13 @@ class ControlPlane:
     def admin(self) -> Certificate:
         return self.authority().client("admin", "tandem-admin", "system:masters")
 
+    def client(self, name: str, user: str, group: str = "") -> Path:
+        """A kubeconfig for a part of the cluster that the API server is to know as `user`, who is in `group`."""
+        certificate = self.authority().client(name, user, group)
+        return kubeconfig.write(self.pki / f"{name}.kubeconfig", self.url, self.authority().certificate, certificate)
+
     def token_key(self) -> Path:
+        """What service account tokens are signed with."""
         return signing_key(self.pki / "service-accounts.key")
 
     def _start_etcd(self) -> None:

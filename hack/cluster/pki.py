@@ -29,11 +29,11 @@ class Authority:
 
     def server(self, name: str, addresses: Sequence[str]) -> Certificate:
         """A certificate for a server that is reached at `addresses`, each "DNS:…" or "IP:…"."""
-        return self._issue(name, [f"CN = {name}"], "serverAuth", [f"subjectAltName = {', '.join(addresses)}"])
+        return self._issue(f"{name}-server", [f"CN = {name}"], "serverAuth", [f"subjectAltName = {', '.join(addresses)}"])
 
     def client(self, name: str, user: str, group: str = "") -> Certificate:
         """A certificate by which Kubernetes knows its bearer as `user`, who is in `group`."""
-        return self._issue(name, [*([f"O = {group}"] if group else []), f"CN = {user}"], "clientAuth", [])
+        return self._issue(f"{name}-client", [*([f"O = {group}"] if group else []), f"CN = {user}"], "clientAuth", [])
 
     def _issue(self, name: str, subject: Sequence[str], usage: str, more: Sequence[str]) -> Certificate:
         issued = Certificate(self.folder / f"{name}.crt", self.folder / f"{name}.key")

@@ -21,6 +21,7 @@ class Record:
     pid: int
     born: int
     argv: list[str]
+    environment: dict[str, str]
 
     def alive(self) -> bool:
         return birth(self.pid) == self.born
@@ -33,23 +34,44 @@ class Processes:
         self.records = folder / "processes"
         self.logs = folder / "logs"
 
-    def start(self, name: str, argv: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[Path, str] | None = None,
+    ) -> None:
         """Start `argv` in a session of its own; nothing happens where it runs already.
 
-        Where it runs with other arguments it is started anew. `environment` is added to this process's own.
+        `environment` is added to this process's own, `files` (path -> text) are written first. Where any of that, or
+        an argument, is other than it was, the process is started anew.
         """
-        command = [str(part) for part in argv]
+        command, added, changed = [str(part) for part in argv], dict(environment or {}), differing(files or {})
         record = self.record(name)
         if record and record.alive():
-            if record.argv == command:
+            if not changed and (record.argv, record.environment) == (command, added):
                 return
             self.stop(name)
+        for path, text in changed.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self._launch(name, command, added)
+
+    def revive(self, name: str) -> None:
+        """Start a process that was started before and is not running, as it was."""
+        record = self.record(name)
+        if record and not record.alive():
+            self._launch(name, record.argv, record.environment)
+
+    def _launch(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         self.records.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:  # a process that runs without a record could never be stopped
-            pid = spawn(command, {**os.environ, **(environment or {})}, self.log(name))
-            self.file(name).write_text(json.dumps(asdict(Record(pid, birth(pid) or 0, command))))
+            pid = spawn(command, {**os.environ, **environment}, self.log(name))
+            record = Record(pid, birth(pid) or 0, command, environment)
+            self.file(name).write_text(json.dumps(asdict(record)))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
@@ -99,6 +121,11 @@ class Processes:
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
+
+
+def differing(files: Mapping[Path, str]) -> dict[Path, str]:
+    """Those files that do not have the text that they are to have."""
+    return {path: text for path, text in files.items() if not path.exists() or path.read_text() != text}
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:

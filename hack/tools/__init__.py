@@ -9,24 +9,8 @@ from hack.failure import Failure
 from hack.tools import debian, golang, helm, node, pypi
 
 
-def containerd() -> Path:
-    version = versions.pinned("tools")["containerd"]
-    commands = [f"github.com/containerd/containerd/v2/cmd/{name}" for name in CONTAINERD]
-    variables = {"github.com/containerd/containerd/v2/version.Version": f"v{version}"}
-    return golang.install("containerd", version, commands, variables=variables)
-
-
-def coredns() -> Path:
-    return golang.install("coredns", versions.pinned("tools")["coredns"], ["github.com/coredns/coredns"])
-
-
-def metrics_server() -> Path:
-    package = "sigs.k8s.io/metrics-server/cmd/metrics-server"
-    return golang.install("metrics-server", versions.pinned("tools")["metrics-server"], [package])
-
-
 def kind() -> Path:
-    return golang.install("kind", versions.pinned("tools")["kind"], ["sigs.k8s.io/kind"])
+    return golang.install("kind", versions.pinned("tools")["kind"], "sigs.k8s.io/kind")
 
 
 def kubectl() -> Path:
@@ -41,16 +25,12 @@ def uv() -> Path:
     return pypi.install("uv", f"uv=={version}", version) / "bin"
 
 
-CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
 SOURCES: dict[str, Callable[[], Path]] = {
-    **dict.fromkeys((*node.PROGRAMS, "pause"), node.ensure),
-    **dict.fromkeys(CONTAINERD, containerd),
-    "coredns": coredns,
+    **dict.fromkeys(node.PROGRAMS, node.ensure),
     "go": lambda: golang.go().parent,
     "helm": helm.ensure,
     "kind": kind,
     "kubectl": kubectl,
-    "metrics-server": metrics_server,
     "uv": uv,
 }
 """Program -> what returns the folder that has it, after getting it where it is missing."""
@@ -62,18 +42,14 @@ def folders(*names: str) -> list[Path]:
         known = ", ".join(sorted((*SOURCES, *debian.PACKAGES)))
         raise Failure(f"no such tool: {', '.join(unknown)}. There are: {known}")
     debian.ensure([name for name in names if name in debian.PACKAGES])
-    return list(dict.fromkeys(folder(name) for name in names))
+    return list(dict.fromkeys(SOURCES[name]() if name in SOURCES else debian.folder(name) for name in names))
 
 
-def folder(name: str) -> Path:
-    if name in SOURCES:
-        return SOURCES[name]()
-    found = debian.folder(name)
-    if found is None:
-        raise Failure(f"{name} is still missing after installing the package {debian.PACKAGES[name]}")
-    return found
+def ensure(name: str) -> Path:
+    """The folder that has one program."""
+    return folders(name)[0]
 
 
 def executable(name: str) -> Path:
     """The full path of one program."""
-    return folders(name)[0] / name
+    return ensure(name) / name

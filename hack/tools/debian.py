@@ -10,9 +10,9 @@ from hack.command import run
 from hack.failure import Failure
 
 PACKAGES = {
-    "bridge": "containernetworking-plugins",
     "buildah": "buildah",
     "conntrack": "conntrack",
+    "host-local": "containernetworking-plugins",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
@@ -26,15 +26,22 @@ FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"
 LISTS = Path("/var/lib/apt/lists")
 
 
-def folder(executable: str) -> Path | None:
-    """The folder that has `executable`; None where it is not installed."""
+def folder(executable: str) -> Path:
+    """The folder that has `executable`. Failure where it is not installed."""
+    found = find(executable)
+    if found is None:
+        raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
+    return found.parent
+
+
+def find(executable: str) -> Path | None:
     found = shutil.which(executable, path=os.pathsep.join(FOLDERS))
-    return Path(found).parent if found else None
+    return Path(found) if found else None
 
 
 def ensure(executables: Sequence[str]) -> None:
     """Install the packages of those executables that are missing, all at once."""
-    if missing := sorted({PACKAGES[name] for name in executables if folder(name) is None}):
+    if missing := sorted({PACKAGES[name] for name in executables if find(name) is None}):
         install(missing)
 
 

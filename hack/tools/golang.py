@@ -25,36 +25,35 @@ def go() -> Path:
 
 
 def is_at_least(version: str, minimum: str) -> bool:
-    """Whether `go env GOVERSION` ("go1.26.8") is as new as `minimum` ("1.26")."""
-    found = [int(part) for part in re.findall(r"\d+", version)[:2]]
-    return found >= [int(part) for part in minimum.split(".")]
+    """Whether `go env GOVERSION` ("go1.26.8") is as new as `minimum` ("1.26.6")."""
+    return numbers(version) >= numbers(minimum)
 
 
-def install(name: str, version: str, packages: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Path:
-    """The folder with the commands of `packages` (import paths without a version), which are built where missing.
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
 
-    `variables` are set in the programs by the linker: import path and name -> value.
-    """
 
-    def build(folder: Path) -> None:
-        with progress.step(f"building {name} {version} (go install)") as step:
-            arguments = ["-trimpath", f"-ldflags={linker_flags(variables or {})}"]
-            targets = [f"{package}@v{version}" for package in packages]
-            run([go(), "install", *arguments, *targets], env={**environment(), "GOBIN": str(folder)})
+def install(name: str, version: str, package: str) -> Path:
+    """The folder with the command `package` (an import path) at a version, built where it is missing."""
+
+    def build_command(folder: Path) -> None:
+        with progress.step(f"building {name} {version}") as step:
+            command = [go(), "install", "-trimpath", f"-ldflags={STRIP}", f"{package}@v{version}"]
+            run(command, env={**environment(), "GOBIN": str(folder)})
             step.result = "built"
 
-    return cache.ensure(cache.tool(name, version), build)
+    return cache.ensure(cache.tool(name, version), build_command)
 
 
-def build_module(module: Path, folder: Path, *, variables: Mapping[str, str]) -> None:
-    """Build every command of the Go module in `module` into `folder`."""
+def build(module: Path, packages: Sequence[str], folder: Path, *, variables: Mapping[str, str]) -> None:
+    """Build commands of the Go module in `module`, or that it requires, into `folder`.
+
+    `variables` are set by the linker: import path and name -> value.
+    """
     folder.mkdir(parents=True)
-    arguments = ["-trimpath", f"-ldflags={linker_flags(variables)}", "-o", folder]
-    run([go(), "build", *arguments, "./..."], env=environment(), cwd=module)
-
-
-def linker_flags(variables: Mapping[str, str]) -> str:
-    return " ".join([STRIP, *(f"-X {name}={value}" for name, value in variables.items())])
+    flags = " ".join([STRIP, *(f"-X {name}={value}" for name, value in variables.items())])
+    command = [go(), "build", "-trimpath", f"-ldflags={flags}", "-o", folder, *packages]
+    run(command, env=environment(), cwd=module)
 
 
 def environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ def ensure() -> Path:
     """The folder with `helm`."""
     version = versions.pinned("tools")["helm"]
     if platform.machine() != "x86_64":
-        return golang.install("helm", version, ["helm.sh/helm/v4/cmd/helm"])
+        return golang.install("helm", version, "helm.sh/helm/v4/cmd/helm")
 
     def unpack(folder: Path) -> None:
         requirement = versions.pinned("packages")["helm"]

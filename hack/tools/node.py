@@ -1,13 +1,17 @@
-"""etcd, Kubernetes' own programs and pause, built from the Go module in hack/node."""
+"""etcd, Kubernetes' own programs, containerd and what else a node runs, built from the Go module in hack/node.
+
+One module, so that the programs share what they have in common: it is compiled once, and go.sum pins all of it.
+"""
 
 import hashlib
+import re
 from pathlib import Path
 
-from hack import cache, progress, versions
+from hack import cache, progress
 from hack.tools import golang
 
 MODULE = Path(__file__).parent.parent / "node"
-PROGRAMS = (
+LINKS = (
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -18,28 +22,53 @@ PROGRAMS = (
 )
 """All of them are the one binary `node`, which goes by the name under which it is started."""
 
+COMMANDS = {
+    "node": ".",
+    "pause": "./pause",
+    "coredns": "./coredns",
+    "containerd": "github.com/containerd/containerd/v2/cmd/containerd",
+    "containerd-shim-runc-v2": "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+    "ctr": "github.com/containerd/containerd/v2/cmd/ctr",
+    "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
+}
+PROGRAMS = (*LINKS, *(name for name in COMMANDS if name != "node"))
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
-def ensure() -> Path:
-    """The folder with PROGRAMS and `pause`."""
-    version = versions.pinned("kubernetes")["version"]
+def folder() -> Path:
+    """Where PROGRAMS are, once they are built."""
+    return cache.tool("node", f"{version_of('k8s.io/kubernetes').removeprefix('v')}-{fingerprint()}")
 
-    def build(folder: Path) -> None:
-        with progress.step(f"building Kubernetes {version} and etcd (about six minutes on two cores)") as step:
-            golang.build_module(MODULE, folder, variables=version_variables(version))
-            for program in PROGRAMS:
-                (folder / program).symlink_to("node")
+
+def ensure() -> Path:
+    """The folder with PROGRAMS, which are built where they are missing."""
+
+    def build(draft: Path) -> None:
+        with progress.step("building Kubernetes, etcd, containerd, … (about seven minutes on two cores)") as step:
+            golang.build(MODULE, list(COMMANDS.values()), draft, variables=version_variables())
+            for link in LINKS:
+                (draft / link).symlink_to("node")
             step.result = "built"
 
-    return cache.ensure(cache.tool("node", f"{version}-{fingerprint()}"), build)
+    return cache.ensure(folder(), build)
 
 
-def version_variables(version: str) -> dict[str, str]:
-    """What Kubernetes' own build sets, so that the programs know their version."""
-    major, minor, _ = version.split(".")
-    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    return {f"{package}.{name}": value for package in VERSION_PACKAGES for name, value in values.items()}
+def version_of(module: str) -> str:
+    """The version ("v1.37.1") of a module that go.mod requires."""
+    match = re.search(rf"^\s+{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    if match is None:
+        raise ValueError(f"{MODULE}/go.mod does not require {module}")
+    return match[1]
+
+
+def version_variables() -> dict[str, str]:
+    """What the programs' own builds set, so that they know their version."""
+    version = version_of("k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".")
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    kubernetes = {f"{package}.{name}": value for package in VERSION_PACKAGES for name, value in values.items()}
+    containerd = "github.com/containerd/containerd/v2"
+    return {**kubernetes, f"{containerd}/version.Version": version_of(containerd)}
 
 
 def fingerprint() -> str:

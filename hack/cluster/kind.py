@@ -1,0 +1,87 @@
+"""Kubernetes in a container of Docker."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from hack import cache, progress, tools, versions
+from hack.cluster import addons
+from hack.cluster.binary_image import binary_image
+from hack.cluster.kubectl import Kubectl
+from hack.cluster.status import Part, of_nodes
+from hack.command import run
+
+NAME = "tandem"
+NODE = f"{NAME}-control-plane"
+METRICS_SECONDS = 180
+DOCKER_SECONDS = 10
+KUBELET_TRUST = "--kubelet-insecure-tls"  # kind's kubelet signs its own certificate
+
+
+class Kind:
+    """The cluster of kind that is called `tandem`."""
+
+    name = "kind"
+
+    def __init__(self) -> None:
+        self.folder = cache.root() / "kind"
+        self.kubeconfig = self.folder / "kubeconfig"
+        self.kubectl = Kubectl(self.kubeconfig)
+
+    def running(self) -> bool:
+        return self.kubeconfig.exists()
+
+    def up(self) -> None:
+        with cache.lock("cluster"):
+            if not self.running():
+                with progress.step(f"creating a cluster with kind ({image()})"):
+                    self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    self.kind(*creation(self.kubeconfig, image()))
+            with progress.step("metrics-server"):
+                reference, archive = binary_image(tools.executable("metrics-server"))
+                self.load(archive, reference)
+                addons.apply(self.kubectl, "metrics-server", image=reference, kubelet_trust=KUBELET_TRUST)
+                addons.wait_for_metrics(self.kubectl, METRICS_SECONDS)
+
+    def down(self) -> None:
+        with cache.lock("cluster"), progress.step("deleting the cluster of kind"):
+            self.kind("delete", "cluster", "--name", NAME, "--kubeconfig", str(self.kubeconfig))
+            cache.remove(self.folder)
+
+    def load(self, archive: Path, reference: str) -> None:
+        if reference not in run(["docker", "exec", NODE, "crictl", "images", "--output", "json"]):
+            self.kind(*loading(archive))
+
+    def status(self) -> list[Part]:
+        return of_nodes(self.kubectl)
+
+    def kind(self, *arguments: str) -> None:
+        run([tools.executable("kind"), *arguments])
+
+
+def image() -> str:
+    """The node's image, which decides the version of Kubernetes."""
+    reference: str = versions.pinned("images")["kind-node"]
+    return reference
+
+
+def creation(kubeconfig: Path, node_image: str) -> list[str]:
+    """Arguments of kind: a new cluster, returned from once its node is ready."""
+    where = ["--name", NAME, "--kubeconfig", str(kubeconfig)]
+    return ["create", "cluster", *where, "--image", node_image, "--wait", "180s"]
+
+
+def loading(archive: Path) -> list[str]:
+    """Arguments of kind: import a docker-archive into every node."""
+    return ["load", "image-archive", str(archive), "--name", NAME]
+
+
+def docker_answers() -> bool:
+    """Whether there is a Docker daemon that this user may talk to."""
+    if not shutil.which("docker"):
+        return False
+    try:
+        command = ["docker", "info"]
+        return subprocess.run(command, capture_output=True, check=False, timeout=DOCKER_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

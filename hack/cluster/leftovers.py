@@ -1,0 +1,28 @@
+"""What Kubernetes writes to places that cannot be chosen."""
+
+from pathlib import Path
+
+FOLDERS = ("usr/libexec/kubernetes", "var/lib/cni", "var/lib/kubelet", "var/log/containers")
+NETWORK_RESULTS = "var/lib/cni/results/tandem-*"
+LOG_LINKS = "var/log/containers/*"
+
+
+def remove(folder: Path, root: Path = Path("/")) -> None:
+    """Remove what belongs to the cluster in `folder`, and then those folders that are empty."""
+    for result in root.glob(NETWORK_RESULTS):
+        result.unlink()
+    for link in root.glob(LOG_LINKS):
+        if link.is_symlink() and link.readlink().is_relative_to(folder):
+            link.unlink()
+    for name in FOLDERS:
+        remove_empty(root / name)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the folders in `folder` that have nothing but empty folders in them, and itself where it is one."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for child in list(folder.iterdir()):
+        remove_empty(child)
+    if not any(folder.iterdir()):
+        folder.rmdir()

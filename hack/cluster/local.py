@@ -1,0 +1,185 @@
+"""Kubernetes as processes of this machine: control plane, containerd, kubelet and kube-proxy, for root on Linux.
+
+It behaves as a cluster of one node does, but for one thing: network policies are accepted and not enforced.
+"""
+
+import os
+from pathlib import Path
+
+from hack import cache, progress, tools
+from hack.cluster import (
+    addons,
+    addresses,
+    cgroups,
+    checks,
+    controllers,
+    kubelet,
+    leftovers,
+    modules,
+    mounts,
+    network,
+    proxy,
+    resolver,
+    status,
+    sysctls,
+)
+from hack.cluster.binary_image import binary_image
+from hack.cluster.control_plane import KUBELET_CLIENT, ControlPlane, Ports
+from hack.cluster.kubectl import Kubectl
+from hack.cluster.processes import Processes
+from hack.cluster.runtime import Runtime
+from hack.cluster.status import Part
+from hack.failure import Failure
+from hack.tools import node
+
+PORTS = Ports(api=6443, etcd=2379, etcd_peer=2380)
+PROCESS_PORTS: dict[str, tuple[int, ...]] = {
+    "etcd": (PORTS.etcd, PORTS.etcd_peer),
+    "kube-apiserver": (PORTS.api,),
+    "kube-controller-manager": (controllers.MANAGER_PORT,),
+    "kube-scheduler": (controllers.SCHEDULER_PORT,),
+    "containerd": (),
+    "kubelet": (kubelet.PORT, kubelet.HEALTH_PORT),
+    "kube-proxy": (proxy.HEALTH_PORT, proxy.METRICS_PORT),
+}
+STATE = Path("/run/tandem")
+OWNER = STATE / "owner"
+SYSTEM_TOOLS = ("openssl", "ip", "iptables", "conntrack", "runc", "host-local")
+
+MEMORY_GIB = 1.5
+DISK_GIB = 3.0
+BUILDING_DISK_GIB = 9.0
+ADDON_SECONDS = 120
+RUNTIME_SECONDS = 30.0
+
+IMAGES = ("pause", "coredns", "metrics-server")
+KUBELET_TRUST = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+
+
+class Local:
+    """The local cluster. `up()` starts what does not run, so that it also repairs; `down()` leaves only images."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.folder = cache.cluster()
+        self.remembered = self.folder / "sysctls.json"
+        self.control_plane = ControlPlane(self.folder, addresses.NODE, PORTS)
+        self.kubeconfig = self.control_plane.kubeconfig
+        self.processes = self.control_plane.processes
+        self.kubectl = Kubectl(self.kubeconfig)
+        self.runtime = Runtime(self.processes, self.folder / "runtime", cache.root() / "containerd", STATE)
+
+    def running(self) -> bool:
+        return self.folder.exists()
+
+    def up(self) -> None:
+        checks.linux_root("the local cluster")
+        with cache.lock("cluster"):
+            self.check()
+            find_system_tools()
+            pause, coredns, metrics_server = (binary_image(tools.executable(name)) for name in IMAGES)
+            with progress.step("network"):
+                self.prepare_machine()
+            with progress.step("etcd and kube-apiserver"):
+                self.control_plane.start()
+            with progress.step("containerd"):
+                self.runtime.start(pause[0])
+                for reference, archive in (pause, coredns, metrics_server):
+                    self.runtime.load(archive, reference)
+            with progress.step("kube-controller-manager, kube-scheduler, kubelet and kube-proxy"):
+                controllers.start(self.control_plane)
+                kubelet.start(self.control_plane, self.folder / "kubelet", self.runtime.endpoint)
+                proxy.start(self.control_plane, self.folder / "kube-proxy")
+            with progress.step("CoreDNS and metrics-server"):
+                self.start_addons(coredns[0], metrics_server[0])
+
+    def down(self) -> None:
+        """End the cluster and delete its state; the machine is as before. Images stay for the next one."""
+        checks.linux_root("the local cluster")
+        find_system_tools()
+        with cache.lock("cluster"), progress.step("stopping the local cluster"):
+            self.processes.stop("kubelet")
+            self.remove_pods()
+            for name in ("kube-proxy", "kube-scheduler", "kube-controller-manager"):
+                self.processes.stop(name)
+            self.control_plane.stop()
+            self.processes.stop("containerd")
+            cgroups.remove()
+            mounts.unmount_below([self.folder, STATE])
+            network.tear_down()
+            sysctls.restore(self.remembered)
+            leftovers.remove(self.folder)
+            cache.remove(STATE)
+            cache.remove(self.folder)
+
+    def load(self, archive: Path, reference: str) -> None:
+        """Give the node the image in a docker-archive."""
+        self.runtime.load(archive, reference)
+
+    def status(self) -> list[Part]:
+        parts = [self.status_of(name) for name in PROCESS_PORTS]
+        if not self.control_plane.ready():
+            return [*parts, Part("API", well=False, text="does not answer")]
+        return [*parts, *status.of_nodes(self.kubectl)]
+
+    def status_of(self, name: str) -> Part:
+        record = self.processes.record(name)
+        if record and record.alive():
+            return Part(name, well=True, text=f"runs as process {record.pid}")
+        return Part(name, well=False, text=f"does not run, see {self.processes.log(name)}")
+
+    def check(self) -> None:
+        """Failure, before anything is done, where this machine cannot run what is not running yet."""
+        self.check_owner()
+        missing = [name for name in PROCESS_PORTS if not self.processes.running(name)]
+        checks.ports([port for name in missing for port in PROCESS_PORTS[name]], "the local cluster")
+        if "kube-apiserver" in missing:
+            checks.disk(cache.root(), DISK_GIB if node.folder().exists() else BUILDING_DISK_GIB, "the local cluster")
+            checks.memory(MEMORY_GIB, "the local cluster")
+            cgroups.check()
+
+    def check_owner(self) -> None:
+        """Failure where a local cluster with another cache is up."""
+        folder = Path(OWNER.read_text()) if OWNER.exists() else self.folder
+        others = Processes(folder)
+        if folder != self.folder and any(others.running(name) for name in others.names()):
+            raise Failure(
+                f"another local cluster is up, in {folder}. Take it down first: "
+                f"TANDEM_CACHE={folder.parent} python3 -m hack down"
+            )
+
+    def prepare_machine(self) -> None:
+        if not self.remembered.exists():
+            network.check_is_free()
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        STATE.mkdir(parents=True, exist_ok=True, mode=0o711)
+        OWNER.write_text(str(self.folder))
+        modules.load()
+        sysctls.prepare(self.remembered)
+        cgroups.create()
+        network.set_up()
+
+    def start_addons(self, coredns: str, metrics_server: str) -> None:
+        addons.apply(self.kubectl, "access", kubelet_client=KUBELET_CLIENT)
+        forward = resolver.forwarding(resolver.upstream())
+        name_service = {"address": addresses.DNS_SERVICE, "domain": addresses.DOMAIN, "forward": forward}
+        addons.apply(self.kubectl, "coredns", image=coredns, **name_service)
+        addons.apply(self.kubectl, "metrics-server", image=metrics_server, kubelet_trust=KUBELET_TRUST)
+        addons.wait(self.kubectl, "coredns", ADDON_SECONDS)
+        addons.wait_for_metrics(self.kubectl, ADDON_SECONDS)
+
+    def remove_pods(self) -> None:
+        """Have the runtime end all pods in good order, or say why that does not work: what is left is killed later."""
+        try:
+            self.processes.revive("containerd")
+            self.processes.wait("containerd", self.runtime.answers, RUNTIME_SECONDS, until="answering")
+            self.runtime.remove_pods()
+        except Failure as failure:
+            progress.say(f"pods do not end in good order and are killed: {failure}")
+
+
+def find_system_tools() -> None:
+    """Have the programs of the operating system that the cluster needs, wherever root's PATH does not look."""
+    folders = map(str, tools.folders(*SYSTEM_TOOLS))
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])

@@ -1,0 +1,42 @@
+"""kube-proxy, which leads the addresses of Services to pods."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hack import tools
+from hack.cluster import addresses, kubelet
+from hack.cluster.control_plane import ControlPlane
+from hack.cluster.health import answers
+
+HEALTH_PORT = 10256
+METRICS_PORT = 10249
+SECONDS = 60.0
+
+
+def start(control_plane: ControlPlane, folder: Path) -> None:
+    """Start kube-proxy with its configuration in `folder`, and wait until it has written its rules."""
+    file = folder / "configuration.json"
+    content = json.dumps(configuration(control_plane.client("kube-proxy", "system:kube-proxy")), indent=1)
+    command = [tools.executable("kube-proxy"), f"--config={file}"]
+    control_plane.processes.start("kube-proxy", command, files={file: content})
+    healthy = partial(answers, f"http://{addresses.LOCAL}:{HEALTH_PORT}/healthz")
+    control_plane.processes.wait("kube-proxy", healthy, SECONDS, until="healthy")
+
+
+def configuration(kubeconfig: Path) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "iptables",
+        "clusterCIDR": addresses.PODS,
+        "clientConnection": {"kubeconfig": str(kubeconfig)},
+        "hostnameOverride": kubelet.NODE,
+        "healthzBindAddress": f"{addresses.LOCAL}:{HEALTH_PORT}",
+        "metricsBindAddress": f"{addresses.LOCAL}:{METRICS_PORT}",
+        # The machine's own network stays out of it: no node ports there, no kernel settings changed.
+        "nodePortAddresses": ["primary"],
+        "iptables": {"localhostNodePorts": False},
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }

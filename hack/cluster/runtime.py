@@ -1,0 +1,100 @@
+"""containerd, which holds the images and runs the containers."""
+
+import json
+import os
+from pathlib import Path
+
+from hack import tools
+from hack.cluster import checks, network
+from hack.cluster.processes import Processes
+from hack.command import run
+from hack.failure import Failure
+
+START_SECONDS = 60.0
+NAMESPACE = "k8s.io"
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Runtime:
+    """containerd with its images in `content`, its configuration in `folder`, and in `state` what ends with it."""
+
+    def __init__(self, processes: Processes, folder: Path, content: Path, state: Path) -> None:
+        self.processes = processes
+        self.folder = folder
+        self.content = content
+        self.state = state
+        self.socket = state / "containerd.sock"
+        self.networks = folder / "networks"
+        self.endpoint = f"unix://{self.socket}"
+
+    def start(self, pause: str) -> None:
+        """Start containerd; `pause` is the image of the process that holds a pod's namespaces open."""
+        configuration = self.folder / "containerd.toml"
+        files = {
+            self.networks / "tandem.conflist": json.dumps(network.of_pods(self.folder / "addresses"), indent=1),
+            configuration: self.configuration(pause, restrict_oom_score=not checks.may_lower_oom_scores()),
+        }
+        command = [tools.executable("containerd"), "--config", configuration, "--log-level", "warn"]
+        path = os.pathsep.join([*map(str, tools.folders("containerd-shim-runc-v2", "runc")), SYSTEM_PATH])
+        self.processes.start("containerd", command, environment={"PATH": path}, files=files)
+        self.processes.wait("containerd", self.answers, START_SECONDS, until="answering")
+
+    def answers(self) -> bool:
+        try:
+            return self.socket.exists() and " ok" in self.ctr("plugins", "ls", "id==cri")
+        except Failure:
+            return False
+
+    def load(self, archive: Path, reference: str) -> None:
+        """Import the docker-archive of an image, if it is not there already."""
+        if reference not in self.images():
+            self.ctr("images", "import", str(archive))
+        if reference not in self.images():
+            raise Failure(f"{archive} does not hold the image {reference}")
+
+    def images(self) -> list[str]:
+        return self.ctr("images", "ls", "--quiet").splitlines()
+
+    def ctr(self, *arguments: str) -> str:
+        return run([tools.executable("ctr"), "--address", self.socket, "--namespace", NAMESPACE, *arguments])
+
+    def remove_pods(self) -> None:
+        run([tools.executable("remove-pods"), self.endpoint])
+
+    def configuration(self, pause: str, *, restrict_oom_score: bool) -> str:
+        """Everything that containerd would by default put elsewhere goes to our folders; nothing else is unusual."""
+        return f"""\
+version = 4
+root = "{self.content}"
+state = "{self.state}/containerd"
+imports = []
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
+
+[plugins."io.containerd.server.v1.grpc"]
+address = "{self.socket}"
+
+[plugins."io.containerd.server.v1.ttrpc"]
+address = "{self.socket}.ttrpc"
+
+[plugins."io.containerd.shim.v1.manager"]
+socket_dir = "{self.state}/shims"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{pause}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+netns_mounts_under_state_dir = true
+restrict_oom_score_adj = {str(restrict_oom_score).lower()}
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{tools.ensure("host-local")}"]
+conf_dir = "{self.networks}"
+use_internal_loopback = true
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+Root = "{self.state}/runc"
+SystemdCgroup = false
+"""
