@@ -1,18 +1,25 @@
 """`tandem-operator run | render | crd`."""
 
 import argparse
+import asyncio
+import logging
 import os
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import kopf
+import uvloop
 import yaml
 
 from tandem_operator import documents
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
+from tandem_operator.kube.leader import Candidacy
 from tandem_operator.manifests import Images, Platform, build
+from tandem_operator.runtime import Options, run
 
 
 def main() -> int:
@@ -33,9 +40,32 @@ def _parser() -> argparse.ArgumentParser:
         help="optional APIs to assume, comma-separated, such as monitoring.coreos.com/v1/ServiceMonitor",
     )
     render.set_defaults(run=_render)
+    serve = commands.add_parser("run", help="serve the cluster that the pod or the kubeconfig belongs to")
+    serve.add_argument("--namespace", action="append", default=[], help="serve this namespace only; may be repeated")
+    serve.add_argument("--metrics-port", type=int, default=8080, help="port of /healthz and /metrics")
+    serve.add_argument("--leader-elect", action="store_true", help="share the work with standby replicas by a Lease")
+    serve.add_argument("--lease-namespace", default=os.environ.get("POD_NAMESPACE"), help="namespace of the Lease")
+    serve.set_defaults(run=_run)
     definition = commands.add_parser("crd", help="print the CustomResourceDefinition")
     definition.set_defaults(run=_crd)
     return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    kopf.configure(log_format=kopf.LogFormat.JSON)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for every watch event otherwise
+    candidacy = None
+    if arguments.leader_elect:
+        if not arguments.lease_namespace:
+            sys.stderr.write("--leader-elect needs --lease-namespace or POD_NAMESPACE\n")
+            return 2
+        candidacy = Candidacy(os.environ.get("POD_NAME") or socket.gethostname(), arguments.lease_namespace)
+    options = Options(
+        Images.from_environment(os.environ), tuple(arguments.namespace), arguments.metrics_port, candidacy
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(options))
+    return 0
 
 
 def _crd(_: argparse.Namespace) -> int:

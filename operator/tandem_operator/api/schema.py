@@ -69,7 +69,7 @@ def _resource() -> Schema:
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of this representation."},
             "kind": {"type": "string", "description": "Kind of this resource."},
-            "metadata": {"type": "object", "description": "Name, namespace, labels and annotations."},
+            "metadata": {"type": "object"},
             "spec": structural(LLMServiceSpec.model_json_schema()),
             "status": {
                 **structural(LLMServiceStatus.model_json_schema()),
@@ -109,7 +109,7 @@ def _structural(node: Schema, definitions: Schema, *, keep_defaults: bool) -> Sc
         if old in schema:
             schema[new], schema[old] = schema[old], True
     if node.get("default") is not None:
-        _set_default(schema, _difference(node["default"], node, definitions), keep=keep_defaults)
+        _set_default(schema, _written(node["default"], node, definitions), keep=keep_defaults)
     if "properties" in node:
         schema["properties"] = {
             name: _structural(child, definitions, keep_defaults=keep_defaults)
@@ -133,15 +133,15 @@ def _resolved(node: Schema, definitions: Schema) -> Schema:
         node = {**inner, **{key: value for key, value in node.items() if key not in ("$ref", "anyOf")}}
 
 
-def _difference(default: Any, node: Schema, definitions: Schema) -> Any:
-    """Return what a section's default says beyond the defaults of its fields; the API server adds those itself."""
+def _written(default: Any, node: Schema, definitions: Schema) -> Any:
+    """Return a section's default in full, as rules are checked against it before those of its fields are filled in."""
     if "properties" not in node:
         return default
-    children = {name: _resolved(child, definitions) for name, child in node["properties"].items()}
+    fields = {name: _resolved(child, definitions) for name, child in node["properties"].items()}
     return {
-        name: _difference(value, children[name], definitions)
+        name: _written(value, fields[name], definitions)
         for name, value in default.items()
-        if value is not None and value != children[name].get("default")
+        if value is not None and "x-defaults-described" not in fields[name]
     }
 
 

@@ -1,7 +1,7 @@
 """`status`: what the operator saw last."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from tandem_contract.config import Section
@@ -42,6 +42,14 @@ class Condition(Section):
     """When the status last changed."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
     """Generation of the spec that this was computed from."""
+
+
+class Change(NamedTuple):
+    """A turn of a condition, worth an Event."""
+
+    reason: str
+    message: str
+    warning: bool
 
 
 class TierStatus(Section):

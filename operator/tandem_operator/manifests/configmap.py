@@ -9,7 +9,8 @@ from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig, Upstream
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests.identity import Manifest, Tier, child, child_name
+from tandem_operator.api.naming import Tier, child_name
+from tandem_operator.manifests.identity import Manifest, child
 
 CHAT_TEMPLATE_KEY: Final = "chat-template.jinja"
 

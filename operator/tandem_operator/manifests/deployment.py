@@ -8,11 +8,12 @@ from tandem_contract import names
 
 from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import Tier, child_name, engine_key_name, selector
 from tandem_operator.manifests import configmap
 from tandem_operator.manifests.configmap import checksum
 from tandem_operator.manifests.engines import vllm
 from tandem_operator.manifests.hpa import autoscaled
-from tandem_operator.manifests.identity import Manifest, Tier, child, child_name, engine_key_name, labels, selector
+from tandem_operator.manifests.identity import Manifest, child, labels
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import (
     PRE_STOP_SECONDS,

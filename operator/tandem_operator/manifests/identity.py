@@ -1,37 +1,15 @@
-"""Names, labels and ownership of the children."""
+"""Labels and ownership of the children."""
 
-from enum import StrEnum
 from typing import Any, Final
 
 from tandem_contract import names
 
 from tandem_operator.api.llmservice import API_VERSION, LLMService
+from tandem_operator.api.naming import Tier, child_name, selector
 
 Manifest = dict[str, Any]
 
 MANAGER: Final = "tandem-operator"
-
-
-class Tier(StrEnum):
-    """The two halves of a service."""
-
-    ENGINE = "engine"
-    ORCHESTRATOR = "orchestrator"
-
-
-def child_name(service: LLMService, tier: Tier) -> str:
-    """Return the name that a tier's children share."""
-    return f"{service.name}-{tier}"
-
-
-def engine_key_name(service: LLMService) -> str:
-    """Return the name of the Secret with the engine's API key."""
-    return f"{service.name}-engine-key"
-
-
-def selector(service: LLMService, tier: Tier) -> dict[str, str]:
-    """Return the labels that pick a tier's pods; they never change."""
-    return {names.LABEL_SERVICE: service.name, names.LABEL_TIER: str(tier)}
 
 
 def labels(service: LLMService, tier: Tier) -> dict[str, str]:

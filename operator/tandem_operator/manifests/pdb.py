@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests.identity import Manifest, Tier, child, selector
+from tandem_operator.api.naming import Tier, selector
+from tandem_operator.manifests.identity import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:

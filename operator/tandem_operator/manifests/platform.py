@@ -7,9 +7,9 @@ from typing import Final, Self
 from tandem_contract import __version__
 
 from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.naming import SERVICE_MONITOR_API
 
 VLLM_VERSION: Final = "v0.33.0"
-SERVICE_MONITOR: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ class Platform:
     @property
     def has_service_monitors(self) -> bool:
         """Whether the Prometheus operator's API is installed."""
-        return SERVICE_MONITOR in self.capabilities
+        return SERVICE_MONITOR_API in self.capabilities

@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import Tier, child_name
 from tandem_operator.api.pod import PodSettings, Resources
-from tandem_operator.manifests.identity import Manifest, Tier, child_name
+from tandem_operator.manifests.identity import Manifest
 
 _USER: Final = 10001
 PRE_STOP_SECONDS: Final = 5

@@ -5,24 +5,20 @@ Secret is all that a rotation takes.
 """
 
 import hashlib
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests.identity import Manifest, Tier, child, engine_key_name
+from tandem_operator.api.naming import Tier, engine_key_name
+from tandem_operator.manifests.identity import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:
     """Return the Secret without its data."""
     yield {**child(service, Tier.ENGINE, "v1", "Secret", engine_key_name(service)), "type": "Opaque"}
-
-
-def with_key(secret: Manifest, key: str) -> Manifest:
-    """Return the Secret with a key in it."""
-    return {**secret, "data": {names.ENGINE_KEY: b64encode(key.encode()).decode()}}
 
 
 def key_version(secret: Mapping[str, Any] | None) -> str | None:

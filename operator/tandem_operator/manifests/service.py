@@ -6,7 +6,8 @@ from typing import Any
 from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests.identity import Manifest, Tier, child, selector
+from tandem_operator.api.naming import Tier, selector
+from tandem_operator.manifests.identity import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:
@@ -20,11 +21,6 @@ def build(service: LLMService) -> Iterable[Manifest]:
         **child(service, Tier.ENGINE, "v1", "Service"),
         "spec": _spec(service, Tier.ENGINE, "ClusterIP", names.ENGINE_PORT),
     }
-
-
-def url(service: LLMService) -> str:
-    """Return where clients inside the cluster reach the service."""
-    return f"http://{service.name}.{service.namespace}.svc"
 
 
 def _spec(service: LLMService, tier: Tier, kind: str, port: int) -> dict[str, Any]:

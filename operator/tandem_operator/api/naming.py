@@ -1,0 +1,45 @@
+"""Names and labels of a service's children, as people meet them in the cluster."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from tandem_contract import names
+
+from tandem_operator.api.llmservice import LLMService
+
+SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
+"""Optional API, written as in Helm's --api-versions."""
+
+
+class Tier(StrEnum):
+    """The two halves of a service."""
+
+    ENGINE = "engine"
+    ORCHESTRATOR = "orchestrator"
+
+
+class Reference(NamedTuple):
+    """One object of a service."""
+
+    kind: str
+    name: str
+
+
+def child_name(service: LLMService, tier: Tier) -> str:
+    """Return the name that a tier's children share."""
+    return f"{service.name}-{tier}"
+
+
+def engine_key_name(service: LLMService) -> str:
+    """Return the name of the Secret with the engine's API key."""
+    return f"{service.name}-engine-key"
+
+
+def selector(service: LLMService, tier: Tier) -> dict[str, str]:
+    """Return the labels that pick a tier's pods; they never change."""
+    return {names.LABEL_SERVICE: service.name, names.LABEL_TIER: str(tier)}
+
+
+def url(service: LLMService) -> str:
+    """Return where clients inside the cluster reach the service."""
+    return f"http://{service.name}.{service.namespace}.svc"

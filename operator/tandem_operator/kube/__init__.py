@@ -1,0 +1,1 @@
+"""The only I/O of the operator: reading and writing the API server."""

@@ -1,0 +1,136 @@
+"""The API server, spoken to in plain dictionaries over the official client's connection and credentials.
+
+bench/apply_client.py measures what the official client's typed models would cost on top.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from tandem_operator.kube import metrics
+from tandem_operator.kube.resources import BY_KIND, Object, Resource
+
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+
+class ApiError(Exception):
+    """The API server refused a request; `status` is the HTTP status, 0 when there was no answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying again is likely to help: no answer, a conflict with another writer, too many requests."""
+        return self.status in (0, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the same request would be refused again, because of what it says."""
+        return self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+class Api:
+    """Reads and writes of single objects."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Return an object, or None where there is none."""
+        try:
+            found: Object = await self._request("GET", resource.path(namespace, name))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return found
+
+    async def apply(self, manifest: Object, manager: str, subresource: str | None = None) -> Object:
+        """Server-side apply: own the fields in `manifest`, taking them from others, and return the object."""
+        resource, metadata = BY_KIND[manifest["kind"]], manifest["metadata"]
+        path = resource.path(metadata["namespace"], metadata["name"], subresource)
+        query = {"fieldManager": manager, "force": "true"}
+        metrics.WRITES.labels(verb="apply", kind=resource.kind).inc()
+        applied: Object = await self._request("PATCH", path, query, manifest, _APPLY)
+        return applied
+
+    async def create(self, manifest: Object) -> None:
+        """Create an object."""
+        resource = BY_KIND[manifest["kind"]]
+        metrics.WRITES.labels(verb="create", kind=resource.kind).inc()
+        await self._request("POST", resource.path(manifest["metadata"]["namespace"]), body=manifest)
+
+    async def delete(self, item: Object) -> None:
+        """Delete this very object and, in the background, what it owns; one that is gone already is no error."""
+        resource, metadata = BY_KIND[item["kind"]], item["metadata"]
+        body = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        metrics.WRITES.labels(verb="delete", kind=resource.kind).inc()
+        try:
+            await self._request("DELETE", resource.path(metadata["namespace"], metadata["name"]), body=body)
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+
+    async def served(self, group_version: str) -> frozenset[str]:
+        """Return the plurals that an API group version serves; empty where the cluster does not have it."""
+        try:
+            found = await self._request("GET", f"/apis/{group_version}")
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return frozenset()
+            raise
+        return frozenset(item["name"] for item in found["resources"])
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = _JSON,
+    ) -> Any:
+        headers = {"Accept": _JSON, "Content-Type": content_type}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{self._client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
+        try:
+            response = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT)
+            content = await response.response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(response.status, _message(content))
+        return json.loads(content)
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return content.decode(errors="replace")[:1024]
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[ApiClient]:
+    """Connect with the pod's ServiceAccount or, outside a cluster, with the kubeconfig that kubectl uses."""
+    configuration = Configuration()
+    try:
+        config.load_incluster_config(  # type: ignore[no-untyped-call]
+            client_configuration=configuration
+        )
+    except config.ConfigException:
+        await config.load_kube_config(  # type: ignore[no-untyped-call]
+            client_configuration=configuration
+        )
+    async with ApiClient(configuration) as client:
+        yield client

@@ -1,0 +1,91 @@
+"""Applying, pruning and keying the children of one service."""
+
+import secrets
+from base64 import b64encode
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from tandem_operator.api.naming import Reference
+from tandem_operator.kube.api import Api
+from tandem_operator.kube.difference import next_write
+from tandem_operator.kube.resources import BY_KIND, LLM_SERVICE, Object, controlled_by
+from tandem_operator.kube.store import Key, Store, reference
+
+KEY_MANAGER: Final = "tandem-operator-key"
+_KEY_BYTES: Final = 32
+_MOST_WRITES: Final = 4
+
+
+class NameTakenError(Exception):
+    """An object of a child's name exists and belongs to somebody else; `terminal` unless it is about to go."""
+
+    def __init__(self, taken: Object) -> None:
+        kind, name = reference(taken)
+        owners = taken["metadata"].get("ownerReferences") or []
+        self.terminal = not any(owner["kind"] == LLM_SERVICE.kind for owner in owners)
+        remedy = "rename one of them" if self.terminal else "waiting until Kubernetes has deleted it"
+        super().__init__(f"{kind} {name} exists and does not belong to this LLMService; {remedy}")
+
+
+class Children:
+    """The children of one service, as seen and as written."""
+
+    def __init__(self, api: Api, store: Store, key: Key, owner_uid: str) -> None:
+        self._api = api
+        self._store = store
+        self._key = key
+        self._uid = owner_uid
+
+    async def apply(self, wanted: Object, floor: int | None = None) -> Object:
+        """Bring one child to what is wanted, without a call when it is there already, and return it.
+
+        NameTakenError: the name belongs to an object that this service does not control.
+        """
+        live = self._store.children(self._key).get(reference(wanted)) or await self._find(wanted)
+        if live and not controlled_by(live, self._uid):
+            raise NameTakenError(live)
+        for _ in range(_MOST_WRITES):
+            write = next_write(wanted, live, floor)
+            if write is None:
+                break
+            live = self._remember(await self._api.apply(write.manifest, write.manager))
+        if live is None:
+            raise AssertionError("a child that does not exist has always something to write")
+        return live
+
+    async def apply_with_key(self, secret: Object, field: str) -> Object:
+        """Apply a Secret and, if it has no key in `field`, put a new random one there; of two writers one fails."""
+        live = await self.apply(secret)
+        if (live.get("data") or {}).get(field):
+            return live
+        metadata = live["metadata"]
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {name: metadata[name] for name in ("name", "namespace", "resourceVersion")},
+            "data": {field: b64encode(secrets.token_urlsafe(_KEY_BYTES).encode()).decode()},
+        }
+        return self._remember(await self._api.apply(manifest, KEY_MANAGER))
+
+    async def prune(self, wanted: Collection[Reference]) -> None:
+        """Delete the children that are no longer wanted."""
+        for found, item in self._owned():
+            if found not in wanted:
+                await self._api.delete(item)
+                self._store.drop(item)
+
+    def _owned(self) -> Iterable[tuple[Reference, Object]]:
+        return [
+            (found, item)
+            for found, item in self._store.children(self._key).items()
+            if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
+        ]
+
+    async def _find(self, wanted: Object) -> Object | None:
+        """Look for an object that the watch does not show because it lacks our label."""
+        metadata = wanted["metadata"]
+        return await self._api.get(BY_KIND[wanted["kind"]], metadata["namespace"], metadata["name"])
+
+    def _remember(self, item: Object) -> Object:
+        self._store.put(item)
+        return item

@@ -1,0 +1,58 @@
+"""Kinds of objects that the operator reads or writes, and where the API server keeps them."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from tandem_contract import names
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of namespaced object."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    @property
+    def group(self) -> str:
+        """API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """Version without the group."""
+        return self.api_version.rpartition("/")[2]
+
+    def path(self, namespace: str, name: str | None = None, subresource: str | None = None) -> str:
+        """Return the URL path of the collection, of one object or of its subresource."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        parts = [root, "namespaces", quote(namespace), self.plural, quote(name) if name else None, subresource]
+        return "/".join(part for part in parts if part)
+
+
+LLM_SERVICE: Final = Resource(f"{names.GROUP}/{names.VERSION}", names.KIND, names.PLURAL)
+POD: Final = Resource("v1", "Pod", "pods")
+EVENT: Final = Resource("v1", "Event", "events")
+SERVICE_MONITOR: Final = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
+CHILDREN: Final = (
+    Resource("v1", "ServiceAccount", "serviceaccounts"),
+    Resource("v1", "Secret", "secrets"),
+    Resource("v1", "ConfigMap", "configmaps"),
+    Resource("v1", "Service", "services"),
+    Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    Resource("apps/v1", "Deployment", "deployments"),
+    Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    SERVICE_MONITOR,
+)
+BY_KIND: Final = {resource.kind: resource for resource in (*CHILDREN, LLM_SERVICE, POD, EVENT)}
+
+
+def controlled_by(item: Object, uid: str) -> bool:
+    """Tell whether an object's controller is the resource with this uid."""
+    owners = item["metadata"].get("ownerReferences") or []
+    return any(owner["uid"] == uid for owner in owners if owner.get("controller"))

@@ -1,0 +1,89 @@
+"""What the watches have shown: LLMServices with their children and pods, in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tandem_contract import names
+
+from tandem_operator.api.naming import Reference
+from tandem_operator.kube.resources import LLM_SERVICE, Object
+
+
+class Key(NamedTuple):
+    """One LLMService."""
+
+    namespace: str
+    name: str
+
+
+def reference(item: Object) -> Reference:
+    """Return kind and name of an object."""
+    return Reference(item["kind"], item["metadata"]["name"])
+
+
+def key_of(item: Object) -> Key | None:
+    """Return the service that an object belongs to, by its label; None for objects of nobody."""
+    metadata = item["metadata"]
+    if item["kind"] == LLM_SERVICE.kind:
+        return Key(metadata["namespace"], metadata["name"])
+    name = (metadata.get("labels") or {}).get(names.LABEL_SERVICE)
+    return Key(metadata["namespace"], name) if name else None
+
+
+class Store:
+    """Objects by service; the newest version wins, whatever order the news come in."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, dict[Reference, Object]] = defaultdict(dict)
+        self._keys: dict[str, Key] = {}
+
+    def put(self, item: Object) -> set[Key]:
+        """Remember an object and return the services that it concerns: two, when it changed hands."""
+        uid, key = item["metadata"]["uid"], key_of(item)
+        concerned = {found for found in (key, self._keys.get(uid)) if found}
+        if key != self._keys.get(uid):
+            self.drop(item)
+        if key:
+            known = self._objects[key].get(reference(item))
+            if known is None or _version(known) <= _version(item):
+                self._objects[key][reference(item)] = item
+                self._keys[uid] = key
+        return concerned
+
+    def drop(self, item: Object) -> set[Key]:
+        """Forget an object and return the service that it concerned."""
+        uid = item["metadata"]["uid"]
+        key = self._keys.pop(uid, None)
+        if key is None:
+            return set()
+        known = self._objects[key].get(reference(item))
+        if known and known["metadata"]["uid"] == uid:
+            del self._objects[key][reference(item)]
+        if not self._objects[key]:
+            del self._objects[key]
+        return {key}
+
+    def services(self) -> list[Key]:
+        """Return every LLMService."""
+        return [key for key in self._objects if self.service(key)]
+
+    def service(self, key: Key) -> Object | None:
+        """Return an LLMService."""
+        return self._objects.get(key, {}).get(Reference(LLM_SERVICE.kind, key.name))
+
+    def children(self, key: Key) -> dict[Reference, Object]:
+        """Return the objects that a service is made of."""
+        return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, "Pod")}
+
+    def pods(self, key: Key) -> list[Object]:
+        """Return a service's pods."""
+        return [item for found, item in self._of(key) if found.kind == "Pod"]
+
+    def _of(self, key: Key) -> Iterator[tuple[Reference, Object]]:
+        yield from self._objects.get(key, {}).items()
+
+
+def _version(item: Object) -> int:
+    """Kubernetes promises since 1.35 that versions of one resource are comparable numbers."""
+    return int(item["metadata"]["resourceVersion"])

@@ -1,0 +1,106 @@
+"""The whole story: validate, build, apply, prune, observe, report."""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+from tandem_contract import names
+
+from tandem_operator import manifests, status
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import Reference
+from tandem_operator.api.status import LLMServiceStatus
+from tandem_operator.documents import problems
+from tandem_operator.kube.api import Api, ApiError
+from tandem_operator.kube.children import Children, NameTakenError
+from tandem_operator.kube.report import report
+from tandem_operator.kube.resources import Object
+from tandem_operator.kube.store import Key, Store, reference
+from tandem_operator.manifests import Images, Platform, secret
+from tandem_operator.status import Observed, Problem
+from tandem_operator.workqueue import RetryError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Cluster:
+    """The cluster as the operator holds it: its API, what the watches showed, and what it can do."""
+
+    api: Api
+    images: Images
+    store: Store = field(default_factory=Store)
+    capabilities: frozenset[str] = frozenset()
+
+
+async def reconcile(cluster: Cluster, key: Key) -> None:
+    """Bring one service's children and status to what its spec says; writes nothing that is so already.
+
+    RetryError: something could not be written that may be written later; the status says what.
+    """
+    live = cluster.store.service(key)
+    if live is None or "deletionTimestamp" in live["metadata"]:
+        return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
+    now = datetime.now(UTC)
+    try:
+        service = LLMService.model_validate(live)
+    except ValidationError as error:
+        await _report(cluster, live, status.invalid(live, problems(error), now))
+        return
+    children = Children(cluster.api, cluster.store, key, service.metadata.uid)
+    platform = Platform(cluster.capabilities, cluster.images)
+    failed = [problem async for problem in _bring_about(children, service, platform)]
+    observed = Observed(now, cluster.store.children(key), cluster.store.pods(key), failed, cluster.capabilities)
+    await _report(cluster, live, status.compute(service, observed))
+    if failed:
+        raise RetryError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+
+
+async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:
+    """Apply what is wanted and prune what is not; yield what was refused."""
+    key_version = None
+    for manifest in secret.build(service):
+        try:
+            key_version = secret.key_version(await children.apply_with_key(manifest, names.ENGINE_KEY))
+        except (ApiError, NameTakenError) as error:
+            yield _problem(manifest, error)
+            return  # pods without a key would run with the engine open
+    wanted = manifests.build(service, platform, key_version)
+    floors = _floors(wanted)
+    for manifest in wanted:
+        try:
+            await children.apply(manifest, floors.get(reference(manifest)))
+        except (ApiError, NameTakenError) as error:
+            yield _problem(manifest, error)
+    await children.prune({reference(manifest) for manifest in wanted})
+
+
+def _floors(wanted: list[Object]) -> dict[Reference, int]:
+    """Return the fewest replicas of each Deployment that an autoscaler owns."""
+    scalers = [manifest["spec"] for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"]
+    return {
+        Reference(spec["scaleTargetRef"]["kind"], spec["scaleTargetRef"]["name"]): spec["minReplicas"]
+        for spec in scalers
+    }
+
+
+def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
+    """Tell the status what was refused; what is only late or in conflict is tried again without a word there."""
+    kind, name = reference(manifest)
+    if isinstance(error, NameTakenError):
+        return Problem(kind, name, "NameTaken", str(error), terminal=error.terminal)
+    if error.passes:
+        raise RetryError(f"{kind} {name}: {error}") from error
+    return Problem(kind, name, "Refused", f"{kind} {name} was refused: {error}", terminal=error.is_refusal)
+
+
+async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:
+    turns = status.changes(live, after)
+    for turn in turns:
+        logger.info("%s/%s %s", live["metadata"]["namespace"], live["metadata"]["name"], turn.message)
+    try:
+        await report(cluster.api, cluster.store, live, status.written(after), turns)
+    except ApiError as error:
+        raise RetryError(f"status: {error}") from error

@@ -1,0 +1,77 @@
+"""The operator as a process: watches, queue, resync, leadership, health."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import kopf
+
+from tandem_operator import handlers
+from tandem_operator.health import Heartbeat, health_server
+from tandem_operator.kube import discovery, metrics
+from tandem_operator.kube.api import Api, ApiError, connected
+from tandem_operator.kube.leader import Candidacy, lead
+from tandem_operator.manifests import Images
+from tandem_operator.reconcile import Cluster, reconcile
+from tandem_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+RESYNC_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run."""
+
+    images: Images
+    namespaces: Sequence[str] = ()
+    """Namespaces to serve; none means all."""
+    metrics_port: int = 8080
+    candidacy: Candidacy | None = None
+    """How to take part in the election; None means to be alone."""
+
+
+async def run(options: Options) -> None:
+    """Run until SIGTERM; an exception ends the process, for Kubernetes to start it again."""
+    heartbeat = Heartbeat()
+    async with connected() as client, health_server(options.metrics_port, heartbeat):
+        work = partial(_work, Api(client), options, heartbeat)
+        if options.candidacy:
+            await lead(client, options.candidacy, work)
+        else:
+            await work()
+
+
+async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
+    cluster = Cluster(api, options.images, capabilities=await discovery.capabilities(api))
+    queue = WorkQueue(partial(reconcile, cluster))
+    async with asyncio.TaskGroup() as group:
+        background = [group.create_task(queue.run()), group.create_task(_resync(cluster, queue, heartbeat))]
+        await kopf.operator(
+            registry=handlers.REGISTRY,
+            memo=handlers.Memo(store=cluster.store, queue=queue),
+            clusterwide=not options.namespaces,
+            namespaces=options.namespaces,
+            standalone=True,
+        )
+        for task in background:
+            task.cancel()
+
+
+async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat) -> None:
+    """Look at everything once a minute: for what is a matter of time and for optional APIs that came or went."""
+    while True:
+        heartbeat.beat()
+        try:
+            cluster.capabilities = await discovery.capabilities(cluster.api)
+        except ApiError as error:
+            logger.warning("optional APIs could not be looked up, the last answer stands: %s", error)
+        services = cluster.store.services()
+        metrics.SERVICES.set(len(services))
+        for key in services:
+            queue.add(key)
+        await asyncio.sleep(RESYNC_SECONDS)

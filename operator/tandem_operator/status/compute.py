@@ -1,0 +1,118 @@
+"""The status as a whole: conditions in kstatus' terms, and the figures beside them."""
+
+from datetime import datetime
+from typing import Any
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
+from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.status.finding import Finding
+from tandem_operator.status.model import model_finding
+from tandem_operator.status.observed import Object, Observed
+from tandem_operator.status.tier import TierState, examine
+
+Verdict = tuple[ConditionType, ConditionStatus, str, str]
+
+
+def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
+    """Return the status of a service as observed."""
+    engine = examine(service, observed, Tier.ENGINE)
+    orchestrator = examine(service, observed, Tier.ORCHESTRATOR)
+    model = model_finding(service, engine)
+    verdicts = [
+        *_summary(service, engine, orchestrator, model),
+        _part(ConditionType.MODEL_READY, model, "Loaded", f"{service.spec.model.served_name} is loaded"),
+        _part(ConditionType.ENGINE_READY, engine.finding, "Serving", _serving(engine)),
+        _part(ConditionType.ORCHESTRATOR_READY, orchestrator.finding, "Serving", _serving(orchestrator)),
+        _monitoring(service, observed),
+    ]
+    labels = selector(service, Tier.ENGINE)
+    return LLMServiceStatus(
+        observed_generation=service.metadata.generation,
+        url=url(service),
+        model=service.spec.model.served_name,
+        gpus=0 if service.spec.suspend else service.spec.engine.gpu_count * service.spec.engine.replicas,
+        engine=engine.counts,
+        orchestrator=orchestrator.counts,
+        selector=",".join(f"{name}={value}" for name, value in labels.items()),
+        conditions=_conditions(verdicts, service.status, service.metadata.generation, observed.now),
+    )
+
+
+def invalid(live: Object, problems: list[str], now: datetime) -> LLMServiceStatus:
+    """Return the status of a resource whose spec cannot be read; what runs is left as it is."""
+    before, generation = live.get("status", {}), live["metadata"]["generation"]
+    message = f"the spec is invalid, nothing was changed: {'; '.join(problems)}"
+    verdicts = [
+        (ConditionType.READY, ConditionStatus.FALSE, "InvalidSpec", message),
+        (ConditionType.RECONCILING, ConditionStatus.FALSE, "InvalidSpec", "waits for a valid spec"),
+        (ConditionType.STALLED, ConditionStatus.TRUE, "InvalidSpec", message),
+    ]
+    kept = {name: value for name, value in before.items() if name != "conditions"}
+    status = LLMServiceStatus.model_validate({**kept, "observedGeneration": generation})
+    return status.model_copy(update={"conditions": _conditions(verdicts, before, generation, now)})
+
+
+def _summary(
+    service: LLMService, engine: TierState, orchestrator: TierState, model: Finding | None
+) -> tuple[Verdict, Verdict, Verdict]:
+    findings = [finding for finding in (engine.finding, orchestrator.finding, model) if finding]
+    worst = min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
+    true, false = ConditionStatus.TRUE, ConditionStatus.FALSE
+    ready, reconciling, stalled = ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED
+    if worst is None:
+        return (
+            (ready, true, "Serving", f"serves {service.spec.model.served_name} at {url(service)}"),
+            (reconciling, false, "Done", "everything is as the spec says"),
+            (stalled, false, "Done", "nothing is in the way"),
+        )
+    at_rest = worst.reason == "Suspended"
+    return (
+        (ready, false, worst.reason, worst.message),
+        (reconciling, false if at_rest or worst.terminal else true, worst.reason, worst.message),
+        (stalled, true if worst.terminal else false, worst.reason, worst.message if worst.terminal else "goes on"),
+    )
+
+
+def _part(kind: ConditionType, finding: Finding | None, good: str, message: str) -> Verdict:
+    if finding is None:
+        return kind, ConditionStatus.TRUE, good, message
+    return kind, ConditionStatus.FALSE, finding.reason, finding.message
+
+
+def _serving(tier: TierState) -> str:
+    return f"{tier.counts.ready_replicas} of {tier.counts.replicas} pods are ready"
+
+
+def _monitoring(service: LLMService, observed: Observed) -> Verdict:
+    kind, true, false = ConditionType.MONITORING_READY, ConditionStatus.TRUE, ConditionStatus.FALSE
+    if not service.spec.monitoring.enabled:
+        return kind, false, "Disabled", "spec.monitoring.enabled is false"
+    if SERVICE_MONITOR_API not in observed.capabilities:
+        message = (
+            f"the cluster has no {SERVICE_MONITOR_API}: install the Prometheus operator (noticed within a minute) "
+            "or set spec.monitoring.enabled to false; the service works without"
+        )
+        return kind, false, "ServiceMonitorApiMissing", message
+    for problem in observed.problems:
+        if problem.kind == "ServiceMonitor":
+            return kind, false, problem.reason, problem.message
+    return kind, true, "Created", "Prometheus finds both tiers by their ServiceMonitors"
+
+
+def _conditions(verdicts: list[Verdict], before: dict[str, Any], generation: int, now: datetime) -> list[Condition]:
+    known = {condition["type"]: condition for condition in before.get("conditions", [])}
+    written = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [
+        Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=(
+                known[kind]["lastTransitionTime"] if known.get(kind, {}).get("status") == status else written
+            ),
+        )
+        for kind, status, reason, message in verdicts
+    ]

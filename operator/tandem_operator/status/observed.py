@@ -1,0 +1,56 @@
+"""One look at a service: its children, its pods and what could not be written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tandem_contract import names
+
+from tandem_operator.api.naming import Reference
+
+Object = Mapping[str, Any]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A child that could not be brought to what is wanted."""
+
+    kind: str
+    name: str
+    reason: str
+    message: str
+    terminal: bool = True
+    """Whether it needs a person; otherwise the operator tries again."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that the status is computed from."""
+
+    now: datetime
+    children: Mapping[Reference, Object] = field(default_factory=dict)
+    """Live children by kind and name."""
+    pods: Sequence[Object] = ()
+    problems: Sequence[Problem] = ()
+    capabilities: frozenset[str] = frozenset()
+    """Optional APIs that the cluster has."""
+
+    def tier_pods(self, tier: str) -> list[Object]:
+        """Return a tier's pods that are not on their way out, oldest first."""
+        return sorted(
+            (
+                pod
+                for pod in self.pods
+                if pod["metadata"].get("labels", {}).get(names.LABEL_TIER) == tier
+                and "deletionTimestamp" not in pod["metadata"]
+            ),
+            key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]),
+        )
+
+
+def moment(text: str | None) -> datetime:
+    """Return a Kubernetes timestamp; what has none happened long ago."""
+    return datetime.fromisoformat(text) if text else _EPOCH

@@ -1,0 +1,96 @@
+"""How far one tier is: from its Deployment and pods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import Reference, Tier, child_name
+from tandem_operator.api.status import TierStatus
+from tandem_operator.status.finding import Finding
+from tandem_operator.status.observed import Observed, Problem
+from tandem_operator.status.pods import PodView, diagnose
+
+
+@dataclass(frozen=True)
+class TierState:
+    """One tier; `finding` is None when it serves."""
+
+    finding: Finding | None
+    counts: TierStatus
+    pods: list[PodView] = field(default_factory=list)
+
+
+def examine(service: LLMService, observed: Observed, tier: Tier) -> TierState:
+    """Look at a tier."""
+    deployment = observed.children.get(Reference("Deployment", child_name(service, tier)))
+    status = deployment.get("status", {}) if deployment else {}
+    counts = TierStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
+    pods = [_view(service, observed, tier, pod) for pod in observed.tier_pods(tier)]
+    return TierState(_cause(service, observed.problems, tier, deployment, pods), counts, pods)
+
+
+def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodView:
+    engine = service.spec.engine
+    if tier == Tier.ORCHESTRATOR:
+        return PodView(pod, observed.now)
+    return PodView(pod, observed.now, engine.accelerator, engine.gpu_count, engine.startup_seconds)
+
+
+def _cause(
+    service: LLMService, problems: Sequence[Problem], tier: Tier, deployment: Any, pods: list[PodView]
+) -> Finding | None:
+    for problem in problems:
+        if _concerns(service, problem, tier):
+            return Finding(problem.reason, problem.message, problem.terminal)
+    if deployment is None:
+        return Finding("Creating", f"Deployment {child_name(service, tier)} is being created")
+    if service.spec.suspend:
+        return _suspended(deployment)
+    found = [finding for view in pods if (finding := diagnose(view))]
+    worst = sorted(found, key=lambda finding: not finding.terminal)
+    return _refused(deployment) or (worst[0] if worst else None) or _unfinished(service, tier, deployment)
+
+
+def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
+    """Every child's name begins with that of its tier, but for the orchestrator's Service."""
+    engine = problem.name.startswith(child_name(service, Tier.ENGINE))
+    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor"
+
+
+def _suspended(deployment: Any) -> Finding:
+    if deployment.get("status", {}).get("replicas", 0):
+        return Finding("ScalingDown", "pods are finishing their requests; spec.suspend is true")
+    return Finding("Suspended", "scaled to zero; set spec.suspend to false to go on")
+
+
+def _refused(deployment: Any) -> Finding | None:
+    """Pods that cannot even be created: quota, admission, Pod Security."""
+    condition = _condition(deployment, "ReplicaFailure")
+    if condition.get("status") != "True":
+        return None
+    return Finding(condition.get("reason", "PodsRefused"), condition.get("message", ""), terminal=True)
+
+
+def _unfinished(service: LLMService, tier: Tier, deployment: Any) -> Finding | None:
+    name, status = deployment["metadata"]["name"], deployment.get("status", {})
+    # The autoscaler may ask for more than there are: only the fewest must serve.
+    wanted = service.spec.engine.replicas if tier == Tier.ENGINE else service.spec.orchestrator.replicas.min
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return Finding("RolloutPending", f"Deployment {name} has not taken up its newest spec")
+    replicas, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
+    stuck = _condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded"
+    if stuck:
+        message = f"Deployment {name} made no progress in time; kubectl describe deployment {name}"
+        return Finding("ProgressDeadlineExceeded", message, terminal=True)
+    if updated < replicas or updated < wanted:
+        return Finding("RollingOut", f"{updated} of {max(replicas, wanted)} pods of {name} are up to date")
+    available = status.get("availableReplicas", 0)
+    if available < wanted:
+        return Finding("Starting", f"{available} of {wanted} pods of {name} are ready")
+    return None
+
+
+def _condition(deployment: Any, kind: str) -> dict[str, Any]:
+    conditions = deployment.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == kind), {})
