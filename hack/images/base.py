@@ -1,0 +1,45 @@
+"""The image that ours start from where no registry is within reach: Debian with Python, made of packages."""
+
+import tempfile
+from pathlib import Path
+
+from hack import cache, progress, tools, versions
+from hack.command import run
+from hack.images import content
+from hack.images.builders import PROJECT, Buildah
+from hack.tools import debian
+
+DOCKERFILE = "hack/images/python/Dockerfile"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PACKAGES = ("ca-certificates", "python3", "python3-venv")
+UNUSED = ("doc", "info", "locale", "man")
+
+
+def reference() -> str:
+    """The name of that image."""
+    settings = {"packages": mmdebstrap_arguments()}
+    return f"tandem.local/python:{content.digest(PROJECT, [DOCKERFILE], settings)}"
+
+
+def ensure(buildah: Buildah) -> None:
+    """Build it where Buildah does not have it."""
+    if buildah.has(reference()):
+        return
+    with progress.step("image python (of Debian packages: no container registry answers)"):
+        if not KEYRING.exists():
+            debian.install(["debian-archive-keyring"])
+        with tempfile.TemporaryDirectory(dir=cache.root()) as folder:
+            run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), f"{folder}/root.tar"])
+            (Path(folder) / "Dockerfile").write_bytes((PROJECT / DOCKERFILE).read_bytes())
+            buildah.build_base(reference(), Path(folder))
+
+
+def mmdebstrap_arguments() -> list[str]:
+    """What goes into the root file system."""
+    return [
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in UNUSED),
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        versions.pinned("images")["debian"],
+    ]

@@ -1,0 +1,40 @@
+"""What each image is built from."""
+
+from dataclasses import dataclass, field
+
+from hack import versions
+
+TIERS = ("operator", "orchestrator")
+NAMES = (*TIERS, "engine-cpu", "demo-model")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what is in an image. Paths are relative to the project's root."""
+
+    dockerfile: str
+    context: str
+    inputs: tuple[str, ...]
+    """The files and folders that its content hash covers, besides the Dockerfile."""
+    arguments: dict[str, str] = field(default_factory=dict)
+    """Build arguments."""
+    disk: int = 2
+    """GiB that the build takes."""
+    layers: bool = False
+    """Whether to keep what each step made, for the next build."""
+
+
+def recipe(name: str, base: str, *, registry: bool) -> Recipe:
+    """How to build an image on `base`; what `registry` allows is pulled rather than made of packages."""
+    pinned = versions.pinned("images")
+    on_base = {"BASE": base, "UV_VERSION": versions.pinned("tools")["uv"]}
+    if name in TIERS:
+        locks = (f"requirements/{name}.lock", "requirements/dev.lock")
+        return Recipe(f"{name}/Dockerfile", ".", (name, "contract", *locks), on_base, layers=True)
+    folder = f"hack/images/{name}"
+    if name == "demo-model":
+        return Recipe(f"{folder}/Dockerfile", "hack/demo_model/model", ("hack/demo_model/model",))
+    if registry:
+        return Recipe(f"{folder}/Dockerfile.public", folder, (), {"IMAGE": pinned["vllm-cpu"]}, disk=12)
+    made_of = (f"{folder}/requirements.txt", f"{folder}/cuda_stand_ins.py")
+    return Recipe(f"{folder}/Dockerfile", folder, made_of, on_base, disk=14)
