@@ -15,6 +15,7 @@ kind: Namespace
 metadata:
   name: {NAMESPACE}
   labels:
+    app.kubernetes.io/component: operator
     app.kubernetes.io/part-of: tandem
     pod-security.kubernetes.io/enforce: restricted
 """
