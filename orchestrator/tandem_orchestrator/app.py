@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from tandem_contract.config import BuiltinTool, OrchestratorConfig
 
 from tandem_orchestrator.api import chat, errors, health, models
+from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services
 from tandem_orchestrator.gateway.completions import ChatCompletions
 from tandem_orchestrator.gateway.engine import CHAT, Engine
@@ -58,7 +59,7 @@ class App:
         return [makers[name]() for name in self._config.tools.enabled]
 
     def _fastapi(self) -> FastAPI:
-        app = FastAPI(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
+        app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
         for part in (chat, models, health):
             app.include_router(part.router)

@@ -65,7 +65,7 @@ class HttpProtocol(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._open.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio names it
         self._open.discard(self)
         if self._task is not None:
             self._task.cancel()

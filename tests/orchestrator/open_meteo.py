@@ -1,6 +1,7 @@
 """A server that speaks as much of Open-Meteo's API as the weather tool uses."""
 
 import asyncio
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -28,7 +29,7 @@ class OpenMeteo:
         self.asked: list[str] = []
         self._open: set[HttpProtocol] = set()
 
-    async def __aenter__(self) -> "OpenMeteo":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.get_running_loop().create_server(
             lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
         )

@@ -87,5 +87,5 @@ def config_for(*engines: EngineDouble, **settings: Any) -> OrchestratorConfig:
 async def until(condition: Any, seconds: float = 5.0) -> None:
     """Waits for `condition`, at most `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 # what is waited for lies in other hands
             await asyncio.sleep(0.002)

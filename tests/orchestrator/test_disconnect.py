@@ -76,7 +76,7 @@ async def test_many_cancellations_lose_no_connection(orchestrator, engine):
             waiting.clear()
     await until(lambda: orchestrator.busy == 0 and engine.running == 0)
     assert {seen.outcome for seen in engine.seen} == {"left"}
-    engine.rule = lambda request: Reply()
+    engine.rule = lambda _: Reply()
     assert (await orchestrator.chat())[0] == 200
     assert orchestrator.engines.all[0].pool.idle <= 2
 

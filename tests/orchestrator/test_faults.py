@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from tests.engine_double import Reply
-from tests.orchestrator.running import config_for, until
+from tests.orchestrator.running import config_for, question, until
 
 
 async def failure(orchestrator, **fields):
@@ -26,9 +26,9 @@ async def test_a_refused_connection(orchestrator, engine, stream):
     [("close", "engine_cut"), ("not_http", "engine_malformed"), ("wrong_type", "engine_malformed")],
 )
 async def test_no_usable_answer(orchestrator, engine, fault, code, stream):
-    engine.rule = lambda request: Reply(fault=fault)
+    engine.rule = lambda _: Reply(fault=fault)
     assert await failure(orchestrator, stream=stream) == (502, code)
-    engine.rule = lambda request: Reply()
+    engine.rule = lambda _: Reply()
     assert (await orchestrator.chat())[0] == 200
 
 
@@ -89,27 +89,30 @@ async def test_an_engines_error_event_passes(orchestrator, engine):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "seen", "kind"),
+    "refusal",
     [
-        (400, {"error": {"message": "bad top_p", "type": "BadRequestError", "param": "top_p", "code": 400}}, 400, "BadRequestError"),
-        (422, {"detail": "bad top_p"}, 422, "engine_error"),
-        (400, {"object": "error", "message": "bad top_p", "type": "BadRequestError", "code": 400}, 400, "BadRequestError"),
-        (500, {"error": {"message": "bad top_p", "type": "InternalServerError", "code": 500}}, 502, "engine_error"),
-        (503, {"error": "bad top_p"}, 503, "engine_error"),
-        (429, {"error": {"message": "bad top_p", "type": "RateLimit"}}, 429, "RateLimit"),
+        (
+            (400, {"error": {"message": "no", "type": "BadRequestError", "param": "top_p", "code": 400}}),
+            400,
+            "BadRequestError",
+        ),
+        ((400, {"object": "error", "message": "no", "type": "BadRequestError", "code": 400}), 400, "BadRequestError"),
+        ((422, {"detail": "no"}), 422, "engine_error"),
+        ((429, {"error": {"message": "no", "type": "RateLimit"}}), 429, "RateLimit"),
+        ((500, {"error": {"message": "no", "type": "InternalServerError", "code": 500}}), 502, "engine_error"),
+        ((503, {"error": "no"}), 503, "engine_error"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_engines_refusal_is_handed_on(orchestrator, engine, status, error, seen, kind, stream):
-    engine.replies.append(Reply(status=status, error=error, headers=(("retry-after", "7"),)))
-    async with orchestrator.client.post(
-        "/v1/chat/completions", json={"model": "double", "messages": [{}], "stream": stream}
-    ) as response:
-        body = await response.json()
-        assert response.status == seen
-        assert response.headers.get("retry-after") == (None if status == 500 else "7")
-    assert body["error"]["message"] == "bad top_p"
-    assert body["error"]["type"] == kind
+async def test_an_engines_refusal_is_handed_on(orchestrator, engine, refusal, stream):
+    error, status, kind = refusal
+    engine.replies.append(Reply(status=error[0], error=error[1], headers=(("retry-after", "7"),)))
+    body = question(stream=stream)
+    async with orchestrator.client.post("/v1/chat/completions", json=body) as response:
+        told = (await response.json())["error"]
+        assert response.status == status
+        assert response.headers.get("retry-after") == (None if status == 502 else "7")
+    assert (told["message"], told["type"]) == ("no", kind)
 
 
 async def test_a_connection_that_the_engine_closed_meanwhile_costs_nothing(orchestrator, engine):

@@ -110,14 +110,14 @@ async def test_a_broken_call_is_corrected_once(ask, engine, call, complaint):
 
 
 async def test_a_call_that_stays_broken_is_an_error(orchestrator, engine):
-    engine.rule = lambda request: Reply("", (Call("calculate_math", "{"),))
+    engine.rule = lambda _: Reply("", (Call("calculate_math", "{"),))
     status, body = await orchestrator.chat(tools=[MATH_TOOL])
     assert (status, body["error"]["code"]) == (502, "invalid_tool_arguments")
     assert len(engine.seen) == 2
 
 
 async def test_a_call_that_stays_broken_ends_a_stream(orchestrator, engine):
-    engine.rule = lambda request: Reply("", (Call("calculate_math", "{"),))
+    engine.rule = lambda _: Reply("", (Call("calculate_math", "{"),))
     text = await orchestrator.stream(tools=[MATH_TOOL])
     assert "[DONE]" not in text
     assert '"code":"invalid_tool_arguments"' in text.splitlines()[-2]
@@ -135,7 +135,7 @@ async def test_rounds_end_in_a_pass_without_tools(serve, engine):
 
 async def test_calls_are_bounded(serve, engine):
     orchestrator = await serve(config_for(engine, tools={"maxCalls": 3}))
-    engine.rule = lambda request: Reply("", (math("1+1"), math("2+2")))
+    engine.rule = lambda _: Reply("", (math("1+1"), math("2+2")))
     status, body = await orchestrator.chat(tools=[MATH_TOOL])
     assert (status, body["error"]["code"]) == (502, "tool_limit")
     assert len([m for m in engine.seen[-1].body["messages"] if m["role"] == "tool"]) == 3
@@ -148,7 +148,7 @@ async def test_several_choices_and_tools_do_not_go_together(orchestrator):
 
 async def test_a_disabled_tool_is_the_clients(serve, engine):
     orchestrator = await serve(config_for(engine, tools={"enabled": ["get_current_weather"]}))
-    status, body = await orchestrator.chat(tools=[MATH_TOOL], messages=ASK)
+    _, body = await orchestrator.chat(tools=[MATH_TOOL], messages=ASK)
     assert body["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "calculate_math"
 
 

@@ -1,7 +1,9 @@
 """Prometheus metrics; names that rules and dashboards rely on stand in the contract."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from tandem_contract import metrics as names
+
+disable_created_metrics()
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 

@@ -28,14 +28,14 @@ class Blocked(OSError):  # noqa: N818
 
 
 class OutboundGuard(AbstractResolver):
-    """Resolves names, and opens sockets only to public addresses and to hosts of `configured` URLs.
+    """Resolves names, and opens sockets only to public addresses and to host and port of `configured` URLs.
 
     The check stands where the socket is made, after every redirect and resolution.
     """
 
     def __init__(self, configured: Iterable[str]) -> None:
-        self._hosts = {urlsplit(url).hostname for url in configured}
-        self._allowed = {host for host in self._hosts if host and _is_address(host)}
+        self._named = {_target(url) for url in configured}
+        self._allowed = set(self._named)  # an address that a configuration names stands for itself
         self._resolver = ThreadedResolver()
 
     async def resolve(
@@ -43,8 +43,8 @@ class OutboundGuard(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of `host`."""
         found = await self._resolver.resolve(host, port, family)
-        if host in self._hosts:
-            self._allowed.update(result["host"] for result in found)
+        if (host, port) in self._named:
+            self._allowed.update((result["host"], port) for result in found)
         return found
 
     async def close(self) -> None:
@@ -53,9 +53,8 @@ class OutboundGuard(AbstractResolver):
 
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
         """The socket for aiohttp to connect with. Raises `Blocked`."""
-        family, kind, protocol, _, target = address
-        host = str(target[0])
-        if host not in self._allowed and not ip_address(host.partition("%")[0]).is_global:
+        family, kind, protocol, _, (host, port, *_) = address
+        if (host, port) not in self._allowed and not ip_address(str(host).partition("%")[0]).is_global:
             raise Blocked(f"{host} is not a public address")
         return socket.socket(family, kind, protocol)
 
@@ -99,9 +98,6 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     return raw
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _target(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

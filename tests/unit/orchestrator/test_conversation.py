@@ -1,0 +1,105 @@
+import orjson
+import pytest
+from tandem_contract.config import Tools
+from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
+from tandem_orchestrator.gateway.errors import BadRequest, ToolLoopFailed
+from tandem_orchestrator.gateway.request import parse
+from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
+
+SERVER, CLIENT = ToolCall("1", "add", "{}"), ToolCall("2", "book", "{}")
+
+
+def conversation(settings=None, **fields):
+    tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
+    body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
+    return Conversation(parse(body, None), {"add", "other"}, settings or Tools())
+
+
+def asked(conversation, *, stream=False):
+    return orjson.loads(conversation.next_body(stream=stream))
+
+
+def done(call, status="success"):
+    return ToolResult(call, status, "3")
+
+
+def test_a_turn_without_calls_is_the_last():
+    assert conversation().server_calls(Turn("Hello")) == []
+
+
+def test_calls_of_the_client_go_first():
+    talk = conversation()
+    turn = Turn(None, [SERVER, CLIENT])
+    assert talk.server_calls(turn) == []
+    assert talk.client_calls(turn) == [CLIENT]
+
+
+def test_a_tool_that_nobody_declared_is_the_servers_to_refuse():
+    call = ToolCall("3", "other", "{}")
+    assert conversation().server_calls(Turn(None, [call])) == [call]
+
+
+def test_usage_is_always_asked_of_a_stream_and_unknown_fields_stay():
+    body = asked(conversation(stream_options={"continuous_usage_stats": True}, top_k=3), stream=True)
+    assert (body["stream"], body["stream_options"], body["top_k"]) == (True, {"include_usage": True}, 3)
+    assert "stream_options" not in asked(conversation(stream=True, stream_options={}))
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
+def test_a_forced_choice_holds_for_one_pass(choice):
+    talk = conversation(tool_choice=choice)
+    assert asked(talk)["tool_choice"] == choice
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    assert asked(talk)["tool_choice"] == "auto"
+
+
+def test_no_choice_is_made_up():
+    talk = conversation()
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    assert "tool_choice" not in asked(talk)
+
+
+@pytest.mark.parametrize("limit", [Tools(max_rounds=1), Tools(max_calls=1)])
+def test_beyond_a_limit_no_tool_is_offered_and_none_is_run(limit):
+    talk = conversation(limit)
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    assert asked(talk)["tool_choice"] == "none"
+    with pytest.raises(ToolLoopFailed):
+        talk.server_calls(Turn(None, [SERVER]))
+
+
+def test_broken_arguments_are_not_shown_to_the_engine_again():
+    talk = conversation()
+    for arguments, written in (('{"a', "{}"), ("[1]", "{}"), ('{"a":1}', '{"a":1}'), ("", "{}")):
+        call = ToolCall("1", "add", arguments)
+        status = "success" if arguments == "" else "invalid_arguments"
+        fresh = conversation()
+        fresh.add_round(Turn(None, [call]), [done(call, status)])
+        assert asked(fresh)["messages"][1]["tool_calls"][0]["function"]["arguments"] == written
+    assert len(asked(talk)["messages"]) == 1
+
+
+def test_a_second_broken_round_is_the_end():
+    talk = conversation()
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")])
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    with pytest.raises(ToolLoopFailed, match="'add'"):
+        talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")])
+
+
+def test_usage_is_summed():
+    talk = conversation()
+    for usage in ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, None, {"prompt_tokens": 1}):
+        talk.add_usage(usage)
+    assert talk.usage == {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 7}
+
+
+def test_options_of_another_shape_are_refused():
+    with pytest.raises(BadRequest, match="stream_options"):
+        conversation(stream_options=3)
+
+
+def test_a_message_becomes_a_turn():
+    message = {"content": None, "tool_calls": [{"function": {"name": "add", "arguments": None}}, {"id": "x"}]}
+    assert turn_of(message) == Turn(None, [ToolCall("call_0", "add", ""), ToolCall("x", "", "")])
+    assert turn_of({"content": "Hi", "tool_calls": None}) == Turn("Hi")
