@@ -11,7 +11,7 @@ from hack.failure import Failure
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit status."""
-    options = parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except Failure as failure:
@@ -21,55 +21,55 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python3 -m hack", description="Tandem's local cluster, images and demo.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("up", help="start a cluster, or what of it does not run")
     command.add_argument("--provider", choices=("auto", *cluster.PROVIDERS), default="auto")
-    command.set_defaults(run=up)
+    command.set_defaults(run=_up)
 
     command = commands.add_parser("down", help="end the cluster")
-    command.set_defaults(run=down)
+    command.set_defaults(run=_down)
 
     command = commands.add_parser("status", help="how the cluster is; ends with 1 where something is wrong")
-    command.set_defaults(run=show_status)
+    command.set_defaults(run=_show_status)
 
     command = commands.add_parser("kubeconfig", help="print the path of the cluster's kubeconfig")
-    command.set_defaults(run=show_kubeconfig)
+    command.set_defaults(run=_show_kubeconfig)
 
     command = commands.add_parser("images", help="build images and load them into the running cluster")
     command.add_argument("names", nargs="*", metavar="NAME")
-    command.set_defaults(run=build_images)
+    command.set_defaults(run=_build_images)
 
     command = commands.add_parser("demo", help="everything, up to a chat with a model in the cluster")
     command.add_argument("--model", help="a model's id on Hugging Face; default: the project's own")
-    command.set_defaults(run=run_demo)
+    command.set_defaults(run=_run_demo)
 
     command = commands.add_parser("e2e", help="the end-to-end tests; further arguments go to pytest")
     command.add_argument("arguments", nargs=argparse.REMAINDER)
-    command.set_defaults(run=run_e2e)
+    command.set_defaults(run=_run_e2e)
 
     command = commands.add_parser("tools", help="get programs where they are missing, print their folders for PATH")
     command.add_argument("names", nargs="+", metavar="NAME")
-    command.set_defaults(run=get_tools)
+    command.set_defaults(run=_get_tools)
 
     command = commands.add_parser("cache", help="print the path of the cache, or of a part of it")
     command.add_argument("name", nargs="?", default="")
-    command.set_defaults(run=show_cache)
+    command.set_defaults(run=_show_cache)
 
     command = commands.add_parser("clean", help="end the cluster and delete the cache")
-    command.set_defaults(run=clean)
+    command.set_defaults(run=_clean)
     return root
 
 
-def up(options: argparse.Namespace) -> None:
+def _up(options: argparse.Namespace) -> None:
     chosen = cluster.provider(options.provider)
     chosen.up()
     progress.say(f"the {chosen.name} cluster is up: export KUBECONFIG={chosen.kubeconfig}")
 
 
-def down(_: argparse.Namespace) -> None:
+def _down(_: argparse.Namespace) -> None:
     running = cluster.running()
     if running:
         running.down()
@@ -77,7 +77,7 @@ def down(_: argparse.Namespace) -> None:
         progress.say("no cluster is up")
 
 
-def show_status(_: argparse.Namespace) -> int:
+def _show_status(_: argparse.Namespace) -> int:
     running = cluster.running()
     if not running:
         print("no cluster is up")
@@ -87,41 +87,41 @@ def show_status(_: argparse.Namespace) -> int:
     return 0 if all(part.well for part in parts) else 1
 
 
-def show_kubeconfig(_: argparse.Namespace) -> None:
+def _show_kubeconfig(_: argparse.Namespace) -> None:
     running = cluster.running()
     if not running:
         raise Failure("no cluster is up. Start one: python3 -m hack up")
     print(running.kubeconfig)
 
 
-def build_images(options: argparse.Namespace) -> None:
+def _build_images(options: argparse.Namespace) -> None:
     from hack import images  # noqa: PLC0415 # a command needs no more than its own
 
     images.load(cluster.provider(), options.names or images.NAMES)
 
 
-def run_demo(options: argparse.Namespace) -> None:
+def _run_demo(options: argparse.Namespace) -> None:
     from hack import demo  # noqa: PLC0415
 
     demo.run(cluster.provider(), options.model)
 
 
-def run_e2e(options: argparse.Namespace) -> None:
+def _run_e2e(options: argparse.Namespace) -> None:
     from hack import e2e  # noqa: PLC0415
 
     e2e.run(options.arguments)
 
 
-def get_tools(options: argparse.Namespace) -> None:
+def _get_tools(options: argparse.Namespace) -> None:
     print(os.pathsep.join(map(str, tools.folders(*options.names))))
 
 
-def show_cache(options: argparse.Namespace) -> None:
+def _show_cache(options: argparse.Namespace) -> None:
     print(cache.part(options.name))
 
 
-def clean(options: argparse.Namespace) -> None:
-    down(options)
+def _clean(options: argparse.Namespace) -> None:
+    _down(options)
     with progress.step(f"deleting {cache.root()}"):
         cache.clear()
 

@@ -3,13 +3,14 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hack.failure import Failure
 
+
 def run(
-    argv: Sequence[str | Path],
+    argv: Iterable[str | Path],
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,

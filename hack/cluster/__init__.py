@@ -42,7 +42,7 @@ def provider(name: str = "auto") -> Cluster:
 
     up = running()
     if name == "auto":
-        return up or clusters()[choice(docker_answers(), platform.system(), os.geteuid())]
+        return up or clusters()[choice(docker=docker_answers(), system=platform.system(), user=os.geteuid())]
     if up and up.name != name:
         raise Failure(f"a cluster of the provider {up.name} is up. Take it down first: python3 -m hack down")
     return clusters()[name]
@@ -61,8 +61,8 @@ def clusters() -> dict[str, Cluster]:
     return {"kind": Kind(), "local": Local()}
 
 
-def choice(docker: bool, system: str, user: int) -> str:
-    """The provider for a machine."""
+def choice(*, docker: bool, system: str, user: int) -> str:
+    """The provider for a machine, where `docker` says whether Docker answers and `user` is 0 for root."""
     if docker:
         return "kind"
     if system == "Linux" and user == 0:

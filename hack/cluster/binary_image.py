@@ -21,17 +21,17 @@ def binary_image(program: Path) -> tuple[str, Path]:
 
     def write(archive: Path) -> None:
         with tarfile.open(archive, "w") as tar:
-            layer = tar_of({program.name: program.read_bytes()})
-            configuration = json.dumps(image_configuration(program.name, hashlib.sha256(layer).hexdigest())).encode()
+            layer = _tar_of({program.name: program.read_bytes()})
+            configuration = json.dumps(_image_configuration(program.name, hashlib.sha256(layer).hexdigest())).encode()
             manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
-            add(tar, "layer.tar", layer)
-            add(tar, "config.json", configuration)
-            add(tar, "manifest.json", json.dumps(manifest).encode())
+            _add(tar, "layer.tar", layer)
+            _add(tar, "config.json", configuration)
+            _add(tar, "manifest.json", json.dumps(manifest).encode())
 
     return reference, cache.ensure(cache.image(program.name, content), write)
 
 
-def image_configuration(entry_point: str, layer_digest: str) -> dict[str, Any]:
+def _image_configuration(entry_point: str, layer_digest: str) -> dict[str, Any]:
     machine = platform.machine()
     return {
         "architecture": ARCHITECTURES.get(machine, machine),
@@ -41,15 +41,15 @@ def image_configuration(entry_point: str, layer_digest: str) -> dict[str, Any]:
     }
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
+def _tar_of(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
-            add(tar, name, content)
+            _add(tar, name, content)
     return buffer.getvalue()
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     """Add a program that everybody may run and nobody may change, the same bytes whenever it is done."""
     member = tarfile.TarInfo(name)
     member.size = len(content)

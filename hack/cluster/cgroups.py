@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from hack.failure import Failure
@@ -15,6 +16,7 @@ POLL_SECONDS = 0.05
 
 
 def check(root: Path = ROOT) -> None:
+    """Failure where this machine keeps the groups of pods from being made."""
     if missing := NEEDED - controllers(root):
         raise Failure(f"pods need the cgroup controllers {', '.join(sorted(missing))}, which {root} has not")
     if not all(os.access(each, os.W_OK) for each in hierarchies(root)):
@@ -47,23 +49,17 @@ def remove(root: Path = ROOT) -> None:
     """Kill what still runs in the group, and take it away."""
     groups = [hierarchy / NAME for hierarchy in hierarchies(root) if (hierarchy / NAME).exists()]
     deadline = time.monotonic() + END_SECONDS
-    while left := {pid for group in groups for pid in members(group)}:
+    while left := {pid for group in groups for pid in _members(group)}:
         if time.monotonic() > deadline:
             raise Failure(f"these processes of pods do not end: {', '.join(map(str, sorted(left)))}")
         for pid in left:
-            kill(pid)
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(pid, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
     for group in groups:
         for folder, _, _ in os.walk(group, topdown=False):
-            os.rmdir(folder)
+            Path(folder).rmdir()
 
 
-def members(group: Path) -> list[int]:
+def _members(group: Path) -> list[int]:
     return [int(pid) for file in group.rglob("cgroup.procs") for pid in file.read_text().split()]
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it has just ended

@@ -1,4 +1,4 @@
-"""What a machine must have before a long step begins. Each check raises Failure with what is needed and what is there."""
+"""What a machine must have before a long step begins. A check raises Failure with what is needed and what is there."""
 
 import os
 import platform
@@ -14,6 +14,7 @@ CAP_SYS_RESOURCE = 24
 
 
 def linux_root(purpose: str) -> None:
+    """Linux, and all rights on it."""
     if platform.system() != "Linux":
         raise Failure(f"{purpose} needs Linux; this is {platform.system()}. With Docker: --provider kind")
     if os.geteuid() != 0:
@@ -32,6 +33,7 @@ def disk(folder: Path, gib: float, purpose: str) -> None:
 
 
 def memory(gib: float, purpose: str) -> None:
+    """So much memory that the kernel could give without swapping."""
     free = available_memory(Path("/proc/meminfo").read_text()) / GIB
     if free < gib:
         raise Failure(f"{purpose} needs {gib:.1f} GiB of free memory; {free:.1f} GiB are available")
@@ -44,7 +46,8 @@ def available_memory(meminfo: str) -> int:
 
 
 def ports(numbers: Iterable[int], purpose: str) -> None:
-    if taken := [number for number in numbers if not free(number)]:
+    """Ports that nobody listens on, at any address."""
+    if taken := [number for number in numbers if not _free(number)]:
         listed = ", ".join(map(str, taken))
         raise Failure(
             f"{purpose} needs these ports, which something else listens on: {listed} (see: ss -ltnp). "
@@ -52,7 +55,7 @@ def ports(numbers: Iterable[int], purpose: str) -> None:
         )
 
 
-def free(port: int) -> bool:
+def _free(port: int) -> bool:
     try:
         socket.create_server(("", port)).close()
     except OSError:

@@ -25,6 +25,8 @@ SERVER_NAMES = [
 
 @dataclass(frozen=True)
 class Ports:
+    """Where etcd and the API server listen."""
+
     api: int
     etcd: int
     etcd_peer: int
@@ -67,6 +69,7 @@ class ControlPlane:
             self.processes.stop(name)
 
     def ready(self) -> bool:
+        """Whether the API answers and can serve."""
         return answers(f"{self.url}/readyz", self.authority().certificate, self.admin())
 
     def authority(self) -> Authority:
@@ -74,6 +77,7 @@ class ControlPlane:
         return Authority(self.pki / "kubernetes", "tandem")
 
     def admin(self) -> Certificate:
+        """A certificate whose bearer may do everything."""
         return self.authority().client("admin", "tandem-admin", "system:masters")
 
     def client(self, name: str, user: str, group: str = "") -> Path:
@@ -88,20 +92,21 @@ class ControlPlane:
     def _start_etcd(self) -> None:
         authority, client = self._etcd_authority(), self._etcd_client()
         server = authority.server("server", [f"IP:{addresses.LOCAL}"])
-        self.processes.start("etcd", [tools.executable("etcd"), *etcd_options(self.data, self.ports, authority, server)])
+        options = _etcd_options(self.data, self.ports, authority, server)
+        self.processes.start("etcd", tools.executable("etcd"), options)
         url = f"https://{addresses.LOCAL}:{self.ports.etcd}/health"
         healthy = partial(answers, url, authority.certificate, client)
         self.processes.wait("etcd", healthy, ETCD_SECONDS, until="healthy")
 
     def _start_api_server(self) -> None:
         options = [
-            *listening(self.address, self.ports.api, self.authority().server("kube-apiserver", SERVER_NAMES)),
-            *storing(self.ports.etcd, self._etcd_authority().certificate, self._etcd_client()),
-            *authenticating(self.authority().certificate, self.token_key()),
-            *calling_kubelets(self.authority()),
-            *aggregating(Authority(self.pki / "front-proxy", "tandem-front-proxy")),
+            *_listening(self.address, self.ports.api, self.authority().server("kube-apiserver", SERVER_NAMES)),
+            *_storing(self.ports.etcd, self._etcd_authority().certificate, self._etcd_client()),
+            *_authenticating(self.authority().certificate, self.token_key()),
+            *_calling_kubelets(self.authority()),
+            *_aggregating(Authority(self.pki / "front-proxy", "tandem-front-proxy")),
         ]
-        self.processes.start("kube-apiserver", [tools.executable("kube-apiserver"), *options])
+        self.processes.start("kube-apiserver", tools.executable("kube-apiserver"), options)
         self.processes.wait("kube-apiserver", self.ready, API_SERVER_SECONDS, until="ready")
 
     def _etcd_authority(self) -> Authority:
@@ -111,7 +116,7 @@ class ControlPlane:
         return self._etcd_authority().client("kube-apiserver", "kube-apiserver")
 
 
-def etcd_options(data: Path, ports: Ports, authority: Authority, server: Certificate) -> list[str]:
+def _etcd_options(data: Path, ports: Ports, authority: Authority, server: Certificate) -> list[str]:
     clients, peers = (f"https://{addresses.LOCAL}:{port}" for port in (ports.etcd, ports.etcd_peer))
     trusted = authority.certificate.path
     return [
@@ -134,7 +139,7 @@ def etcd_options(data: Path, ports: Ports, authority: Authority, server: Certifi
     ]
 
 
-def listening(address: str, port: int, server: Certificate) -> list[str]:
+def _listening(address: str, port: int, server: Certificate) -> list[str]:
     return [
         f"--bind-address={address}",
         f"--secure-port={port}",
@@ -146,7 +151,7 @@ def listening(address: str, port: int, server: Certificate) -> list[str]:
     ]
 
 
-def storing(port: int, authority: Certificate, client: Certificate) -> list[str]:
+def _storing(port: int, authority: Certificate, client: Certificate) -> list[str]:
     return [
         f"--etcd-servers=https://{addresses.LOCAL}:{port}",
         f"--etcd-cafile={authority.path}",
@@ -155,7 +160,7 @@ def storing(port: int, authority: Certificate, client: Certificate) -> list[str]
     ]
 
 
-def authenticating(authority: Certificate, token_key: Path) -> list[str]:
+def _authenticating(authority: Certificate, token_key: Path) -> list[str]:
     return [
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
@@ -166,7 +171,7 @@ def authenticating(authority: Certificate, token_key: Path) -> list[str]:
     ]
 
 
-def calling_kubelets(authority: Authority) -> list[str]:
+def _calling_kubelets(authority: Authority) -> list[str]:
     client = authority.client("kubelet-client", KUBELET_CLIENT)
     return [
         "--kubelet-preferred-address-types=InternalIP",
@@ -176,7 +181,7 @@ def calling_kubelets(authority: Authority) -> list[str]:
     ]
 
 
-def aggregating(authority: Authority) -> list[str]:
+def _aggregating(authority: Authority) -> list[str]:
     """How API servers that extend this one (metrics-server) know that a request comes from it, and for whom."""
     client = authority.client("client", FRONT_PROXY)
     return [

@@ -14,29 +14,27 @@ SECONDS = 60.0
 
 def start(control_plane: ControlPlane) -> None:
     """Start both and wait until they are healthy."""
-    start_one(control_plane, "kube-controller-manager", MANAGER_PORT, manager_options(control_plane))
-    start_one(control_plane, "kube-scheduler", SCHEDULER_PORT, [])
+    _start(control_plane, "kube-controller-manager", MANAGER_PORT, _manager_options(control_plane))
+    _start(control_plane, "kube-scheduler", SCHEDULER_PORT, [])
 
 
-def start_one(control_plane: ControlPlane, name: str, port: int, options: list[str]) -> None:
+def _start(control_plane: ControlPlane, name: str, port: int, options: list[str]) -> None:
     authority = control_plane.authority()
     server = authority.server("localhost", [f"IP:{addresses.LOCAL}"])
-    command = [
-        tools.executable(name),
+    common = [
         f"--kubeconfig={control_plane.client(name, f'system:{name}')}",
         "--leader-elect=false",
         f"--bind-address={addresses.LOCAL}",
         f"--secure-port={port}",
         f"--tls-cert-file={server.path}",
         f"--tls-private-key-file={server.key}",
-        *options,
     ]
-    control_plane.processes.start(name, command)
+    control_plane.processes.start(name, tools.executable(name), [*common, *options])
     healthy = partial(answers, f"https://{addresses.LOCAL}:{port}/healthz", authority.certificate)
     control_plane.processes.wait(name, healthy, SECONDS, until="healthy")
 
 
-def manager_options(control_plane: ControlPlane) -> list[str]:
+def _manager_options(control_plane: ControlPlane) -> list[str]:
     trusted = control_plane.authority().certificate
     return [
         "--allocate-node-cidrs=false",

@@ -29,14 +29,16 @@ class Kind:
         self.kubectl = Kubectl(self.kubeconfig)
 
     def running(self) -> bool:
+        """Whether it was started and not taken down since."""
         return self.kubeconfig.exists()
 
     def up(self) -> None:
+        """Create it where it is missing, and return when pods can run."""
         with cache.lock("cluster"):
             if not self.running():
                 with progress.step(f"creating a cluster with kind ({image()})"):
                     self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    self.kind(*creation(self.kubeconfig, image()))
+                    self._kind(*creation(self.kubeconfig, image()))
             with progress.step("metrics-server"):
                 reference, archive = binary_image(tools.executable("metrics-server"))
                 self.load(archive, reference)
@@ -44,18 +46,21 @@ class Kind:
                 addons.wait_for_metrics(self.kubectl, METRICS_SECONDS)
 
     def down(self) -> None:
+        """Delete it, with its images."""
         with cache.lock("cluster"), progress.step("deleting the cluster of kind"):
-            self.kind("delete", "cluster", "--name", NAME, "--kubeconfig", str(self.kubeconfig))
+            self._kind("delete", "cluster", "--name", NAME, "--kubeconfig", str(self.kubeconfig))
             cache.remove(self.folder)
 
     def load(self, archive: Path, reference: str) -> None:
+        """Give the nodes the image in a docker-archive; nothing happens where they have it."""
         if reference not in run(["docker", "exec", NODE, "crictl", "images", "--output", "json"]):
-            self.kind(*loading(archive))
+            self._kind(*loading(archive))
 
     def status(self) -> list[Part]:
+        """How the nodes and their own pods are."""
         return of_nodes(self.kubectl)
 
-    def kind(self, *arguments: str) -> None:
+    def _kind(self, *arguments: str) -> None:
         run([tools.executable("kind"), *arguments])
 
 

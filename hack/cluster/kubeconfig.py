@@ -14,12 +14,12 @@ def write(path: Path, server: str, authority: Certificate, client: Certificate) 
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(render(server, authority, client))
+        file.write(_render(server, authority, client))
     draft.rename(path)
     return path
 
 
-def render(server: str, authority: Certificate, client: Certificate) -> str:
+def _render(server: str, authority: Certificate, client: Certificate) -> str:
     return f"""\
 apiVersion: v1
 kind: Config
@@ -27,12 +27,12 @@ clusters:
 - name: {CONTEXT}
   cluster:
     server: {server}
-    certificate-authority-data: {encoded(authority.path)}
+    certificate-authority-data: {_encoded(authority.path)}
 users:
 - name: {CONTEXT}
   user:
-    client-certificate-data: {encoded(client.path)}
-    client-key-data: {encoded(client.key)}
+    client-certificate-data: {_encoded(client.path)}
+    client-key-data: {_encoded(client.key)}
 contexts:
 - name: {CONTEXT}
   context:
@@ -42,5 +42,5 @@ current-context: {CONTEXT}
 """
 
 
-def encoded(path: Path) -> str:
+def _encoded(path: Path) -> str:
     return b64encode(path.read_bytes()).decode()

@@ -9,6 +9,8 @@ from hack.command import run
 
 @dataclass(frozen=True)
 class Kubectl:
+    """kubectl for the cluster of a kubeconfig."""
+
     kubeconfig: Path
 
     def __call__(self, *arguments: str, text: str | None = None) -> str:

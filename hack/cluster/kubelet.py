@@ -25,20 +25,20 @@ def start(control_plane: ControlPlane, folder: Path, runtime_endpoint: str) -> N
         file: json.dumps(settings, indent=1),
         resolv_conf: resolver.configuration(resolver.upstream()),
     }
-    command = [
-        tools.executable("kubelet"),
+    options = [
         f"--config={file}",
         f"--kubeconfig={control_plane.client('kubelet', f'system:node:{NODE}', 'system:nodes')}",
         f"--root-dir={folder}",
         f"--hostname-override={NODE}",
         f"--node-ip={addresses.NODE}",
     ]
-    control_plane.processes.start("kubelet", command, files=files)
+    control_plane.processes.start("kubelet", tools.executable("kubelet"), options, files=files)
     healthy = partial(answers, f"http://{addresses.LOCAL}:{HEALTH_PORT}/healthz")
     control_plane.processes.wait("kubelet", healthy, SECONDS, until="healthy")
 
 
 def configuration(folder: Path, runtime_endpoint: str, resolv_conf: Path, authority: Authority) -> dict[str, Any]:
+    """A KubeletConfiguration."""
     server = authority.server("kubelet", [f"IP:{addresses.NODE}", f"DNS:{NODE}"])
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

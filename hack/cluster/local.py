@@ -20,7 +20,6 @@ from hack.cluster import (
     network,
     proxy,
     resolver,
-    status,
     sysctls,
 )
 from hack.cluster.binary_image import binary_image
@@ -28,7 +27,7 @@ from hack.cluster.control_plane import KUBELET_CLIENT, ControlPlane, Ports
 from hack.cluster.kubectl import Kubectl
 from hack.cluster.processes import Processes
 from hack.cluster.runtime import Runtime
-from hack.cluster.status import Part
+from hack.cluster.status import Part, of_nodes
 from hack.failure import Failure
 from hack.tools import node
 
@@ -42,18 +41,19 @@ PROCESS_PORTS: dict[str, tuple[int, ...]] = {
     "kubelet": (kubelet.PORT, kubelet.HEALTH_PORT),
     "kube-proxy": (proxy.HEALTH_PORT, proxy.METRICS_PORT),
 }
+SYSTEM_TOOLS = ("openssl", "ip", "iptables", "conntrack", "runc", "host-local")
+IMAGES = ("pause", "coredns", "metrics-server")
+KUBELET_TRUST = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+
 STATE = Path("/run/tandem")
 OWNER = STATE / "owner"
-SYSTEM_TOOLS = ("openssl", "ip", "iptables", "conntrack", "runc", "host-local")
 
+PURPOSE = "the local cluster"
 MEMORY_GIB = 1.5
 DISK_GIB = 3.0
 BUILDING_DISK_GIB = 9.0
-ADDON_SECONDS = 120
 RUNTIME_SECONDS = 30.0
-
-IMAGES = ("pause", "coredns", "metrics-server")
-KUBELET_TRUST = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+ADDON_SECONDS = 180
 
 
 class Local:
@@ -63,7 +63,7 @@ class Local:
 
     def __init__(self) -> None:
         self.folder = cache.cluster()
-        self.remembered = self.folder / "sysctls.json"
+        self.sysctls_before = self.folder / "sysctls.json"
         self.control_plane = ControlPlane(self.folder, addresses.NODE, PORTS)
         self.kubeconfig = self.control_plane.kubeconfig
         self.processes = self.control_plane.processes
@@ -71,16 +71,18 @@ class Local:
         self.runtime = Runtime(self.processes, self.folder / "runtime", cache.root() / "containerd", STATE)
 
     def running(self) -> bool:
+        """Whether it was started and not taken down since."""
         return self.folder.exists()
 
     def up(self) -> None:
-        checks.linux_root("the local cluster")
+        """Start what does not run, and return when pods can."""
+        checks.linux_root(PURPOSE)
         with cache.lock("cluster"):
-            self.check()
-            find_system_tools()
+            self._check()
+            _find_system_tools()
             pause, coredns, metrics_server = (binary_image(tools.executable(name)) for name in IMAGES)
             with progress.step("network"):
-                self.prepare_machine()
+                self._prepare_machine()
             with progress.step("etcd and kube-apiserver"):
                 self.control_plane.start()
             with progress.step("containerd"):
@@ -92,15 +94,15 @@ class Local:
                 kubelet.start(self.control_plane, self.folder / "kubelet", self.runtime.endpoint)
                 proxy.start(self.control_plane, self.folder / "kube-proxy")
             with progress.step("CoreDNS and metrics-server"):
-                self.start_addons(coredns[0], metrics_server[0])
+                self._start_addons(coredns[0], metrics_server[0])
 
     def down(self) -> None:
-        """End the cluster and delete its state; the machine is as before. Images stay for the next one."""
-        checks.linux_root("the local cluster")
-        find_system_tools()
+        """End the cluster and delete its state; the machine is as it was before. Images stay for the next one."""
+        checks.linux_root(PURPOSE)
+        _find_system_tools()
         with cache.lock("cluster"), progress.step("stopping the local cluster"):
             self.processes.stop("kubelet")
-            self.remove_pods()
+            self._remove_pods()
             for name in ("kube-proxy", "kube-scheduler", "kube-controller-manager"):
                 self.processes.stop(name)
             self.control_plane.stop()
@@ -108,39 +110,40 @@ class Local:
             cgroups.remove()
             mounts.unmount_below([self.folder, STATE])
             network.tear_down()
-            sysctls.restore(self.remembered)
+            sysctls.restore(self.sysctls_before)
             leftovers.remove(self.folder)
             cache.remove(STATE)
             cache.remove(self.folder)
 
     def load(self, archive: Path, reference: str) -> None:
-        """Give the node the image in a docker-archive."""
+        """Give the node the image in a docker-archive; nothing happens where it has it."""
         self.runtime.load(archive, reference)
 
     def status(self) -> list[Part]:
-        parts = [self.status_of(name) for name in PROCESS_PORTS]
+        """How each process is, and, where the API answers, the node and its own pods."""
+        parts = [self._status_of(name) for name in PROCESS_PORTS]
         if not self.control_plane.ready():
             return [*parts, Part("API", well=False, text="does not answer")]
-        return [*parts, *status.of_nodes(self.kubectl)]
+        return [*parts, *of_nodes(self.kubectl)]
 
-    def status_of(self, name: str) -> Part:
+    def _status_of(self, name: str) -> Part:
         record = self.processes.record(name)
         if record and record.alive():
             return Part(name, well=True, text=f"runs as process {record.pid}")
         return Part(name, well=False, text=f"does not run, see {self.processes.log(name)}")
 
-    def check(self) -> None:
-        """Failure, before anything is done, where this machine cannot run what is not running yet."""
-        self.check_owner()
+    def _check(self) -> None:
+        """Raise Failure, before anything is done, where this machine cannot run what does not run yet."""
+        self._check_owner()
         missing = [name for name in PROCESS_PORTS if not self.processes.running(name)]
-        checks.ports([port for name in missing for port in PROCESS_PORTS[name]], "the local cluster")
+        checks.ports([port for name in missing for port in PROCESS_PORTS[name]], PURPOSE)
         if "kube-apiserver" in missing:
-            checks.disk(cache.root(), DISK_GIB if node.folder().exists() else BUILDING_DISK_GIB, "the local cluster")
-            checks.memory(MEMORY_GIB, "the local cluster")
+            checks.disk(cache.root(), DISK_GIB if node.folder().exists() else BUILDING_DISK_GIB, PURPOSE)
+            checks.memory(MEMORY_GIB, PURPOSE)
             cgroups.check()
 
-    def check_owner(self) -> None:
-        """Failure where a local cluster with another cache is up."""
+    def _check_owner(self) -> None:
+        """Raise Failure where a local cluster with another cache is up."""
         folder = Path(OWNER.read_text()) if OWNER.exists() else self.folder
         others = Processes(folder)
         if folder != self.folder and any(others.running(name) for name in others.names()):
@@ -149,28 +152,33 @@ class Local:
                 f"TANDEM_CACHE={folder.parent} python3 -m hack down"
             )
 
-    def prepare_machine(self) -> None:
-        if not self.remembered.exists():
+    def _prepare_machine(self) -> None:
+        if not self.sysctls_before.exists():
             network.check_is_free()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         STATE.mkdir(parents=True, exist_ok=True, mode=0o711)
         OWNER.write_text(str(self.folder))
         modules.load()
-        sysctls.prepare(self.remembered)
+        sysctls.prepare(self.sysctls_before)
         cgroups.create()
         network.set_up()
 
-    def start_addons(self, coredns: str, metrics_server: str) -> None:
+    def _start_addons(self, coredns: str, metrics_server: str) -> None:
         addons.apply(self.kubectl, "access", kubelet_client=KUBELET_CLIENT)
-        forward = resolver.forwarding(resolver.upstream())
-        name_service = {"address": addresses.DNS_SERVICE, "domain": addresses.DOMAIN, "forward": forward}
-        addons.apply(self.kubectl, "coredns", image=coredns, **name_service)
+        addons.apply(
+            self.kubectl,
+            "coredns",
+            image=coredns,
+            address=addresses.DNS_SERVICE,
+            domain=addresses.DOMAIN,
+            forward=resolver.forwarding(resolver.upstream()),
+        )
         addons.apply(self.kubectl, "metrics-server", image=metrics_server, kubelet_trust=KUBELET_TRUST)
         addons.wait(self.kubectl, "coredns", ADDON_SECONDS)
         addons.wait_for_metrics(self.kubectl, ADDON_SECONDS)
 
-    def remove_pods(self) -> None:
-        """Have the runtime end all pods in good order, or say why that does not work: what is left is killed later."""
+    def _remove_pods(self) -> None:
+        """Have the runtime end all pods in good order. What is left where that fails is killed later."""
         try:
             self.processes.revive("containerd")
             self.processes.wait("containerd", self.runtime.answers, RUNTIME_SECONDS, until="answering")
@@ -179,7 +187,7 @@ class Local:
             progress.say(f"pods do not end in good order and are killed: {failure}")
 
 
-def find_system_tools() -> None:
-    """Have the programs of the operating system that the cluster needs, wherever root's PATH does not look."""
+def _find_system_tools() -> None:
+    """Have the programs of the operating system that the cluster needs, where root's PATH may not look for them."""
     folders = map(str, tools.folders(*SYSTEM_TOOLS))
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])

@@ -9,7 +9,7 @@ from hack.failure import Failure
 
 def load(proc: Path = Path("/proc")) -> None:
     """Have the kernel ready for containers' file systems and for packet filters on bridges. What is there stays."""
-    for name, present in {"overlay": has_overlay, "br_netfilter": has_bridge_filter}.items():
+    for name, present in {"overlay": _has_overlay, "br_netfilter": _has_bridge_filter}.items():
         if present(proc):
             continue
         if shutil.which("modprobe"):
@@ -18,9 +18,9 @@ def load(proc: Path = Path("/proc")) -> None:
             raise Failure(f"this kernel lacks {name}, and modprobe does not load it. On Debian: apt-get install kmod")
 
 
-def has_overlay(proc: Path) -> bool:
+def _has_overlay(proc: Path) -> bool:
     return "\toverlay\n" in (proc / "filesystems").read_text()
 
 
-def has_bridge_filter(proc: Path) -> bool:
+def _has_bridge_filter(proc: Path) -> bool:
     return (proc / "sys/net/bridge/bridge-nf-call-iptables").exists()

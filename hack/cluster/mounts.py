@@ -18,10 +18,10 @@ def unmount_below(folders: Iterable[Path]) -> None:
 def points_below(mountinfo: str, folders: Iterable[Path]) -> list[str]:
     """The mount points in those folders, last mounted first, from the text of /proc/self/mountinfo."""
     parents = [f"{folder}/" for folder in folders]
-    points = [unescape(line.split()[4]) for line in mountinfo.splitlines()]
+    points = [_unescape(line.split()[4]) for line in mountinfo.splitlines()]
     return [point for point in reversed(points) if any(point.startswith(parent) for parent in parents)]
 
 
-def unescape(text: str) -> str:
+def _unescape(text: str) -> str:
     """The kernel writes blanks in paths as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

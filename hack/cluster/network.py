@@ -27,11 +27,11 @@ def set_up() -> None:
     """Give the node its address and let pods through. What is there already stays."""
     run(["ip", "address", "replace", f"{addresses.NODE}/32", "dev", "lo"])
     for table, chain, *rule in RULES:
-        if not has_rule(table, chain, rule):
+        if not _has_rule(table, chain, rule):
             run(["iptables", "-w", "-t", table, "-I", chain, *rule])
 
 
-def has_rule(table: str, chain: str, rule: list[str]) -> bool:
+def _has_rule(table: str, chain: str, rule: list[str]) -> bool:
     try:
         run(["iptables", "-w", "-t", table, "-C", chain, *rule])
     except Failure:
@@ -61,7 +61,7 @@ def removal_of_rules(saved: str) -> str:
     for table in saved.split("COMMIT\n"):
         lines = [line for line in table.splitlines() if line and not line.startswith("#")]
         chains = [line[1:].split()[0] for line in lines if line.startswith(":KUBE-")]
-        rules = [line for line in lines if is_jump_to_kubernetes(line) or is_ours(line)]
+        rules = [line for line in lines if _is_jump_to_kubernetes(line) or _is_ours(line)]
         if chains or rules:
             deletions = [f"-D{rule.removeprefix('-A')}" for rule in rules]
             flushes = [f"-F {chain}" for chain in chains]
@@ -70,12 +70,12 @@ def removal_of_rules(saved: str) -> str:
     return "\n".join(removal)
 
 
-def is_jump_to_kubernetes(line: str) -> bool:
+def _is_jump_to_kubernetes(line: str) -> bool:
     """Whether this is a rule in a chain of somebody else's that leads into one of Kubernetes'."""
     return line.startswith("-A ") and not line.startswith("-A KUBE-") and " -j KUBE-" in line
 
 
-def is_ours(line: str) -> bool:
+def _is_ours(line: str) -> bool:
     return line.startswith("-A ") and f"--comment {COMMENT} " in line
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from hack.command import run
 
 DAYS = 3650
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,20 @@ class Certificate:
 
 
 class Authority:
-    """A certificate authority whose files are in `folder`. What exists is kept, unless something else is asked of it."""
+    """A certificate authority whose files are in `folder`. What exists is kept, unless it is asked for otherwise."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.certificate = Certificate(folder / "ca.crt", folder / "ca.key")
         extensions = ["basicConstraints = critical, CA:TRUE", "keyUsage = critical, keyCertSign, cRLSign"]
-        self._make(self.certificate, request([f"CN = {name}"], extensions), signer=[])
+        self._make(self.certificate, _request([f"CN = {name}"], extensions), signer=[])
 
     def server(self, name: str, addresses: Sequence[str]) -> Certificate:
         """A certificate for a server that is reached at `addresses`, each "DNS:…" or "IP:…"."""
-        return self._issue(f"{name}-server", [f"CN = {name}"], "serverAuth", [f"subjectAltName = {', '.join(addresses)}"])
+        return self._issue(
+            f"{name}-server", [f"CN = {name}"], "serverAuth", [f"subjectAltName = {', '.join(addresses)}"]
+        )
 
     def client(self, name: str, user: str, group: str = "") -> Certificate:
         """A certificate by which Kubernetes knows its bearer as `user`, who is in `group`."""
@@ -43,21 +46,23 @@ class Authority:
             f"extendedKeyUsage = {usage}",
             *more,
         ]
-        self._make(issued, request(subject, extensions), ["-CA", self.certificate.path, "-CAkey", self.certificate.key])
+        self._make(
+            issued, _request(subject, extensions), ["-CA", self.certificate.path, "-CAkey", self.certificate.key]
+        )
         return issued
 
-    def _make(self, made: Certificate, configuration: str, signer: Sequence[str | Path]) -> None:
+    def _make(self, made: Certificate, configuration: str, signer: list[str | Path]) -> None:
         kept = made.path.with_suffix(".conf")
         if kept.exists() and kept.read_text() == configuration:
             return
         draft = kept.with_suffix(".draft")
         draft.write_text(configuration)
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", made.key]
-        run(["openssl", "req", "-x509", "-days", str(DAYS), "-config", draft, *key, *signer, "-out", made.path])
+        files: list[str | Path] = ["-config", draft, "-keyout", made.key, "-out", made.path, *signer]
+        run(["openssl", "req", "-x509", "-days", str(DAYS), *NEW_KEY, *files])
         draft.rename(kept)
 
 
-def request(subject: Sequence[str], extensions: Sequence[str]) -> str:
+def _request(subject: Sequence[str], extensions: Sequence[str]) -> str:
     """The configuration from which openssl makes one certificate."""
     lines = ["[req]", "prompt = no", "distinguished_name = subject", "x509_extensions = extensions"]
     return "\n".join([*lines, "[subject]", *subject, "[extensions]", *extensions, ""])

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class Record:
     environment: dict[str, str]
 
     def alive(self) -> bool:
-        return birth(self.pid) == self.born
+        """Whether this very process runs."""
+        return _birth(self.pid) == self.born
 
 
 class Processes:
@@ -37,17 +39,18 @@ class Processes:
     def start(
         self,
         name: str,
-        argv: Sequence[str | Path],
+        program: Path,
+        options: Sequence[str],
         *,
         environment: Mapping[str, str] | None = None,
         files: Mapping[Path, str] | None = None,
     ) -> None:
-        """Start `argv` in a session of its own; nothing happens where it runs already.
+        """Start `program` in a session of its own; nothing happens where it runs already.
 
         `environment` is added to this process's own, `files` (path -> text) are written first. Where any of that, or
-        an argument, is other than it was, the process is started anew.
+        an option, is other than it was, the process is started anew.
         """
-        command, added, changed = [str(part) for part in argv], dict(environment or {}), differing(files or {})
+        command, added, changed = [str(program), *options], dict(environment or {}), _differing(files or {})
         record = self.record(name)
         if record and record.alive():
             if not changed and (record.argv, record.environment) == (command, added):
@@ -69,9 +72,9 @@ class Processes:
         self.logs.mkdir(parents=True, exist_ok=True)
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:  # a process that runs without a record could never be stopped
-            pid = spawn(command, {**os.environ, **environment}, self.log(name))
-            record = Record(pid, birth(pid) or 0, command, environment)
-            self.file(name).write_text(json.dumps(asdict(record)))
+            pid = _spawn(command, {**os.environ, **environment}, self.log(name))
+            record = Record(pid, _birth(pid) or 0, command, environment)
+            self._file(name).write_text(json.dumps(asdict(record)))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
@@ -80,9 +83,9 @@ class Processes:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running(name):
-                raise Failure(f"{name} ended before it was {until}.\n{self.evidence(name)}")
+                raise Failure(f"{name} ended before it was {until}.\n{self._evidence(name)}")
             if time.monotonic() > deadline:
-                raise Failure(f"{name} was not {until} within {seconds:.0f} s.\n{self.evidence(name)}")
+                raise Failure(f"{name} was not {until} within {seconds:.0f} s.\n{self._evidence(name)}")
             time.sleep(POLL_SECONDS)
 
     def stop(self, name: str, seconds: float = 20.0) -> None:
@@ -96,15 +99,17 @@ class Processes:
                     time.sleep(POLL_SECONDS)
         if record and record.alive():
             raise Failure(f"{name} (process {record.pid}) does not end, not even by SIGKILL")
-        self.file(name).unlink(missing_ok=True)
+        self._file(name).unlink(missing_ok=True)
 
     def running(self, name: str) -> bool:
+        """Whether a process of that name was started and still runs."""
         record = self.record(name)
         return record is not None and record.alive()
 
     def record(self, name: str) -> Record | None:
+        """What was written down when a process was started; None where it was not, or was stopped since."""
         try:
-            return Record(**json.loads(self.file(name).read_text()))
+            return Record(**json.loads(self._file(name).read_text()))
         except FileNotFoundError:
             return None
 
@@ -112,23 +117,24 @@ class Processes:
         """The processes that were started and not yet stopped, whether they run or not."""
         return sorted(path.stem for path in self.records.glob("*.json"))
 
-    def evidence(self, name: str) -> str:
+    def _evidence(self, name: str) -> str:
         log = self.log(name)
         return f"The end of {log}:\n{tail(log.read_text(errors='replace'))}"
 
-    def file(self, name: str) -> Path:
+    def _file(self, name: str) -> Path:
         return self.records / f"{name}.json"
 
     def log(self, name: str) -> Path:
+        """The file with everything that a process has printed."""
         return self.logs / f"{name}.log"
 
 
-def differing(files: Mapping[Path, str]) -> dict[Path, str]:
+def _differing(files: Mapping[Path, str]) -> dict[Path, str]:
     """Those files that do not have the text that they are to have."""
     return {path: text for path, text in files.items() if not path.exists() or path.read_text() != text}
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+def _spawn(command: list[str], environment: Mapping[str, str], log: Path) -> int:
     """Start a program in a new session with its output appended to `log`; its process number."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -141,20 +147,14 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
     )
 
 
-def birth(pid: int) -> int | None:
+def _birth(pid: int) -> int | None:
     """When a process was born, in clock ticks after the machine's start; None where it is gone (or only unreaped)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     if fields[0] in "ZX":
-        reap(pid)
+        with suppress(ChildProcessError):  # it may be somebody else's child
+            os.waitpid(pid, os.WNOHANG)
         return None
     return int(fields[19])
-
-
-def reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # somebody else's child

@@ -19,13 +19,14 @@ def start(control_plane: ControlPlane, folder: Path) -> None:
     """Start kube-proxy with its configuration in `folder`, and wait until it has written its rules."""
     file = folder / "configuration.json"
     content = json.dumps(configuration(control_plane.client("kube-proxy", "system:kube-proxy")), indent=1)
-    command = [tools.executable("kube-proxy"), f"--config={file}"]
-    control_plane.processes.start("kube-proxy", command, files={file: content})
+    program = tools.executable("kube-proxy")
+    control_plane.processes.start("kube-proxy", program, [f"--config={file}"], files={file: content})
     healthy = partial(answers, f"http://{addresses.LOCAL}:{HEALTH_PORT}/healthz")
     control_plane.processes.wait("kube-proxy", healthy, SECONDS, until="healthy")
 
 
 def configuration(kubeconfig: Path) -> dict[str, Any]:
+    """A KubeProxyConfiguration."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

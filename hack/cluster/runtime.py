@@ -34,31 +34,35 @@ class Runtime:
             self.networks / "tandem.conflist": json.dumps(network.of_pods(self.folder / "addresses"), indent=1),
             configuration: self.configuration(pause, restrict_oom_score=not checks.may_lower_oom_scores()),
         }
-        command = [tools.executable("containerd"), "--config", configuration, "--log-level", "warn"]
+        options = ["--config", str(configuration), "--log-level", "warn"]
+        program = tools.executable("containerd")
         path = os.pathsep.join([*map(str, tools.folders("containerd-shim-runc-v2", "runc")), SYSTEM_PATH])
-        self.processes.start("containerd", command, environment={"PATH": path}, files=files)
+        self.processes.start("containerd", program, options, environment={"PATH": path}, files=files)
         self.processes.wait("containerd", self.answers, START_SECONDS, until="answering")
 
     def answers(self) -> bool:
+        """Whether containerd runs pods by now."""
         try:
-            return self.socket.exists() and " ok" in self.ctr("plugins", "ls", "id==cri")
+            return self.socket.exists() and " ok" in self._ctr("plugins", "ls", "id==cri")
         except Failure:
             return False
 
     def load(self, archive: Path, reference: str) -> None:
         """Import the docker-archive of an image, if it is not there already."""
         if reference not in self.images():
-            self.ctr("images", "import", str(archive))
+            self._ctr("images", "import", str(archive))
         if reference not in self.images():
             raise Failure(f"{archive} does not hold the image {reference}")
 
     def images(self) -> list[str]:
-        return self.ctr("images", "ls", "--quiet").splitlines()
+        """The references of the images that the node has."""
+        return self._ctr("images", "ls", "--quiet").splitlines()
 
-    def ctr(self, *arguments: str) -> str:
+    def _ctr(self, *arguments: str) -> str:
         return run([tools.executable("ctr"), "--address", self.socket, "--namespace", NAMESPACE, *arguments])
 
     def remove_pods(self) -> None:
+        """Stop and remove all pods in good order, as the kubelet would."""
         run([tools.executable("remove-pods"), self.endpoint])
 
     def configuration(self, pause: str, *, restrict_oom_score: bool) -> str:

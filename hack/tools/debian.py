@@ -28,20 +28,20 @@ LISTS = Path("/var/lib/apt/lists")
 
 def folder(executable: str) -> Path:
     """The folder that has `executable`. Failure where it is not installed."""
-    found = find(executable)
+    found = _find(executable)
     if found is None:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
     return found.parent
 
 
-def find(executable: str) -> Path | None:
+def _find(executable: str) -> Path | None:
     found = shutil.which(executable, path=os.pathsep.join(FOLDERS))
     return Path(found) if found else None
 
 
 def ensure(executables: Sequence[str]) -> None:
     """Install the packages of those executables that are missing, all at once."""
-    if missing := sorted({PACKAGES[name] for name in executables if find(name) is None}):
+    if missing := sorted({PACKAGES[name] for name in executables if _find(name) is None}):
         install(missing)
 
 

@@ -26,10 +26,10 @@ def go() -> Path:
 
 def is_at_least(version: str, minimum: str) -> bool:
     """Whether `go env GOVERSION` ("go1.26.8") is as new as `minimum` ("1.26.6")."""
-    return numbers(version) >= numbers(minimum)
+    return _numbers(version) >= _numbers(minimum)
 
 
-def numbers(version: str) -> list[int]:
+def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)[:3]]
 
 
@@ -38,7 +38,7 @@ def install(name: str, version: str, package: str) -> Path:
 
     def build_command(folder: Path) -> None:
         with progress.step(f"building {name} {version}") as step:
-            command = [go(), "install", "-trimpath", f"-ldflags={STRIP}", f"{package}@v{version}"]
+            command = [str(go()), "install", "-trimpath", f"-ldflags={STRIP}", f"{package}@v{version}"]
             run(command, env={**environment(), "GOBIN": str(folder)})
             step.result = "built"
 
@@ -52,7 +52,7 @@ def build(module: Path, packages: Sequence[str], folder: Path, *, variables: Map
     """
     folder.mkdir(parents=True)
     flags = " ".join([STRIP, *(f"-X {name}={value}" for name, value in variables.items())])
-    command = [go(), "build", "-trimpath", f"-ldflags={flags}", "-o", folder, *packages]
+    command = [str(go()), "build", "-trimpath", f"-ldflags={flags}", "-o", str(folder), *packages]
     run(command, env=environment(), cwd=module)
 
 

@@ -28,11 +28,11 @@ def fetch(requirement: str, folder: Path) -> None:
 def pip() -> list[str]:
     """The command that runs pip, which virtual environments and Debian's Python may lack."""
     for python in (sys.executable, f"{sys.base_prefix}/bin/python3", "/usr/bin/python3"):
-        if Path(python).exists() and has_pip(python):
+        if Path(python).exists() and _has_pip(python):
             return [python, "-m", "pip"]
     debian.install(["python3-pip"])
     return ["/usr/bin/python3", "-m", "pip"]
 
 
-def has_pip(python: str) -> bool:
+def _has_pip(python: str) -> bool:
     return subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
