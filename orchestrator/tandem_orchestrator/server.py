@@ -1,5 +1,6 @@
 """Runs the application under uvicorn and lets it drain."""
 
+import gc
 from time import monotonic
 from types import FrameType
 
@@ -55,4 +56,6 @@ def serve(config: OrchestratorConfig, host: str, port: int) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(config.drain_seconds),
     )
+    gc.collect()
+    gc.freeze()  # what stands now stands for good; going through it again cost a tenth of a request's time
     Server(app, settings).run()

@@ -139,14 +139,18 @@ async def test_the_engines_key_is_read_again_when_it_changes(serve, engine, tmp_
     assert (await orchestrator.chat())[0] == 200
 
 
-async def test_a_missing_key_file_is_an_error_that_names_it(serve, engine, tmp_path):
-    missing = str(tmp_path / "none")
+@pytest.mark.parametrize("content", [None, "", "two words", "a\nx-header: b"])
+async def test_an_unusable_key_file_is_an_error_that_names_it(serve, engine, tmp_path, content):
+    file = tmp_path / "api-key"
+    if content is not None:
+        file.write_text(content)
     orchestrator = await serve(
-        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": missing}])
+        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": str(file)}])
     )
     status, body = await orchestrator.chat()
     assert status == 502
-    assert missing in body["error"]["message"]
+    assert str(file) in body["error"]["message"]
+    assert not engine.seen
 
 
 async def test_an_engine_below_a_path_is_called_there(serve, engine):

@@ -1,5 +1,7 @@
 """The tool loop over real sockets: blocking, streamed, mixed, bounded."""
 
+import asyncio
+
 import orjson
 import pytest
 
@@ -235,6 +237,16 @@ async def test_weather_troubles_are_told_to_the_model(serve, engine, weather, tr
     for name, value in trouble.items():
         setattr(weather, name, value)
     assert await results(orchestrator, engine, place("Tokyo")) == [{"error": error}]
+
+
+async def test_a_client_that_leaves_ends_the_tools_work(serve, engine, weather):
+    orchestrator = await serve(config_for(engine, tools={"weather": weather.settings, "timeoutSeconds": 30}))
+    weather.delay = 30.0
+    engine.replies.append(Reply("", (place("Tokyo"),)))
+    asking = asyncio.create_task(orchestrator.chat(tools=[WEATHER_TOOL]))
+    await until(lambda: weather.running)
+    asking.cancel()
+    await until(lambda: not weather.running)
 
 
 async def test_outcomes_are_counted(orchestrator, engine):

@@ -56,4 +56,5 @@ async def chat(question: ChatQuestion, request: Request, services: FromApp) -> C
         raise HTTPException(502, error.message) from None
     record.count_usage(answer.get("usage"))
     choice = answer["choices"][0]
-    return ChatAnswer(content=choice["message"].get("content") or "", finish_reason=choice.get("finish_reason"))
+    message = choice.get("message") or {}
+    return ChatAnswer(content=message.get("content") or "", finish_reason=choice.get("finish_reason"))

@@ -28,6 +28,8 @@ class KeyFile:
             found = path.stat()
             if (found.st_mtime_ns, found.st_ino) != self._seen:
                 token = path.read_text(encoding="ascii").strip()
+                if not token or not token.isprintable() or " " in token:
+                    raise EngineError(f"the engine's key file {path} holds no single word")
                 self._header = f"authorization: Bearer {token}\r\n".encode()
                 self._seen = (found.st_mtime_ns, found.st_ino)
         except (OSError, UnicodeDecodeError) as error:

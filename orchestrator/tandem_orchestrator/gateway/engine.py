@@ -76,7 +76,7 @@ class Engine:
 
     async def list_models(self) -> list[dict[str, Any]]:
         """The engine's own list of models. Raises `EngineError`."""
-        response = await self._send("GET", "/v1/models", b"", "models")
+        response = await self._send("GET", "/v1/models", b"", "engine-check")
         try:
             raw = await response.read_all(MAX_ERROR)
         finally:
@@ -132,7 +132,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 def _answer(raw: bytes) -> dict[str, Any]:
     document = _json(raw)
     choices = document.get("choices")
-    if isinstance(choices, list) and choices:
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return document
     if "error" in document:
         raise Malformed(f"the engine answered 200 with an error: {_error_fields(document).get('message')}")

@@ -1,7 +1,7 @@
 """One record a request: who asked for what, how it ended; written as one log line and as metrics."""
 
+import os
 import re
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -100,7 +100,7 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
             if _SANE_ID.fullmatch(value):
                 return value.decode()
             break
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _report(record: Record, scope: Scope) -> None:

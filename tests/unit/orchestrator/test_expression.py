@@ -3,7 +3,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tandem_orchestrator.tools.expression import ExpressionError, evaluate
 
@@ -112,6 +112,7 @@ SUMS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(SUMS)
 def test_agrees_with_exact_arithmetic(expression):
     try:
@@ -131,6 +132,7 @@ def _exact(expression):
     return eval(re.sub(r"[\d.]+", r'Fraction("\g<0>")', expression), {"Fraction": Fraction})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_gives_a_number_or_a_reason(text):
     try:

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tandem_orchestrator.gateway.errors import Malformed
 from tandem_orchestrator.gateway.relay import Lines
@@ -9,6 +9,7 @@ from tandem_orchestrator.gateway.relay import Lines
 STREAM = b'data: {"choices":[]}\n\n: note\r\n\r\ndata: {"choices":[],"usage":{"total_tokens":3}}\n\ndata: [DONE]\n\n'
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_whole_lines_in_order_however_the_bytes_arrive(cuts):
     lines, taken = Lines(), b""
