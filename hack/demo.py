@@ -70,8 +70,6 @@ def manifest(service: Service) -> str:
         max_model_len=service.max_model_len,
         memory_request=f"{service.memory_request}Gi",
         memory_limit=f"{service.memory_limit}Gi",
-        engine_image=images.reference("engine-cpu"),
-        orchestrator_image=images.reference("orchestrator"),
     )
 
 
@@ -111,33 +109,34 @@ def apply(kubectl: install.Kubectl, service: Service) -> None:
 
 def wait_ready(kubectl: install.Kubectl) -> None:
     """Follow the conditions as they turn, until Ready."""
-    query = '{.metadata.generation} {.status.conditions}{"\\n"}'
-    argv = kubectl.argv("get", "llm", NAME, "-n", NAMESPACE, "--watch", f"--output=jsonpath={query}")
     seen: dict[str, str] = {}
-    with (
-        step("waiting until the service is ready") as waiting,
-        subprocess.Popen(
-            ["timeout", str(READY_SECONDS), *argv],
-            stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        ) as watch,
-    ):
-        assert watch.stdout is not None  # noqa: S101 # PIPE was asked for
-        for line in watch.stdout:
-            generation, _, document = line.partition(" ")
-            conditions = json.loads(document or "[]") if document.strip() else []
+    with step("waiting until the service is ready") as waiting:
+        for generation, conditions in watch(kubectl):
             for text in turned(seen, conditions):
                 say(f"  {text}")
-            if is_ready(int(generation), conditions):
-                watch.terminate()
+            if is_ready(generation, conditions):
                 waiting.result = "ready"
                 return
             waiting.detail = seen.get("Ready", "")
-    raise Failure(
-        f"the service did not get ready in {READY_SECONDS // 60} minutes; ask it why:\n"
-        f"  kubectl describe llm {NAME} -n {NAMESPACE}"
-    )
+        raise Failure(
+            f"the service did not get ready in {READY_SECONDS // 60} minutes; ask it why:\n"
+            f"  kubectl describe llm {NAME} -n {NAMESPACE}"
+        )
+
+
+def watch(kubectl: install.Kubectl) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Yield the service's generation and conditions at each change, for READY_SECONDS at most."""
+    query = '{.metadata.generation} {.status.conditions}{"\\n"}'
+    argv = kubectl.argv("get", "llm", NAME, "-n", NAMESPACE, "--watch", f"--output=jsonpath={query}")
+    command = ["timeout", str(READY_SECONDS), *argv]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 # PIPE was asked for
+            for line in process.stdout:
+                generation, _, conditions = line.partition(" ")
+                yield int(generation), json.loads(conditions.strip() or "[]")
+        finally:
+            process.terminate()
 
 
 def turned(seen: dict[str, str], conditions: list[dict[str, Any]]) -> list[str]:
@@ -164,12 +163,14 @@ def port_forward(kubectl: install.Kubectl) -> Iterator[str]:
     argv = kubectl.argv("port-forward", "-n", NAMESPACE, f"service/{NAME}", ":80")
     kubectl.show(argv)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as forward:
-        assert forward.stdout is not None  # noqa: S101 # PIPE was asked for
-        first = forward.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8001
-        if not first:
-            raise Failure(f"kubectl port-forward to service/{NAME} ended at once; see its error above")
-        yield f"http://{first.split()[2]}"
-        forward.terminate()
+        try:
+            assert forward.stdout is not None  # noqa: S101 # PIPE was asked for
+            first = forward.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8001
+            if not first:
+                raise Failure(f"kubectl port-forward to service/{NAME} ended at once; see its error above")
+            yield f"http://{first.split()[2]}"
+        finally:
+            forward.terminate()
 
 
 def ask(url: str, model: str, question: str, **more: object) -> None:

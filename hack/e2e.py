@@ -33,7 +33,7 @@ def pytest(kubeconfig: Path, arguments: list[str]) -> int:
     """Run pytest with kubectl and helm on its PATH; returns its exit status."""
     folders = [str(tools.ensure(tool)) for tool in ("kubectl", "helm")]
     path = os.pathsep.join([*folders, os.environ["PATH"]])
-    argv = [PROJECT / ".venv" / "bin" / "pytest", "-v", "--durations=10", "tests/e2e", *arguments]
+    argv = [str(PROJECT / ".venv" / "bin" / "pytest"), "-v", "--durations=10", "tests/e2e", *arguments]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
     return subprocess.run(argv, cwd=PROJECT, env=environment, check=False).returncode
 

@@ -42,12 +42,19 @@ class Kubectl:
 
 
 def operator(kubeconfig: Path, *, echo: bool = False) -> None:
-    """Install or upgrade the operator from the chart, with the image built here."""
+    """Install or upgrade the operator from the chart, with the images built here as defaults."""
     repository, tag = images.reference("operator").rsplit(":", 1)
+    values = {
+        "image.repository": repository,
+        "image.tag": tag,
+        "images.orchestrator": images.reference("orchestrator"),
+        "images.engineCpu": images.reference("engine-cpu"),
+    }
     arguments = [
         *("upgrade", "--install", RELEASE, str(CHART)),
         *("--namespace", NAMESPACE, "--create-namespace"),
-        *("--set", f"image.repository={repository}", "--set", f"image.tag={tag}"),
+        *(f"--set={name}={value}" for name, value in values.items()),
+        "--force-conflicts",  # a `kubectl scale` of the operator does not stop an upgrade
         *("--wait", "--timeout", "3m"),
     ]
     if echo:

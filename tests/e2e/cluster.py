@@ -30,7 +30,7 @@ def refused(text: str) -> str:
     return result.stderr
 
 
-def eventually(probe: Callable[[], T], *, within: float, what: str) -> T:
+def eventually(probe: Callable[[], T | None], *, within: float, what: str) -> T:
     """Ask until the answer is true-ish; fail with the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := probe()):
@@ -53,7 +53,8 @@ class Namespace:
 
     def get(self, kind: str, name: str) -> Json | None:
         found = self.kubectl("get", kind, name, "--ignore-not-found", "--output=json")
-        return json.loads(found) if found else None
+        item: Json | None = json.loads(found) if found else None
+        return item
 
     def names(self, kinds: str, selector: str) -> list[str]:
         """The kind/name of every object that a selector matches."""
@@ -62,10 +63,9 @@ class Namespace:
     def condition(self, service: str, kind: str) -> Json:
         """A condition of an LLMService that is about its newest spec, or an empty one."""
         found = self.get("llmservice", service) or {}
-        for condition in found.get("status", {}).get("conditions", []):
-            if condition["type"] == kind and condition["observedGeneration"] == found["metadata"]["generation"]:
-                return condition
-        return {}
+        conditions: list[Json] = found.get("status", {}).get("conditions", [])
+        current = (c for c in conditions if c["observedGeneration"] == found["metadata"]["generation"])
+        return next((condition for condition in current if condition["type"] == kind), {})
 
     def is_ready(self, service: str) -> bool:
         return self.condition(service, "Ready").get("status") == "True"
@@ -75,11 +75,13 @@ class Namespace:
         """A URL on this machine that leads to `target`, for example service/demo."""
         argv = ["kubectl", "--namespace", self.name, "port-forward", target, f":{port}"]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-            assert process.stdout
-            first = process.stdout.readline()
-            assert first, f"port-forward to {target} ended"
-            yield f"http://{first.split()[2]}"
-            process.terminate()
+            try:
+                assert process.stdout
+                first = process.stdout.readline()
+                assert first, f"port-forward to {target} ended"
+                yield f"http://{first.split()[2]}"
+            finally:
+                process.terminate()
 
 
 OPERATOR = Namespace("tandem-system")

@@ -29,7 +29,7 @@ def test_out_and_back(service: Namespace) -> None:
 def replicas(service: Namespace) -> int:
     found = service.get("deployment", "demo-orchestrator")
     assert found
-    return found["spec"]["replicas"]
+    return int(found["spec"]["replicas"])
 
 
 @contextmanager

@@ -1,14 +1,20 @@
 """What `make demo` shows, as assertions, and the rest of the first API through the same Service."""
 
+from typing import TYPE_CHECKING, cast
+
 import httpx
 import openai
 import pytest
 
-from hack.demo import MATH_TOOL
+from hack import demo
 from tests.e2e.cluster import Namespace
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionFunctionToolParam
 
 ANSWER = "The result of 123 * 456 is 56088."
 TIMEOUT = 120.0
+MATH_TOOL = cast("ChatCompletionFunctionToolParam", demo.MATH_TOOL)
 
 
 @pytest.fixture

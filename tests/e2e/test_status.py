@@ -1,7 +1,5 @@
 """A service that cannot run says why within a minute, in its conditions and its events."""
 
-from typing import Any
-
 from tests.e2e.cluster import Json, Namespace, eventually
 
 MINUTE = 60
@@ -16,13 +14,14 @@ def llmservice(engine: Json) -> Json:
     }
 
 
-def finding(namespace: Namespace, reason: str) -> dict[str, Any]:
+def finding(namespace: Namespace, reason: str) -> Json:
     """EngineReady, once it is false for `reason`."""
-    return eventually(
-        lambda: (found := namespace.condition("broken", "EngineReady")).get("reason") == reason and found,
-        within=MINUTE,
-        what=f"EngineReady has the reason {reason}",
-    )
+
+    def probe() -> Json | None:
+        found = namespace.condition("broken", "EngineReady")
+        return found if found.get("reason") == reason else None
+
+    return eventually(probe, within=MINUTE, what=f"EngineReady has the reason {reason}")
 
 
 def test_an_image_that_does_not_exist(namespace: Namespace) -> None:

@@ -32,7 +32,7 @@ def references(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_own_model_comes_from_an_image(references: None) -> None:
     spec = yaml.safe_load(demo.manifest(demo.own_model()))["spec"]
     assert spec["model"] == {"source": "oci://tandem.local/demo-model:abc", "name": "tandem-demo"}
-    assert spec["engine"]["image"] == "tandem.local/engine-cpu:abc"
+    assert spec["engine"]["accelerator"] == "cpu"
 
 
 def test_memory_follows_the_weights(references: None) -> None:
