@@ -3,14 +3,14 @@
 from pathlib import Path
 
 FOLDERS = ("usr/libexec/kubernetes", "var/lib/cni", "var/lib/kubelet", "var/log/containers")
-NETWORK_RESULTS = "var/lib/cni/results/tandem-*"
+FILES = ("var/lib/cni/results/tandem-*", "var/lib/kubelet/device-plugins/kubelet*")
 LOG_LINKS = "var/log/containers/*"
 
 
 def remove(folder: Path, root: Path = Path("/")) -> None:
     """Remove what belongs to the cluster in `folder`, and then those folders that are empty."""
-    for result in root.glob(NETWORK_RESULTS):
-        result.unlink()
+    for file in (file for pattern in FILES for file in root.glob(pattern)):
+        file.unlink()
     for link in root.glob(LOG_LINKS):
         if link.is_symlink() and link.readlink().is_relative_to(folder):
             link.unlink()

@@ -1,0 +1,72 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hack.failure import Failure
+from hack.tools import debian
+
+
+@pytest.fixture
+def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Debian with root and no lists of packages; what would be run."""
+    commands = []
+
+    def run(argv: list[str], env: dict[str, str]) -> None:
+        assert env == {"DEBIAN_FRONTEND": "noninteractive"}
+        commands.append(" ".join(argv[4:]))
+
+    monkeypatch.setattr(debian, "run", run)
+    monkeypatch.setattr(debian, "LISTS", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name, path="": None if path else f"/usr/bin/{name}")
+    return commands
+
+
+def test_what_is_missing_is_installed_at_once_and_said(apt: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    debian.ensure(["runc", "host-local"])
+    assert apt == ["update", "install --yes --no-install-recommends containernetworking-plugins runc"]
+    assert "installing containernetworking-plugins, runc (apt)" in capsys.readouterr().err
+
+
+def test_lists_that_are_there_are_not_fetched(apt: list[str], tmp_path: Path) -> None:
+    (tmp_path / "debian_main_binary-amd64_Packages.lz4").touch()
+    debian.ensure(["runc"])
+    assert apt == ["install --yes --no-install-recommends runc"]
+
+
+def test_lists_that_are_out_of_date_are_renewed(
+    apt: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x_Packages").touch()
+    failures = [Failure("404")]
+
+    def run(argv: list[str], env: dict[str, str]) -> None:
+        assert env
+        apt.append(" ".join(argv[4:]))
+        if "install" in argv and failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(debian, "run", run)
+    debian.install(["runc"])
+    assert [command.split()[0] for command in apt] == ["install", "update", "install"]
+
+
+def test_what_is_there_is_left_alone(apt: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/sbin/{name}")
+    debian.ensure(["runc", "iptables"])
+    assert apt == []
+
+
+def test_without_root_the_message_is_a_command_to_type(apt: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failure, match="sudo apt-get install runc"):
+        debian.ensure(["runc"])
+
+
+def test_elsewhere_the_message_names_the_packages(apt: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(Failure, match=r"runc .*package manager"):
+        debian.ensure(["runc"])
+    assert apt == []
