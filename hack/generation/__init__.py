@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from hack.command import run
-from hack.generation import install, reference, values
+from hack.generation import install, reference, rights, values
+from hack.generation.marked import with_table
 
 ROOT = Path(__file__).parents[2]
 CRD = "crds/tandem.dev_llmservices.yaml"
@@ -22,17 +23,21 @@ def generated(folder: Path) -> Iterator[tuple[str, str]]:
     """Path and content of every generated file in turn; later ones are made from earlier ones, read from `folder`."""
     text = run([Path(sys.executable).with_name("tandem-operator"), "crd"])
     crd = yaml.load(text, yaml.CSafeLoader)
-    readme = f"{OPERATOR_CHART}/README.md"
+    readme, guide = f"{OPERATOR_CHART}/README.md", "docs/install.md"
     yield CRD, text
     yield f"{OPERATOR_CHART}/files/{Path(CRD).name}", text
     yield f"{SERVICE_CHART}/values.schema.json", values.llmservice_schema(crd)
-    yield readme, values.with_table((folder / readme).read_text(), folder / OPERATOR_CHART)
-    yield "manifests/install.yaml", install.manifest(folder / OPERATOR_CHART)
+    described = values.rows(folder / OPERATOR_CHART)
+    yield readme, with_table((folder / readme).read_text(), "values", ("value", "default", "what it does"), described)
+    manifest = install.manifest(folder / OPERATOR_CHART)
+    yield "manifests/install.yaml", manifest
+    granted = rights.rows(manifest)
+    yield guide, with_table((folder / guide).read_text(), "rights", ("on", "may", "why"), granted)
     yield "docs/llmservice.md", reference.page(crd)
 
 
 def write(folder: Path) -> list[str]:
-    """Write every generated file below `folder`, which holds the charts; return their paths relative to it."""
+    """Write every generated file below `folder`, which holds charts and docs; return their paths relative to it."""
     written = []
     for path, content in generated(folder):
         target = folder / path
@@ -46,7 +51,8 @@ def stale() -> list[str]:
     """Return one diff for each generated file that is not up to date."""
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
-        shutil.copytree(ROOT / "charts", fresh / "charts")
+        for source in ("charts", "docs"):
+            shutil.copytree(ROOT / source, fresh / source)
         return [diff for path in write(fresh) if (diff := difference(path, fresh))]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import yaml
 
 Schema = dict[str, Any]
-BEGIN, END = "<!-- values: written by hack/generate -->\n", "<!-- end of values -->\n"
 DRAFT = "http://json-schema.org/draft-07/schema#"
 MAP_OF_STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 
@@ -53,23 +52,20 @@ def llmservice_schema(crd: Schema) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def with_table(readme: str, chart: Path) -> str:
-    """The chart's README with its table of values written anew between the two marks."""
+def rows(chart: Path) -> list[tuple[str, str, str]]:
+    """(path, default, description) of every value of a chart."""
     schema = json.loads((chart / "values.schema.json").read_text())
     defaults = yaml.safe_load((chart / "values.yaml").read_text())
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
-    rows = "".join(f"| `{path}` | `{default}` | {text} |\n" for path, default, text in described(schema, defaults))
-    return f"{before}{BEGIN}| value | default | what it does |\n| --- | --- | --- |\n{rows}{END}{after}"
+    return described(schema, defaults)
 
 
 def described(schema: Schema, defaults: Schema, prefix: str = "") -> list[tuple[str, str, str]]:
-    """(path, default as JSON, description) of every value that has a default, in the order of values.yaml."""
-    rows: list[tuple[str, str, str]] = []
+    """What `rows` returns, in the order of values.yaml."""
+    found: list[tuple[str, str, str]] = []
     for name, default in defaults.items():
         field = schema["properties"][name]
         if "properties" in field:
-            rows += described(field, default, f"{prefix}{name}.")
+            found += described(field, default, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", json.dumps(default), field["description"]))
-    return rows
+            found.append((f"`{prefix}{name}`", f"`{json.dumps(default)}`", field["description"]))
+    return found
