@@ -1,9 +1,8 @@
 """The image that ours start from where no registry is within reach: Debian with Python, made of packages."""
 
-import tempfile
 from pathlib import Path
 
-from hack import cache, progress, tools, versions
+from hack import progress, tools, versions
 from hack.command import run
 from hack.images import content
 from hack.images.builders import PROJECT, Buildah
@@ -23,15 +22,16 @@ def reference() -> str:
 
 def ensure(buildah: Buildah) -> None:
     """Build it where Buildah does not have it."""
-    if buildah.has(reference()):
-        return
+    buildah.ensure_base(reference(), write_context)
+
+
+def write_context(folder: Path) -> None:
+    """Write the Dockerfile and the root file system that it adds."""
     with progress.step("image python (of Debian packages: no container registry answers)"):
         if not KEYRING.exists():
             debian.install(["debian-archive-keyring"])
-        with tempfile.TemporaryDirectory(dir=cache.root()) as folder:
-            run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), f"{folder}/root.tar"])
-            (Path(folder) / "Dockerfile").write_bytes((PROJECT / DOCKERFILE).read_bytes())
-            buildah.build_base(reference(), Path(folder))
+        run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), folder / "root.tar"])
+        (folder / "Dockerfile").write_bytes((PROJECT / DOCKERFILE).read_bytes())
 
 
 def mmdebstrap_arguments() -> list[str]:

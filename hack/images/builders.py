@@ -1,12 +1,14 @@
 """The two programs that build images: Docker where it answers, Buildah elsewhere."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hack import cache, tools
+from hack.cluster import mounts
 from hack.command import run
 from hack.images import host
 from hack.images.recipes import Recipe
@@ -48,31 +50,41 @@ class Buildah:
 
     def build(self, recipe: Recipe, target: Target) -> None:
         """See Builder."""
-        with cache.lock("buildah"):
-            self.tidy()
+        with self.alone():
             self.run(*buildah_arguments(recipe, target, host.secrets(self.temporary)))
 
-    def has(self, reference: str) -> bool:
-        """Whether an image that others start from is in the storage."""
-        return bool(self.run("images", "--quiet", "--filter", f"reference={reference}").strip())
+    def ensure_base(self, reference: str, make: Callable[[Path], None]) -> None:
+        """Have an image that others start from; where it is missing, `make` writes its context into a folder.
 
-    def build_base(self, reference: str, context: Path) -> None:
-        """Build an image that others start from and keep it; what started from another one goes."""
-        with cache.lock("buildah"):
-            self.tidy()
+        What started from another one goes.
+        """
+        with self.alone():
+            if self.run("images", "--quiet", "--filter", f"reference={reference}").strip():
+                return
             self.run("rmi", "--all", "--force")
+            context = self.temporary / "base"
+            context.mkdir()
+            make(context)
             self.run("build", "--tag", reference, str(context))
+            cache.remove(context)
 
-    def tidy(self) -> None:
-        """Remove what an interrupted build left."""
-        self.run("rm", "--all")
-        for path in self.temporary.iterdir():
-            if not path.name.startswith("buildah-cache"):
-                cache.remove(path)
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one at work, without what an interrupted build left; leave nothing mounted."""
+        with cache.lock("buildah"):
+            self.temporary.mkdir(parents=True, exist_ok=True)
+            mounts.unmount_below([self.folder])
+            try:
+                self.run("rm", "--all")
+                for path in self.temporary.iterdir():
+                    if not path.name.startswith("buildah-cache"):
+                        cache.remove(path)
+                yield
+            finally:
+                mounts.unmount_below([self.folder])
 
     def run(self, *arguments: str) -> str:
         """Run one of Buildah's commands and return what it prints."""
-        self.temporary.mkdir(parents=True, exist_ok=True)
         places = [f"--root={self.folder}/storage", f"--runroot={self.folder}/run", "--storage-driver=overlay"]
         # chroot: it needs nothing that containers of the machine may lack. TMPDIR: layers and cache mounts are there
         environment = {"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self.temporary)}

@@ -6,22 +6,6 @@ import pytest
 
 from hack import versions
 from hack.images import base
-from hack.images.builders import Buildah
-
-
-class Storage(Buildah):
-    """Buildah's storage without Buildah."""
-
-    def __init__(self, *references: str) -> None:
-        super().__init__()
-        self.references = list(references)
-
-    def has(self, reference: str) -> bool:
-        return reference in self.references
-
-    def build_base(self, reference: str, context: Path) -> None:
-        assert {path.name for path in context.iterdir()} == {"Dockerfile", "root.tar"}
-        self.references.append(reference)
 
 
 def test_has_what_the_dockerfiles_need() -> None:
@@ -42,20 +26,10 @@ def test_another_list_of_packages_is_another_base(monkeypatch: pytest.MonkeyPatc
     assert base.reference() != before
 
 
-def test_is_built_where_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
+def test_the_context_is_the_dockerfile_and_what_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(base, "KEYRING", tmp_path)
     monkeypatch.setattr("hack.tools.executable", lambda name: name)
-    commands: list[list[str]] = []
-
-    def run(command: list[str]) -> None:
-        commands.append(command)
-        Path(command[-1]).touch()
-
-    monkeypatch.setattr(base, "run", run)
-    storage = Storage()
-    base.ensure(storage)
-    base.ensure(storage)
-    assert storage.references == [base.reference()]
-    assert [command[0] for command in commands] == ["mmdebstrap"]
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(base, "run", lambda command: command[-1].touch())
+    base.write_context(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"Dockerfile", "root.tar"}
+    assert "ADD root.tar /\n" in (tmp_path / "Dockerfile").read_text()
