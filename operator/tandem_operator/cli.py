@@ -41,8 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     render.set_defaults(run=_render)
     serve = commands.add_parser("run", help="serve the cluster that the pod or the kubeconfig belongs to")
-    serve.add_argument("--namespace", action="append", default=[], help="serve this namespace only; may be repeated")
+    serve.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        help="serve this namespace only (or those that match a pattern); may be repeated",
+    )
     serve.add_argument("--metrics-port", type=int, default=8080, help="port of /healthz and /metrics")
+    serve.add_argument("--resync-seconds", type=float, default=60, help="how often everything is looked at again")
     serve.add_argument("--leader-elect", action="store_true", help="share the work with standby replicas by a Lease")
     serve.add_argument("--lease-namespace", default=os.environ.get("POD_NAMESPACE"), help="namespace of the Lease")
     serve.set_defaults(run=_run)
@@ -61,7 +67,11 @@ def _run(arguments: argparse.Namespace) -> int:
             return 2
         candidacy = Candidacy(os.environ.get("POD_NAME") or socket.gethostname(), arguments.lease_namespace)
     options = Options(
-        Images.from_environment(os.environ), tuple(arguments.namespace), arguments.metrics_port, candidacy
+        Images.from_environment(os.environ),
+        tuple(arguments.namespace),
+        arguments.metrics_port,
+        arguments.resync_seconds,
+        candidacy,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(options))

@@ -1,5 +1,6 @@
 """What kopf watches: every piece of news goes into the store, and the service that it concerns into the queue."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import kopf
@@ -25,14 +26,17 @@ def login(**kwargs: Any) -> Any:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
-@kopf.on.startup(registry=REGISTRY)
-async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """Watch our own objects only, and give up on silent connections."""
+def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
+    """Watch our own objects only, give up on silent connections, and look for nothing that we may not see."""
+    chosen = kopf.OperatorSettings()
     for resource in (*CHILDREN, POD):
-        settings.watching.label_selectors[resource.group, resource.version, resource.plural] = names.LABEL_SERVICE
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 5
-    settings.posting.enabled = False
+        chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = names.LABEL_SERVICE
+    chosen.networking.request_timeout = 30
+    chosen.networking.connect_timeout = 5
+    chosen.posting.enabled = False
+    patterns = any(set("*?[!,") & set(namespace) for namespace in namespaces)
+    chosen.scanning.disabled = bool(namespaces) and not patterns  # Roles cannot list CRDs and namespaces
+    return chosen
 
 
 async def remember(body: kopf.Body, memo: Memo, **_: Any) -> None:

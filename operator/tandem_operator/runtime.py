@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import kopf
 
@@ -20,8 +19,6 @@ from tandem_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-RESYNC_SECONDS: Final = 60.0
-
 
 @dataclass(frozen=True)
 class Options:
@@ -29,8 +26,10 @@ class Options:
 
     images: Images
     namespaces: Sequence[str] = ()
-    """Namespaces to serve; none means all."""
+    """Namespaces to serve, or patterns of their names; none means all."""
     metrics_port: int = 8080
+    resync_seconds: float = 60
+    """How often everything is looked at again."""
     candidacy: Candidacy | None = None
     """How to take part in the election; None means to be alone."""
 
@@ -50,9 +49,13 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
     cluster = Cluster(api, options.images, capabilities=await discovery.capabilities(api))
     queue = WorkQueue(partial(reconcile, cluster))
     async with asyncio.TaskGroup() as group:
-        background = [group.create_task(queue.run()), group.create_task(_resync(cluster, queue, heartbeat))]
+        background = [
+            group.create_task(queue.run()),
+            group.create_task(_resync(cluster, queue, heartbeat, options.resync_seconds)),
+        ]
         await kopf.operator(
             registry=handlers.REGISTRY,
+            settings=handlers.settings(options.namespaces),
             memo=handlers.Memo(store=cluster.store, queue=queue),
             clusterwide=not options.namespaces,
             namespaces=options.namespaces,
@@ -62,8 +65,8 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
             task.cancel()
 
 
-async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat) -> None:
-    """Look at everything once a minute: for what is a matter of time and for optional APIs that came or went."""
+async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat, seconds: float) -> None:
+    """Look at everything again and again: for what is a matter of time and for optional APIs that came or went."""
     while True:
         heartbeat.beat()
         try:
@@ -74,4 +77,4 @@ async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat) -> N
         metrics.SERVICES.set(len(services))
         for key in services:
             queue.add(key)
-        await asyncio.sleep(RESYNC_SECONDS)
+        await asyncio.sleep(seconds)

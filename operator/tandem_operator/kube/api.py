@@ -20,6 +20,7 @@ from tandem_operator.kube.resources import BY_KIND, Object, Resource
 
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 
@@ -38,7 +39,8 @@ class ApiError(Exception):
     @property
     def is_refusal(self) -> bool:
         """Whether the same request would be refused again, because of what it says."""
-        return self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+        refusals = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return self.status in refusals or "failed to create typed patch object" in str(self)  # said with status 500
 
 
 class Api:
@@ -59,12 +61,12 @@ class Api:
 
     async def apply(self, manifest: Object, manager: str, subresource: str | None = None) -> Object:
         """Server-side apply: own the fields in `manifest`, taking them from others, and return the object."""
-        resource, metadata = BY_KIND[manifest["kind"]], manifest["metadata"]
-        path = resource.path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": manager, "force": "true"}
-        metrics.WRITES.labels(verb="apply", kind=resource.kind).inc()
-        applied: Object = await self._request("PATCH", path, query, manifest, _APPLY)
-        return applied
+        return await self._patch("apply", manifest, query, _APPLY, subresource)
+
+    async def overwrite(self, manifest: Object, manager: str) -> Object:
+        """Merge-patch: as apply, but lists become those of `manifest`, whatever others have added to them."""
+        return await self._patch("overwrite", manifest, {"fieldManager": manager}, _MERGE)
 
     async def create(self, manifest: Object) -> None:
         """Create an object."""
@@ -92,6 +94,15 @@ class Api:
                 return frozenset()
             raise
         return frozenset(item["name"] for item in found["resources"])
+
+    async def _patch(
+        self, verb: str, manifest: Object, query: dict[str, str], content_type: str, subresource: str | None = None
+    ) -> Object:
+        resource, metadata = BY_KIND[manifest["kind"]], manifest["metadata"]
+        metrics.WRITES.labels(verb=verb, kind=resource.kind).inc()
+        path = resource.path(metadata["namespace"], metadata["name"], subresource)
+        patched: Object = await self._request("PATCH", path, query, manifest, content_type)
+        return patched
 
     async def _request(
         self,

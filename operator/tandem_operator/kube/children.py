@@ -3,11 +3,12 @@
 import secrets
 from base64 import b64encode
 from collections.abc import Collection, Iterable
+from http import HTTPStatus
 from typing import Final
 
 from tandem_operator.api.naming import Reference
-from tandem_operator.kube.api import Api
-from tandem_operator.kube.difference import next_write
+from tandem_operator.kube.api import Api, ApiError
+from tandem_operator.kube.difference import Write, next_write
 from tandem_operator.kube.resources import BY_KIND, LLM_SERVICE, Object, controlled_by
 from tandem_operator.kube.store import Key, Store, reference
 
@@ -48,7 +49,7 @@ class Children:
             write = next_write(wanted, live, floor)
             if write is None:
                 break
-            live = self._remember(await self._api.apply(write.manifest, write.manager))
+            live = self._remember(await self._write(write, anew=live is None))
         if live is None:
             raise AssertionError("a child that does not exist has always something to write")
         return live
@@ -80,6 +81,15 @@ class Children:
             for found, item in self._store.children(self._key).items()
             if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
         ]
+
+    async def _write(self, write: Write, *, anew: bool) -> Object:
+        try:
+            return await self._api.apply(write.manifest, write.manager)
+        except ApiError as error:
+            if anew or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+        # Entries that a hand put into a list may contradict ours, as a second port of the same name does.
+        return await self._api.overwrite(write.manifest, write.manager)
 
     async def _find(self, wanted: Object) -> Object | None:
         """Look for an object that the watch does not show because it lacks our label."""

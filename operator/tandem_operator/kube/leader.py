@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.client import ApiClient, ApiException, V1Lease, V1ObjectMeta
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
@@ -42,6 +42,15 @@ class _PatientLease(LeaseLock):
             return await super().get(name, namespace)
         except _UNREACHABLE as error:
             return False, ApiException(status=0, reason=str(error))
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        try:  # not super's: kubernetes 37.0.2 passes an argument there that its own validation refuses
+            await self.api_instance.create_namespaced_lease(namespace, lease)
+        except (ApiException, *_UNREACHABLE) as error:
+            logger.warning("the Lease could not be created: %s", error)
+            return False
+        return True
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         try:

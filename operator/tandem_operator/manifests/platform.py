@@ -17,9 +17,9 @@ class Images:
     """Images of services that name none."""
 
     orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
-    engine_nvidia: str = f"vllm/vllm-openai:{VLLM_VERSION}"
-    engine_amd: str = f"vllm/vllm-openai-rocm:{VLLM_VERSION}"
-    engine_cpu: str = f"vllm/vllm-openai-cpu:{VLLM_VERSION}"
+    engine_nvidia: str = f"docker.io/vllm/vllm-openai:{VLLM_VERSION}"
+    engine_amd: str = f"docker.io/vllm/vllm-openai-rocm:{VLLM_VERSION}"
+    engine_cpu: str = f"docker.io/vllm/vllm-openai-cpu:{VLLM_VERSION}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -1,0 +1,141 @@
+"""The API server alone refuses what cannot work, and fills in the rest."""
+
+import copy
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.kube.api import ApiError
+from tandem_operator.kube.resources import LLM_SERVICE
+
+from tests.integration.cluster import Kubernetes
+
+SOURCE = {"model": {"source": "hf://org/model"}}
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no scheme": ({"model": {"source": "org/model"}}, "spec.model.source", "must begin with hf://"),
+    "hf without org": ({"model": {"source": "hf://model"}}, "spec.model.source", "hf://org/name"),
+    "pvc path up": ({"model": {"source": "pvc://claim/../x"}}, "spec.model.source", "'..'"),
+    "pvc credentials": (
+        {"model": {"source": "pvc://claim", "credentials": {"secretName": "x"}}},
+        "spec.model.credentials",
+        "no use with pvc://",
+    ),
+    "oci without repository": ({"model": {"source": "oci://image"}}, "spec.model.source", "oci://registry/image:tag"),
+    "s3 without prefix": ({"model": {"source": "s3://bucket"}}, "spec.model.source", "s3://bucket/prefix"),
+    "gpus on cpu": ({**SOURCE, "engine": {"accelerator": "cpu", "gpus": 1}}, "spec.engine.gpus", "0 with accelerator"),
+    "no gpus": ({**SOURCE, "engine": {"gpus": 0}}, "spec.engine.gpus", "at least 1"),
+    "parallelism": (
+        {**SOURCE, "engine": {"gpus": 4, "parallelism": {"tensor": 2}}},
+        "spec.engine.parallelism",
+        "must be engine.gpus",
+    ),
+    "pipeline alone": (
+        {**SOURCE, "engine": {"gpus": 3, "parallelism": {"pipeline": 2}}},
+        "spec.engine.parallelism",
+        "must be engine.gpus",
+    ),
+    "unknown accelerator": ({**SOURCE, "engine": {"accelerator": "vendor.io/npu"}}, "spec.engine", "image is needed"),
+    "duration": ({**SOURCE, "engine": {"startupTimeout": "soon"}}, "spec.engine.startupTimeout", "between 1m and 24h"),
+    "short duration": ({**SOURCE, "engine": {"startupTimeout": "5s"}}, "spec.engine.startupTimeout", "between 1m"),
+    "owned argument": ({**SOURCE, "engine": {"extraArgs": ["--api-key=x"]}}, "spec.engine.extraArgs", "operator sets"),
+    "owned variable": (
+        {**SOURCE, "engine": {"env": [{"name": "VLLM_API_KEY", "value": ""}]}},
+        "spec.engine.env",
+        "VLLM_API_KEY",
+    ),
+    "accelerator as resource": (
+        {**SOURCE, "engine": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
+        "spec.engine.resources",
+        "set engine.gpus",
+    ),
+    "range": (
+        {**SOURCE, "orchestrator": {"replicas": {"min": 3, "max": 2}}},
+        "spec.orchestrator.replicas",
+        "raise max",
+    ),
+    "no cpu request": (
+        {**SOURCE, "orchestrator": {"resources": {"requests": {"memory": "1Gi"}}}},
+        "spec.orchestrator.resources",
+        "needs cpu",
+    ),
+    "upstreams by environment": (
+        {**SOURCE, "orchestrator": {"env": [{"name": "TANDEM_UPSTREAMS", "value": "x"}]}},
+        "spec.orchestrator.env",
+        "TANDEM_UPSTREAMS",
+    ),
+    "env without value": (
+        {**SOURCE, "engine": {"env": [{"name": "A"}]}},
+        "spec.engine.env",
+        "either value or valueFrom",
+    ),
+    "env from two": (
+        {
+            **SOURCE,
+            "engine": {
+                "env": [
+                    {
+                        "name": "A",
+                        "valueFrom": {
+                            "secretKeyRef": {"name": "a", "key": "b"},
+                            "fieldRef": {"fieldPath": "status.podIP"},
+                        },
+                    }
+                ]
+            },
+        },
+        "spec.engine.env",
+        "exactly one",
+    ),
+    "quantity": ({**SOURCE, "engine": {"sharedMemory": "lots"}}, "spec.engine.sharedMemory", ""),
+    "type": ({**SOURCE, "engine": {"type": "sglang"}}, "spec.engine.type", ""),
+}
+
+
+@pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
+async def test_a_spec_that_cannot_work_is_refused_by_name(
+    kubernetes: Kubernetes, namespace: str, spec: dict[str, Any], field: str, says: str
+) -> None:
+    with pytest.raises(ApiError) as refusal:
+        await kubernetes.serve(namespace, **spec)
+    assert field in str(refusal.value)
+    assert says in str(refusal.value)
+    with pytest.raises(ValidationError) as error:  # the same without a cluster
+        LLMService.model_validate({"metadata": {"name": "demo"}, "spec": spec})
+    assert says in str(error.value)
+
+
+async def test_a_name_that_no_service_can_have_is_refused(kubernetes: Kubernetes, namespace: str) -> None:
+    for name in ("7b-model", "a.b", "x" * 51):
+        with pytest.raises(ApiError, match=r"metadata.name must begin with a letter"):
+            await kubernetes.serve(namespace, name)
+
+
+async def test_a_model_source_alone_is_a_valid_spec(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    assert stored
+    spec = stored["spec"]
+    assert spec["engine"]["accelerator"] == "nvidia.com/gpu"
+    assert spec["engine"]["startupTimeout"] == "30m"
+    assert spec["orchestrator"]["replicas"] == {"min": 2, "max": 10}
+    assert "config" not in spec["orchestrator"], "settings follow the release, not the day of creation"
+    assert stored["status"] == {"observedGeneration": -1, "conditions": []}
+
+
+async def test_the_operator_reads_the_defaults_that_the_api_server_filled_in(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    key = await kubernetes.serve(namespace)
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    plain = LLMService.model_validate({"metadata": {"name": "demo"}, "spec": copy.deepcopy(SOURCE)})
+    assert LLMService.model_validate(stored).spec == plain.spec
+
+
+async def test_the_engine_scales_through_the_scale_subresource(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"replicas": 3}}, "scale")
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    assert stored
+    assert stored["spec"]["engine"]["replicas"] == 3
