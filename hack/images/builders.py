@@ -14,6 +14,10 @@ from hack.images import host
 from hack.images.recipes import Recipe
 
 PROJECT = Path(__file__).parents[2]
+DOCKER_ENVIRONMENT = {
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # kind cannot import an archive that has them
+    "DOCKER_BUILDKIT": "1",  # Docker 20 does not yet use it by itself
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Docker:
         """See Builder."""
         with tempfile.TemporaryDirectory() as folder:
             for command in docker_commands(recipe, target, host.secrets(Path(folder))):
-                run(command, env={"DOCKER_BUILDKIT": "1"}, cwd=PROJECT)
+                run(command, env=DOCKER_ENVIRONMENT, cwd=PROJECT)
 
 
 class Buildah:
@@ -93,7 +97,7 @@ class Buildah:
 
 def docker_commands(recipe: Recipe, target: Target, secrets: Mapping[str, Path]) -> list[list[str]]:
     """Build with Docker, write the archive, and leave no tag behind (Docker keeps the layers)."""
-    options = ["--provenance=false", "--tag", target.reference, *options_of(recipe, secrets)]
+    options = ["--tag", target.reference, *options_of(recipe, secrets)]
     return [
         ["docker", "build", *options, recipe.context],
         ["docker", "save", "--output", str(target.archive), target.reference],

@@ -21,10 +21,6 @@ def test_docker_builds_saves_and_removes_the_tag() -> None:
     assert remove == ["docker", "image", "rm", TARGET.reference]
 
 
-def test_docker_adds_no_attestation_that_a_node_could_not_import() -> None:
-    assert "--provenance=false" in docker_commands(RECIPE, TARGET, {})[0]
-
-
 def test_buildah_writes_straight_into_the_archive() -> None:
     arguments = buildah_arguments(RECIPE, TARGET, {})
     assert arguments[0] == "build"
