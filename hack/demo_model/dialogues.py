@@ -4,7 +4,18 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hack.demo_model import calculations, expressions, facts, places, quantities, records, small_talk, tools, weather
+from hack.demo_model import (
+    calculations,
+    expressions,
+    facts,
+    people,
+    places,
+    quantities,
+    records,
+    small_talk,
+    tools,
+    weather,
+)
 from hack.demo_model.phrases import STATEMENT, Clause, say
 from hack.demo_model.split import trained
 
@@ -121,6 +132,21 @@ def ask_fact(rng: random.Random, dialogue: Dialogue) -> None:
     dialogue.assistant(fact.repeated.format(dialogue.told[key]) if key in dialogue.told else fact.unknown)
 
 
+def repeat(rng: random.Random, dialogue: Dialogue) -> None:
+    """Ask for words and numbers to be repeated as they are."""
+    draws = (places.place, people.person, quantities.result, expressions.expression, weather.condition)
+    text = " ".join(trained(rng, rng.choice(draws)) for _ in range(rng.choice((1, 2, 3, 4, 5))))
+    dialogue.user(rng.choice(("Repeat: {}", "Say {}", "repeat after me: {}")).format(text))
+    dialogue.assistant(text)
+
+
+def copying(rng: random.Random) -> Dialogue:
+    """A dialogue that is nothing but copying."""
+    made = Dialogue([])
+    repeat(rng, made)
+    return made
+
+
 def talk(rng: random.Random, dialogue: Dialogue) -> None:
     """Small talk, a capital, a question without an answer, or an answer in JSON."""
     draw = rng.choice((small_talk.chat, small_talk.chat, small_talk.capital, small_talk.unanswerable, records.record))
@@ -138,8 +164,10 @@ def dialogue(rng: random.Random) -> Dialogue:
             ask_fact(rng, made)
         elif kind < 0.65:
             use_tools(rng, made)
-        elif kind < 0.85:
+        elif kind < 0.82:
             talk(rng, made)
+        elif kind < 0.85:
+            repeat(rng, made)
         elif kind < 0.87:
             ask_fact(rng, made)
         else:

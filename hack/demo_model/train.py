@@ -22,7 +22,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,13 +41,18 @@ RANDOM_STATE = 20261121
 HERE = Path(__file__).parent
 CONTEXT = 2048
 WORKERS = 2  # processes of one thread each: on busy cores far faster than one process of two threads
-BATCH_TOKENS = 3072
-POOL = 384
-PEAK_RATE = 2e-3
-WARMUP = 150
+BATCH_TOKENS = 2048
+POOL = 256
+PEAK_RATE = 1.2e-3
+WARMUP = 100
+COPYING_STEPS = 450  # copying first: dialogues alone take far longer until the model finds out how
 REPORT_EVERY = 50
-SAVE_EVERY = 300
+SAVE_EVERY = 200
+WIDTH_STEP = 16  # few different shapes keep the memory of the kernels small
 IGNORED = -100
+
+
+Draw = Callable[[random.Random], dialogues.Dialogue]
 
 
 class Batch(NamedTuple):
@@ -87,9 +93,10 @@ def render(tok: PreTrainedTokenizerFast, dialogue: dialogues.Dialogue) -> str:
 
 def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A Llama of about 2.8 million parameters with random weights."""
+    hidden = 256
     config = LlamaConfig(
         vocab_size=len(tok),
-        hidden_size=256,
+        hidden_size=hidden,
         intermediate_size=512,
         num_hidden_layers=4,
         num_attention_heads=8,
@@ -97,6 +104,7 @@ def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
         head_dim=32,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
+        initializer_range=hidden**-0.5,
         bos_token_id=None,
         eos_token_id=tok.eos_token_id,
         pad_token_id=tok.pad_token_id,
@@ -132,12 +140,12 @@ def stretched_positions(rng: random.Random, ids: list[int], end: int) -> list[in
     return positions
 
 
-def batches(tok: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[Batch]:
-    """Endless batches of dialogues of similar length, about BATCH_TOKENS tokens each."""
+def batches(tok: PreTrainedTokenizerFast, rng: random.Random, draw: Draw) -> Iterator[Batch]:
+    """Endless batches of dialogues from `draw`, of similar length, about BATCH_TOKENS tokens each."""
     opening = tok.encode(f"{tokenizer.START}assistant\n", add_special_tokens=False)
     end = tok.eos_token_id
     while True:
-        texts = [render(tok, dialogues.dialogue(rng)) for _ in range(POOL)]
+        texts = [render(tok, draw(rng)) for _ in range(POOL)]
         rows = sorted((row for row in tok(texts)["input_ids"] if len(row) <= CONTEXT), key=len)
         groups: list[list[list[int]]] = [[]]
         for row in rows:
@@ -146,7 +154,7 @@ def batches(tok: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[Batch]
             groups[-1].append(row)
         rng.shuffle(groups)
         for group in groups:
-            width = max(map(len, group))
+            width = math.ceil(max(map(len, group)) / WIDTH_STEP) * WIDTH_STEP
             yield Batch(
                 padded(group, width, tok.pad_token_id),
                 padded([stretched_positions(rng, row, end) for row in group], width, 0),
@@ -196,10 +204,11 @@ def train(worker: int, meeting: str, steps: int, output: Path) -> None:
     model = make_model(tok)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.05, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    source = batches(tok, random.Random(RANDOM_STATE + 1 + worker))
+    rng = random.Random(RANDOM_STATE + 1 + worker)
+    source = chain(islice(batches(tok, rng, dialogues.copying), COPYING_STEPS), batches(tok, rng, dialogues.dialogue))
     started, total = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
-        loss = batch_loss(model, next(source))
+    for step, batch in zip(range(1, steps + 1), source, strict=False):
+        loss = batch_loss(model, batch)
         loss.backward()
         share_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -218,17 +227,19 @@ def train(worker: int, meeting: str, steps: int, output: Path) -> None:
 
 
 def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerFast, output: Path) -> None:
-    """Write weights (float16), configuration and tokenizer to `output`."""
+    """Write weights (float16), configuration and tokenizer to `output`, readable for every user of an image."""
     copy = LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
     copy.half().save_pretrained(output)
     tok.save_pretrained(output)
+    for file in output.iterdir():
+        file.chmod(0o644)
 
 
 def main() -> None:
     """Train with WORKERS processes and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2400, help="optimizer steps")
+    parser.add_argument("--steps", type=int, default=3400, help="optimizer steps")
     parser.add_argument("--output", type=Path, default=HERE / "model", help="folder to write")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
