@@ -1,0 +1,65 @@
+"""What LLMServices become. UPDATE_GOLDEN=1 writes what is rendered now; the difference is then for review."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tandem_operator import documents
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import SERVICE_MONITOR_API
+from tandem_operator.manifests import Platform, build
+
+from tests.unit.charts.schemas import problems, unrestricted
+
+FOLDER = Path(__file__).parent
+INPUTS = sorted(FOLDER.glob("*.yaml"))
+
+
+def rendered(path: Path) -> list[dict[str, Any]]:
+    platform = Platform(frozenset({SERVICE_MONITOR_API}))
+    services = [item for item in documents.read(path) if isinstance(item, LLMService)]
+    return [manifest for service in services for manifest in build(service, platform)]
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_a_service_becomes_what_it_became_before(path: Path) -> None:
+    expected = FOLDER / "expected" / path.name
+    objects = rendered(path)
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.write_text(yaml.safe_dump_all(objects, sort_keys=False, width=120))
+    assert list(yaml.load_all(expected.read_text(), yaml.CSafeLoader)) == objects
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_every_object_is_valid_and_every_pod_restricted(path: Path) -> None:
+    for item in rendered(path):
+        assert problems(item) == []
+        if item["kind"] == "Deployment":
+            pod = item["spec"]["template"]["spec"]
+            assert list(unrestricted(pod)) == []
+            assert pod["enableServiceLinks"] is False
+            assert pod["automountServiceAccountToken"] is False
+            assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in pod["containers"])
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
+    (service,) = [item for item in documents.read(path) if isinstance(item, LLMService)]
+    drain = service.spec.orchestrator.config.drain_seconds
+    for item in rendered(path):
+        if item["kind"] != "Deployment":
+            continue
+        spec, pod = item["spec"], item["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["terminationGracePeriodSeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"] + drain
+        if item["metadata"]["name"].endswith("-engine"):
+            probe = container["startupProbe"]
+            budget = probe["periodSeconds"] * probe["failureThreshold"]
+            assert budget >= service.spec.engine.startup_seconds
+            assert spec["progressDeadlineSeconds"] > budget
+            assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+            assert {"medium": "Memory", "sizeLimit": service.spec.engine.shared_memory} in [
+                volume.get("emptyDir") for volume in pod["volumes"]
+            ]
