@@ -179,8 +179,10 @@ class TestPod:
     def test_is_found_by_service_and_monitor(self) -> None:
         objects = rendered(VARIANTS["everything"])
         service, monitor = objects["Service", "tandem-operator"], objects["ServiceMonitor", "tandem-operator"]
-        pod = deployment(VARIANTS["everything"])["spec"]["template"]["metadata"]["labels"]
-        assert service["spec"]["selector"].items() <= pod.items()
+        spec = deployment(VARIANTS["everything"])["spec"]
+        selector = spec["selector"]["matchLabels"]
+        assert service["spec"]["selector"] == selector
+        assert selector.items() <= spec["template"]["metadata"]["labels"].items()
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
         assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
 
