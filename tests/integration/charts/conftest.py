@@ -8,7 +8,7 @@ from hack.cluster.control_plane import ControlPlane
 from tests.integration.charts.installation import Installation
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
     try:
