@@ -1,0 +1,97 @@
+"""`tandem-operator render` and `crd` as people run them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tandem_operator.api.schema import crd
+from tandem_operator.cli import main
+
+GOOD = """
+apiVersion: tandem.dev/v1alpha1
+kind: LLMService
+metadata: {name: good}
+spec: {model: {source: "hf://org/model"}}
+"""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tandem-operator", *arguments])
+    return main()
+
+
+def test_crd_prints_the_definition(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "crd") == 0
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed) == crd()
+    assert "&id" not in printed
+
+
+def test_render_prints_the_children_of_every_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    several = tmp_path / "several.yaml"
+    several.write_text(f"{GOOD}---\nkind: ConfigMap\n---\n{GOOD.replace('name: good', 'name: other')}---\n")
+    assert run(monkeypatch, "render", str(several)) == 0
+    output = capsys.readouterr()
+    names = {item["metadata"]["name"] for item in yaml.safe_load_all(output.out)}
+    assert {"good-engine", "other-engine"} <= names
+    assert "document 2: ConfigMap is no LLMService; skipped" in output.err
+
+
+def test_render_assumes_the_capabilities_that_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "good.yaml"
+    file.write_text(GOOD)
+    run(monkeypatch, "render", str(file))
+    assert "ServiceMonitor" not in capsys.readouterr().out
+    run(monkeypatch, "render", str(file), "--capabilities", "monitoring.coreos.com/v1/ServiceMonitor")
+    assert capsys.readouterr().out.count("kind: ServiceMonitor") == 2
+
+
+def test_render_takes_images_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "good.yaml"
+    file.write_text(GOOD)
+    monkeypatch.setenv("TANDEM_ORCHESTRATOR_IMAGE", "mirror/orchestrator:1")
+    monkeypatch.setenv("TANDEM_ENGINE_NVIDIA_IMAGE", "mirror/vllm:1")
+    run(monkeypatch, "render", str(file))
+    printed = capsys.readouterr().out
+    assert "image: mirror/orchestrator:1" in printed
+    assert "image: mirror/vllm:1" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD.replace("hf://org/model", "org"), "document 1: spec.model: model.source must begin with hf://"),
+        (GOOD.replace("spec: {", "spec: {enigne: {}, "), "document 1: spec.enigne: Extra inputs are not permitted"),
+        (GOOD.replace("v1alpha1", "v9"), "document 1: apiVersion: "),
+        ("a: [", "bad.yaml: while parsing"),
+    ],
+)
+def test_render_names_file_and_field_of_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, says: str
+) -> None:
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text(text)
+    good.write_text(GOOD)
+    assert run(monkeypatch, "render", str(bad), str(good)) == 1
+    output = capsys.readouterr()
+    assert str(bad) in output.err
+    assert says in output.err
+    assert "good-engine" in output.out, "the other files are rendered all the same"
+
+
+def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "render", "nowhere.yaml") == 1
+    assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_leader_election_needs_a_namespace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    assert run(monkeypatch, "run", "--leader-elect") == 2
+    assert "--lease-namespace" in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""The definition that is made from the models: what Kubernetes and its users need of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from tandem_operator.api.schema import crd
+
+MOST_BYTES = 262_144  # kubectl apply keeps the whole in an annotation of this size at most
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}")
+    for part in ("items", "additionalProperties"):
+        if isinstance(schema.get(part), dict):
+            yield from nodes(schema[part], f"{path}[]")
+
+
+def version() -> dict[str, Any]:
+    (only,) = crd()["spec"]["versions"]
+    return only
+
+
+ALL = dict(nodes(version()["schema"]["openAPIV3Schema"]))
+
+
+def test_the_schema_is_structural() -> None:
+    for path, node in ALL.items():
+        assert "$ref" not in node, path
+        assert "title" not in node, path
+        assert "null" not in str(node.get("type")), path
+        assert "type" in node or node.get("x-kubernetes-int-or-string"), path
+        if not node.get("x-kubernetes-int-or-string"):
+            assert "anyOf" not in node, path
+        assert not ("properties" in node and "additionalProperties" in node), path
+
+
+def test_every_field_has_a_description() -> None:
+    bare = [
+        path
+        for path, node in ALL.items()
+        if "description" not in node and not path.endswith("[]") and path != ".metadata"
+    ]
+    assert bare == []
+
+
+def test_every_rule_names_a_field_that_exists_and_says_what_to_do() -> None:
+    rules = [(path, rule) for path, node in ALL.items() for rule in node.get("x-kubernetes-validations", [])]
+    assert len(rules) > 15
+    for path, rule in rules:
+        assert f"{path}{rule.get('fieldPath', '')}" in ALL, rule
+        assert len(rule["message"]) > 20, rule
+
+
+def test_the_definition_fits_into_an_annotation() -> None:
+    assert len(yaml.safe_dump(crd()).encode()) < MOST_BYTES
+
+
+def test_columns_and_names_are_those_that_users_type() -> None:
+    names = crd()["spec"]["names"]
+    assert (names["kind"], names["plural"], names["shortNames"]) == ("LLMService", "llmservices", ["llm"])
+    columns = [column["name"] for column in version()["additionalPrinterColumns"] if not column.get("priority")]
+    assert columns == ["Model", "Engine", "GPUs", "Ready", "URL", "Age"]
+
+
+def test_settings_of_the_orchestrator_are_described_but_not_stored() -> None:
+    config = {path: node for path, node in ALL.items() if path.startswith(".spec.orchestrator.config")}
+    assert len(config) > 10
+    assert not [path for path, node in config.items() if "default" in node]
+    assert "Default:" in config[".spec.orchestrator.config.drainSeconds"]["description"]
+
+
+def test_a_quantity_is_a_number_or_a_text() -> None:
+    quantity = ALL[".spec.engine.sharedMemory"]
+    assert quantity["x-kubernetes-int-or-string"] is True
+    assert "pattern" in quantity

@@ -1,0 +1,327 @@
+"""From what was observed to what is reported."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tandem_operator import status
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import SERVICE_MONITOR_API, Reference
+from tandem_operator.api.status import LLMServiceStatus
+from tandem_operator.status import Observed, Problem
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def at(**ago: float) -> str:
+    return (NOW - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def service(**spec: Any) -> LLMService:
+    before = spec.pop("status", {})
+    return LLMService.model_validate(
+        {
+            "metadata": {"name": "demo", "namespace": "ns", "uid": "u", "generation": 3},
+            "spec": {"model": {"source": "hf://org/model"}, **spec},
+            "status": before,
+        }
+    )
+
+
+def deployment(tier: str, ready: int = 1, **changes: Any) -> tuple[Reference, dict[str, Any]]:
+    name = f"demo-{tier}"
+    counts = {"replicas": ready, "updatedReplicas": ready, "readyReplicas": ready, "availableReplicas": ready}
+    seen = {"observedGeneration": 2, **counts, **changes}
+    return Reference("Deployment", name), {"metadata": {"name": name, "generation": 2}, "status": seen}
+
+
+def pod(tier: str = "engine", container: Any = None, conditions: Any = (), **pod_status: Any) -> dict[str, Any]:
+    statuses = [{"name": tier, "restartCount": 0, "ready": False, "state": {}, **container}] if container else []
+    return {
+        "metadata": {"name": f"demo-{tier}-0", "labels": {"tandem.dev/tier": tier}},
+        "status": {"conditions": list(conditions), "containerStatuses": statuses, **pod_status},
+    }
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+
+def ended(reason: str = "Error", code: int = 1, ago: float = 1, lasted: float = 10, message: str = "") -> Any:
+    times = {"startedAt": at(minutes=ago, seconds=lasted), "finishedAt": at(minutes=ago)}
+    return {"terminated": {"reason": reason, "exitCode": code, "message": message, **times}}
+
+
+def unscheduled(message: str, minutes: float = 1) -> dict[str, Any]:
+    return {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastTransitionTime": at(minutes=minutes),
+    }
+
+
+READY_POD = pod(container={"ready": True, "state": {"running": {"startedAt": at(hours=1)}}})
+SERVING = dict([deployment("engine"), deployment("orchestrator", 2)])
+
+
+def compute(
+    subject: LLMService | None = None, children: Any = None, pods: Any = (READY_POD,), **observed: Any
+) -> LLMServiceStatus:
+    children = SERVING if children is None else children
+    return status.compute(subject or service(), Observed(NOW, children, pods, **observed))
+
+
+def conditions(computed: LLMServiceStatus) -> dict[str, tuple[str, str]]:
+    return {str(c.type): (str(c.status), c.reason) for c in computed.conditions}
+
+
+def message(computed: LLMServiceStatus, kind: str = "Ready") -> str:
+    return next(c.message for c in computed.conditions if c.type == kind)
+
+
+def test_a_service_that_serves_is_ready() -> None:
+    computed = compute(capabilities=frozenset({SERVICE_MONITOR_API}))
+    assert {kind: held for kind, (held, _) in conditions(computed).items()} == {
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+        "ModelReady": "True",
+        "EngineReady": "True",
+        "OrchestratorReady": "True",
+        "MonitoringReady": "True",
+    }
+    assert computed.observed_generation == 3
+    assert (computed.url, computed.model, computed.gpus) == ("http://demo.ns.svc", "org/model", 1)
+    assert computed.orchestrator is not None
+    assert computed.orchestrator.ready_replicas == 2
+
+
+def test_figures_count_all_replicas() -> None:
+    computed = compute(
+        service(engine={"gpus": 4, "replicas": 3}), dict([deployment("engine", 3), deployment("orchestrator", 2)])
+    )
+    assert computed.gpus == 12
+    assert computed.selector == "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
+
+
+UNFINISHED = {
+    "no deployment": ({}, "Creating"),
+    "new spec": (dict([deployment("engine", observedGeneration=1), deployment("orchestrator", 2)]), "RolloutPending"),
+    "old pods": (dict([deployment("engine"), deployment("orchestrator", 3, updatedReplicas=2)]), "RollingOut"),
+    "no pod yet": (dict([deployment("engine", 0), deployment("orchestrator", 2)]), "RollingOut"),
+    "not available": (dict([deployment("engine", availableReplicas=0), deployment("orchestrator", 2)]), "Starting"),
+    "too few": (dict([deployment("engine"), deployment("orchestrator", 1)]), "RollingOut"),
+}
+
+
+@pytest.mark.parametrize(("children", "reason"), UNFINISHED.values(), ids=UNFINISHED.keys())
+def test_a_service_is_not_ready_in_the_middle_of_a_rollout(children: Any, reason: str) -> None:
+    found = conditions(compute(children=children))
+    assert found["Ready"] == ("False", reason)
+    assert found["Reconciling"] == ("True", reason)
+    assert found["Stalled"][0] == "False"
+
+
+def test_the_autoscaler_may_want_more_than_there_are() -> None:
+    children = dict([deployment("engine"), deployment("orchestrator", 5, availableReplicas=3, readyReplicas=3)])
+    assert conditions(compute(children=children))["Ready"] == ("True", "Serving")
+
+
+GPU = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+CAUSES: dict[str, tuple[dict[str, Any], str, bool, str]] = {
+    "no gpu": (pod(conditions=[unscheduled(GPU)]), "InsufficientAccelerators", False, "needs 4 nvidia.com/gpu"),
+    "no gpu for long": (
+        pod(conditions=[unscheduled(GPU, 6)]),
+        "InsufficientAccelerators",
+        True,
+        "lower spec.engine.gpus",
+    ),
+    "no cpu": (pod(conditions=[unscheduled("3 Insufficient cpu")]), "Unschedulable", False, "Insufficient cpu"),
+    "no claim": (
+        pod(conditions=[unscheduled('persistentvolumeclaim "models" not found')]),
+        "VolumeMissing",
+        True,
+        "create the claim",
+    ),
+    "pulling failed": (pod(container=waiting("ErrImagePull", "timeout")), "ErrImagePull", False, "timeout"),
+    "no image": (pod(container=waiting("ImagePullBackOff", "not found")), "ImagePullBackOff", True, "not found"),
+    "image name": (pod(container=waiting("InvalidImageName")), "InvalidImageName", True, "check its name"),
+    "no secret": (
+        pod(container=waiting("CreateContainerConfigError", 'secret "hf" not found')),
+        "CreateContainerConfigError",
+        True,
+        'secret "hf" not found',
+    ),
+    "memory": (
+        pod(container={**waiting("CrashLoopBackOff"), "restartCount": 1, "lastState": ended("OOMKilled", 137)}),
+        "OOMKilled",
+        True,
+        "raise its memory limit",
+    ),
+    "startup": (
+        pod(container={"restartCount": 1, "lastState": ended(code=137, lasted=1900), "state": {"running": {}}}),
+        "StartupTimeout",
+        True,
+        "raise spec.engine.startupTimeout",
+    ),
+    "crash loop": (
+        pod(
+            container={
+                **waiting("CrashLoopBackOff"),
+                "restartCount": 2,
+                "lastState": ended(message="Traceback\nValueError: no such dtype\n"),
+            }
+        ),
+        "CrashLoopBackOff",
+        True,
+        "ended 3x, exit code 1: ValueError: no such dtype",
+    ),
+    "first crash": (pod(container={"state": ended()}), "Crashed", False, "exit code 1"),
+    "no such model": (
+        pod(
+            container={
+                **waiting("CrashLoopBackOff"),
+                "restartCount": 2,
+                "lastState": ended(message="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error."),
+            }
+        ),
+        "ModelUnavailable",
+        True,
+        "401 Client Error",
+    ),
+    "evicted": (pod(phase="Failed", reason="Evicted", message="low on disk"), "Evicted", False, "low on disk"),
+    "volumes": (
+        pod(
+            container=waiting("ContainerCreating"),
+            conditions=[{"type": "PodScheduled", "status": "True", "lastTransitionTime": at(minutes=3)}],
+        ),
+        "ContainerCreating",
+        False,
+        "kubectl describe pod",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sick", "reason", "terminal", "says"), CAUSES.values(), ids=CAUSES.keys())
+def test_a_pod_s_trouble_becomes_the_reason(sick: Any, reason: str, terminal: bool, says: str) -> None:  # noqa: FBT001
+    children = dict([deployment("engine", 1, availableReplicas=0), deployment("orchestrator", 2)])
+    computed = compute(service(engine={"gpus": 4}), children, [sick])
+    found = conditions(computed)
+    assert found["Ready"] == ("False", reason)
+    assert found["EngineReady"] == ("False", reason)
+    assert found["Stalled"][0] == str(terminal)
+    assert found["Reconciling"][0] == str(not terminal)
+    assert says in message(computed)
+    assert found["OrchestratorReady"][0] == "True"
+
+
+def test_a_pod_that_keeps_crashing_is_not_ready_even_while_it_runs() -> None:
+    looping = {"ready": True, "restartCount": 4, "lastState": ended(ago=2), "state": {"running": {}}}
+    assert conditions(compute(pods=[pod(container=looping)]))["Ready"] == ("False", "CrashLoopBackOff")
+    settled = {**looping, "lastState": ended(ago=11)}
+    assert conditions(compute(pods=[pod(container=settled)]))["Ready"] == ("True", "Serving")
+    once = {**looping, "restartCount": 1}
+    assert conditions(compute(pods=[pod(container=once)]))["Ready"] == ("True", "Serving")
+
+
+def test_pods_on_their_way_out_are_not_held_against_the_service() -> None:
+    leaving = pod(container=waiting("ImagePullBackOff"))
+    leaving["metadata"]["deletionTimestamp"] = at(seconds=1)
+    assert conditions(compute(pods=[READY_POD, leaving]))["Ready"] == ("True", "Serving")
+
+
+def test_loading_says_since_when_and_for_how_long() -> None:
+    children = dict([deployment("engine", availableReplicas=0), deployment("orchestrator", 2)])
+    loading = pod(container={"state": {"running": {"startedAt": at(minutes=2)}}})
+    computed = compute(children=children, pods=[loading])
+    assert conditions(computed)["ModelReady"] == ("False", "Loading")
+    assert "since 11:58:00 UTC (budget 30m)" in message(computed, "ModelReady")
+
+
+def test_pods_that_may_not_be_created_are_explained() -> None:
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    children = dict([deployment("engine", 0, conditions=[failure]), deployment("orchestrator", 2)])
+    computed = compute(children=children, pods=())
+    assert conditions(computed)["Stalled"] == ("True", "FailedCreate")
+    assert "exceeded quota" in message(computed)
+
+
+def test_a_rollout_out_of_time_is_stalled() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    children = dict([deployment("engine", 0, conditions=[late]), deployment("orchestrator", 2)])
+    assert conditions(compute(children=children, pods=()))["Stalled"] == ("True", "ProgressDeadlineExceeded")
+
+
+def test_a_suspended_service_is_at_rest() -> None:
+    asleep = service(suspend=True)
+    resting = dict([deployment("engine", 0), deployment("orchestrator", 0)])
+    computed = compute(asleep, resting, pods=())
+    found = conditions(computed)
+    assert found["Ready"] == ("False", "Suspended")
+    assert found["Reconciling"][0] == found["Stalled"][0] == "False"
+    assert computed.gpus == 0
+    leaving = dict([deployment("engine", 0), deployment("orchestrator", 1)])
+    assert conditions(compute(asleep, leaving, pods=()))["Reconciling"] == ("True", "ScalingDown")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "part"),
+    [
+        ("Deployment", "demo-engine", "EngineReady"),
+        ("Secret", "demo-engine-key", "EngineReady"),
+        ("Service", "demo", "OrchestratorReady"),
+        ("ConfigMap", "demo-orchestrator", "OrchestratorReady"),
+    ],
+)
+def test_a_refused_child_is_its_tier_s_trouble(kind: str, name: str, part: str) -> None:
+    found = conditions(compute(problems=[Problem(kind, name, "Refused", "no")]))
+    assert found["Ready"] == ("False", "Refused")
+    assert found["Stalled"] == ("True", "Refused")
+    tiers = {tier: found[tier][0] for tier in ("EngineReady", "OrchestratorReady")}
+    assert tiers == {tier: str(tier != part) for tier in tiers}
+
+
+def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
+    found = conditions(compute())
+    assert found["MonitoringReady"] == ("False", "ServiceMonitorApiMissing")
+    assert found["Ready"] == ("True", "Serving")
+    refused = compute(
+        problems=[Problem("ServiceMonitor", "demo-engine", "Refused", "no")],
+        capabilities=frozenset({SERVICE_MONITOR_API}),
+    )
+    assert conditions(refused)["MonitoringReady"] == ("False", "Refused")
+    assert conditions(refused)["Ready"][0] == "True"
+    off = service(monitoring={"enabled": False})
+    assert conditions(compute(off))["MonitoringReady"] == ("False", "Disabled")
+
+
+def test_times_change_with_the_status_only() -> None:
+    first = status.written(compute())
+    later = Observed(NOW + timedelta(hours=1), SERVING, [READY_POD])
+    assert status.written(status.compute(service(status=first), later)) == first
+    sick = Observed(NOW + timedelta(hours=1), SERVING, [], [Problem("Service", "demo", "Refused", "no")])
+    times = {c.type: c.last_transition_time for c in status.compute(service(status=first), sick).conditions}
+    assert times["Ready"] == "2026-11-21T13:00:00Z"
+    assert times["EngineReady"] == "2026-11-21T12:00:00Z"
+
+
+def test_an_invalid_spec_is_stalled_and_keeps_what_was_known() -> None:
+    live = {"metadata": {"generation": 4}, "status": status.written(compute())}
+    computed = status.invalid(live, ["spec.engine.gpus: too many"], NOW)
+    assert conditions(computed)["Stalled"] == ("True", "InvalidSpec")
+    assert "spec.engine.gpus: too many" in message(computed)
+    assert computed.observed_generation == 4
+    assert computed.url == "http://demo.ns.svc"
+
+
+def test_events_tell_about_turns_only() -> None:
+    before = {"status": status.written(compute())}
+    assert status.changes(before, compute()) == []
+    sick = compute(pods=[pod(container=waiting("ImagePullBackOff", "not found"))])
+    told = status.changes(before, sick)
+    assert {(change.reason, change.warning) for change in told} >= {("ImagePullBackOff", True)}
+    back = status.changes({"status": status.written(sick)}, compute())
+    assert ("Ready", False) in {(change.reason, change.warning) for change in back}
+    assert all(not change.warning for change in status.changes({}, compute(children={}, pods=())))

@@ -1,0 +1,64 @@
+"""What the operator remembers of what its watches showed."""
+
+from typing import Any
+
+from tandem_operator.api.naming import Reference
+from tandem_operator.kube.store import Key, Store
+
+DEMO = Key("ns", "demo")
+OTHER = Key("ns", "other")
+
+
+def item(version: int, service: str | None = "demo", uid: str = "u1", kind: str = "Service", name: str = "a") -> Any:
+    labels = {"tandem.dev/llmservice": service} if service else {}
+    return {
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "ns", "uid": uid, "resourceVersion": str(version), "labels": labels},
+    }
+
+
+def test_the_newest_version_wins() -> None:
+    store = Store()
+    assert store.put(item(2)) == {DEMO}
+    store.put(item(1))
+    assert store.children(DEMO)[Reference("Service", "a")] == item(2)
+    store.put(item(10))
+    assert store.children(DEMO)[Reference("Service", "a")] == item(10)
+
+
+def test_a_dropped_object_is_gone() -> None:
+    store = Store()
+    store.put(item(1))
+    assert store.drop(item(2)) == {DEMO}
+    assert store.children(DEMO) == {}
+    assert store.drop(item(2)) == set()
+
+
+def test_late_news_of_a_predecessor_do_not_drop_its_successor() -> None:
+    store = Store()
+    store.put(item(1, uid="old"))
+    store.put(item(5, uid="new"))
+    store.drop(item(2, uid="old"))
+    assert store.children(DEMO)[Reference("Service", "a")]["metadata"]["uid"] == "new"
+
+
+def test_an_object_that_changes_hands_concerns_both() -> None:
+    store = Store()
+    store.put(item(1))
+    assert store.put(item(2, service="other")) == {DEMO, OTHER}
+    assert store.children(DEMO) == {}
+    assert len(store.children(OTHER)) == 1
+    assert store.put(item(3, service=None)) == {OTHER}
+    assert store.children(OTHER) == {}
+
+
+def test_services_children_and_pods_are_kept_apart() -> None:
+    store = Store()
+    store.put(item(1, kind="LLMService", name="demo", uid="cr"))
+    store.put(item(1, kind="Pod", uid="p"))
+    store.put(item(1, service="orphaned", uid="o"))
+    assert store.services() == [DEMO]
+    assert store.children(DEMO) == {}
+    assert len(store.pods(DEMO)) == 1
+    assert store.service(DEMO) is not None
+    assert store.service(Key("ns", "orphaned")) is None
