@@ -15,7 +15,7 @@ STREAM_HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # or nginx in front of us collects the events
 ]
-DONE = b"data: [DONE]"
+DONE, ERROR = b"data: [DONE]", b'data: {"error"'
 MAX_LINE = 16_777_216
 LAST_PIECES = 4
 
@@ -37,12 +37,12 @@ async def relay_stream(engine: Engine, request: ChatRequest, record: Record, sen
             if whole := lines.take(data):
                 record.mark_first_byte()
                 await send({"type": "http.response.body", "body": whole, "more_body": True})
-        lines.check_end()
+        rest = lines.end()
     except EngineError as error:
         engine.count(error)
         await end_with_error(send, record, error)
     else:
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": rest})
     finally:
         record.count_usage(lines.usage())
         response.close()
@@ -70,11 +70,12 @@ class Lines:
             self._last.append(data)
         return data
 
-    def check_end(self) -> None:
-        """Raises `Malformed` if the stream ended without saying so."""
-        tail = b"".join(self._last)[-4096:]
-        if DONE not in tail and b'data: {"error"' not in tail and DONE not in self._rest:
+    def end(self) -> bytes:
+        """What is left of the stream. Raises `Malformed` if it ended without saying so."""
+        tail = b"".join((*self._last, self._rest))
+        if DONE not in tail and ERROR not in tail:
             raise Malformed("the engine's stream ended without [DONE]")
+        return self._rest and self._rest + b"\n\n"
 
     def usage(self) -> object:
         """The `usage` object among the last events, if there is one."""

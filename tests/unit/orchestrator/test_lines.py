@@ -19,7 +19,7 @@ def test_whole_lines_in_order_however_the_bytes_arrive(cuts):
         assert not piece or piece.endswith(b"\n")
         taken += piece
     assert taken == STREAM
-    lines.check_end()
+    assert lines.end() == b""
     assert lines.usage() == {"total_tokens": 3} or len(cuts) > 3
 
 
@@ -27,13 +27,19 @@ def test_an_end_without_done_is_told():
     lines = Lines()
     lines.take(b'data: {"choices":[]}\n\n')
     with pytest.raises(Malformed, match="without"):
-        lines.check_end()
+        lines.end()
 
 
 def test_an_error_event_is_an_end():
     lines = Lines()
     lines.take(b'data: {"error": {"message": "out of memory"}}\n\n')
-    lines.check_end()
+    lines.end()
+
+
+def test_a_last_line_without_its_end_is_completed():
+    lines = Lines()
+    assert lines.take(b"data: {}\n\ndata: [DONE]") == b"data: {}\n\n"
+    assert lines.end() == b"data: [DONE]\n\n"
 
 
 def test_a_line_without_end_is_not_collected_for_ever(monkeypatch):
