@@ -60,6 +60,7 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
             clusterwide=not options.namespaces,
             namespaces=options.namespaces,
             standalone=True,
+            identity=kopf.Identity("tandem-operator"),  # kopf's own guess fails for a user without a name
         )
         for task in background:
             task.cancel()

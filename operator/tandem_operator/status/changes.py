@@ -2,15 +2,14 @@
 
 from typing import Any, Final
 
-from tandem_operator.api.status import Change, ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.api.status import Change, Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.observed import Object
 
-_TOLD: Final = (
+_PARTS: Final = (
     ConditionType.MODEL_READY,
     ConditionType.ENGINE_READY,
     ConditionType.ORCHESTRATOR_READY,
     ConditionType.MONITORING_READY,
-    ConditionType.READY,
 )
 _PROGRESS: Final = frozenset(
     {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning"}
@@ -19,17 +18,28 @@ _PROGRESS: Final = frozenset(
 
 
 def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
-    """Return what to tell about the way from a resource's last status to its new one."""
+    """Return what to tell about the way from a resource's last status to its new one.
+
+    A part is told about whenever its reason turns; Ready, which repeats the worst part's, when it comes or goes.
+    """
     known = {c["type"]: (c["status"], c["reason"]) for c in before.get("status", {}).get("conditions", [])}
-    return [
-        Change(
-            f"{condition.type}" if condition.status == ConditionStatus.TRUE else condition.reason,
-            f"{condition.type}: {condition.message}",
-            warning=condition.status == ConditionStatus.FALSE and condition.reason not in _PROGRESS,
-        )
-        for condition in after.conditions
-        if condition.type in _TOLD and known.get(condition.type) != (condition.status, condition.reason)
-    ]
+    return [_told(condition) for condition in after.conditions if _turned(known.get(condition.type), condition)]
+
+
+def _turned(known: tuple[str, str] | None, condition: Condition) -> bool:
+    status, reason = known or (ConditionStatus.FALSE, "")
+    if condition.type == ConditionType.READY:
+        return status != condition.status
+    return condition.type in _PARTS and (status, reason) != (condition.status, condition.reason)
+
+
+def _told(condition: Condition) -> Change:
+    good = condition.status == ConditionStatus.TRUE
+    return Change(
+        reason=condition.type if good else condition.reason,
+        message=f"{condition.type}: {condition.message}",
+        warning=not good and condition.reason not in _PROGRESS,
+    )
 
 
 def written(status: LLMServiceStatus) -> dict[str, Any]:

@@ -16,14 +16,11 @@ CRASH_MEMORY: Final = timedelta(minutes=10)
 """How long crashes are held against a container that runs again."""
 CRASHES: Final = 3
 
-_IMAGE_REASONS: Final = {
-    "ErrImagePull": False,
-    "RegistryUnavailable": False,
-    "ImageInspectError": False,
-    "ImagePullBackOff": True,
-    "InvalidImageName": True,
-    "ErrImageNeverPull": True,
-}
+_PULL_REASONS: Final = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError")
+_NO_SUCH_IMAGE: Final = re.compile(
+    r"(?i)not found|no such host|denied|unauthorized|manifest unknown|no match for platform"
+)
+_BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 _CONFIG_REASONS: Final = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 _KILLED: Final = (137, 143)
 _LONGEST_MESSAGE: Final = 512
@@ -45,6 +42,8 @@ class PodView:
     accelerators: int = 0
     startup_seconds: int | None = None
     """Startup budget of its container."""
+    model_image: str | None = None
+    """Image that it mounts for the model's files."""
 
     @property
     def name(self) -> str:
@@ -91,18 +90,24 @@ def unschedulable(view: PodView) -> Finding | None:
     if view.accelerator and f"Insufficient {view.accelerator}" in said:
         needs = f"needs {view.accelerators} {view.accelerator} on one node"
         message = f"{view.name} {needs}: {said}; add such nodes or lower spec.engine.gpus"
-        return Finding("InsufficientAccelerators", message, terminal)
+        return Finding("Unschedulable", message, terminal)
     return Finding("Unschedulable", f"{view.name}: {said}", terminal)
 
 
 def image_unavailable(view: PodView) -> Finding | None:
-    """An image cannot be had."""
+    """An image cannot be had, be it the container's or the one that holds the model.
+
+    The kubelet's reason alternates with each attempt while the trouble is the same: it is reported as one.
+    """
     for reason, said in view.waiting():
-        if reason in _IMAGE_REASONS:
-            message = (
-                f"{view.name}: {_short(said) or 'the image cannot be pulled'}; check its name and imagePullSecrets"
-            )
-            return Finding(reason, message, terminal=_IMAGE_REASONS[reason])
+        if reason in _PULL_REASONS:
+            cause = _short(_BACK_OFF.sub("", said))
+            of_model = bool(view.model_image) and f'"{view.model_image}"' in said
+            remedy = "spec.model.source and spec.model.credentials" if of_model else "its name and imagePullSecrets"
+            terminal = bool(_NO_SUCH_IMAGE.search(cause))
+            return Finding("ImagePullBackOff", f"{view.name}: {cause}; check {remedy}", terminal, of_model)
+        if reason in ("InvalidImageName", "ErrImageNeverPull"):
+            return Finding(reason, f"{view.name}: {_short(said)}; correct the image", terminal=True)
     return None
 
 
@@ -141,7 +146,7 @@ def crashing(view: PodView) -> Finding | None:
         if not waits and not ("terminated" in container.get("state", {}) or _held_against(view, container, end)):
             continue
         said = end.get("message", "")
-        times = container.get("restartCount", 0) + 1
+        times = container.get("restartCount", 0) + ("running" not in container.get("state", {}))
         last = f": {_last_line(said)}" if said else "; kubectl logs --previous shows why"
         message = f"{view.name}: container {container['name']} ended {times}x, exit code {end.get('exitCode')}{last}"
         if _MODEL_ERRORS.search(said):

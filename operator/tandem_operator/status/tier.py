@@ -6,6 +6,7 @@ from typing import Any
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference, Tier, child_name
+from tandem_operator.api.source import ImageVolume
 from tandem_operator.api.status import TierStatus
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.observed import Observed, Problem
@@ -34,7 +35,15 @@ def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodV
     engine = service.spec.engine
     if tier == Tier.ORCHESTRATOR:
         return PodView(pod, observed.now)
-    return PodView(pod, observed.now, engine.accelerator, engine.gpu_count, engine.startup_seconds)
+    source = service.spec.model.parsed_source
+    return PodView(
+        pod,
+        observed.now,
+        accelerator=engine.accelerator,
+        accelerators=engine.gpu_count,
+        startup_seconds=engine.startup_seconds,
+        model_image=source.reference if isinstance(source, ImageVolume) else None,
+    )
 
 
 def _cause(

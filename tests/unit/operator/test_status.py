@@ -131,10 +131,10 @@ def test_the_autoscaler_may_want_more_than_there_are() -> None:
 
 GPU = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
 CAUSES: dict[str, tuple[dict[str, Any], str, bool, str]] = {
-    "no gpu": (pod(conditions=[unscheduled(GPU)]), "InsufficientAccelerators", False, "needs 4 nvidia.com/gpu"),
+    "no gpu": (pod(conditions=[unscheduled(GPU)]), "Unschedulable", False, "needs 4 nvidia.com/gpu"),
     "no gpu for long": (
         pod(conditions=[unscheduled(GPU, 6)]),
-        "InsufficientAccelerators",
+        "Unschedulable",
         True,
         "lower spec.engine.gpus",
     ),
@@ -145,9 +145,15 @@ CAUSES: dict[str, tuple[dict[str, Any], str, bool, str]] = {
         True,
         "create the claim",
     ),
-    "pulling failed": (pod(container=waiting("ErrImagePull", "timeout")), "ErrImagePull", False, "timeout"),
+    "pulling failed": (pod(container=waiting("ErrImagePull", "timeout")), "ImagePullBackOff", False, "timeout"),
+    "backing off": (
+        pod(container=waiting("ImagePullBackOff", 'Back-off pulling image "a/b:1": ErrImagePull: timeout')),
+        "ImagePullBackOff",
+        False,
+        "0: timeout; check its name",
+    ),
     "no image": (pod(container=waiting("ImagePullBackOff", "not found")), "ImagePullBackOff", True, "not found"),
-    "image name": (pod(container=waiting("InvalidImageName")), "InvalidImageName", True, "check its name"),
+    "image name": (pod(container=waiting("InvalidImageName")), "InvalidImageName", True, "correct the image"),
     "no secret": (
         pod(container=waiting("CreateContainerConfigError", 'secret "hf" not found')),
         "CreateContainerConfigError",
@@ -215,6 +221,16 @@ def test_a_pod_s_trouble_becomes_the_reason(sick: Any, reason: str, terminal: bo
     assert found["Reconciling"][0] == str(not terminal)
     assert says in message(computed)
     assert found["OrchestratorReady"][0] == "True"
+
+
+def test_an_image_that_holds_the_model_is_the_model_s_trouble() -> None:
+    children = dict([deployment("engine", availableReplicas=0), deployment("orchestrator", 2)])
+    sick = pod(container=waiting("ErrImagePull", 'failed to pull image "host/model:1": not found'))
+    computed = compute(service(model={"source": "oci://host/model:1"}), children, [sick])
+    assert conditions(computed)["ModelReady"] == ("False", "ImagePullBackOff")
+    assert "check spec.model.source" in message(computed)
+    own = compute(service(model={"source": "oci://host/other:1"}), children, [sick])
+    assert conditions(own)["ModelReady"] == ("False", "EngineNotRunning")
 
 
 def test_a_pod_that_keeps_crashing_is_not_ready_even_while_it_runs() -> None:
