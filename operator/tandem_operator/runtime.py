@@ -60,7 +60,8 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
             clusterwide=not options.namespaces,
             namespaces=options.namespaces,
             standalone=True,
-            identity=kopf.Identity("tandem-operator"),  # kopf's own guess fails for a user without a name
+            # Used only with peering, but kopf's own guess fails for a user without a name.
+            identity="tandem-operator",  # type: ignore[arg-type]
         )
         for task in background:
             task.cancel()
