@@ -37,5 +37,5 @@ def test_an_image_that_does_not_exist(namespace: Namespace) -> None:
 
 def test_more_gpus_than_there_are(namespace: Namespace) -> None:
     namespace.apply(llmservice({"gpus": 64}))
-    assert "nvidia.com/gpu" in finding(namespace, "InsufficientAccelerators")["message"]
+    assert "nvidia.com/gpu" in finding(namespace, "Unschedulable")["message"]
     assert namespace.condition("broken", "Ready")["status"] == "False"
