@@ -7,6 +7,8 @@ import pytest
 from tandem_operator.api.naming import SERVICE_MONITOR_API
 from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, Object
 from tandem_operator.kube.store import Key
+from tandem_operator.manifests import Images
+from tandem_operator.reconcile import Cluster, reconcile
 from tandem_operator.workqueue import RetryError
 
 from tests.integration.cluster import KilledError, Kubernetes, by_kind
@@ -321,3 +323,40 @@ async def test_a_child_that_the_api_server_refuses_is_explained(kubernetes: Kube
     assert (stalled["status"], stalled["reason"]) == ("True", "Refused")
     assert "Deployment demo-engine was refused" in stalled["message"]
     assert ("Deployment", "demo-orchestrator") in owned(await kubernetes.objects(key)), "the rest goes on"
+
+
+async def test_an_invalid_spec_is_reported_and_changes_nothing(kubernetes: Kubernetes, namespace: str) -> None:
+    """The API server's rules may be missing: an older definition, or one that was edited."""
+    key = await kubernetes.serve(namespace)
+    await kubernetes.reconcile(key)
+    before = owned(await kubernetes.objects(key))
+    cluster = Cluster(kubernetes, Images())
+    for item in await kubernetes.objects(key):
+        invalid = {"spec": {"model": {"source": "nowhere"}}} if item["kind"] == LLM_SERVICE.kind else {}
+        cluster.store.put({**item, **invalid})
+    await reconcile(cluster, key)
+    stalled = (await kubernetes.conditions(key))["Stalled"]
+    assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
+    assert "spec.model: model.source must begin with" in stalled["message"]
+    assert owned(await kubernetes.objects(key)) == before
+
+
+async def test_a_service_that_is_being_deleted_is_left_alone(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"metadata": {"finalizers": ["tests.example/hold"]}})
+    service = await kubernetes.get(LLM_SERVICE, *key)
+    assert service
+    await kubernetes.delete(service)
+    assert await kubernetes.reconcile(key) == []
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"metadata": {"finalizers": None}})
+    assert await kubernetes.reconcile(key) == [], "and so is one that is gone"
+
+
+async def test_children_are_owned_so_that_kubernetes_deletes_them(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    await kubernetes.reconcile(key)
+    service = await kubernetes.get(LLM_SERVICE, *key)
+    assert service
+    for item in owned(await kubernetes.objects(key)).values():
+        (owner,) = item["metadata"]["ownerReferences"]
+        assert (owner["uid"], owner["controller"]) == (service["metadata"]["uid"], True)
