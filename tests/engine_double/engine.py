@@ -156,6 +156,7 @@ class EngineDouble:
         if reply.before_first_byte:
             await asyncio.sleep(reply.before_first_byte)
         if reply.fault == "close":
+            await exchange.write(reply.raw)
             exchange.cut()
         elif reply.fault == "not_http":
             await exchange.write(b"220 mail.example ESMTP\r\n")

@@ -11,7 +11,7 @@ import orjson
 
 Fault = Literal[
     "",
-    "close",  # closes the connection instead of answering
+    "close",  # closes the connection after the `raw` bytes, or without any
     "not_http",  # answers with bytes that are no HTTP
     "malformed_json",  # JSON that ends in the middle; in a stream, one such event
     "wrong_type",  # an HTML page with status 200

@@ -126,10 +126,12 @@ async def test_a_stale_connection_is_tried_again_only_while_no_byte_came(orchest
     assert (await orchestrator.chat())[0] == 200
     engine.replies.append(Reply(fault="close"))
     assert (await orchestrator.chat())[0] == 200, "a reused connection that closes without a byte is stale"
-    engine.replies.append(Reply(fault="cut"))
-    engine.seen.clear()
-    assert (await failure(orchestrator))[0] == 502
-    assert len(engine.seen) == 1
+    for broken in (Reply(fault="cut"), Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-", fault="close")):
+        engine.seen.clear()
+        engine.replies.append(broken)
+        assert await failure(orchestrator) == (502, "engine_cut")
+        assert len(engine.seen) == 1
+        assert (await orchestrator.chat())[0] == 200
 
 
 async def test_an_engine_that_comes_back_serves_again(orchestrator, engine):

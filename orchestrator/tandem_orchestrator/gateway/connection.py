@@ -114,7 +114,6 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._answered = False
         self._paused = False
-        self._uses = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -129,7 +128,6 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 # `usable` came first
         self._response = response = Response(self)
         self._answered = False
-        self._uses += 1
         self._expect_within(first_byte_seconds)
         self._transport.writelines((head, body))
         return response
@@ -183,7 +181,7 @@ class Connection(asyncio.Protocol):
             if exc is None and response.status and self._until_close():
                 response.end()
             error = Cut("the engine closed the connection before its answer was complete")
-            error.stale = self._uses > 1 and not self._answered
+            error.stale = not self._answered
             response.fail(error)
         if self._timer is not None:
             self._timer.cancel()

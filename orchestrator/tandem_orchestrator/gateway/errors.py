@@ -91,7 +91,7 @@ class Unreachable(EngineError):  # noqa: N818
 
 
 class Cut(EngineError):  # noqa: N818
-    """The connection ended before the answer did; `stale` if no byte of an answer had come on a reused one."""
+    """The connection ended before the answer did; `stale` if no byte of it had come."""
 
     code = reason = "engine_cut"
     stale = False
