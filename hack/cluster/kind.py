@@ -38,6 +38,7 @@ class Kind:
             if not self.running():
                 with progress.step(f"creating a cluster with kind ({image()})"):
                     self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    self._kind(*deletion(self.kubeconfig))  # what an interrupted start left
                     self._kind(*creation(self.kubeconfig, image()))
             with progress.step("metrics-server"):
                 reference, archive = binary_image(tools.executable("metrics-server"))
@@ -48,7 +49,7 @@ class Kind:
     def down(self) -> None:
         """Delete it, with its images."""
         with cache.lock("cluster"), progress.step("deleting the cluster of kind"):
-            self._kind("delete", "cluster", "--name", NAME, "--kubeconfig", str(self.kubeconfig))
+            self._kind(*deletion(self.kubeconfig))
             cache.remove(self.folder)
 
     def load(self, archive: Path, reference: str) -> None:
@@ -74,6 +75,11 @@ def creation(kubeconfig: Path, node_image: str) -> list[str]:
     """Arguments of kind: a new cluster, returned from once its node is ready."""
     where = ["--name", NAME, "--kubeconfig", str(kubeconfig)]
     return ["create", "cluster", *where, "--image", node_image, "--wait", "180s"]
+
+
+def deletion(kubeconfig: Path) -> list[str]:
+    """Arguments of kind: no cluster, whether there was one or not."""
+    return ["delete", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig)]
 
 
 def loading(archive: Path) -> list[str]:

@@ -49,9 +49,8 @@ STATE = Path("/run/tandem")
 OWNER = STATE / "owner"
 
 PURPOSE = "the local cluster"
-MEMORY_GIB = 1.5
-DISK_GIB = 3.0
-BUILDING_DISK_GIB = 9.0
+NEEDED_GIB = {"memory": 1.5, "disk": 3.0}
+NEEDED_TO_BUILD_GIB = {"memory": 3.0, "disk": 9.0}
 RUNTIME_SECONDS = 30.0
 ADDON_SECONDS = 180
 
@@ -102,7 +101,7 @@ class Local:
         _find_system_tools()
         with cache.lock("cluster"), progress.step("stopping the local cluster"):
             self.processes.stop("kubelet")
-            self._remove_pods()
+            self._empty_runtime()
             for name in ("kube-proxy", "kube-scheduler", "kube-controller-manager"):
                 self.processes.stop(name)
             self.control_plane.stop()
@@ -138,8 +137,9 @@ class Local:
         missing = [name for name in PROCESS_PORTS if not self.processes.running(name)]
         checks.ports([port for name in missing for port in PROCESS_PORTS[name]], PURPOSE)
         if "kube-apiserver" in missing:
-            checks.disk(cache.root(), DISK_GIB if node.folder().exists() else BUILDING_DISK_GIB, PURPOSE)
-            checks.memory(MEMORY_GIB, PURPOSE)
+            needed = NEEDED_GIB if node.folder().exists() else NEEDED_TO_BUILD_GIB
+            checks.disk(cache.root(), needed["disk"], PURPOSE)
+            checks.memory(needed["memory"], PURPOSE)
             cgroups.check()
 
     def _check_owner(self) -> None:
@@ -177,14 +177,24 @@ class Local:
         addons.wait(self.kubectl, "coredns", ADDON_SECONDS)
         addons.wait_for_metrics(self.kubectl, ADDON_SECONDS)
 
-    def _remove_pods(self) -> None:
-        """Have the runtime end all pods in good order. What is left where that fails is killed later."""
+    def _empty_runtime(self) -> None:
+        """Have containerd end all pods in good order, and forget outdated images.
+
+        Pods that are left where that fails are killed later.
+        """
         try:
             self.processes.revive("containerd")
             self.processes.wait("containerd", self.runtime.answers, RUNTIME_SECONDS, until="answering")
             self.runtime.remove_pods()
+            self.runtime.forget(_is_outdated)
         except Failure as failure:
             progress.say(f"pods do not end in good order and are killed: {failure}")
+
+
+def _is_outdated(reference: str) -> bool:
+    """Whether an image ("tandem.local/NAME:CONTENT") was built here and has been replaced since."""
+    name, _, content = reference.removeprefix("tandem.local/").rpartition(":")
+    return reference.startswith("tandem.local/") and not cache.image(name, content).exists()
 
 
 def _find_system_tools() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from hack import tools
@@ -50,9 +51,15 @@ class Runtime:
     def load(self, archive: Path, reference: str) -> None:
         """Import the docker-archive of an image, if it is not there already."""
         if reference not in self.images():
-            self._ctr("images", "import", str(archive))
+            # Unpacked layers are all that pods need: their archives would take the same room once more.
+            self._ctr("images", "import", "--local", "--discard-unpacked-layers", str(archive))
         if reference not in self.images():
             raise Failure(f"{archive} does not hold the image {reference}")
+
+    def forget(self, outdated: Callable[[str], bool]) -> None:
+        """Remove the images whose reference is `outdated`."""
+        if references := [reference for reference in self.images() if outdated(reference)]:
+            self._ctr("images", "rm", *references)
 
     def images(self) -> list[str]:
         """The references of the images that the node has."""

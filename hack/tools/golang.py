@@ -61,7 +61,7 @@ def environment() -> dict[str, str]:
     return {
         "CGO_ENABLED": "0",
         "GOCACHE": str(cache.go_builds()),
-        "GOFLAGS": "-modcacherw",
+        "GOFLAGS": "-modcacherw -buildvcs=false",
         "GOMODCACHE": str(cache.go_modules()),
         "GOTOOLCHAIN": "local",
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hack import tools
+from hack import cache, tools
 from hack.cluster import checks, local, network
 from hack.cluster.processes import Processes
 from hack.failure import Failure
@@ -40,7 +40,7 @@ def test_the_owner_of_another_cluster_is_named_with_the_command_that_ends_it(mac
         ((os, "geteuid"), lambda: 1000, "needs root"),
         ((checks, "_free"), lambda port: port != 10250, "listens on: 10250"),
         ((shutil, "disk_usage"), lambda _: (0, 0, 2 * checks.GIB), None),
-        ((checks, "available_memory"), lambda _: checks.GIB // 2, "1.5 GiB of free memory; 0.5 GiB are available"),
+        ((checks, "available_memory"), lambda _: checks.GIB // 2, "3.0 GiB of free memory; 0.5 GiB are available"),
     ],
 )
 def test_a_machine_that_cannot_run_it_is_refused_before_anything_is_done(
@@ -54,6 +54,14 @@ def test_a_machine_that_cannot_run_it_is_refused_before_anything_is_done(
         monkeypatch.setattr(*what, broken)
     with pytest.raises(Failure, match=message):
         local.Local().up()
+
+
+def test_images_whose_archive_is_gone_are_outdated_and_those_of_others_are_not() -> None:
+    archive = cache.image("engine-cpu", "0123456789ab")
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+    images = ["tandem.local/engine-cpu:0123456789ab", "tandem.local/engine-cpu:old", "ghcr.io/a/b:1", "sha256:12"]
+    assert [image for image in images if local._is_outdated(image)] == ["tandem.local/engine-cpu:old"]
 
 
 def test_status_names_what_does_not_run_and_where_to_look() -> None:
