@@ -5,7 +5,7 @@ import os
 import sys
 
 from hack import cache, cluster, progress, tools
-from hack.cluster import status
+from hack.cluster import mounts, status
 from hack.failure import Failure
 
 
@@ -123,6 +123,7 @@ def _show_cache(options: argparse.Namespace) -> None:
 def _clean(options: argparse.Namespace) -> None:
     _down(options)
     with progress.step(f"deleting {cache.root()}"):
+        mounts.unmount_below([cache.root()])  # an interrupted build of an image may have left some
         cache.clear()
 
 
