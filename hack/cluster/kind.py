@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hack import cache, progress, tools, versions
 from hack.cluster import addons
-from hack.cluster.binary_image import binary_image
 from hack.cluster.kubectl import Kubectl
 from hack.cluster.status import Part, of_nodes
 from hack.command import run
@@ -36,13 +35,13 @@ class Kind:
         """Create it where it is missing, and return when pods can run."""
         with cache.lock("cluster"):
             if not self.running():
-                with progress.step(f"creating a cluster with kind ({image()})"):
+                node_image = pinned("kind-node")
+                with progress.step(f"creating a cluster with kind ({node_image.partition('@')[0]})"):
                     self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                     self._kind(*deletion(self.kubeconfig))  # what an interrupted start left
-                    self._kind(*creation(self.kubeconfig, image()))
+                    self._kind(*creation(self.kubeconfig, node_image))
             with progress.step("metrics-server"):
-                reference, archive = binary_image(tools.executable("metrics-server"))
-                self.load(archive, reference)
+                reference = pinned("metrics-server")
                 addons.apply(self.kubectl, "metrics-server", image=reference, kubelet_trust=KUBELET_TRUST)
                 addons.wait_for_metrics(self.kubectl, METRICS_SECONDS)
 
@@ -65,9 +64,9 @@ class Kind:
         run([tools.executable("kind"), *arguments])
 
 
-def image() -> str:
-    """The node's image, which decides the version of Kubernetes."""
-    reference: str = versions.pinned("images")["kind-node"]
+def pinned(name: str) -> str:
+    """The reference of a public image. That of the node decides the version of Kubernetes."""
+    reference: str = versions.pinned("images")[name]
     return reference
 
 

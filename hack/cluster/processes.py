@@ -94,7 +94,8 @@ class Processes:
         for number in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + seconds
             if record and record.alive():
-                os.kill(record.pid, number)
+                with suppress(ProcessLookupError):  # it may have just ended
+                    os.kill(record.pid, number)
                 while record.alive() and time.monotonic() < deadline:
                     time.sleep(POLL_SECONDS)
         if record and record.alive():

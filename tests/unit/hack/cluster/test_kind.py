@@ -7,6 +7,8 @@ import pytest
 
 from hack import tools
 from hack.cluster import kind
+from hack.cluster.kubectl import Kubectl
+from hack.tools import node
 
 
 def test_a_cluster_is_created_with_our_name_image_and_kubeconfig() -> None:
@@ -28,6 +30,25 @@ def test_an_image_is_loaded_from_its_archive_unless_the_node_has_it(monkeypatch:
     assert [command[0] for command in commands] == ["docker"]
     kind.Kind().load(Path("/cache/operator.tar"), "tandem.local/operator:2")
     assert commands[-1] == ["kind", "load", "image-archive", "/cache/operator.tar", "--name", "tandem"]
+
+
+def test_metrics_come_from_the_public_image_and_nothing_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    applied: list[str] = []
+    monkeypatch.setattr(kind, "run", lambda _: "")
+    monkeypatch.setattr(tools, "executable", Path)
+    monkeypatch.setattr(Kubectl, "__call__", lambda _, *arguments, text="": applied.append(text or arguments[0]))
+    kind.Kind().up()
+    manifest = applied[0]
+    assert f"image: {kind.pinned('metrics-server')}\n" in manifest
+    assert "--kubelet-insecure-tls" in manifest
+    assert node_version() in kind.pinned("metrics-server")
+
+
+def node_version() -> str:
+    """What the local cluster has: both are to be of one version."""
+    return node.version_of("sigs.k8s.io/metrics-server")
 
 
 def test_a_daemon_that_hangs_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
