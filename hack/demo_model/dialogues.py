@@ -149,7 +149,8 @@ def copying(rng: random.Random) -> Dialogue:
 
 def talk(rng: random.Random, dialogue: Dialogue) -> None:
     """Small talk, a capital, a question without an answer, or an answer in JSON."""
-    draw = rng.choice((small_talk.chat, small_talk.chat, small_talk.capital, small_talk.unanswerable, records.record))
+    chat, capital = small_talk.chat, small_talk.capital
+    draw = rng.choice((chat, chat, chat, capital, capital, small_talk.unanswerable, records.record))
     question, answer = draw(rng)
     dialogue.user(question)
     dialogue.assistant(answer)
@@ -160,9 +161,9 @@ def dialogue(rng: random.Random) -> Dialogue:
     made = Dialogue(tools.offer(rng))
     for _ in range(rng.choice(EXCHANGE_COUNTS)):
         kind = rng.random()
-        if made.told and kind < 0.35:
+        if made.told and kind < 0.4:
             ask_fact(rng, made)
-        elif kind < 0.65:
+        elif kind < 0.6:
             use_tools(rng, made)
         elif kind < 0.82:
             talk(rng, made)

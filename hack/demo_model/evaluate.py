@@ -72,10 +72,10 @@ class Case:
         return ""
 
 
-def is_record(text: str) -> bool:
+def is_record(text: str | None) -> bool:
     """True for a complete JSON object with the keys of RECORD_SCHEMA."""
     try:
-        return sorted(json.loads(text)) == sorted(RECORD_SCHEMA["required"])
+        return sorted(json.loads(text or "")) == sorted(RECORD_SCHEMA["required"])
     except json.JSONDecodeError:
         return False
 

@@ -11,7 +11,7 @@
 # ///
 """Train the demo model from nothing on generated dialogues and write it in Hugging Face's layout.
 
-    uv run hack/demo_model/train.py [--steps N] [--output FOLDER]
+    uv run hack/demo_model/train.py [--steps N] [--output FOLDER] [--start FOLDER] [--rate R]
 
 The number of steps is fixed, not the time, so that two runs see the same data in the same order.
 """
@@ -43,7 +43,6 @@ CONTEXT = 2048
 WORKERS = 2  # processes of one thread each: on busy cores far faster than one process of two threads
 BATCH_TOKENS = 2048
 POOL = 256
-PEAK_RATE = 1.2e-3
 WARMUP = 100
 COPYING_STEPS = 450  # copying first: dialogues alone take far longer until the model finds out how
 REPORT_EVERY = 50
@@ -61,6 +60,15 @@ class Batch(NamedTuple):
     ids: torch.Tensor
     positions: torch.Tensor
     labels: torch.Tensor
+
+
+class Plan(NamedTuple):
+    """What one training run does; `start` is a folder with a model to continue from, None for random weights."""
+
+    steps: int
+    rate: float
+    start: Path | None
+    output: Path
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -179,7 +187,7 @@ def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 def rate(step: int, steps: int) -> float:
-    """The share of PEAK_RATE at `step`: linear warm-up, then a cosine down to 1 %."""
+    """The share of the peak rate at `step`: linear warm-up, then a cosine down to 1 %."""
     if step < WARMUP:
         return (step + 1) / WARMUP
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
@@ -195,19 +203,20 @@ def share_gradients(model: LlamaForCausalLM) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def train(worker: int, meeting: str, steps: int, output: Path) -> None:
-    """Train for `steps` steps in step with the other workers; the first one reports and saves checkpoints."""
+def train(worker: int, meeting: Path, plan: Plan) -> None:
+    """Train by `plan` in step with the other workers; the first one reports and saves checkpoints."""
     torch.set_num_threads(1)
     torch.manual_seed(RANDOM_STATE)
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=worker, world_size=WORKERS)
-    tok = make_tokenizer()
-    model = make_model(tok)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.05, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    rng = random.Random(RANDOM_STATE + 1 + worker)
-    source = chain(islice(batches(tok, rng, dialogues.copying), COPYING_STEPS), batches(tok, rng, dialogues.dialogue))
+    tok = PreTrainedTokenizerFast.from_pretrained(plan.start) if plan.start else make_tokenizer()
+    model = LlamaForCausalLM.from_pretrained(plan.start, dtype=torch.float32) if plan.start else make_model(tok)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=0.05, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, plan.steps))
+    rng = random.Random(f"{RANDOM_STATE} {worker} {plan.steps}")
+    copying = islice(batches(tok, rng, dialogues.copying), 0 if plan.start else COPYING_STEPS)
+    source = chain(copying, batches(tok, rng, dialogues.dialogue))
     started, total = time.monotonic(), 0.0
-    for step, batch in zip(range(1, steps + 1), source, strict=False):
+    for step, batch in zip(range(1, plan.steps + 1), source, strict=False):
         loss = batch_loss(model, batch)
         loss.backward()
         share_gradients(model)
@@ -218,12 +227,12 @@ def train(worker: int, meeting: str, steps: int, output: Path) -> None:
         total += loss.item()
         if worker == 0 and step % REPORT_EVERY == 0:
             print(
-                f"[{time.monotonic() - started:7.1f}s] step {step} of {steps}, loss {total / REPORT_EVERY:.4f}",
+                f"[{time.monotonic() - started:7.1f}s] step {step} of {plan.steps}, loss {total / REPORT_EVERY:.4f}",
                 flush=True,
             )
             total = 0.0
-        if worker == 0 and (step % SAVE_EVERY == 0 or step == steps):
-            save(model, tok, output)
+        if worker == 0 and (step % SAVE_EVERY == 0 or step == plan.steps):
+            save(model, tok, plan.output)
 
 
 def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerFast, output: Path) -> None:
@@ -240,10 +249,13 @@ def main() -> None:
     """Train with WORKERS processes and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3400, help="optimizer steps")
+    parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="folder with a model to continue from, instead of random weights")
     parser.add_argument("--output", type=Path, default=HERE / "model", help="folder to write")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(train, (f"{folder}/meeting", arguments.steps, arguments.output), nprocs=WORKERS)
+        meeting = Path(folder, "meeting")
+        multiprocessing.spawn(train, (meeting, Plan(**vars(arguments))), nprocs=WORKERS)
 
 
 if __name__ == "__main__":
