@@ -24,6 +24,7 @@ from tandem_operator import manifests
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.kube.api import Api, connected
 from tandem_operator.kube.difference import MANAGER
+from tandem_operator.kube.resources import Object
 
 from hack.cluster.control_plane import ControlPlane
 
@@ -31,10 +32,10 @@ AT_ONCE = 8
 ROUNDS = 5
 PATH = "/apis/apps/v1/namespaces/default/deployments"
 
-Apply = Callable[[dict], Awaitable[object]]
+Apply = Callable[[Object], Awaitable[object]]
 
 
-def deployment() -> dict:
+def deployment() -> Object:
     """The engine's Deployment, as the operator applies it."""
     service = LLMService(metadata={"name": "bench"}, spec={"model": {"source": "hf://org/model"}})
     wanted = manifests.build(service, manifests.Platform())
@@ -65,7 +66,7 @@ async def compare(kubeconfig: str, calls: int) -> dict[str, list[float]]:
         connector = aiohttp.TCPConnector(limit=AT_ONCE, ssl=context)
         async with aiohttp.ClientSession(connector=connector) as session:
 
-            async def typed(manifest: dict) -> object:
+            async def typed(manifest: Object) -> object:
                 return await typed_api.patch_namespaced_deployment(
                     manifest["metadata"]["name"],
                     "default",
@@ -75,10 +76,10 @@ async def compare(kubeconfig: str, calls: int) -> dict[str, list[float]]:
                     _content_type="application/apply-patch+yaml",
                 )
 
-            async def plain(manifest: dict) -> object:
+            async def plain(manifest: Object) -> object:
                 return await api.apply(manifest, MANAGER)
 
-            async def bare(manifest: dict) -> object:
+            async def bare(manifest: Object) -> object:
                 url = f"{host}{PATH}/{manifest['metadata']['name']}?fieldManager={MANAGER}&force=true"
                 headers = {"Content-Type": "application/apply-patch+yaml"}
                 async with session.patch(url, data=json.dumps(manifest), headers=headers) as answer:

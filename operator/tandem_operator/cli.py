@@ -10,16 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import kopf
-import uvloop
 import yaml
 
 from tandem_operator import documents
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
-from tandem_operator.kube.leader import Candidacy
 from tandem_operator.manifests import Images, Platform, build
-from tandem_operator.runtime import Options, run
 
 
 def main() -> int:
@@ -58,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # Clients and watches take a second to import, which render and crd can do without.
+    import kopf  # noqa: PLC0415
+    import uvloop  # noqa: PLC0415
+
+    from tandem_operator.kube.leader import Candidacy  # noqa: PLC0415
+    from tandem_operator.runtime import Options, run  # noqa: PLC0415
+
     kopf.configure(log_format=kopf.LogFormat.JSON)
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for every watch event otherwise
     candidacy = None

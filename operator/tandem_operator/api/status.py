@@ -12,7 +12,6 @@ class ConditionStatus(StrEnum):
 
     TRUE = "True"
     FALSE = "False"
-    UNKNOWN = "Unknown"
 
 
 class ConditionType(StrEnum):

@@ -318,7 +318,7 @@ def test_times_change_with_the_status_only() -> None:
     later = Observed(NOW + timedelta(hours=1), SERVING, [READY_POD])
     assert status.written(status.compute(service(status=first), later)) == first
     sick = Observed(NOW + timedelta(hours=1), SERVING, [], [Problem("Service", "demo", "Refused", "no")])
-    times = {c.type: c.last_transition_time for c in status.compute(service(status=first), sick).conditions}
+    times = {str(c.type): c.last_transition_time for c in status.compute(service(status=first), sick).conditions}
     assert times["Ready"] == "2026-11-21T13:00:00Z"
     assert times["EngineReady"] == "2026-11-21T12:00:00Z"
 
