@@ -34,6 +34,7 @@ def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 5
     chosen.posting.enabled = False
+    chosen.queueing.idle_timeout = 1  # how long the end of the process waits for each object's last news
     patterns = any(set("*?[!,") & set(namespace) for namespace in namespaces)
     chosen.scanning.disabled = bool(namespaces) and not patterns  # Roles cannot list CRDs and namespaces
     return chosen
