@@ -25,7 +25,8 @@ def finding(namespace: Namespace, reason: str) -> Json:
 
 
 def test_an_image_that_does_not_exist(namespace: Namespace) -> None:
-    namespace.apply(llmservice({"image": "tandem.local/nowhere:1", "accelerator": "cpu"}))
+    tiny = {"requests": {"cpu": "10m", "memory": "16Mi"}}
+    namespace.apply(llmservice({"image": "tandem.local/nowhere:1", "accelerator": "cpu", "resources": tiny}))
     assert "tandem.local/nowhere:1" in finding(namespace, "ImagePullBackOff")["message"]
     assert namespace.condition("broken", "Ready")["status"] == "False"
     eventually(

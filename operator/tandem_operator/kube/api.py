@@ -25,16 +25,25 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 
 class ApiError(Exception):
-    """The API server refused a request; `status` is the HTTP status, 0 when there was no answer."""
+    """The API server refused a request.
 
-    def __init__(self, status: int, message: str) -> None:
+    `status` is the HTTP status, 0 when there was no answer; `ending` tells that the namespace is being deleted.
+    """
+
+    def __init__(self, status: int, message: str, *, ending: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.ending = ending
 
     @property
     def passes(self) -> bool:
-        """Whether trying again is likely to help: no answer, a conflict with another writer, too many requests."""
-        return self.status in (0, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT)
+        """Whether the refusal is no fault of the request: no answer, a conflict, too many requests, a namespace's end."""
+        return self.ending or self.status in (
+            0,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.GATEWAY_TIMEOUT,
+        )
 
     @property
     def is_refusal(self) -> bool:
@@ -121,15 +130,18 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise ApiError(response.status, _message(content))
+            raise _refusal(response.status, content)
         return json.loads(content)
 
 
-def _message(content: bytes) -> str:
+def _refusal(status: int, content: bytes) -> ApiError:
     try:
-        return str(json.loads(content)["message"])
-    except (ValueError, KeyError, TypeError):
-        return content.decode(errors="replace")[:1024]
+        answer = json.loads(content)
+        causes = (answer.get("details") or {}).get("causes") or []
+        ending = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+        return ApiError(status, str(answer["message"]), ending=ending)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ApiError(status, content.decode(errors="replace")[:1024])
 
 
 @asynccontextmanager

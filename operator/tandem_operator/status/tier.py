@@ -39,7 +39,7 @@ def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodV
     return PodView(
         pod,
         observed.now,
-        accelerator=engine.accelerator,
+        accelerator=engine.accelerator if engine.gpu_count else None,
         accelerators=engine.gpu_count,
         startup_seconds=engine.startup_seconds,
         model_image=source.reference if isinstance(source, ImageVolume) else None,

@@ -124,6 +124,14 @@ def test_a_service_is_not_ready_in_the_middle_of_a_rollout(children: Any, reason
     assert found["Stalled"][0] == "False"
 
 
+def test_too_little_cpu_for_a_cpu_engine_is_no_matter_of_gpus() -> None:
+    pods = [pod(conditions=[unscheduled("0/1 nodes are available: 1 Insufficient cpu.")])]
+    found = compute(service(engine={"accelerator": "cpu"}), pods=pods)
+    engine = next(condition for condition in found.conditions if condition.type == "EngineReady")
+    assert engine.reason == "Unschedulable"
+    assert "gpus" not in engine.message
+
+
 def test_the_autoscaler_may_want_more_than_there_are() -> None:
     children = dict([deployment("engine"), deployment("orchestrator", 5, availableReplicas=3, readyReplicas=3)])
     assert conditions(compute(children=children))["Ready"] == ("True", "Serving")
