@@ -63,7 +63,7 @@ class Case:
         if self.schema:
             return "" if is_record(message["content"]) else f"expected a record, got {message['content']!r}"
         made = tuple(
-            (c["function"]["name"], json.loads(c["function"]["arguments"])) for c in message["tool_calls"] or ()
+            (c["function"]["name"], json.loads(c["function"]["arguments"])) for c in message.get("tool_calls") or ()
         )
         if made != self.calls:
             return f"expected calls {self.calls}, got {made} {message['content']!r}"
