@@ -37,7 +37,7 @@ class ApiError(Exception):
 
     @property
     def passes(self) -> bool:
-        """Whether the refusal is no fault of the request: no answer, a conflict, too many requests, a namespace's end."""
+        """Whether it is no fault of the request: no answer, a conflict, too many requests, a namespace's end."""
         return self.ending or self.status in (
             0,
             HTTPStatus.CONFLICT,
