@@ -83,7 +83,7 @@ class Answer:
         self._reply = reply
         self._request = request
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
-        self._calls = [
+        self._calls: list[dict[str, Any]] = [
             {"id": f"chatcmpl-tool-{uuid.uuid4().hex}", "type": "function", "function": vars(call).copy()}
             for call in reply.calls
         ]

@@ -8,6 +8,7 @@ import uvicorn
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.app import App
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
@@ -43,7 +44,7 @@ class Orchestrator:
         await self._lifespan.startup()
         state = ServerState()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.client = aiohttp.ClientSession(self.url)

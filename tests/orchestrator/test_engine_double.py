@@ -14,6 +14,7 @@ async def double():
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.engine_double", "--port", "0", "--api-key", "k", stdout=asyncio.subprocess.PIPE
     )
+    assert process.stdout
     async with asyncio.timeout(20):
         line = (await process.stdout.readline()).decode()
     async with aiohttp.ClientSession(line.split()[-1], headers={"Authorization": "Bearer k"}) as client:

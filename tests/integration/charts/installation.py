@@ -42,6 +42,7 @@ class Installation:
         """The chart is installed inside the block."""
         where = ("--namespace", namespace)
         self.do("helm", "install", RELEASE, CHART, *where, "--create-namespace", *options)
+        self.do("kubectl", "wait", "--for=condition=Established", "crd/llmservices.tandem.dev", "--timeout=60s")
         try:
             yield
         finally:

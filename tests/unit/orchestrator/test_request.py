@@ -9,7 +9,7 @@ def body(**fields):
 
 
 def nested(depth):
-    inner = None
+    inner: list | None = None
     for _ in range(depth):
         inner = [inner]
     return inner

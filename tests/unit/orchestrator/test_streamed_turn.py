@@ -39,12 +39,13 @@ def test_text_passes_and_calls_stay():
 def test_a_later_pass_does_not_begin_the_answer_again():
     turn = StreamedTurn(first=False)
     assert turn.take(line({"role": "assistant", "content": ""})) is None
-    assert turn.take(line({"role": "assistant", "content": "x"}))["choices"][0]["delta"] == {"content": "x"}
+    assert (chunk := turn.take(line({"role": "assistant", "content": "x"})))
+    assert chunk["choices"][0]["delta"] == {"content": "x"}
 
 
 def test_text_beside_the_finish_reason_passes_without_it():
     turn = StreamedTurn(first=True)
-    chunk = turn.take(line({"content": "end"}, "stop"))
+    assert (chunk := turn.take(line({"content": "end"}, "stop")))
     assert chunk["choices"][0] == {"index": 0, "delta": {"content": "end"}, "finish_reason": None}
     assert turn.finish_reason == "stop"
 
