@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hack import tools
@@ -58,12 +58,13 @@ class Runtime:
 
     def forget(self, outdated: Callable[[str], bool]) -> None:
         """Remove the images whose reference is `outdated`."""
-        if references := [reference for reference in self.images() if outdated(reference)]:
-            self._ctr("images", "rm", *references)
+        if removed := with_their_ids(self.images(), outdated):
+            self._ctr("images", "rm", *removed)
 
-    def images(self) -> list[str]:
-        """The references of the images that the node has."""
-        return self._ctr("images", "ls", "--quiet").splitlines()
+    def images(self) -> dict[str, str]:
+        """The images that the node has: reference -> digest."""
+        rows = [line.split() for line in self._ctr("images", "ls").splitlines()[1:]]
+        return {row[0]: row[2] for row in rows}
 
     def _ctr(self, *arguments: str) -> str:
         return run([tools.executable("ctr"), "--address", self.socket, "--namespace", NAMESPACE, *arguments])
@@ -109,3 +110,15 @@ runtime_type = "io.containerd.runc.v2"
 Root = "{self.state}/runc"
 SystemdCgroup = false
 """
+
+
+def with_their_ids(images: Mapping[str, str], outdated: Callable[[str], bool]) -> list[str]:
+    """The references in `images` (reference -> digest) that are outdated, and the ids of images that have no other.
+
+    The kubelet's side of containerd gives every image a second reference, its id ("sha256:…"), which would keep it.
+    """
+    named = {reference: digest for reference, digest in images.items() if not reference.startswith("sha256:")}
+    removed = [reference for reference in named if outdated(reference)]
+    kept = {digest for reference, digest in named.items() if reference not in removed}
+    gone = {named[reference] for reference in removed} - kept
+    return [*removed, *(reference for reference, digest in images.items() if reference not in named and digest in gone)]
