@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack import cache, images, install
+from hack import cache, images, install, tools
 from hack.cluster import Cluster
+from hack.cluster.kubectl import Kubectl
 from hack.failure import Failure
 from hack.hub import Hub, Model
 from hack.progress import say, step
@@ -79,14 +80,14 @@ def run(cluster: Cluster, model: str | None) -> None:
     cluster.up()
     names = ["operator", "orchestrator", "engine-cpu", *([] if model else ["demo-model"])]
     images.load(cluster, names)
-    kubectl = install.Kubectl(cluster.kubeconfig, echo=True)
+    kubectl = Kubectl(cluster.kubeconfig, echo=True)
     install.operator(cluster.kubeconfig, echo=True)
     apply(kubectl, service)
     wait_ready(kubectl)
     with port_forward(kubectl) as url:
-        ask(url, service.name, "Hello")
+        ask(url, service.name, "Hello", temperature=0)
         say(look_around(kubectl))
-        ask(url, service.name, "Calculate 123 * 456", tools=[MATH_TOOL])
+        ask(url, service.name, "Calculate 123 * 456", tools=[MATH_TOOL], temperature=0)
 
 
 def announced(model: Model) -> Model:
@@ -97,7 +98,7 @@ def announced(model: Model) -> Model:
     return model
 
 
-def apply(kubectl: install.Kubectl, service: Service) -> None:
+def apply(kubectl: Kubectl, service: Service) -> None:
     """Create the namespace and the LLMService."""
     file = cache.root() / "demo.yaml"
     file.write_text(manifest(service))
@@ -107,7 +108,7 @@ def apply(kubectl: install.Kubectl, service: Service) -> None:
     kubectl("apply", "-n", NAMESPACE, "-f", file)
 
 
-def wait_ready(kubectl: install.Kubectl) -> None:
+def wait_ready(kubectl: Kubectl) -> None:
     """Follow the conditions as they turn, until Ready."""
     seen: dict[str, str] = {}
     with step("waiting until the service is ready") as waiting:
@@ -124,7 +125,7 @@ def wait_ready(kubectl: install.Kubectl) -> None:
         )
 
 
-def watch(kubectl: install.Kubectl) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def watch(kubectl: Kubectl) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Yield the service's generation and conditions at each change, for READY_SECONDS at most."""
     query = '{.metadata.generation} {.status.conditions}{"\\n"}'
     argv = kubectl.argv("get", "llm", NAME, "-n", NAMESPACE, "--watch", f"--output=jsonpath={query}")
@@ -158,11 +159,13 @@ def is_ready(generation: int, conditions: list[dict[str, Any]]) -> bool:
 
 
 @contextmanager
-def port_forward(kubectl: install.Kubectl) -> Iterator[str]:
+def port_forward(kubectl: Kubectl) -> Iterator[str]:
     """Reach the service's Service from here; yields its base URL."""
-    argv = kubectl.argv("port-forward", "-n", NAMESPACE, f"service/{NAME}", ":80")
-    kubectl.show(argv)
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as forward:
+    arguments = ("port-forward", "-n", NAMESPACE, f"service/{NAME}", ":80")
+    kubectl.show(*arguments)
+    with subprocess.Popen(
+        kubectl.argv(*arguments), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as forward:
         try:
             assert forward.stdout is not None  # noqa: S101 # PIPE was asked for
             first = forward.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8001
@@ -184,10 +187,10 @@ def ask(url: str, model: str, question: str, **more: object) -> None:
     print(answer["choices"][0]["message"]["content"], flush=True)
 
 
-def look_around(kubectl: install.Kubectl) -> str:
+def look_around(kubectl: Kubectl) -> str:
     """What a person can type next."""
     return f"""it runs, and stays. Look around:
-  export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl.folder}:$PATH
+  export KUBECONFIG={kubectl.kubeconfig} PATH={tools.ensure("kubectl")}:$PATH
   kubectl get llm,pods -n {NAMESPACE}
   kubectl describe llm {NAME} -n {NAMESPACE}
   kubectl port-forward -n {NAMESPACE} service/{NAME} 8080:80

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from hack import cluster, images, install, tools
+from hack.cluster.kubectl import Kubectl
 from hack.failure import Failure
 from hack.progress import say
 
@@ -40,7 +41,7 @@ def pytest(kubeconfig: Path, arguments: list[str]) -> int:
 
 def diagnose(kubeconfig: Path) -> None:
     """Show what a person would look at first."""
-    kubectl = install.Kubectl(kubeconfig)
+    kubectl = Kubectl(kubeconfig)
     for arguments in (
         ("get", "llm,pods,events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"),
         (
