@@ -23,7 +23,11 @@ def new_namespace() -> Iterator[Namespace]:
     name = f"e2e-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield Namespace(name)
+    namespace = Namespace(name)
+    yield namespace
+    # Pods first: Kubernetes looks at a namespace that still has some again only after half their grace period.
+    namespace.kubectl("delete", "llmservices", "--all")
+    namespace.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=180s")
     kubectl("delete", "namespace", name, "--timeout=180s")
 
 
