@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", help="a model's id on Hugging Face; default: the project's own")
     command.set_defaults(run=_run_demo)
 
-    command = commands.add_parser("e2e", help="the end-to-end tests; further arguments go to pytest")
-    command.add_argument("arguments", nargs=argparse.REMAINDER)
+    command = commands.add_parser("e2e", help="the end-to-end tests; arguments after -- go to pytest")
+    command.add_argument("arguments", nargs="*", metavar="ARGUMENT")
     command.set_defaults(run=_run_e2e)
 
     command = commands.add_parser("tools", help="get programs where they are missing, print their folders for PATH")
