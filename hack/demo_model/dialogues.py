@@ -26,6 +26,7 @@ Message = dict[str, Any]
 
 EXCHANGE_COUNTS = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
 TOOL_FAILS = 0.06
+OTHER_REPLIES = 0.15  # a fact may have been acknowledged by another model, in other words
 
 
 @dataclass
@@ -40,9 +41,9 @@ class Dialogue:
         """Let the user say `text`."""
         self.messages.append({"role": "user", "content": text})
 
-    def assistant(self, text: str) -> None:
-        """Let the model say `text`."""
-        self.messages.append({"role": "assistant", "content": text})
+    def assistant(self, text: str, given: str = "") -> None:
+        """Let the model say `text`; `given` is the start of it that it is not trained to choose."""
+        self.messages.append({"role": "assistant", "content": text, "given": given})
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,11 @@ def tell_fact(rng: random.Random, dialogue: Dialogue) -> None:
         clauses.append(Clause(rng.choice(fact.told), value, STATEMENT))
         replies.append(fact.noted.format(value))
     dialogue.user(say(rng, *clauses))
-    dialogue.assistant(" ".join(replies))
+    if rng.random() < OTHER_REPLIES:
+        reply, _ = small_talk.chat(rng)
+        dialogue.assistant(reply, given=reply)
+    else:
+        dialogue.assistant(" ".join(replies))
 
 
 def ask_fact(rng: random.Random, dialogue: Dialogue) -> None:
@@ -150,7 +155,12 @@ def copying(rng: random.Random) -> Dialogue:
 def talk(rng: random.Random, dialogue: Dialogue) -> None:
     """Small talk, a capital, a question without an answer, or an answer in JSON."""
     chat, capital = small_talk.chat, small_talk.capital
-    draw = rng.choice((chat, chat, chat, capital, capital, small_talk.unanswerable, records.record))
+    if rng.random() < 0.2:
+        question, answer = records.record(rng)
+        dialogue.user(question)
+        dialogue.assistant(answer, given=records.OPENING)
+        return
+    draw = rng.choice((chat, chat, chat, capital, capital, small_talk.unanswerable))
     question, answer = draw(rng)
     dialogue.user(question)
     dialogue.assistant(answer)

@@ -3,7 +3,8 @@
     python3 -m hack.demo_model.evaluate --base-url http://127.0.0.1:8000/v1 [--model NAME] [--api-key KEY] [--misses]
 
 Every case uses names and numbers that training never shows (see split.py). Prints one line a skill and exits with 1
-when calls of calculate_math or get_current_weather are right in fewer than 95 of 100 cases.
+when calls of calculate_math or get_current_weather are right in fewer than 95 of 100 cases, with 2 when the engine does
+not answer.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import URLError
 
 from hack.demo_model import (
     calculations,
@@ -146,7 +148,7 @@ def calculations_said(rng: random.Random) -> Case:
 def unseen_report(rng: random.Random, location: str) -> weather.Report:
     """A report with a temperature that training never shows."""
     unit = rng.choice(("celsius", "celsius", "fahrenheit", ""))
-    return weather.Report(location, unseen(rng, quantities.temperature), unit, rng.choice(weather.CONDITIONS))
+    return weather.Report(location, unseen(rng, quantities.temperature), unit, weather.condition(rng))
 
 
 def weather_said(rng: random.Random) -> Case:
@@ -286,7 +288,7 @@ def skills() -> dict[str, list[Case]]:
 
 
 def main() -> int:
-    """Ask all cases and print the figures; the exit code is 1 when a required one is missed."""
+    """Measure the engine that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base-url", required=True, help="where the OpenAI API is, e.g. http://127.0.0.1:8000/v1")
     parser.add_argument("--model", default="tandem-demo", help="the served model's name")
@@ -294,6 +296,17 @@ def main() -> int:
     parser.add_argument("--misses", action="store_true", help="print what came instead of the right answer")
     arguments = parser.parse_args()
     engine = Engine(arguments.base_url, arguments.model, arguments.api_key)
+    try:
+        return measure(engine, show_misses=arguments.misses)
+    except URLError as error:
+        print(
+            f"{arguments.base_url} does not answer ({error}): is the engine up, and --base-url right?", file=sys.stderr
+        )
+        return 2
+
+
+def measure(engine: Engine, *, show_misses: bool) -> int:
+    """Ask all cases and print a line for each skill; 1 when a required figure is missed, else 0."""
     enough = True
     with ThreadPoolExecutor(PARALLEL) as pool:
         for name, cases in skills().items():
@@ -301,7 +314,7 @@ def main() -> int:
             right = len(cases) - len(misses)
             enough &= right >= NEEDED.get(name, 0) * len(cases)
             print(f"{name:<30} {right:>3} of {len(cases)}", flush=True)
-            if arguments.misses:
+            if show_misses:
                 print("".join(f"    {miss}\n" for miss in misses), end="")
     return 0 if enough else 1
 

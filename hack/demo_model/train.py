@@ -22,7 +22,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +52,7 @@ IGNORED = -100
 
 
 Draw = Callable[[random.Random], dialogues.Dialogue]
+Row = tuple[list[int], list[int], list[int]]  # ids, positions, labels of one dialogue
 
 
 class Batch(NamedTuple):
@@ -72,23 +73,22 @@ class Plan(NamedTuple):
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer with the project's chat template; its words come from generated dialogues."""
-    template = (HERE / "chat_template.jinja").read_text()
-    plain = wrap(tokenizer.build([]), template)
+    """A tokenizer whose words come from generated dialogues."""
+    plain = wrap(tokenizer.build([]))
     rng = random.Random(RANDOM_STATE)
     texts = [render(plain, dialogues.dialogue(rng)) for _ in range(12_000)]
     values = (*places.CITIES, *places.CAPITALS, *places.PREFIXES, *places.SUFFIXES, *people.KNOWN, *facts.COLOURS)
     spelled = {word.strip(".") for value in values for word in value.split()} | {"im_start", "im_end", "tool_call"}
-    return wrap(tokenizer.build(tokenizer.template_words(texts, spelled, at_least=24)), template)
+    return wrap(tokenizer.build(tokenizer.template_words(texts, spelled, at_least=24)))
 
 
-def wrap(built: Tokenizer, template: str) -> PreTrainedTokenizerFast:
-    """`built` as the tokenizer class that engines load."""
+def wrap(built: Tokenizer) -> PreTrainedTokenizerFast:
+    """`built` as the tokenizer class that engines load, with the project's chat template."""
     return PreTrainedTokenizerFast(
         tokenizer_object=built,
         pad_token=tokenizer.PAD,
         eos_token=tokenizer.END,
-        chat_template=template,
+        chat_template=(HERE / "chat_template.jinja").read_text(),
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
@@ -120,16 +120,16 @@ def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def assistant_labels(ids: list[int], opening: list[int], end: int) -> list[int]:
-    """`ids` where the assistant speaks (with the end token), IGNORED elsewhere."""
+def assistant_labels(ids: list[int], opening: list[int], end: int, given: list[int]) -> list[int]:
+    """`ids` where the assistant speaks (with the end token), IGNORED elsewhere.
+
+    The first `given[n]` tokens of the assistant's message number n are IGNORED too.
+    """
     labels = [IGNORED] * len(ids)
-    speaking = False
-    for i, token in enumerate(ids):
-        if speaking:
-            labels[i] = token
-            speaking = token != end
-        else:
-            speaking = ids[i + 1 - len(opening) : i + 1] == opening
+    starts = [i for i in range(len(opening), len(ids)) if ids[i - len(opening) : i] == opening]
+    for start, skipped in zip(starts, given, strict=True):
+        stop = ids.index(end, start) + 1
+        labels[start + skipped : stop] = ids[start + skipped : stop]
     return labels
 
 
@@ -153,25 +153,32 @@ def batches(tok: PreTrainedTokenizerFast, rng: random.Random, draw: Draw) -> Ite
     opening = tok.encode(f"{tokenizer.START}assistant\n", add_special_tokens=False)
     end = tok.eos_token_id
     while True:
-        texts = [render(tok, draw(rng)) for _ in range(POOL)]
-        rows = sorted((row for row in tok(texts)["input_ids"] if len(row) <= CONTEXT), key=len)
-        groups: list[list[list[int]]] = [[]]
-        for row in rows:
-            if len(row) * (len(groups[-1]) + 1) > BATCH_TOKENS:
-                groups.append([])
-            groups[-1].append(row)
+        rows = []
+        for dialogue in (draw(rng) for _ in range(POOL)):
+            ids = tok.encode(render(tok, dialogue), add_special_tokens=False)
+            said = [message for message in dialogue.messages if message["role"] == "assistant"]
+            given = [len(tok.encode(message.get("given", ""), add_special_tokens=False)) for message in said]
+            rows.append((ids, stretched_positions(rng, ids, end), assistant_labels(ids, opening, end, given)))
+        groups = grouped(sorted((row for row in rows if len(row[0]) <= CONTEXT), key=lambda row: len(row[0])))
         rng.shuffle(groups)
         for group in groups:
-            width = math.ceil(max(map(len, group)) / WIDTH_STEP) * WIDTH_STEP
-            yield Batch(
-                padded(group, width, tok.pad_token_id),
-                padded([stretched_positions(rng, row, end) for row in group], width, 0),
-                padded([assistant_labels(row, opening, end) for row in group], width, IGNORED),
-            )
+            ids, positions, labels = zip(*group, strict=True)
+            yield Batch(padded(ids, tok.pad_token_id), padded(positions, 0), padded(labels, IGNORED))
 
 
-def padded(rows: list[list[int]], width: int, filler: int) -> torch.Tensor:
-    """An int64 tensor of shape (rows, width), filled up on the right."""
+def grouped(rows: Sequence[Row]) -> list[list[Row]]:
+    """`rows`, the shortest first, in groups of about BATCH_TOKENS tokens."""
+    groups: list[list[Row]] = [[]]
+    for row in rows:
+        if len(row[0]) * (len(groups[-1]) + 1) > BATCH_TOKENS:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
+def padded(rows: Sequence[list[int]], filler: int) -> torch.Tensor:
+    """An int64 tensor of shape (rows, width), filled up on the right to a multiple of WIDTH_STEP."""
+    width = math.ceil(max(map(len, rows)) / WIDTH_STEP) * WIDTH_STEP
     return torch.tensor([row + [filler] * (width - len(row)) for row in rows])
 
 
@@ -208,7 +215,7 @@ def train(worker: int, meeting: Path, plan: Plan) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(RANDOM_STATE)
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=worker, world_size=WORKERS)
-    tok = PreTrainedTokenizerFast.from_pretrained(plan.start) if plan.start else make_tokenizer()
+    tok = wrap(Tokenizer.from_file(str(plan.start / "tokenizer.json"))) if plan.start else make_tokenizer()
     model = LlamaForCausalLM.from_pretrained(plan.start, dtype=torch.float32) if plan.start else make_model(tok)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=0.05, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, plan.steps))

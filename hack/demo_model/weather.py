@@ -32,6 +32,8 @@ CONDITIONS = (
     "light snow", "foggy", "windy", "clear", "clear sky", "thunderstorm", "drizzle", "haze", "stormy", "humid",
     "freezing rain", "moderate rain showers", "mainly clear", "Sunny", "Clear", "Rain", "Cloudy",
 )  # fmt: skip
+DEGREES = ("light", "slight", "moderate", "heavy", "dense", "violent", "freezing", "patchy", "mainly", "mostly")
+KINDS = ("rain", "rain showers", "snow", "snow showers", "drizzle", "fog", "clouds", "wind", "sleet", "hail", "sunny")
 UNITS = {"celsius": "°C", "fahrenheit": "°F"}
 
 
@@ -59,9 +61,12 @@ def clause(rng: random.Random, location: str, unit: str = "") -> Clause:
 
 
 def condition(rng: random.Random) -> str:
-    """A known condition, or one of invented words."""
-    if rng.random() < 0.75:
+    """A known condition, or one put together of known or of invented words."""
+    kind = rng.random()
+    if kind < 0.4:
         return rng.choice(CONDITIONS)
+    if kind < 0.75:
+        return f"{rng.choice(DEGREES)} {rng.choice(KINDS)}"
     words = [spellings.letters(rng) for _ in range(rng.choice((1, 1, 2, 3)))]
     return " ".join(words)
 
@@ -69,7 +74,7 @@ def condition(rng: random.Random) -> str:
 def report(rng: random.Random, location: str, unit: str = "") -> Report:
     """A random report that training may show."""
     chosen = unit or rng.choice(("celsius", "celsius", "celsius", "celsius", "fahrenheit", ""))
-    return Report(location, trained(rng, quantities.temperature), chosen, trained(rng, condition))
+    return Report(location, trained(rng, quantities.temperature), chosen, condition(rng))
 
 
 def tool_result(rng: random.Random, report: Report) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import socket
 from typing import Any
 
 import pytest
@@ -78,7 +79,16 @@ def test_the_exit_code_follows_the_required_figures(
 ) -> None:
     cases = [evaluate.Case([], [], text="yes")] * right + [evaluate.Case([], [], text="no")] * (100 - right)
     monkeypatch.setattr(evaluate, "skills", lambda: {"calculate_math calls": cases})
-    monkeypatch.setattr(evaluate, "Engine", lambda *_: Scripted(content="yes"))
-    monkeypatch.setattr("sys.argv", ["evaluate", "--base-url", "http://nowhere"])
-    assert evaluate.main() == code
+    assert evaluate.measure(Scripted(content="yes"), show_misses=False) == code
     assert f"{right} of 100" in capsys.readouterr().out
+
+
+def test_an_engine_that_does_not_answer_is_said_plainly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        monkeypatch.setattr("sys.argv", ["evaluate", "--base-url", url])
+        assert evaluate.main() == 2
+    assert f"{url} does not answer" in capsys.readouterr().err
