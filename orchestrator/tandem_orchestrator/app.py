@@ -12,7 +12,9 @@ from tandem_contract.config import BuiltinTool, OrchestratorConfig
 from tandem_orchestrator.api import chat, errors, health, models
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services
+from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.completions import ChatCompletions
+from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engine import CHAT, Engine
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.request import bounded
@@ -35,7 +37,12 @@ class App:
             Toolbox(self._tools(), config.tools.timeout_seconds, config.tools.max_result_bytes),
         )
         self._rest = self._fastapi()
-        self._completions = ChatCompletions(self.services.engines, self.services.toolbox, config)
+        self._completions = ChatCompletions(
+            Catalogue(config.models, self.services.engines),
+            Dispatcher(self.services.engines),
+            self.services.toolbox,
+            config,
+        )
         self._recorded = Recorded(self._dispatch, lambda: self.services.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError
+from tandem_orchestrator.errors import ClientLeft, GatewayError
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 

@@ -8,7 +8,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from tandem_orchestrator.gateway.errors import BadRequest, GatewayError
+from tandem_orchestrator.errors import BadRequest, GatewayError
 
 
 async def _gateway_error(_: Request, error: GatewayError) -> Response:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.gateway.errors import UnknownModel
+from tandem_orchestrator.errors import UnknownModel
 
 router = APIRouter(prefix="/v1", tags=["models"])
 

@@ -6,9 +6,11 @@ import structlog
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorSettings
 
+from tandem_orchestrator.errors import ClientLeft, GatewayError, ShuttingDown, send_error
+from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.conversation import Conversation
-from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError, ShuttingDown, send_error
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
+from tandem_orchestrator.gateway.engine import CHAT
 from tandem_orchestrator.gateway.relay import end_with_error, relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import ChatRequest, parse, read_body
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
@@ -23,8 +25,11 @@ log = structlog.get_logger()
 class ChatCompletions:
     """ASGI endpoint for chat completions, relayed or with tools run here."""
 
-    def __init__(self, engines: Engines, toolbox: Toolbox, settings: OrchestratorSettings) -> None:
-        self._engines = engines
+    def __init__(
+        self, catalogue: Catalogue, dispatcher: Dispatcher, toolbox: Toolbox, settings: OrchestratorSettings
+    ) -> None:
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
         self._toolbox = toolbox
         self._settings = settings
 
@@ -33,7 +38,7 @@ class ChatCompletions:
         record = record_of(scope)
         try:
             body = await read_body(receive, self._settings.limits.max_body_bytes)
-            request = parse(body, self._engines.default_model)
+            request = parse(body, self._catalogue.default)
             async with ClientWatch(receive):
                 await self._answer(request, record, send)
         except ClientLeft:
@@ -56,14 +61,15 @@ class ChatCompletions:
             await end_with_error(send, record, error)
 
     async def _answer(self, request: ChatRequest, record: Record, send: Send) -> None:
-        engine = self._engines.route(request.model)
+        model = self._catalogue.find(request.model)
+        call = Call(CHAT, model.name, record)
         record.stream = request.stream
-        record.model = request.model if engine.models else None  # a label of a metric, so no word from outside
+        record.model = model.name
         if not self._toolbox.names.isdisjoint(request.declared_tools):
             conversation = Conversation(request, self._toolbox.names, self._settings.tools)
             answer = stream_with_tools if request.stream else answer_with_tools
-            await answer(engine, conversation, self._toolbox, record, send)
+            await answer(self._dispatcher, call, conversation, self._toolbox, send)
         elif request.stream:
-            await relay_stream(engine, request, record, send)
+            await relay_stream(self._dispatcher, call, request.body, send)
         else:
-            await relay_answer(engine, request, record, send)
+            await relay_answer(self._dispatcher, call, request.body, send)

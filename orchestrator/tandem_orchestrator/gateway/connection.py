@@ -6,7 +6,7 @@ from typing import cast
 
 import httptools
 
-from tandem_orchestrator.gateway.errors import Cut, EngineError, Malformed, TimedOut
+from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 

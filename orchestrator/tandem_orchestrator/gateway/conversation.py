@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from tandem_contract.config import Tools as ToolSettings
 
-from tandem_orchestrator.gateway.errors import BadRequest, ToolLoopFailed
+from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import ChatRequest
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 

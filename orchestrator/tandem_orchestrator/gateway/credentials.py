@@ -3,7 +3,7 @@
 from pathlib import Path
 from time import monotonic
 
-from tandem_orchestrator.gateway.errors import EngineError
+from tandem_orchestrator.errors import EngineError
 
 LOOK_EVERY = 1.0  # seconds
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import orjson
 from tandem_contract.config import Timeouts, Upstream
 
+from tandem_orchestrator.errors import EngineError, Malformed, Refused
 from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.credentials import KeyFile
-from tandem_orchestrator.gateway.errors import EngineError, Malformed, Refused
 from tandem_orchestrator.gateway.pool import Pool
 from tandem_orchestrator.observability.metrics import ENGINE_READY, UPSTREAM_ERRORS
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
+from tandem_orchestrator.errors import EngineError, UnknownModel
 from tandem_orchestrator.gateway.engine import Engine
-from tandem_orchestrator.gateway.errors import EngineError, UnknownModel
 
 CHECK_SECONDS = 5.0
 CHECK_SECONDS_DOWN = 1.0

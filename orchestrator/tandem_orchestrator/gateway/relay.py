@@ -5,9 +5,8 @@ from collections import deque
 import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.gateway.engine import Engine
-from tandem_orchestrator.gateway.errors import EngineError, GatewayError, Malformed
-from tandem_orchestrator.gateway.request import ChatRequest
+from tandem_orchestrator.errors import EngineError, GatewayError, Malformed
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.observability.record import Record
 
 STREAM_HEADERS = [
@@ -20,16 +19,17 @@ MAX_LINE = 16_777_216
 LAST_PIECES = 4
 
 
-async def relay_answer(engine: Engine, request: ChatRequest, record: Record, send: Send) -> None:
+async def relay_answer(dispatcher: Dispatcher, call: Call, body: bytes, send: Send) -> None:
     """Answers with the engine's JSON."""
-    raw, answer = await engine.complete(request.body, record.request_id)
-    record.count_usage(answer.get("usage"))
+    raw, answer = await dispatcher.complete(call, body)
+    call.record.count_usage(answer.get("usage"))
     await send_json(send, raw)
 
 
-async def relay_stream(engine: Engine, request: ChatRequest, record: Record, send: Send) -> None:
+async def relay_stream(dispatcher: Dispatcher, call: Call, body: bytes, send: Send) -> None:
     """Answers with the engine's events. A stream that breaks off ends in an error event without `[DONE]`."""
-    response = await engine.stream(request.body, record.request_id)
+    response = await dispatcher.stream(call, body)
+    record = call.record
     lines = Lines()
     try:
         await start_stream(send)
@@ -39,7 +39,6 @@ async def relay_stream(engine: Engine, request: ChatRequest, record: Record, sen
                 await send({"type": "http.response.body", "body": whole, "more_body": True})
         rest = lines.end()
     except EngineError as error:
-        engine.count(error)
         await end_with_error(send, record, error)
     else:
         await send({"type": "http.response.body", "body": rest})

@@ -7,7 +7,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from tandem_orchestrator.gateway.errors import BadRequest, BodyTooLarge, ClientLeft
+from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft
 
 MAX_DEPTH = 128  # engines parse with a recursion limit of their own and fail worse
 

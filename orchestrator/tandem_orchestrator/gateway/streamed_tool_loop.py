@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 from starlette.types import Send
 
+from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.conversation import Conversation
-from tandem_orchestrator.gateway.engine import Engine
-from tandem_orchestrator.gateway.errors import EngineError
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.relay import Lines, end_with_error, start_stream
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_loop import run_tools
@@ -23,10 +23,11 @@ FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
 async def stream_with_tools(
-    engine: Engine, conversation: Conversation, toolbox: Toolbox, record: Record, send: Send
+    dispatcher: Dispatcher, call: Call, conversation: Conversation, toolbox: Toolbox, send: Send
 ) -> None:
     """Sends one stream of chunks. A failure after its start becomes an error event without `[DONE]`."""
-    response = await engine.stream(conversation.next_body(stream=True), record.request_id)
+    record = call.record
+    response = await dispatcher.stream(call, conversation.next_body(stream=True))
     client = _Client(send, record)
     try:
         await start_stream(send)
@@ -37,11 +38,10 @@ async def stream_with_tools(
             conversation.add_round(turn.turn(), results)
             for result in results:
                 await client.comment(f"tool {_names([result.call], toolbox)} {result.status}")
-            response = await engine.stream(conversation.next_body(stream=True), record.request_id)
+            response = await dispatcher.stream(call, conversation.next_body(stream=True))
             turn = await _relay_turn(response, client, conversation, record)
         await client.finish(turn, conversation)
     except EngineError as error:
-        engine.count(error)
         await end_with_error(send, record, error)
     finally:
         response.close()

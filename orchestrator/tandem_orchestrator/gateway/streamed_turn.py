@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
+from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.conversation import Turn
-from tandem_orchestrator.gateway.errors import EngineError, Malformed
 from tandem_orchestrator.tools.toolbox import ToolCall
 
 DONE = b"[DONE]"

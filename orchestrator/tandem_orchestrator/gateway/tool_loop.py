@@ -7,18 +7,19 @@ import orjson
 from starlette.types import Send
 
 from tandem_orchestrator.gateway.conversation import Conversation, turn_of
-from tandem_orchestrator.gateway.engine import Engine
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.relay import send_json
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
 
 
 async def answer_with_tools(
-    engine: Engine, conversation: Conversation, toolbox: Toolbox, record: Record, send: Send
+    dispatcher: Dispatcher, call: Call, conversation: Conversation, toolbox: Toolbox, send: Send
 ) -> None:
     """Sends one JSON answer, whose usage is the sum over all passes."""
+    record = call.record
     while True:
-        _, answer = await engine.complete(conversation.next_body(stream=False), record.request_id)
+        _, answer = await dispatcher.complete(call, conversation.next_body(stream=False))
         record.count_usage(answer.get("usage"))
         conversation.add_usage(answer.get("usage"))
         turn = turn_of(answer["choices"][0].get("message") or {})

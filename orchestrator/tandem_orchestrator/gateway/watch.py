@@ -5,7 +5,7 @@ from types import TracebackType
 
 from starlette.types import Receive
 
-from tandem_orchestrator.gateway.errors import ClientLeft
+from tandem_orchestrator.errors import ClientLeft
 
 
 class ClientWatch:

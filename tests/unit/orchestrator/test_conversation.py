@@ -1,8 +1,8 @@
 import orjson
 import pytest
 from tandem_contract.config import Tools
+from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
-from tandem_orchestrator.gateway.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import parse
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 

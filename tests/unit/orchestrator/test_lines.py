@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tandem_orchestrator.gateway.errors import Malformed
+from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.gateway.relay import Lines
 
 STREAM = b'data: {"choices":[]}\n\n: note\r\n\r\ndata: {"choices":[],"usage":{"total_tokens":3}}\n\ndata: [DONE]\n\n'

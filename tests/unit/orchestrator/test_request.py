@@ -1,6 +1,6 @@
 import orjson
 import pytest
-from tandem_orchestrator.gateway.errors import BadRequest, BodyTooLarge, ClientLeft
+from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft
 from tandem_orchestrator.gateway.request import MAX_DEPTH, parse, read_body
 
 

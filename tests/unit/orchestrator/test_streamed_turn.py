@@ -1,6 +1,6 @@
 import orjson
 import pytest
-from tandem_orchestrator.gateway.errors import EngineError
+from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.tools.toolbox import ToolCall
 

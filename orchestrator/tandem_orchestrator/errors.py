@@ -2,8 +2,15 @@
 
 GatewayError                the client's request gets `status` and the error body
 ├─ BadRequest          400  the body cannot be used
+├─ Unauthorized        401  no key, or none that is known
+├─ Forbidden           403  the key does not allow this
 ├─ UnknownModel        404  no engine serves the model
+├─ TooSlow             408  the request's body did not arrive in time
 ├─ BodyTooLarge        413
+├─ RetryLater               with Retry-After
+│  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
+│  ├─ Saturated        429  every engine has more waiting than it should
+│  └─ NoEngine         503  no engine came back in time, or too many requests wait for one already
 ├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
@@ -15,6 +22,7 @@ GatewayError                the client's request gets `status` and the error bod
 ClientLeft                  nobody is left to answer
 """
 
+import math
 from typing import Any
 
 import orjson
@@ -61,12 +69,68 @@ class UnknownModel(GatewayError):  # noqa: N818
     code = "model_not_found"
 
 
+class Unauthorized(GatewayError):  # noqa: N818
+    """No key came along, or none that is known here."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(GatewayError):  # noqa: N818
+    """The key is good, but not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
+class TooSlow(GatewayError):  # noqa: N818
+    """The request's body did not arrive within `timeouts.bodySeconds`."""
+
+    status = 408
+    type = "timeout_error"
+    code = "request_timeout"
+
+
 class BodyTooLarge(GatewayError):  # noqa: N818
     """The body exceeds `limits.maxBodyBytes`."""
 
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class RetryLater(GatewayError):  # noqa: N818
+    """The request may come again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after))).encode()))
+
+
+class LimitExceeded(RetryLater):
+    """The key, its tenant or the whole service has used up a limit."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class Saturated(RetryLater):
+    """Every replica that could answer has `routing.maxWaiting` requests waiting."""
+
+    status = 429
+    type = "overloaded_error"
+    code = "engine_saturated"
+
+
+class NoEngine(RetryLater):
+    """No engine was there within `hold.seconds`, or the bounds of `hold` are reached."""
+
+    status = 503
+    type = "overloaded_error"
+    code = "no_engine"
 
 
 class ShuttingDown(GatewayError):  # noqa: N818

@@ -1,0 +1,44 @@
+"""`keys`, `rateLimits`: who may ask, and how much."""
+
+from pydantic import Field, SecretStr
+
+from tandem_contract.config.base import SecretFile, Section
+
+
+class KeyLimits(Section):
+    """How much a key may use; what is left out is unlimited."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Requests within a minute."""
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Prompt and completion tokens within a minute."""
+    concurrent_requests: int | None = Field(default=None, ge=1)
+    """Requests at the same time."""
+    tokens_per_day: int | None = Field(default=None, ge=1)
+    """Prompt and completion tokens within a day (UTC)."""
+    tokens_per_month: int | None = Field(default=None, ge=1)
+    """Prompt and completion tokens within a calendar month (UTC)."""
+
+
+class Keys(Section):
+    """API keys. With none at all, everybody who reaches the port may ask."""
+
+    required: bool | None = None
+    """Refuse requests without a key. Default: as soon as there is a key."""
+    values: list[SecretStr] = Field(default=[], max_length=1000)
+    """Keys in the configuration itself, as `key` or `tenant:key`; meant for the variable API_KEYS."""
+    files: list[SecretFile] = Field(default=[], max_length=64)
+    """YAML files (or folders of them) with keys, their tenants and limits; read again when they change."""
+    admin: SecretFile | None = None
+    """Key of the admin API, which creates, lists and revokes keys in the database. Default: no admin API."""
+
+
+class RateLimits(Section):
+    """Limits that are not written at a key itself."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """All requests to this service within a minute."""
+    tenant_requests_per_minute: int | None = Field(default=None, ge=1)
+    """Requests of each tenant within a minute."""
+    defaults: KeyLimits = KeyLimits()
+    """Limits of keys that set none of their own, and of anonymous requests together."""

@@ -1,0 +1,29 @@
+"""`database`, `redis`: what outlives a process or is shared between replicas."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from tandem_contract.config.base import Seconds, SecretFile, Section
+
+
+class Database(Section):
+    """Where keys and budgets are kept: SQLite for one replica, PostgreSQL for more."""
+
+    url: SecretStr = SecretStr("sqlite:///tandem.db")
+    """`sqlite:///path` or `postgresql://user:password@host/name`. SQLite is opened when it is first needed."""
+    url_from: SecretFile | None = None
+    """The URL as a secret; wins over url."""
+
+
+class Redis(Section):
+    """Lets limits hold across replicas. Without it each replica counts for itself."""
+
+    url: SecretStr | None = None
+    """`redis://[user:password@]host:port/db`, or rediss:// for TLS."""
+    url_from: SecretFile | None = None
+    """The URL as a secret; wins over url."""
+    prefix: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")] = "tandem"
+    """Start of every key, so that services may share a Redis."""
+    sync_seconds: Seconds = Field(default=0.2, le=60)
+    """How often counts are exchanged; requests never wait for it."""
