@@ -15,7 +15,8 @@ from tandem_orchestrator.api.services import Services
 from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.completions import ChatCompletions
 from tandem_orchestrator.gateway.dispatch import Dispatcher
-from tandem_orchestrator.gateway.engine import CHAT, Engine
+from tandem_orchestrator.gateway.endpoints import CHAT
+from tandem_orchestrator.gateway.engine import Engine
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.request import bounded
 from tandem_orchestrator.observability.record import Recorded

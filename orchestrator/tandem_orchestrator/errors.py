@@ -5,8 +5,11 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ Unauthorized        401  no key, or none that is known
 ├─ Forbidden           403  the key does not allow this
 ├─ UnknownModel        404  no engine serves the model
-├─ TooSlow             408  the request's body did not arrive in time
+├─ WrongMethod         405  the path takes another method
+├─ TooSlow             408  the request did not arrive in time
 ├─ BodyTooLarge        413
+├─ HeadersTooLarge     431
+├─ TookTooLong         504  the whole request took longer than it may
 ├─ RetryLater               with Retry-After
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
 │  ├─ Saturated        429  every engine has more waiting than it should
@@ -85,8 +88,16 @@ class Forbidden(GatewayError):  # noqa: N818
     code = "not_allowed"
 
 
+class WrongMethod(GatewayError):  # noqa: N818
+    """The path is there, for another method."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
 class TooSlow(GatewayError):  # noqa: N818
-    """The request's body did not arrive within `timeouts.bodySeconds`."""
+    """The request's headers or body did not arrive within `timeouts.bodySeconds`."""
 
     status = 408
     type = "timeout_error"
@@ -99,6 +110,22 @@ class BodyTooLarge(GatewayError):  # noqa: N818
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class HeadersTooLarge(GatewayError):  # noqa: N818
+    """The headers exceed `limits.maxHeaderBytes`."""
+
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
+
+
+class TookTooLong(GatewayError):  # noqa: N818
+    """The request was not answered within `timeouts.requestSeconds`."""
+
+    status = 504
+    type = "timeout_error"
+    code = "request_timeout"
 
 
 class RetryLater(GatewayError):  # noqa: N818

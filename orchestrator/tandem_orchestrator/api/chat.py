@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import ClientLeft, GatewayError
+from tandem_orchestrator.gateway.endpoints import CHAT
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
@@ -47,7 +48,7 @@ async def chat(question: ChatQuestion, request: Request, services: FromApp) -> C
     try:
         engine = services.engines.route(record.model)
         async with ClientWatch(request.receive):
-            _, answer = await engine.complete(orjson.dumps(payload), record.request_id)
+            _, answer = await engine.complete(CHAT, orjson.dumps(payload), record.request_id)
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tandem_orchestrator.gateway.engine import CHAT
+from tandem_orchestrator.gateway.endpoints import CHAT
 
 _MESSAGE = {
     "type": "object",

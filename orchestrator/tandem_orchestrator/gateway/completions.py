@@ -10,7 +10,7 @@ from tandem_orchestrator.errors import ClientLeft, GatewayError, ShuttingDown, s
 from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.engine import CHAT
+from tandem_orchestrator.gateway.endpoints import CHAT
 from tandem_orchestrator.gateway.relay import end_with_error, relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import ChatRequest, parse, read_body
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools

@@ -32,11 +32,11 @@ class Dispatcher:
 
     async def complete(self, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`."""
-        return await self._engines.route(call.model).complete(body, call.record.request_id)
+        return await self._engines.route(call.model).complete(call.path, body, call.record.request_id)
 
     async def stream(self, call: Call, body: bytes) -> Response:
         """A streamed answer whose headers are there, for the caller to read and close. Raises `GatewayError`.
 
         Errors that reading it raises are counted already.
         """
-        return await self._engines.route(call.model).stream(body, call.record.request_id)
+        return await self._engines.route(call.model).stream(call.path, body, call.record.request_id)

@@ -10,10 +10,10 @@ from tandem_contract.config import Timeouts, Upstream
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
 from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.credentials import KeyFile
+from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.pool import Pool
 from tandem_orchestrator.observability.metrics import ENGINE_READY, UPSTREAM_ERRORS
 
-CHAT = "/v1/chat/completions"
 EVENT_STREAM = b"text/event-stream"
 MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR = 1_048_576
@@ -45,28 +45,28 @@ class Engine:
         listed = [entry["id"] for entry in self.listed if entry["id"] != self.model]
         return [self.model, *listed] if self.model else listed
 
-    async def complete(self, body: bytes, request_id: str) -> tuple[bytes, dict[str, Any]]:
-        """A chat answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
-        response = await self._open(CHAT, body, request_id)
+    async def complete(self, path: str, body: bytes, request_id: str) -> tuple[bytes, dict[str, Any]]:
+        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
+        response = await self._open(path, body, request_id)
         try:
             raw = await response.read_all(MAX_ANSWER)
-            return raw, _answer(raw)
+            return raw, _answer(raw, ENDPOINTS[path].answers)
         except EngineError as error:
             self.count(error)
             raise
         finally:
             response.close()
 
-    async def stream(self, body: bytes, request_id: str) -> Response:
-        """A streamed chat answer, for the caller to read and close. Raises `EngineError`."""
-        response = await self._open(CHAT, body, request_id)
+    async def stream(self, path: str, body: bytes, request_id: str) -> Response:
+        """A streamed answer, for the caller to read and close. Raises `EngineError`."""
+        response = await self._open(path, body, request_id)
         kind = response.headers.get(b"content-type", b"")
         if kind.startswith(EVENT_STREAM):
             return response
         try:
             raw = await response.read_all(MAX_ANSWER)
             if kind.startswith(b"application/json"):
-                _answer(raw)  # an error inside a 200 speaks for itself
+                _answer(raw, ENDPOINTS[path].answers)  # an error inside a 200 speaks for itself
             raise Malformed(f"asked for a stream, the engine answered {kind.decode('latin-1') or 'without a type'}")
         except EngineError as error:
             self.count(error)
@@ -129,14 +129,14 @@ def _json(raw: bytes) -> dict[str, Any]:
     return document
 
 
-def _answer(raw: bytes) -> dict[str, Any]:
+def _answer(raw: bytes, field: str) -> dict[str, Any]:
     document = _json(raw)
-    choices = document.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+    parts = document.get(field)
+    if isinstance(parts, list) and parts and isinstance(parts[0], dict):
         return document
     if "error" in document:
         raise Malformed(f"the engine answered 200 with an error: {_error_fields(document).get('message')}")
-    raise Malformed("the engine's answer has no choices")
+    raise Malformed(f"the engine's answer has no {field}")
 
 
 def _error_fields(document: Any) -> dict[str, Any]:

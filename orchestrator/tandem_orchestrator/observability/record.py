@@ -38,6 +38,8 @@ class Record:
     error: str | None = None
     started: float = field(default_factory=perf_counter)
     first_byte: float | None = None
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Goes out with the answer, whoever writes it: the request's id, the limits of its key."""
 
     def count_usage(self, usage: Any) -> None:
         """Adds an OpenAI `usage` object; anything else adds nothing."""
@@ -73,6 +75,7 @@ class Recorded:
             await self._app(scope, receive, send)
             return
         record = Record(_request_id(scope["headers"]))
+        record.headers.append((b"x-request-id", record.request_id.encode()))
         scope.setdefault("state", {})["record"] = record
         REQUESTS_IN_FLIGHT.inc()
         try:
@@ -85,7 +88,7 @@ class Recorded:
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = record.status or message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", record.request_id.encode())]
+                headers = [*message.get("headers", ()), *record.headers]
                 if self._draining():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
