@@ -14,7 +14,21 @@ from tandem_contract.config.models import ModelSettings
 from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
-from tandem_contract.config.tools import Attach, BuiltinTool, Tools, Weather
+from tandem_contract.config.tools import (
+    Attach,
+    BuiltinTool,
+    Header,
+    HttpMethod,
+    HttpTool,
+    McpServer,
+    OpenApi,
+    PythonTool,
+    QueryDatabase,
+    SearchProvider,
+    Tools,
+    Weather,
+    WebSearch,
+)
 from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType
 
 __all__ = [
@@ -23,19 +37,27 @@ __all__ = [
     "Cors",
     "Database",
     "Discovery",
+    "Header",
     "Hold",
+    "HttpMethod",
+    "HttpTool",
     "JsonObject",
     "KeyLimits",
     "Keys",
     "Limits",
     "LogLevel",
     "Logging",
+    "McpServer",
     "ModelSettings",
+    "OpenApi",
     "OrchestratorConfig",
     "OrchestratorSettings",
+    "PythonTool",
+    "QueryDatabase",
     "RateLimits",
     "Redis",
     "Routing",
+    "SearchProvider",
     "SecretFile",
     "Section",
     "Server",
@@ -46,6 +68,7 @@ __all__ = [
     "Upstream",
     "UpstreamType",
     "Weather",
+    "WebSearch",
 ]
 
 
