@@ -36,6 +36,7 @@ test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seco
 
 .PHONY: test-python
 test-python: venv tools
+	@python3 -m hack tools redis-server > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
 
 .PHONY: test-integration
