@@ -5,6 +5,8 @@
 Keys are camelCase in YAML; snake_case is read as well, since environment variables use it.
 """
 
+from typing import Final
+
 from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
@@ -112,3 +114,10 @@ class OrchestratorConfig(OrchestratorSettings):
 
     upstreams: list[Upstream] = Field(min_length=1, max_length=64)
     """Engines behind this orchestrator; the first one's model is the default."""
+
+
+READ_AT_START: Final = (
+    *("server", "upstreams", "timeouts", "routing", "hold", "keys", "rateLimits", "database", "redis", "tracing"),
+    "drainSeconds",
+)
+"""Sections, as in YAML, whose changes need a new process; the others are taken up when the file changes."""

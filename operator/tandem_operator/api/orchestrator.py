@@ -3,11 +3,13 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.api.settings import broken_rules
 
 
 class ReplicaRange(Ruled):
@@ -137,3 +139,10 @@ class OrchestratorSpec(PodSettings):
         OrchestratorSettings()
     )
     """Settings of the orchestrator, as in its configuration file."""
+
+    @field_validator("config")
+    @classmethod
+    def _fit_a_pod(cls, config: OrchestratorSettings) -> OrchestratorSettings:
+        if broken := broken_rules(config):
+            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
+        return config

@@ -14,6 +14,9 @@ from tandem_operator.manifests.source import MOUNT_PATH, ModelFiles
 
 CACHE_PATH: Final = "/cache"
 TEMPLATE_PATH: Final = "/etc/tandem-engine"
+PRE_STOP_SECONDS: Final = 40
+"""Orchestrators forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s. From SIGTERM
+on vLLM still accepts requests and answers them with nothing, so by then none may come."""
 _STARTUP_PERIOD: Final = 10
 
 # The image's home is root's and its root file system is read-only here, so every cache is told where to live.
@@ -48,6 +51,7 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
     return container(
         "engine",
         image,
+        pre_stop=PRE_STOP_SECONDS,
         command=["python3", "-m", "vllm.entrypoints.openai.api_server"],
         args=arguments(service, files),
         env=environment(env, engine),

@@ -1,0 +1,51 @@
+"""The orchestrator's whole configuration: what the spec sets, its own engine, and as many workers as it has CPUs."""
+
+import math
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+from tandem_contract import names
+from tandem_contract.config import Discovery, OrchestratorConfig, Upstream
+
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_operator.api.pod import Resources
+from tandem_operator.api.quantity import number
+
+ENGINE: Final = "engine"
+"""Name of the service's own engine among the upstreams."""
+_MOST_WORKERS: Final = 64
+
+
+def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: str) -> OrchestratorConfig:
+    """Return the valid configuration; PydanticCustomError names what contradicts itself across sections."""
+    settings = orchestrator.config
+    engine = Upstream(
+        name=ENGINE,
+        url=engine_url,
+        discovery=Discovery.DNS,
+        model=model.served_name,
+        api_key_file=names.ENGINE_KEY_PATH,
+    )
+    server = settings.server
+    if "workers" not in server.model_fields_set:
+        server = server.model_copy(update={"workers": workers(orchestrator.resources)})
+    written = {name: getattr(settings, name) for name in settings.model_fields_set}
+    try:
+        return OrchestratorConfig.model_validate(
+            {**written, "server": server, "upstreams": [engine, *settings.upstreams]}
+        )
+    except ValidationError as error:
+        lines = [_sentence(item["loc"], item["msg"]) for item in error.errors()]
+        raise PydanticCustomError("configuration", "{text}", {"text": "; ".join(lines)}) from error
+
+
+def workers(resources: Resources) -> int:
+    """Return how many processes a CPU limit keeps busy; one without a limit."""
+    limit = resources.limits.get("cpu")
+    return min(max(math.ceil(number(limit)), 1), _MOST_WORKERS) if limit else 1
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(('orchestrator', 'config', *map(str, location)))}: {message}"
