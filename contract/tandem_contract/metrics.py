@@ -5,7 +5,15 @@ from typing import Final
 TOOL_CALLS: Final = "tool_calls_total"  # counter: tool_name, status
 REQUEST_LATENCY: Final = "request_latency_seconds"  # histogram: route, status
 TIME_TO_FIRST_TOKEN: Final = "tandem_time_to_first_token_seconds"  # noqa: S105 # histogram: model
+TIME_PER_OUTPUT_TOKEN: Final = "tandem_time_per_output_token_seconds"  # noqa: S105 # histogram: model
+QUEUE_SECONDS: Final = "tandem_queue_seconds"  # histogram: model
+ENGINE_SECONDS: Final = "tandem_engine_seconds"  # histogram: upstream
+TOOL_SECONDS: Final = "tandem_tool_seconds"  # histogram: tool_name
 REQUESTS_IN_FLIGHT: Final = "tandem_requests_in_flight"  # gauge
-TOKENS: Final = "tandem_tokens_total"  # counter: model, kind (prompt, completion)
+TOKENS: Final = "tandem_tokens_total"  # counter: tenant, model, kind (prompt, completion)
 UPSTREAM_ERRORS: Final = "tandem_upstream_errors_total"  # counter: upstream, reason
 ENGINE_READY: Final = "tandem_engine_ready"  # gauge: upstream
+CONFIG_RELOAD_SUCCESS: Final = "tandem_config_reload_success"  # gauge: 0 while the file on disk is refused
+CONFIG_RELOAD_TIME: Final = "tandem_config_reload_timestamp_seconds"  # gauge: when the configuration was last taken
+WORKER_RESTARTS: Final = "tandem_worker_restarts_total"  # counter
+TRACE_SPANS: Final = "tandem_trace_spans_total"  # counter: outcome (sent, lost)

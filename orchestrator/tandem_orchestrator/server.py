@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._services = app.services
+        self._state = app.services.state
         self._signalled: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         if self._signalled is not None:
             self.should_exit = self.force_exit = True
             return
-        self._services.draining = True
+        self._state.draining = True
         self._signalled = monotonic()
 
     async def on_tick(self, counter: int) -> bool:

@@ -107,7 +107,7 @@ async def test_ready_without_an_engine_but_not_while_draining(serve, engine):
     assert (status, body["status"]) == (200, "ready")
     assert body["degraded"][0].startswith("engine engine-0: ")
     assert await orchestrator.get("/live") == (200, {"status": "ok"})
-    orchestrator.app.services.draining = True
+    orchestrator.app.services.state.draining = True
     async with orchestrator.client.get("/ready") as response:
         assert (response.status, response.headers["connection"]) == (503, "close")
         assert (await response.json())["status"] == "draining"
@@ -173,7 +173,7 @@ async def test_metrics(orchestrator, engine):
         'request_latency_seconds_count{route="/v1/chat/completions",status="502"}': 1,
         'request_latency_seconds_count{route="/v1/models/{model:path}",status="404"}': 1,
         'request_latency_seconds_count{route="other",status="404"}': 1,
-        'tandem_tokens_total{kind="completion",model="double"}': 14,
+        'tandem_tokens_total{kind="completion",model="double",tenant="anonymous"}': 14,
         'tandem_time_to_first_token_seconds_count{model="double"}': 1,
         'tandem_upstream_errors_total{reason="engine_cut",upstream="engine-0"}': 1,
     }

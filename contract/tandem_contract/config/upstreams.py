@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
 
@@ -38,6 +38,8 @@ class Upstream(Section):
     """File whose content is sent to the engine as a bearer token; read again when it changes."""
     api_key: SecretFile | None = None
     """The same as a secret; what an LLMService uses for engines that are not its own."""
+    api_key_value: SecretStr | None = None
+    """The key itself; meant for the variable VLLM_API_KEY."""
 
 
 class Routing(Section):

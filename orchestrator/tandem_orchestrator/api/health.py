@@ -3,9 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.observability.metrics import exposition
 
 router = APIRouter(tags=["health"])
 UNAVAILABLE = 503
@@ -24,9 +25,9 @@ async def ready(services: FromApp, response: Response) -> dict[str, Any]:
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
     degraded = services.engines.degraded()
-    if services.draining or not services.engines.checked:
+    if services.state.draining or not services.engines.checked:
         response.status_code = UNAVAILABLE
-        return {"status": "draining" if services.draining else "starting", "degraded": degraded}
+        return {"status": "draining" if services.state.draining else "starting", "degraded": degraded}
     return {"status": "ready", "degraded": degraded}
 
 
@@ -56,4 +57,4 @@ async def health(services: FromApp) -> dict[str, Any]:
 @router.get("/metrics", include_in_schema=False)
 async def metrics() -> Response:
     """Prometheus text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
