@@ -14,15 +14,19 @@ from tandem_contract.config import BuiltinTool, OrchestratorConfig
 from tandem_orchestrator.api import chat, errors, health, models
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
+from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.catalogue import Catalogue
-from tandem_orchestrator.gateway.completions import ChatCompletions
 from tandem_orchestrator.gateway.dispatch import Dispatcher
-from tandem_orchestrator.gateway.endpoints import CHAT
+from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.engine import Engine
 from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.request import bounded
+from tandem_orchestrator.gateway.hot_path import HotPath
+from tandem_orchestrator.gateway.request import body_limit, bounded
+from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.limits.limiter import Limiter
-from tandem_orchestrator.observability.record import Recorded, record_of
+from tandem_orchestrator.middleware import guarded
+from tandem_orchestrator.observability.record import Recorded
 from tandem_orchestrator.tools import outbound
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.tool import Tool
@@ -40,8 +44,8 @@ class Generation:
 
     services: Services
     http: outbound.Http
-    endpoints: dict[str, ASGIApp]
-    """The hot path: what answers a POST, by path."""
+    hot_path: ASGIApp
+    body_limit: TimeLimit
     open_requests: int = 0
     retired: bool = False
 
@@ -56,11 +60,12 @@ class App:
     def __init__(self, config: OrchestratorConfig) -> None:
         self._state = State()
         self._engines = Engines([Engine(upstream, config.timeouts) for upstream in config.upstreams])
+        self._keys = Keys()
         self._limiter = Limiter(config.rate_limits)
         self._now = self._generation(config)
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
-        self._recorded = Recorded(self._dispatch, lambda: self._state.draining)
+        self._recorded = Recorded(guarded(self._dispatch, config.server), lambda: self._state.draining)
 
     @property
     def services(self) -> Services:
@@ -85,13 +90,11 @@ class App:
         generation = self._now
         generation.open_requests += 1
         try:
-            endpoint = generation.endpoints.get(scope["path"]) if scope["method"] == "POST" else None
-            if endpoint is not None:
-                record_of(scope).route = scope["path"]
-                await endpoint(scope, receive, send)
+            if scope["path"] in ENDPOINTS:
+                await generation.hot_path(scope, receive, send)
             else:
-                limits = generation.services.config.limits
-                await self._rest(scope, bounded(receive, limits.max_body_bytes), send)
+                limit = generation.services.config.limits.max_body_bytes
+                await self._rest(scope, bounded(receive, limit, generation.body_limit), send)
         finally:
             generation.open_requests -= 1
             if generation.retired:
@@ -108,8 +111,10 @@ class App:
         dispatcher = Dispatcher(self._engines)
         http = outbound.Http([config.tools.weather.geocoding_url, config.tools.weather.forecast_url])
         toolbox = Toolbox(_tools(config, http), config.tools.timeout_seconds, config.tools.max_result_bytes)
-        services = Services(config, self._state, self._engines, catalogue, dispatcher, toolbox, self._limiter)
-        return Generation(services, http, {CHAT: ChatCompletions(catalogue, dispatcher, toolbox, config)})
+        admission = Admission(self._keys, self._limiter, catalogue)
+        services = Services(config, self._state, self._engines, admission, dispatcher, toolbox)
+        hot_path = HotPath(admission, dispatcher, toolbox, config)
+        return Generation(services, http, hot_path, body_limit(config.timeouts.body_seconds))
 
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)

@@ -10,7 +10,19 @@ class SecretError(Exception):
 
 
 def read_secret(secret: SecretFile) -> str:
-    """The secret without the white space around it. Raises `SecretError`.
+    """The secret without the white space around it. Raises `SecretError`."""
+    path = secret_path(secret)
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretError(f"{path} cannot be read: {type(error).__name__}") from None
+    if not text:
+        raise SecretError(f"{path} is empty")
+    return text
+
+
+def secret_path(secret: SecretFile) -> Path:
+    """The secret's file, which need not exist. Raises `SecretError`.
 
     A folder, which is how Kubernetes mounts a whole Secret, must hold one file.
     """
@@ -18,14 +30,9 @@ def read_secret(secret: SecretFile) -> str:
         raise SecretError("no file is named; set `file`")
     path = Path(secret.file)
     try:
-        if path.is_dir():
-            path = _only_file(path)
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return _only_file(path) if path.is_dir() else path
+    except OSError as error:
         raise SecretError(f"{path} cannot be read: {type(error).__name__}") from None
-    if not text:
-        raise SecretError(f"{path} is empty")
-    return text
 
 
 def _only_file(folder: Path) -> Path:

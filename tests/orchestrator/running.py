@@ -7,8 +7,8 @@ import aiohttp
 import uvicorn
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.app import App
+from tandem_orchestrator.protocol import protocol_for
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
@@ -32,19 +32,21 @@ class Orchestrator:
     """A serving orchestrator and a client that talks to it."""
 
     def __init__(self, config: OrchestratorConfig) -> None:
+        self.config = config
         self.app = App(config)
         self.engines = self.app.services.engines
         self.url = ""
         self.client: aiohttp.ClientSession
 
     async def start(self) -> None:
-        config = uvicorn.Config(self.app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+        protocol = protocol_for(self.config)
+        config = uvicorn.Config(self.app, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False)
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
         state = ServerState()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.client = aiohttp.ClientSession(self.url)

@@ -6,8 +6,10 @@ import orjson
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
+from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.errors import ClientLeft, GatewayError
+from tandem_orchestrator.errors import ClientLeft, EngineError
+from tandem_orchestrator.gateway.dispatch import Call
 from tandem_orchestrator.gateway.endpoints import CHAT
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
@@ -37,22 +39,22 @@ class ChatAnswer(BaseModel):
     finish_reason: str | None
 
 
-@router.post("/chat", responses={502: {"description": "The engine failed."}})
-async def chat(question: ChatQuestion, request: Request, services: FromApp) -> ChatAnswer:
-    """Answers with the default model."""
+@router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
+async def chat(question: ChatQuestion, request: Request, services: FromApp, principal: Admitted) -> ChatAnswer:
+    """Answers with the default model, without tools."""
     record = record_of(request.scope)
-    record.model = services.engines.default_model
-    payload = {"model": record.model, **question.model_dump(exclude_none=True)}
-    if record.model is None:
+    name = services.admission.default_model
+    if name is None:
         raise HTTPException(502, "the engine has not told its models yet")
+    record.model = services.admission.model(principal, name).name
+    payload = {"model": record.model, **question.model_dump(exclude_none=True)}
     try:
-        engine = services.engines.route(record.model)
-        async with ClientWatch(request.receive):
-            _, answer = await engine.complete(CHAT, orjson.dumps(payload), record.request_id)
+        with ClientWatch(request.receive):
+            _, answer = await services.dispatcher.complete(Call(CHAT, record.model, record), orjson.dumps(payload))
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None
-    except GatewayError as error:
+    except EngineError as error:
         record.error = error.code or error.type
         raise HTTPException(502, error.message) from None
     record.count_usage(answer.get("usage"))

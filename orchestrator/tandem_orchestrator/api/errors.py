@@ -9,10 +9,15 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from tandem_orchestrator.errors import BadRequest, GatewayError
+from tandem_orchestrator.observability.record import record_of
 
 
-async def _gateway_error(_: Request, error: GatewayError) -> Response:
-    return Response(error.body(), error.status, media_type="application/json")
+async def _gateway_error(request: Request, error: GatewayError) -> Response:
+    record_of(request.scope).error = error.code or error.type
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    if request.url.path.startswith("/v1/"):
+        return Response(error.body(), error.status, headers, media_type="application/json")
+    return await http_exception_handler(request, HTTPException(error.status, error.message, headers))
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:

@@ -6,10 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.gateway.catalogue import Catalogue
+from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -31,10 +30,9 @@ class Services:
     config: OrchestratorConfig
     state: State
     engines: Engines
-    catalogue: Catalogue
+    admission: Admission
     dispatcher: Dispatcher
     toolbox: Toolbox
-    limiter: Limiter
 
 
 def _services(request: Request) -> Services:

@@ -8,7 +8,7 @@ import orjson
 from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
-from tandem_orchestrator.gateway.request import ChatRequest
+from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -29,7 +29,7 @@ class Conversation:
     declares it; a turn that calls one of the client's goes back to the client.
     """
 
-    def __init__(self, request: ChatRequest, server_tools: Collection[str], settings: ToolSettings) -> None:
+    def __init__(self, request: Request, server_tools: Collection[str], settings: ToolSettings) -> None:
         if request.payload.get("n") not in (None, 1):
             raise BadRequest("`n` must be 1 in a request that declares a tool of the server", param="n")
         options = request.payload.get("stream_options") or {}

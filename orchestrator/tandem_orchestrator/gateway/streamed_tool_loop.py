@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from starlette.types import Send
 
-from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.relay import Lines, end_with_error, start_stream
+from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.relay import Lines
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_loop import run_tools
 from tandem_orchestrator.observability.record import Record
@@ -23,26 +22,24 @@ FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
 async def stream_with_tools(
-    dispatcher: Dispatcher, call: Call, conversation: Conversation, toolbox: Toolbox, send: Send
+    dispatcher: Dispatcher, call: Call, conversation: Conversation, toolbox: Toolbox, stream: EventStream
 ) -> None:
-    """Sends one stream of chunks. A failure after its start becomes an error event without `[DONE]`."""
+    """Sends one stream of chunks. Raises `GatewayError`, also after the stream's start."""
     record = call.record
     response = await dispatcher.stream(call, conversation.next_body(stream=True))
-    client = _Client(send, record)
+    client = _Client(stream)
     try:
-        await start_stream(send)
+        await stream.start()
         turn = await _relay_turn(response, client, conversation, record)
         while calls := conversation.server_calls(turn.turn()):
-            await client.comment(f"tools {_names(calls, toolbox)} started")
+            await stream.comment(f"tools {_names(calls, toolbox)} started")
             results = await run_tools(toolbox, calls, record)
             conversation.add_round(turn.turn(), results)
             for result in results:
-                await client.comment(f"tool {_names([result.call], toolbox)} {result.status}")
+                await stream.comment(f"tool {_names([result.call], toolbox)} {result.status}")
             response = await dispatcher.stream(call, conversation.next_body(stream=True))
             turn = await _relay_turn(response, client, conversation, record)
         await client.finish(turn, conversation)
-    except EngineError as error:
-        await end_with_error(send, record, error)
     finally:
         response.close()
 
@@ -69,9 +66,8 @@ def _names(calls: Sequence[ToolCall], toolbox: Toolbox) -> str:
 class _Client:
     """Writes events to the client."""
 
-    def __init__(self, send: Send, record: Record) -> None:
-        self._send = send
-        self._record = record
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
         self.frame: dict[str, Any] = {}
 
     async def pass_on(self, chunks: Sequence[dict[str, Any]]) -> None:
@@ -80,11 +76,7 @@ class _Client:
             return
         if not self.frame:
             self.frame = {name: chunks[0][name] for name in FRAME if name in chunks[0]}
-        self._record.mark_first_byte()
-        await self._write(b"".join(_event({**chunk, **self.frame}) for chunk in chunks))
-
-    async def comment(self, text: str) -> None:
-        await self._write(f": {text}\n\n".encode())
+        await self._stream.write(b"".join(_event({**chunk, **self.frame}) for chunk in chunks))
 
     async def finish(self, turn: StreamedTurn, conversation: Conversation) -> None:
         """Sends the client's own tool calls, the end of the answer, and its usage if that was asked for."""
@@ -101,14 +93,11 @@ class _Client:
         events.append(self._chunk({}, turn.finish_reason or "stop"))
         if conversation.usage_wanted:
             events.append(_event({**self.frame, "choices": [], "usage": conversation.usage}))
-        await self._send({"type": "http.response.body", "body": b"".join(events) + b"data: [DONE]\n\n"})
+        await self._stream.end(b"".join(events) + b"data: [DONE]\n\n")
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return _event({**self.frame, "choices": [choice]})
-
-    async def _write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 def _event(document: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@ import pytest
 from tandem_contract.config import Tools
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
+from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.gateway.request import parse
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
@@ -12,7 +13,7 @@ SERVER, CLIENT = ToolCall("1", "add", "{}"), ToolCall("2", "book", "{}")
 def conversation(settings=None, **fields):
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
     body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
-    return Conversation(parse(body, None), {"add", "other"}, settings or Tools())
+    return Conversation(parse(ENDPOINTS[CHAT], body, None, 128), {"add", "other"}, settings or Tools())
 
 
 def asked(conversation, *, stream=False):
