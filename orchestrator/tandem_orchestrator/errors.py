@@ -5,6 +5,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ Unauthorized        401  no key, or none that is known
 ├─ Forbidden           403  the key does not allow this
 ├─ UnknownModel        404  no engine serves the model
+├─ NotFound            404  there is nothing under that path
 ├─ WrongMethod         405  the path takes another method
 ├─ TooSlow             408  the request did not arrive in time
 ├─ BodyTooLarge        413
@@ -13,12 +14,14 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ RetryLater               with Retry-After
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
 │  ├─ Saturated        429  every engine has more waiting than it should
-│  └─ NoEngine         503  no engine came back in time, or too many requests wait for one already
+│  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
+│  └─ DatabaseDown     503  the database with the keys cannot be used
 ├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
    ├─ Cut              502  the connection ended before the answer did
    ├─ Malformed        502  the answer is not what the protocol asks for
+   ├─ KeyUnusable      502  the engine's key cannot be read, or the engine refuses it
    ├─ TimedOut         504  a phase took longer than its limit
    ├─ ToolLoopFailed   502  the model's tool calls lead nowhere
    └─ Refused          4xx, 5xx  the engine said no itself
@@ -79,6 +82,10 @@ class Unauthorized(GatewayError):  # noqa: N818
     type = "authentication_error"
     code = "invalid_api_key"
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers.append((b"www-authenticate", b"Bearer"))
+
 
 class Forbidden(GatewayError):  # noqa: N818
     """The key is good, but not for this."""
@@ -94,6 +101,18 @@ class WrongMethod(GatewayError):  # noqa: N818
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.headers.append((b"allow", allowed.encode()))
+
+
+class NotFound(GatewayError):  # noqa: N818
+    """There is nothing under that path."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
 
 
 class TooSlow(GatewayError):  # noqa: N818
@@ -160,6 +179,13 @@ class NoEngine(RetryLater):
     code = "no_engine"
 
 
+class DatabaseDown(RetryLater):  # noqa: N818
+    """The database cannot be used, so that what only it knows cannot be told."""
+
+    status = 503
+    code = "database_unavailable"
+
+
 class ShuttingDown(GatewayError):  # noqa: N818
     """The process ends, and this answer with it."""
 
@@ -173,18 +199,24 @@ class EngineError(GatewayError):
     status = 502
     type = "engine_error"
     reason = "error"
+    retryable = False
+    """Another attempt may go better."""
+    unsent = False
+    """The engine cannot have seen the request, so that sending it again does no harm."""
 
 
 class Unreachable(EngineError):  # noqa: N818
     """No connection to the engine came about."""
 
     code = reason = "engine_unreachable"
+    retryable = unsent = True
 
 
 class Cut(EngineError):  # noqa: N818
     """The connection ended before the answer did; `stale` if no byte of it had come."""
 
     code = reason = "engine_cut"
+    retryable = True
     stale = False
 
 
@@ -192,14 +224,28 @@ class Malformed(EngineError):  # noqa: N818
     """The engine's answer cannot be understood."""
 
     code = reason = "engine_malformed"
+    retryable = True
+
+
+class KeyUnusable(EngineError):  # noqa: N818
+    """The engine's key cannot be read, or the engine refuses it."""
+
+    code = "engine_key_refused"
+    reason = "engine_key"
+    retryable = unsent = True
 
 
 class TimedOut(EngineError):  # noqa: N818
-    """A phase of the exchange took longer than its limit."""
+    """A phase of the exchange took longer than its limit: `connect`, `first_byte` or `idle`."""
 
     status = 504
     type = "timeout_error"
     code = reason = "engine_timeout"
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        super().__init__(message)
+        self.phase = phase
+        self.retryable = self.unsent = phase == "connect"
 
 
 class ToolLoopFailed(EngineError):  # noqa: N818
@@ -213,12 +259,15 @@ class Refused(EngineError):  # noqa: N818
 
     reason = "refused"
 
-    def __init__(self, status: int, error: dict[str, Any], retry_after: bytes | None = None) -> None:
+    def __init__(
+        self, status: int, error: dict[str, Any], retry_after: bytes | None = None, *, retryable: bool = False
+    ) -> None:
         super().__init__(str(error.get("message") or f"the engine answered {status}"))
         self.status = status
         self.type = str(error.get("type") or self.type)
         self.param = error.get("param")
         self.code = error.get("code")
+        self.retryable = retryable
         if retry_after is not None:
             self.headers.append((b"retry-after", retry_after))
 
