@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tandem_contract.config import Database, Keys, OrchestratorSettings, Redis, SecretFile, Section, Upstream
+from tandem_contract.config.tools import QueryDatabase
 
 from tandem_operator.api.rules import Rule
 
 _PASSWORD: Final = r"://[^/@]*:[^@]*@|[?&]password="  # noqa: S105 # finds one
 
 
-def _no_password(section: Database | Redis) -> bool:
+def _no_password(section: Database | Redis | QueryDatabase) -> bool:
     return section.url is None or not re.search(_PASSWORD, section.url.get_secret_value())
 
 
-def _password_rule(name: str) -> Rule:
-    return Rule(
-        cel=f"!has(self.url) || !self.url.matches('{_PASSWORD}')",
-        holds=_no_password,
-        message=f"orchestrator.config.{name}.url must not hold a password, as an LLMService is no place for secrets; "
-        f"put the URL into a Secret and name that in {name}.urlFrom",
-        field="url",
-    )
+_NO_PASSWORD: Final = Rule(
+    cel=f"!has(self.url) || !self.url.matches('{_PASSWORD}')",
+    holds=_no_password,
+    message="url must not hold a password, as an LLMService is no place for secrets; put the URL into a Secret and "
+    "name that in urlFrom",
+    field="url",
+)
 
 
 def _database_keeps_keys(settings: OrchestratorSettings) -> bool:
@@ -59,28 +59,29 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
         Rule(
             cel="!has(self.values)",
             holds=lambda keys: not keys.values,
-            message="orchestrator.config.keys.values must not be set, as an LLMService is no place for secrets; "
+            message="values must not be set, as an LLMService is no place for secrets; "
             "put the keys into a Secret and name that in keys.files",
             field="values",
         ),
     ),
     Database: (
-        _password_rule("database"),
+        _NO_PASSWORD,
         Rule(
             cel="!has(self.url) || self.url.startsWith('postgresql')",
             holds=lambda database: "url" not in database.model_fields_set or _is_postgres(database),
-            message="orchestrator.config.database.url must begin with postgresql:// in an LLMService: "
+            message="in an LLMService the database's url must begin with postgresql://: "
             "a SQLite file would go with its pod, and each pod would have one of its own",
             field="url",
         ),
     ),
-    Redis: (_password_rule("redis"),),
+    Redis: (_NO_PASSWORD,),
+    QueryDatabase: (_NO_PASSWORD,),
     OrchestratorSettings: (
         Rule(
             cel="!has(self.keys) || !has(self.keys.admin) || (has(self.database)"
             " && (has(self.database.url) || has(self.database.urlFrom)))",
             holds=_database_keeps_keys,
-            message="orchestrator.config.keys.admin needs a PostgreSQL in orchestrator.config.database.urlFrom: "
+            message="keys.admin needs a PostgreSQL in database.urlFrom: "
             "what the admin API creates must outlive a pod and be known to all of them",
             field="keys",
         ),
