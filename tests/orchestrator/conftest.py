@@ -1,10 +1,11 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import openai
 import pytest
 from tandem_contract.config import OrchestratorConfig
 
 from tests.engine_double import EngineDouble
+from tests.orchestrator.postgres import Postgres, running_postgres
 from tests.orchestrator.running import Orchestrator, config_for
 
 
@@ -38,3 +39,10 @@ async def orchestrator(serve, engine) -> Orchestrator:
 async def client(orchestrator) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="client-key", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server for the whole session; `await postgres.create()` is the URL of a database of the test's own."""
+    with running_postgres() as server:
+        yield server

@@ -53,6 +53,14 @@ TOOL_SECONDS = Histogram(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"
 TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
 TOOL_CALLS = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
 UPSTREAM_ERRORS = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
+RETRIES = Counter(names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"])
+FALLBACKS = Counter(names.FALLBACKS, "Requests that went to another model", ["model", "fallback"])
+BREAKERS_OPEN = Gauge(
+    names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"
+)
+HELD_REQUESTS = Gauge(
+    names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum"
+)
 ENGINE_READY = Gauge(
     names.ENGINE_READY, "1 when the engine answered its last check", ["upstream"], multiprocess_mode="livemin"
 )
@@ -64,6 +72,12 @@ CONFIG_RELOAD_TIME = Gauge(
 )
 WORKER_RESTARTS = Counter(names.WORKER_RESTARTS, "Workers that ended on their own and were started again")
 TRACE_SPANS = Counter(names.TRACE_SPANS, "Spans by whether the collector took them", ["outcome"])
+AUTH_FAILURES = Counter(names.AUTH_FAILURES, "Requests refused for their key", ["reason"])
+KEYS = Gauge(names.KEYS, "API keys by where they come from", ["source"], multiprocess_mode="livemin")
+KEY_FILES_BROKEN = Gauge(
+    names.KEY_FILES_BROKEN, "Files of keys that cannot be used, whose former keys count on", multiprocess_mode="livemax"
+)
+DATABASE_DOWN = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
 
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
