@@ -19,7 +19,6 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.endpoints import ENDPOINTS
-from tandem_orchestrator.gateway.engine import Engine
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import body_limit, bounded
@@ -59,7 +58,9 @@ class App:
 
     def __init__(self, config: OrchestratorConfig) -> None:
         self._state = State()
-        self._engines = Engines([Engine(upstream, config.timeouts) for upstream in config.upstreams])
+        self._engines = Engines(config)
+        self._catalogue = Catalogue(config.models, self._engines)
+        self._dispatcher = Dispatcher(config, self._catalogue, self._engines)
         self._keys = Keys()
         self._limiter = Limiter(config.rate_limits)
         self._now = self._generation(config)
@@ -78,6 +79,7 @@ class App:
 
     def reload(self, config: OrchestratorConfig) -> None:
         """Serves requests under `config` from now on; those in flight go on under the one before."""
+        self._dispatcher.update(config)
         before, self._now = self._now, self._generation(config)
         self._rest.state.services = self.services
         before.retired = True
@@ -107,13 +109,11 @@ class App:
             task.add_done_callback(self._closing.discard)
 
     def _generation(self, config: OrchestratorConfig) -> Generation:
-        catalogue = Catalogue(config.models, self._engines)
-        dispatcher = Dispatcher(self._engines)
         http = outbound.Http([config.tools.weather.geocoding_url, config.tools.weather.forecast_url])
         toolbox = Toolbox(_tools(config, http), config.tools.timeout_seconds, config.tools.max_result_bytes)
-        admission = Admission(self._keys, self._limiter, catalogue)
-        services = Services(config, self._state, self._engines, admission, dispatcher, toolbox)
-        hot_path = HotPath(admission, dispatcher, toolbox, config)
+        admission = Admission(self._keys, self._limiter, self._catalogue)
+        services = Services(config, self._state, self._engines, admission, self._catalogue, self._dispatcher, toolbox)
+        hot_path = HotPath(admission, self._dispatcher, toolbox, config)
         return Generation(services, http, hot_path, body_limit(config.timeouts.body_seconds))
 
     def _fastapi(self) -> FastAPI:

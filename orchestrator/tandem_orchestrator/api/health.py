@@ -40,17 +40,7 @@ async def health(services: FromApp) -> dict[str, Any]:
         "backend": engines.all[0].url,
         "model": engines.default_model,
         "tools": sorted(services.toolbox.names),
-        "engines": [
-            {
-                "name": engine.name,
-                "url": engine.url,
-                "models": engine.models,
-                "ready": engine.ready,
-                "problem": engine.problem,
-                "in_flight": engine.pool.busy,
-            }
-            for engine in engines.all
-        ],
+        "engines": [engine.state() for engine in engines.all],
     }
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -31,6 +32,7 @@ class Services:
     state: State
     engines: Engines
     admission: Admission
+    catalogue: Catalogue
     dispatcher: Dispatcher
     toolbox: Toolbox
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 import httptools
+from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 
@@ -14,7 +15,7 @@ PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before t
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_connection", "_error", "_waiter", "complete", "headers", "status")
+    __slots__ = ("_buffered", "_chunks", "_connection", "_error", "_waiter", "complete", "headers", "on_end", "status")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -25,10 +26,19 @@ class Response:
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
+        self.on_end: Callable[[EngineError | None], None] | None = None
+        """Called once by `close()`, with what broke the answer off."""
 
     async def started(self) -> None:
         """Returns when status and headers are there."""
         while not self.status:
+            if self._error:
+                raise self._error
+            await self._wait()
+
+    async def begun(self) -> None:
+        """Returns when the first bytes of the body are there, or its end; they stay for `read`."""
+        while not self._chunks and not self.complete:
             if self._error:
                 raise self._error
             await self._wait()
@@ -60,6 +70,9 @@ class Response:
     def close(self) -> None:
         """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
+        if self.on_end is not None:
+            on_end, self.on_end = self.on_end, None
+            on_end(self._error)
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -101,16 +114,14 @@ class Response:
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
 
-    def __init__(
-        self, idle_seconds: float, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
-    ) -> None:
+    def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._idle_seconds = idle_seconds
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._parser = httptools.HttpResponseParser(self)
         self._response: Response | None = None
         self._headers: dict[bytes, bytes] = {}
+        self._timeouts: Timeouts
         self._keep_alive = False
         self._answered = False
         self._paused = False
@@ -123,12 +134,13 @@ class Connection(asyncio.Protocol):
         """True while a new exchange may start."""
         return self._transport is not None and not self._transport.is_closing() and self._response is None
 
-    def exchange(self, head: bytes, body: bytes, first_byte_seconds: float) -> Response:
+    def exchange(self, head: bytes, body: bytes, timeouts: Timeouts) -> Response:
         """Sends a request; the answer may be awaited on what this returns."""
         assert self._transport is not None  # noqa: S101 # `usable` came first
         self._response = response = Response(self)
         self._answered = False
-        self._expect_within(first_byte_seconds)
+        self._timeouts = timeouts
+        self._expect_within(timeouts.first_byte_seconds)
         self._transport.writelines((head, body))
         return response
 
@@ -136,7 +148,7 @@ class Connection(asyncio.Protocol):
         """Lets the engine go on after its client caught up."""
         if self._paused and self._transport is not None:
             self._paused = False
-            self._expect_within(self._idle_seconds)
+            self._expect_within(self._timeouts.idle_seconds)
             self._transport.resume_reading()
 
     def finish(self, response: Response, *, reusable: bool) -> None:
@@ -168,7 +180,7 @@ class Connection(asyncio.Protocol):
             self.abort()  # an engine speaks only when it is asked
             return
         self._answered = True
-        self._expect_within(self._idle_seconds)
+        self._expect_within(self._timeouts.idle_seconds)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -240,9 +252,20 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             return
         if self._paused:
-            self._expect_within(self._idle_seconds)
+            self._expect_within(self._timeouts.idle_seconds)
         elif self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_deadline)
         else:
-            what = "went silent in the middle of its answer" if self._answered else "did not begin to answer in time"
-            self._fail(TimedOut(f"the engine {what}"))
+            self._fail(self._timed_out())
+
+    def _timed_out(self) -> TimedOut:
+        limits = self._timeouts
+        if self._answered:
+            return TimedOut(
+                f"the engine went silent in the middle of its answer (timeouts.idleSeconds: {limits.idle_seconds:g})",
+                phase="idle",
+            )
+        return TimedOut(
+            f"the engine did not begin to answer in time (timeouts.firstByteSeconds: {limits.first_byte_seconds:g})",
+            phase="first_byte",
+        )

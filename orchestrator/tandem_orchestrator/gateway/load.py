@@ -1,0 +1,35 @@
+"""How many requests wait inside a replica, between two looks at its own count."""
+
+
+class Load:
+    """The replica's last word, and what was sent since."""
+
+    __slots__ = ("_blind", "_in_flight", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._in_flight = 0
+        self._blind = False
+
+    def seen(self, waiting: int, in_flight: int) -> None:
+        """The replica says how many wait, while `in_flight` of its requests are ours."""
+        self._waiting = waiting
+        self._in_flight = in_flight
+        self._blind = False
+
+    def missed(self) -> None:
+        """The replica did not say in time, which a busy one does."""
+        self._blind = True
+
+    def sent(self, in_flight: int) -> int:
+        """How many more of ours it has now than when it last spoke."""
+        return max(0, in_flight - self._in_flight)
+
+    def waiting(self, in_flight: int) -> int:
+        """How many wait now, as far as one can tell.
+
+        While none waited the replica had room, nobody knows how much; what it was sent since is taken for running.
+        """
+        if self._waiting or self._blind:
+            return self._waiting + self.sent(in_flight)
+        return 0
