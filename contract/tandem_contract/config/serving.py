@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from tandem_contract.config.base import HttpUrl, Seconds, SecretFile, Section
 
-Host = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[^\s/]+$")]
+Host = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[^\s/*]+)$")]
 
 
 class Cors(Section):
@@ -39,7 +39,8 @@ class Server(Section):
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that serve the port; metrics and limits are those of one. An LLMService sets it from the CPU limit."""
     trusted_hosts: list[Host] = Field(default=[], max_length=256)
-    """Host headers that are answered, "*.example.com" included; none means all. Health endpoints answer anyway."""
+    """Host headers that are answered, such as chat.example.com or *.example.com; others get 400. None means all. Health
+    endpoints answer anyway."""
     cors: Cors = Cors()
     """Which web pages may call the API from a browser."""
     tls: Tls | None = None

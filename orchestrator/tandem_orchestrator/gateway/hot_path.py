@@ -105,11 +105,11 @@ class HotPath:
     def _call(self, endpoint: Endpoint, request: Request, principal: Principal, record: Record) -> Call:
         """Finds the model and makes the request fit it."""
         model = self._admission.model(principal, request.model)
-        record.model, record.stream = model.name, request.stream
+        record.model, record.stream = model.name if model.known else None, request.stream
         plan.apply(endpoint, request, model.name, model.settings, self._settings.limits.max_choices)
-        if model.salted and not self._admission.open:
+        if model.takes_cache_salt and not self._admission.open:
             request.set("cache_salt", plan.salt(principal.tenant))
-        affinity = plan.affinity(endpoint, request, principal.tenant) if model.choices else 0
+        affinity = plan.affinity(endpoint, request, principal.tenant) if len(model.replicas) > 1 else 0
         return Call(endpoint.path, model.name, record, affinity)
 
     def _conversation(self, request: Request) -> Conversation | None:
