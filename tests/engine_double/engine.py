@@ -10,16 +10,17 @@ from typing import Any, Self
 import orjson
 
 from tests.engine_double.http import Exchange, HttpProtocol
-from tests.engine_double.reply import Answer, Reply, event, plausible
+from tests.engine_double.reply import ANSWERS, Answer, Reply, event, plausible
 
 
 @dataclass
 class Seen:
-    """A chat request that arrived; `outcome` is "" while it runs, then "answered" or "left" (the client went away)."""
+    """A request that arrived; `outcome` is "" while it runs, then "answered" or "left" (the client went away)."""
 
     body: dict[str, Any]
     raw: bytes
     headers: dict[str, str]
+    path: str
     arrived: float = field(default_factory=time.monotonic)
     outcome: str = ""
     ended: float = 0.0
@@ -92,8 +93,8 @@ class EngineDouble:
 
     async def _handle(self, exchange: Exchange) -> None:
         path = exchange.target.partition("?")[0]
-        if path == "/v1/chat/completions" and exchange.method == "POST":
-            await self._chat(exchange)
+        if path in ANSWERS and exchange.method == "POST":
+            await self._serve(exchange, path)
         elif path == "/health":
             await exchange.answer(200, b"", "text/plain")
         elif path == "/metrics":
@@ -112,9 +113,9 @@ class EngineDouble:
     def _authorized(self, exchange: Exchange) -> bool:
         return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
 
-    async def _chat(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: Exchange, path: str) -> None:
         request = orjson.loads(exchange.body)
-        seen = Seen(request, exchange.body, exchange.headers)
+        seen = Seen(request, exchange.body, exchange.headers, path)
         if self.remember:
             self.seen.append(seen)
         self.running += 1
@@ -122,7 +123,8 @@ class EngineDouble:
             if problem := self._problem(exchange, request):
                 await exchange.answer(problem[0], orjson.dumps(problem[1]))
             else:
-                await self._reply(exchange, request, self._script(request))
+                reply = self._script(request)
+                await self._reply(exchange, ANSWERS[path](reply, request), reply)
             seen.outcome = "answered"
         except asyncio.CancelledError:
             seen.outcome = "left"
@@ -142,7 +144,7 @@ class EngineDouble:
         if request.get("model") != self.model:
             message = f"The model `{request.get('model')}` does not exist."
             return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
-        for message in request["messages"]:
+        for message in request.get("messages", ()):
             for call in message.get("tool_calls") or ():
                 try:
                     orjson.loads(call["function"]["arguments"])
@@ -152,7 +154,7 @@ class EngineDouble:
                     }
         return None
 
-    async def _reply(self, exchange: Exchange, request: dict[str, Any], reply: Reply) -> None:
+    async def _reply(self, exchange: Exchange, answer: Answer, reply: Reply) -> None:
         if reply.before_first_byte:
             await asyncio.sleep(reply.before_first_byte)
         if reply.fault == "close":
@@ -169,10 +171,10 @@ class EngineDouble:
                 "error": {"message": "scripted", "type": "ScriptedError", "param": None, "code": None}
             }
             await exchange.answer(reply.status, orjson.dumps(error), **dict(reply.headers))
-        elif request.get("stream"):
-            await _stream(exchange, Answer(reply, request), reply)
+        elif answer.streamed:
+            await _stream(exchange, answer, reply)
         else:
-            await _whole(exchange, Answer(reply, request), reply)
+            await _whole(exchange, answer, reply)
 
     def _metrics(self) -> bytes:
         label = f'{{engine="0",model_name="{self.model}"}}'
