@@ -34,6 +34,7 @@ from tandem_contract.config.tools import (
 from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType, distinct_upstreams
 
 __all__ = [
+    "NEEDS_RESTART",
     "Attach",
     "BuiltinTool",
     "Cors",
@@ -116,8 +117,5 @@ class OrchestratorConfig(OrchestratorSettings):
     """Engines behind this orchestrator; the first one's model is the default."""
 
 
-READ_AT_START: Final = (
-    *("server", "upstreams", "timeouts", "routing", "hold", "keys", "rateLimits", "database", "redis", "tracing"),
-    "drainSeconds",
-)
-"""Sections, as in YAML, whose changes need a new process; the others are taken up when the file changes."""
+NEEDS_RESTART: Final = ("database", "redis", "tracing", "server.workers", "server.tls")
+"""Settings that a process reads only when it starts; the others are taken up when the file changes."""

@@ -1,12 +1,14 @@
 """The orchestrator's whole configuration: what the spec sets, its own engine, and as many workers as it has CPUs."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 from tandem_contract import names
 from tandem_contract.config import Discovery, OrchestratorConfig, Upstream
+from tandem_contract.config.checks import errors
 
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -15,6 +17,7 @@ from tandem_operator.api.quantity import number
 
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
+_OWN_ENGINE: Final = f" (upstreams.0 is the service's own engine, called {ENGINE})"
 _MOST_WORKERS: Final = 64
 
 
@@ -33,12 +36,14 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: 
         server = server.model_copy(update={"workers": workers(orchestrator.resources)})
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
     try:
-        return OrchestratorConfig.model_validate(
+        config = OrchestratorConfig.model_validate(
             {**written, "server": server, "upstreams": [engine, *settings.upstreams]}
         )
     except ValidationError as error:
-        lines = [_sentence(item["loc"], item["msg"]) for item in error.errors()]
-        raise PydanticCustomError("configuration", "{text}", {"text": "; ".join(lines)}) from error
+        raise _refusal(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()) from error
+    if found := errors(config):
+        raise _refusal(found)
+    return config
 
 
 def workers(resources: Resources) -> int:
@@ -47,5 +52,6 @@ def workers(resources: Resources) -> int:
     return min(max(math.ceil(number(limit)), 1), _MOST_WORKERS) if limit else 1
 
 
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(('orchestrator', 'config', *map(str, location)))}: {message}"
+def _refusal(problems: Iterable[str]) -> PydanticCustomError:
+    lines = [f"orchestrator.config.{line}{_OWN_ENGINE if line.startswith('upstreams') else ''}" for line in problems]
+    return PydanticCustomError("configuration", "{text}", {"text": "; ".join(lines)})

@@ -3,10 +3,10 @@
 import json
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from tandem_contract import names
-from tandem_contract.config import READ_AT_START
+from tandem_contract.config import NEEDS_RESTART
 
 from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
@@ -140,7 +140,14 @@ def _orchestrator_container(service: LLMService, image: str) -> Manifest:
 def _restart_mark(service: LLMService) -> str:
     """Changes with the settings that a process reads only when it starts; the others reach it with the file."""
     config = configmap.orchestrator_config(service)
-    return checksum(json.dumps({name: config.get(name) for name in READ_AT_START}, sort_keys=True))
+    read_at_start = {path: _at(config, path) for path in NEEDS_RESTART}
+    return checksum(json.dumps(read_at_start, sort_keys=True))
+
+
+def _at(document: Any, path: str) -> Any:
+    for name in path.split("."):
+        document = (document or {}).get(name)
+    return document
 
 
 def _deployment(

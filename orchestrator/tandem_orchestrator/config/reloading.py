@@ -1,8 +1,6 @@
 """What of a new configuration counts at once, and what only after a restart."""
 
-from tandem_contract.config import OrchestratorConfig
-
-NEEDS_RESTART = ("database", "redis", "tracing", "server.workers", "server.tls")
+from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig
 
 
 def taken_over(now: OrchestratorConfig, new: OrchestratorConfig) -> tuple[OrchestratorConfig, list[str]]:
