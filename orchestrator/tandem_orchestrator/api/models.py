@@ -2,26 +2,24 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
+from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import UnknownModel
-from tandem_orchestrator.observability.record import record_of
 
-router = APIRouter(prefix="/v1", tags=["models"])
+router = APIRouter(prefix="/v1", tags=["models"], dependencies=BOTH)
 
 
 @router.get("/models")
-async def models(request: Request, services: FromApp) -> dict[str, Any]:
+async def models(principal: Known, services: FromApp) -> dict[str, Any]:
     """OpenAI's list of the models that the key may use; `ready` says whether an engine serves the model now."""
-    principal = services.admission.identify(request.scope["headers"], record_of(request.scope))
     return {"object": "list", "data": services.catalogue.entries(principal.models)}
 
 
 @router.get("/models/{model:path}")
-async def model(model: str, request: Request, services: FromApp) -> dict[str, Any]:
+async def model(model: str, principal: Known, services: FromApp) -> dict[str, Any]:
     """One model of the list."""
-    principal = services.admission.identify(request.scope["headers"], record_of(request.scope))
     for entry in services.catalogue.entries(principal.models):
         if entry["id"] == model:
             return entry
