@@ -45,6 +45,9 @@ class EngineDouble:
         self.remember = True
         self.running = 0
         self.waiting = 0
+        self.adapters: list[str] = []
+        self.loading = False
+        """While it is true, every request is answered 503."""
         self._connections: set[HttpProtocol] = set()
         self._server: asyncio.Server | None = None
 
@@ -74,6 +77,15 @@ class EngineDouble:
         for connection in tuple(self._connections):
             connection.transport.abort()
 
+    async def drain(self) -> None:
+        """Refuses connections from now on, and stops when the requests that run are answered."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.drop_idle()
+        await self.until(lambda: self.running == 0)
+        self.stop()
+
     def drop_idle(self) -> None:
         """Closes connections that carry no request, as engines do after some seconds."""
         for connection in tuple(self._connections):
@@ -93,7 +105,9 @@ class EngineDouble:
 
     async def _handle(self, exchange: Exchange) -> None:
         path = exchange.target.partition("?")[0]
-        if path in ANSWERS and exchange.method == "POST":
+        if self.loading:
+            await exchange.answer(503, b'{"error":"loading"}')
+        elif path in ANSWERS and exchange.method == "POST":
             await self._serve(exchange, path)
         elif path == "/health":
             await exchange.answer(200, b"", "text/plain")
@@ -105,8 +119,10 @@ class EngineDouble:
         elif not self._authorized(exchange):
             await exchange.answer(401, b'{"error":"Unauthorized"}')
         elif path == "/v1/models":
-            entry = {"id": self.model, "object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
-            await exchange.answer(200, orjson.dumps({"object": "list", "data": [entry]}))
+            entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
+            entries = [{"id": self.model, **entry, "parent": None}]
+            entries += [{"id": name, **entry, "parent": self.model} for name in self.adapters]
+            await exchange.answer(200, orjson.dumps({"object": "list", "data": entries}))
         else:
             await exchange.answer(404, b'{"detail":"Not Found"}')
 
@@ -141,7 +157,7 @@ class EngineDouble:
     def _problem(self, exchange: Exchange, request: dict[str, Any]) -> tuple[int, Any] | None:
         if not self._authorized(exchange):
             return 401, {"error": "Unauthorized"}
-        if request.get("model") != self.model:
+        if request.get("model") not in (self.model, *self.adapters):
             message = f"The model `{request.get('model')}` does not exist."
             return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
         for message in request.get("messages", ()):
