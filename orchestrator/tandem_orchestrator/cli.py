@@ -1,4 +1,4 @@
-"""tandem-orchestrator serve | check."""
+"""tandem-orchestrator serve | check | load-test."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ import structlog
 from tandem_contract.names import CONFIG_PATH, ORCHESTRATOR_PORT
 
 from tandem_orchestrator.config import ConfigError, load, unknown_variables
+from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.server import serve
 
@@ -16,6 +17,8 @@ from tandem_orchestrator.server import serve
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)
+    if options.command == "load-test":
+        return load_test.main(options)
     try:
         config = load(options.config)
     except ConfigError as error:
@@ -44,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", default="0.0.0.0", help="address to listen at (default %(default)s)")  # noqa: S104
     run.add_argument("--port", type=int, default=ORCHESTRATOR_PORT, help="port (default %(default)s)")
     commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")
+    load = commands.add_parser("load-test", help="put a running service under load, and judge how it bears it")
+    load_test.add_arguments(load)
     return parser
 
 
