@@ -48,6 +48,11 @@ test-integration: venv ## The operator on a real API server (no root)
 test-e2e: venv ## The demo path and its faults on the real cluster
 	@python3 -m hack e2e
 
+.PHONY: bench
+bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a quiet machine, writes bench/RESULTS.md
+	@python3 -m hack tools nginx > /dev/null
+	@$(BIN)/python -m bench
+
 .PHONY: lint
 lint: venv ## ruff, mypy and the import rules
 	@$(BIN)/ruff format --check .

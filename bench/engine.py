@@ -40,9 +40,7 @@ def piece(data: bytes) -> bytes:
 
 PLAIN = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
 ASKS_FOR_TOOL = response(orjson.dumps(Answer(TOOL_CALL, REQUEST).whole()))
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 STREAM_START = STREAM_HEAD + piece(OPEN) + piece(TOKEN)
 STREAM_TOKEN = piece(TOKEN)
 STREAM_FINISH, STREAM_USAGE, STREAM_DONE = piece(FINISH), piece(USAGE), piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"

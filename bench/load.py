@@ -164,7 +164,7 @@ class Load:
         try:
             async with asyncio.timeout(min(seconds, MOST_SECONDS) + TIMEOUT):
                 await self._send_all(begun, rate or float("inf"))
-                while len(self._idle) < connections and not self._failure:
+                while len(self._idle) < connections and not self._failure:  # noqa: ASYNC110 # no event a request
                     await asyncio.sleep(TICK)
         except TimeoutError:
             self._failure = self._failure or f"port {self._address.port} leaves requests unanswered"

@@ -91,30 +91,31 @@ async def blocking(targets: Targets, effort: Effort) -> list[Row]:
 
 async def latency(targets: Targets, effort: Effort) -> list[Row]:
     """What each proxy adds to the time of one client's request, and to the first token of its stream."""
-    short = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 10})
+    plain = post(), b"64 bytes"
+    short = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 10}), STREAM_END
     return [
-        await _added(targets, effort, "latency (p50)", post(), b"64 bytes", lambda outcome: outcome.latencies),
-        await _added(
-            targets, effort, "time to first token (p50)", short, STREAM_END, lambda outcome: outcome.first_bytes
+        _added("latency (p50)", await _medians(targets, effort, *plain, lambda outcome: outcome.latencies)),
+        _added(
+            "time to first token (p50)", await _medians(targets, effort, *short, lambda outcome: outcome.first_bytes)
         ),
     ]
 
 
-async def _added(
-    targets: Targets,
-    effort: Effort,
-    what: str,
-    request: bytes,
-    expect: bytes,
-    times: Callable[[Outcome], list[float]],
-) -> Row:
+async def _medians(
+    targets: Targets, effort: Effort, request: bytes, expect: bytes, times: Callable[[Outcome], list[float]]
+) -> list[Series]:
+    """Median times in µs, straight from the engine, through nginx, and through the orchestrator."""
     servers = [targets.engine, targets.nginx, targets.tandem]
-    found: dict[Process, list[float]] = {server: [] for server in servers}
+    found: list[list[float]] = [[] for _ in servers]
     for _ in range(effort.rounds):
-        for server in servers:
+        for server, medians in zip(servers, found, strict=True):
             outcome = await Load(server.address, request, expect).run(1, seconds=effort.seconds / 2)
-            found[server].append(statistics.median(times(outcome)) * 1e6)
-    direct, nginx, tandem = (Series(found[server]) for server in servers)
+            medians.append(statistics.median(times(outcome)) * 1e6)
+    return [Series(medians) for medians in found]
+
+
+def _added(what: str, medians: list[Series]) -> Row:
+    direct, nginx, tandem = medians
     nginx, tandem = nginx.minus(direct), tandem.minus(direct)
     figures = f"{tandem.median:.0f} µs, nginx {nginx.median:.0f} µs"
     return at_most(f"one client: added {what}, over nginx's", figures, tandem.over(nginx), 3)
@@ -149,7 +150,8 @@ async def _cpu_of_a_token(server: Process, seconds: float) -> float:
 
 async def tools(targets: Targets, effort: Effort) -> list[Row]:
     """CPU of a request with a server-side tool, over a plain one's. The tool's own work is in it."""
-    plain, with_tool = [], []
+    plain: list[float] = []
+    with_tool: list[float] = []
     request = post(tools=[MATH_TOOL])
     for _ in range(effort.rounds):
         for body, found in ((post(), plain), (request, with_tool)):
@@ -187,7 +189,9 @@ async def _seconds_to_notice(targets: Targets, *, stream: bool) -> float:
     await _until_state(targets, lambda state: state["open"] > before["open"], "the engine has the request")
     left = time.monotonic()
     connection.close()
-    after = await _until_state(targets, lambda state: state["left"] > before["left"], "the engine sees the client leave")
+    after = await _until_state(
+        targets, lambda state: state["left"] > before["left"], "the engine sees the client leave"
+    )
     return float(after["last_left"]) - left
 
 
@@ -209,9 +213,7 @@ async def endurance(targets: Targets, effort: Effort) -> list[Row]:
     return [
         Row(f"memory {done}", f"{before / MEGABYTE:.0f} MB {grown:+.1f} MB", bound="within 10 MB", passed=grown <= 10),
         Row(f"pool slots in use {done}", str(busy), bound="0", passed=busy == 0),
-        Row(
-            f"connections to the engine {done}", str(connections), bound=f"at most {most}", passed=connections <= most
-        ),
+        Row(f"connections to the engine {done}", str(connections), bound=f"at most {most}", passed=connections <= most),
     ]
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,17 +64,15 @@ class Process:
 
 
 @contextmanager
-def running(
-    name: str, command: Sequence[str], port: int, core: int, log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[Process]:
-    """A process on `core`, which is ended at the end, whatever happens."""
-    with log.open("ab") as output:
+def running(name: str, command: Sequence[str], port: int, core: int, folder: Path) -> Iterator[Process]:
+    """A server on `core`, which is ended at the end, whatever happens. `folder` gets its output as NAME.log."""
+    with _log(folder, name).open("ab") as output:
         popen = subprocess.Popen(
             ["taskset", "--cpu-list", str(core), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], **(environment or {})},  # TANDEM_… and the like stay out
+            env={"PATH": os.environ["PATH"]},  # TANDEM_… and the like stay out
             cwd=ROOT,
             start_new_session=True,  # or Ctrl-C would reach it before its requests are over
         )
@@ -89,7 +87,7 @@ def running(
             popen.wait()
 
 
-async def until_ready(process: Process, path: str, log: Path) -> None:
+async def until_ready(process: Process, path: str, folder: Path) -> None:
     """Waits until the server answers. Raises `Failed` with the end of its log."""
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -97,11 +95,18 @@ async def until_ready(process: Process, path: str, log: Path) -> None:
             await ask(process.address, get(path))
         except Failed as error:
             if time.monotonic() > deadline or not _stat(process.pid):
-                tail = log.read_text(errors="replace")[-2000:]
-                raise Failed(f"{process.name} did not start: {error}\n{tail}") from None
+                raise Failed(f"{process.name} did not start: {error}\n{_end_of_log(folder, process.name)}") from None
             await asyncio.sleep(0.05)
         else:
             return
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / f"{name}.log"
+
+
+def _end_of_log(folder: Path, name: str) -> str:
+    return _log(folder, name).read_text(errors="replace")[-2000:]
 
 
 def free_port() -> int:

@@ -35,9 +35,8 @@ async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
     async with AsyncExitStack() as stack:
 
         async def start(name: str, command: list[str], port: int, core: int, ready: str) -> Process:
-            log = folder / f"{name}.log"
-            process = stack.enter_context(running(name, command, port, core, log, {"ENGINE_URL": engine_url}))
-            await until_ready(process, ready, log)
+            process = stack.enter_context(running(name, command, port, core, folder))
+            await until_ready(process, ready, folder)
             return process
 
         engine = [sys.executable, "-m", "bench.engine", "--port", str(engine_port)]
@@ -45,7 +44,7 @@ async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
             await start("engine", engine, engine_port, cores.engine, "/state"),
             await start("tandem", _tandem(folder, engine_url, tandem_port), tandem_port, cores.target, "/ready"),
             await start("nginx", _nginx(folder, engine_port, nginx_port), nginx_port, cores.target, "/v1/models"),
-            await start("naive", _naive(naive_port), naive_port, cores.target, "/openapi.json"),
+            await start("naive", _naive(engine_url, naive_port), naive_port, cores.target, "/openapi.json"),
         )
 
 
@@ -79,6 +78,6 @@ def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:
     return [program, "-p", str(folder), "-c", str(file)]
 
 
-def _naive(port: int) -> list[str]:
+def _naive(engine_url: str, port: int) -> list[str]:
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    return [sys.executable, "-m", "uvicorn", "bench.naive_proxy:app", *options]
+    return ["env", f"ENGINE_URL={engine_url}", sys.executable, "-m", "uvicorn", "bench.naive_proxy:app", *options]
