@@ -53,14 +53,14 @@ TOOL_SECONDS = Histogram(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"
 TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
 TOOL_CALLS = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
 UPSTREAM_ERRORS = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
-RETRIES = Counter(names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"])
+RETRIES = Counter(
+    names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"]
+)
 FALLBACKS = Counter(names.FALLBACKS, "Requests that went to another model", ["model", "fallback"])
 BREAKERS_OPEN = Gauge(
     names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"
 )
-HELD_REQUESTS = Gauge(
-    names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum"
-)
+HELD_REQUESTS = Gauge(names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum")
 ENGINE_READY = Gauge(
     names.ENGINE_READY, "1 when the engine answered its last check", ["upstream"], multiprocess_mode="livemin"
 )
@@ -78,6 +78,10 @@ KEY_FILES_BROKEN = Gauge(
     names.KEY_FILES_BROKEN, "Files of keys that cannot be used, whose former keys count on", multiprocess_mode="livemax"
 )
 DATABASE_DOWN = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
+LIMITED = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limit"])
+LIMITS_SHARED = Gauge(
+    names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"
+)
 
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
