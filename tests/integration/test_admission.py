@@ -68,6 +68,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.orchestrator.env",
         "TANDEM_UPSTREAMS",
     ),
+    "upstream by its older name": (
+        {**SOURCE, "orchestrator": {"env": [{"name": "VLLM_URL", "value": "http://x"}]}},
+        "spec.orchestrator.env",
+        "VLLM_URL",
+    ),
     "env without value": (
         {**SOURCE, "engine": {"env": [{"name": "A"}]}},
         "spec.engine.env",
