@@ -26,6 +26,7 @@ from tandem_orchestrator.gateway.request import Request, body_limit, parse, read
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
+from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.transcript import Transcript
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
@@ -77,27 +78,29 @@ class HotPath:
             with self._time_limit(), ClientWatch(receive):
                 if self._settings.logging.prompts:
                     with Transcript(send, body, record.request_id) as noted:
-                        await self._answer(endpoint, request, principal, record, noted)
+                        await self._answer(request, principal, scope, noted)
                 else:
-                    await self._answer(endpoint, request, principal, record, send)
+                    await self._answer(request, principal, scope, send)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 
-    async def _answer(
-        self, endpoint: Endpoint, request: Request, principal: Principal, record: Record, send: Send
-    ) -> None:
+    async def _answer(self, request: Request, principal: Principal, scope: Scope, send: Send) -> None:
+        record = record_of(scope)
+        endpoint = ENDPOINTS[record.route]
         call = self._call(endpoint, request, principal, record)
-        conversation = self._conversation(request) if endpoint.chat else None
+        use = tool_use(request, scope["headers"], principal, self._toolbox) if endpoint.chat else None
+        conversation = None if use is None else Conversation(request, use, self._settings.tools)
         if not request.stream:
             if conversation is not None:
-                await answer_with_tools(self._dispatcher, call, conversation, self._toolbox, send)
+                await answer_with_tools(self._dispatcher, call, conversation, send)
             else:
                 await relay_answer(self._dispatcher, call, request.body(), send)
             return
         stream = EventStream(send, record)
         call.heartbeat = stream.heartbeat
         if conversation is not None:
-            await stream_with_tools(self._dispatcher, call, conversation, self._toolbox, stream)
+            seconds = self._settings.hold.heartbeat_seconds
+            await stream_with_tools(self._dispatcher, call, conversation, stream, seconds)
         else:
             hide_usage = plan.count_usage(request)
             await relay_stream(self._dispatcher, call, request.body(), stream, hide_usage=hide_usage)
@@ -106,17 +109,10 @@ class HotPath:
         """Finds the model and makes the request fit it."""
         model = self._admission.model(principal, request.model)
         record.model, record.stream = model.name if model.known else None, request.stream
-        plan.apply(endpoint, request, model.name, model.settings, self._settings.limits.max_choices)
-        if model.takes_cache_salt and not self._admission.open:
-            request.set("cache_salt", plan.salt(principal.tenant))
+        tenant = None if self._admission.open else principal.tenant
+        plan.apply(endpoint, request, model, tenant, self._settings.limits.max_choices)
         affinity = plan.affinity(endpoint, request, principal.tenant) if len(model.replicas) > 1 else 0
         return Call(endpoint.path, model.name, record, affinity)
-
-    def _conversation(self, request: Request) -> Conversation | None:
-        """A conversation with the server's tools, where some take part."""
-        if self._toolbox.names.isdisjoint(request.declared_tools):
-            return None
-        return Conversation(request, self._toolbox.names, self._settings.tools)
 
 
 async def _fail(error: GatewayError, record: Record, send: Send) -> None:

@@ -32,6 +32,11 @@ class Request:
             self._rewritten = True
         self.payload[name] = value
 
+    def remove(self, name: str) -> Any:
+        """Takes a field out, which the engine does not get to see; returns its value."""
+        self._rewritten = True
+        return self.payload.pop(name)
+
     def body(self) -> bytes:
         """What the engine gets: the client's own bytes, with nothing but new fields in front where that suffices."""
         if self._rewritten:
