@@ -2,15 +2,18 @@
 
 from typing import Literal
 
+import fastapi
 import orjson
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import ClientLeft, EngineError
+from tandem_orchestrator.gateway import plan
 from tandem_orchestrator.gateway.dispatch import Call
-from tandem_orchestrator.gateway.endpoints import CHAT
+from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
+from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
@@ -40,17 +43,21 @@ class ChatAnswer(BaseModel):
 
 
 @router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
-async def chat(question: ChatQuestion, request: Request, services: FromApp, principal: Admitted) -> ChatAnswer:
+async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
     """Answers with the default model, without tools."""
     record = record_of(request.scope)
     name = services.admission.default_model
     if name is None:
         raise HTTPException(502, "the engine has not told its models yet")
-    record.model = services.admission.model(principal, name).name
-    payload = {"model": record.model, **question.model_dump(exclude_none=True)}
+    model = services.admission.model(principal, name)
+    record.model = model.name
+    payload = {"model": model.name, **question.model_dump(exclude_none=True)}
+    asked = Request(orjson.dumps(payload), payload, model.name, stream=False)
+    tenant = None if services.admission.open else principal.tenant
+    plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
     try:
         with ClientWatch(request.receive):
-            _, answer = await services.dispatcher.complete(Call(CHAT, record.model, record), orjson.dumps(payload))
+            _, answer = await services.dispatcher.complete(Call(CHAT, model.name, record), asked.body())
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None

@@ -5,9 +5,8 @@ from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
-from tandem_contract.config import ModelSettings
-
 from tandem_orchestrator.errors import BadRequest
+from tandem_orchestrator.gateway.catalogue import Model
 from tandem_orchestrator.gateway.endpoints import Endpoint
 from tandem_orchestrator.gateway.request import Request
 
@@ -15,17 +14,19 @@ MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 CHOICES = ("n", "best_of")
 INSTRUCTIONS = frozenset({"system", "developer"})
 AFFINITY_CHARACTERS = 2048  # of each text that counts
-MODEL, OPTIONS, USAGE = "model", "stream_options", "include_usage"
+MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_usage"
 
 
-def apply(endpoint: Endpoint, request: Request, model: str, settings: ModelSettings, max_choices: int) -> None:
-    """Changes `request` to what the engine of `model` shall get. Raises `BadRequest`."""
+def apply(endpoint: Endpoint, request: Request, model: Model, tenant: str | None, max_choices: int) -> None:
+    """Changes `request` to what the engine of `model` shall get. Raises `BadRequest`.
+
+    `tenant` is None while all clients are one.
+    """
+    settings = model.settings
     if endpoint.generates:
-        for name in CHOICES:
-            if request.payload.get(name) is not None:
-                _check_choices(name, request.payload[name], max_choices)
-    if request.payload.get(MODEL) != model:
-        request.set(MODEL, model)
+        _check_choices(request.payload, max_choices)
+    if request.payload.get(MODEL) != model.name:
+        request.set(MODEL, model.name)
     for name, value in settings.defaults.items():
         if request.payload.get(name) is None:
             request.set(name, value)
@@ -35,6 +36,8 @@ def apply(endpoint: Endpoint, request: Request, model: str, settings: ModelSetti
         _lower_tokens(endpoint, request, settings.max_tokens)
     if settings.system_prompt is not None and endpoint.chat:
         _instruct(request, settings.system_prompt)
+    if model.takes_cache_salt and tenant is not None:
+        request.set(SALT, salt(tenant))
 
 
 def count_usage(request: Request) -> bool:
@@ -78,9 +81,11 @@ def _text(content: Any) -> str:
     return next((text for text in texts if isinstance(text, str)), "")
 
 
-def _check_choices(name: str, value: Any, limit: int) -> None:
-    if not isinstance(value, int) or value > limit:
-        raise BadRequest(f"`{name}` must be a whole number of at most {limit}", param=name)
+def _check_choices(payload: dict[str, Any], limit: int) -> None:
+    for name in CHOICES:
+        value = payload.get(name)
+        if value is not None and (not isinstance(value, int) or value > limit):
+            raise BadRequest(f"`{name}` must be a whole number of at most {limit}", param=name)
 
 
 def _lower_tokens(endpoint: Endpoint, request: Request, limit: int) -> None:

@@ -3,6 +3,7 @@ import pytest
 from tandem_contract.config import ModelSettings
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway.catalogue import Model
 from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.gateway.request import Request, parse
 
@@ -17,16 +18,20 @@ def request(path=CHAT, **fields) -> Request:
     return parse(ENDPOINTS[path], orjson.dumps({"model": "m", **ASKED[path], **fields}), "default", 128)
 
 
+def model(*, takes_cache_salt=False, **settings) -> Model:
+    return Model("m", ModelSettings(name="m", **settings), (), takes_cache_salt)
+
+
 def planned(path=CHAT, settings=None, max_choices=8, **fields):
     asked = request(path, **fields)
-    plan.apply(ENDPOINTS[path], asked, "m", ModelSettings(name="m", **settings or {}), max_choices)
+    plan.apply(ENDPOINTS[path], asked, model(**settings or {}), None, max_choices)
     return orjson.loads(asked.body())
 
 
 def test_nothing_to_change_leaves_the_bytes():
     asked = request(temperature=1.0)
     before = asked.body()
-    plan.apply(ENDPOINTS[CHAT], asked, "m", ModelSettings(name="m", inject={"temperature": 1.0}), 8)
+    plan.apply(ENDPOINTS[CHAT], asked, model(inject={"temperature": 1.0}), "t", 8)
     assert asked.body() is before
 
 
@@ -107,6 +112,13 @@ def test_usage_that_the_client_asks_for_is_not_hidden():
 def test_options_of_another_shape_are_refused():
     with pytest.raises(BadRequest, match="stream_options"):
         plan.count_usage(request(stream=True, stream_options=3))
+
+
+@pytest.mark.parametrize(("takes", "tenant", "salted"), [(True, "a", True), (True, None, False), (False, "a", False)])
+def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
+    asked = request(cache_salt="theirs")
+    plan.apply(ENDPOINTS[CHAT], asked, model(takes_cache_salt=takes), tenant, 8)
+    assert orjson.loads(asked.body())["cache_salt"] == (plan.salt("a") if salted else "theirs")
 
 
 def test_salts_are_stable_and_tell_nothing():
