@@ -59,7 +59,7 @@ class Orchestrator:
 
     @property
     def busy(self) -> int:
-        return sum(engine.pool.busy for engine in self.engines.all)
+        return sum(engine.in_flight for engine in self.engines.all)
 
     async def chat(self, **fields: Any) -> tuple[int, Any]:
         """Status and JSON of a chat request about nothing in particular."""
