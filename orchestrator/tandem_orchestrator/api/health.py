@@ -24,8 +24,8 @@ async def ready(services: FromApp, response: Response) -> dict[str, Any]:
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    degraded = services.engines.degraded()
-    if services.state.draining or not services.engines.checked:
+    degraded = services.engines.degraded() + services.keys.problems
+    if services.state.draining or not (services.engines.checked and services.keys.checked):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", "degraded": degraded}
     return {"status": "ready", "degraded": degraded}
@@ -36,7 +36,9 @@ async def health(services: FromApp) -> dict[str, Any]:
     """The state of the service and its engines; `status` is `degraded` while one of them does not answer."""
     engines = services.engines
     return {
-        "status": "degraded" if engines.degraded() else "ok",
+        "status": "degraded" if engines.degraded() or services.keys.problems else "ok",
+        "authentication": services.keys.authentication,
+        "problems": services.keys.problems,
         "backend": engines.all[0].url,
         "model": engines.default_model,
         "tools": sorted(services.toolbox.names),

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
+from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.dispatch import Dispatcher
@@ -31,6 +32,7 @@ class Services:
     config: OrchestratorConfig
     state: State
     engines: Engines
+    keys: Keys
     admission: Admission
     catalogue: Catalogue
     dispatcher: Dispatcher

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 import structlog
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from tandem_contract.config import Database as Settings
@@ -54,6 +54,8 @@ class Database:
             engine = await self._opened()
             async with asyncio.timeout(TRANSACTION_SECONDS), engine.begin() as connection:
                 yield connection
+        except (DataError, IntegrityError):
+            raise  # a mistake of ours, not the database's
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, SecretError, OSError) as error:
             await self.close()
             self._note(_reason(error))
@@ -64,7 +66,9 @@ class Database:
         """Closes every connection; the next transaction opens it again."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await engine.dispose()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await engine.dispose()
 
     async def _opened(self) -> AsyncEngine:
         async with self._opening:

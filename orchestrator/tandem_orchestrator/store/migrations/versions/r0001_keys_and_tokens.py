@@ -17,12 +17,16 @@ def upgrade() -> None:
         sa.Column("prefix", sa.String(16), nullable=False),
         sa.Column("name", sa.String(253)),
         sa.Column("tenant", sa.String(253), nullable=False),
-        sa.Column("limits", sa.JSON, nullable=False),
         sa.Column("models", sa.JSON),
         sa.Column("tools", sa.JSON),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True)),
-        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.Column("requests_per_minute", sa.BigInteger),
+        sa.Column("tokens_per_minute", sa.BigInteger),
+        sa.Column("concurrent_requests", sa.BigInteger),
+        sa.Column("tokens_per_day", sa.BigInteger),
+        sa.Column("tokens_per_month", sa.BigInteger),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires", sa.DateTime(timezone=True)),
+        sa.Column("revoked", sa.DateTime(timezone=True)),
     )
     op.create_index("tandem_keys_by_version", "tandem_keys", ["version"])
     op.create_index("tandem_keys_by_tenant", "tandem_keys", ["tenant", "id"])
