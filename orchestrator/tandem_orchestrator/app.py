@@ -9,9 +9,9 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
-from tandem_contract.config import BuiltinTool, OrchestratorConfig
+from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import chat, errors, health, models
+from tandem_orchestrator.api import chat, errors, health, keys, models
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
@@ -24,13 +24,13 @@ from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import body_limit, bounded
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.limits.shared import SharedCounters
 from tandem_orchestrator.middleware import guarded
-from tandem_orchestrator.observability.record import Recorded
-from tandem_orchestrator.tools import outbound
-from tandem_orchestrator.tools.calculator import Calculator
-from tandem_orchestrator.tools.tool import Tool
-from tandem_orchestrator.tools.toolbox import Toolbox
-from tandem_orchestrator.tools.weather import Weather
+from tandem_orchestrator.observability.recorded import Recorded
+from tandem_orchestrator.observability.trace import Tracer
+from tandem_orchestrator.store.api_keys import KeyStore
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.tools.build import build
 
 BACKGROUND_RETRY_SECONDS = 5.0
 
@@ -42,31 +42,44 @@ class Generation:
     """What serves requests under one configuration; closed when it is replaced and its last request has ended."""
 
     services: Services
-    http: outbound.Http
     hot_path: ASGIApp
     body_limit: TimeLimit
     open_requests: int = 0
     retired: bool = False
+    watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins what goes on beside its requests."""
+        self.watching = asyncio.get_running_loop().create_task(_keep_running(self.services.toolbox.watch))
 
     async def close(self) -> None:
         """Closes what no other generation uses."""
-        await self.http.close()
+        if self.watching is not None:
+            self.watching.cancel()
+            await asyncio.wait([self.watching])
+        await self.services.toolbox.close()
 
 
 class App:
-    """The whole orchestrator as one ASGI application: the hot path in front of FastAPI."""
+    """The whole orchestrator as one ASGI application: the hot path in front of FastAPI.
 
-    def __init__(self, config: OrchestratorConfig) -> None:
+    `counters` are those that it shares with other workers of the same server.
+    """
+
+    def __init__(self, config: OrchestratorConfig, counters: SharedCounters | None = None) -> None:
         self._state = State()
         self._engines = Engines(config)
         self._catalogue = Catalogue(config.models, self._engines)
         self._dispatcher = Dispatcher(config, self._catalogue, self._engines)
-        self._keys = Keys()
-        self._limiter = Limiter(config.rate_limits)
+        self._database = Database(config.database)
+        self._keys = Keys(config, KeyStore(self._database))
+        self._limiter = Limiter(config.rate_limits, counters)
         self._now = self._generation(config)
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
-        self._recorded = Recorded(guarded(self._dispatch, config.server), lambda: self._state.draining)
+        self._tracer = _tracer(config)
+        self._recorded = Recorded(guarded(self._dispatch, config.server), lambda: self._state.draining, self._tracer)
+        self._recorded.log_prompts = config.logging.prompts
 
     @property
     def services(self) -> Services:
@@ -78,9 +91,17 @@ class App:
         await self._recorded(scope, receive, send)
 
     def reload(self, config: OrchestratorConfig) -> None:
-        """Serves requests under `config` from now on; those in flight go on under the one before."""
-        self._dispatcher.update(config)
+        """Serves requests under `config` from now on; those in flight go on under the one before.
+
+        Raises `ConfigError`, and changes nothing then.
+        """
         before, self._now = self._now, self._generation(config)
+        self._dispatcher.update(config)
+        self._keys.update(config)
+        self._limiter.update(config.rate_limits)
+        self._recorded.app = guarded(self._dispatch, config.server)
+        self._recorded.log_prompts = config.logging.prompts
+        self._now.start()
         self._rest.state.services = self.services
         before.retired = True
         self._close_if_unused(before)
@@ -109,31 +130,43 @@ class App:
             task.add_done_callback(self._closing.discard)
 
     def _generation(self, config: OrchestratorConfig) -> Generation:
-        http = outbound.Http([config.tools.weather.geocoding_url, config.tools.weather.forecast_url])
-        toolbox = Toolbox(_tools(config, http), config.tools.timeout_seconds, config.tools.max_result_bytes)
+        toolbox = build(config.tools)
         admission = Admission(self._keys, self._limiter, self._catalogue)
-        services = Services(config, self._state, self._engines, admission, self._catalogue, self._dispatcher, toolbox)
+        services = Services(
+            config,
+            self._state,
+            self._engines,
+            self._keys,
+            admission,
+            self._catalogue,
+            self._dispatcher,
+            toolbox,
+        )
         hot_path = HotPath(admission, self._dispatcher, toolbox, config)
-        return Generation(services, http, hot_path, body_limit(config.timeouts.body_seconds))
+        return Generation(services, hot_path, body_limit(config.timeouts.body_seconds))
 
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, health):
+        for part in (chat, models, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(_keep_running(part.watch)) for part in (self._engines,)]
+        watching = [asyncio.create_task(_keep_running(part.watch)) for part in (self._engines, self._keys)]
+        self._now.start()
         try:
             yield
         finally:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, *self._closing, self._now.close(), return_exceptions=True)
+            await self._database.close()
             self._engines.close()
+            if self._tracer is not None:
+                await self._tracer.close()
 
 
 async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
@@ -146,9 +179,9 @@ async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(BACKGROUND_RETRY_SECONDS)
 
 
-def _tools(config: OrchestratorConfig, http: outbound.Http) -> list[Tool]:
-    makers: dict[BuiltinTool, Callable[[], Tool]] = {
-        BuiltinTool.WEATHER: lambda: Weather(config.tools.weather, http),
-        BuiltinTool.MATH: Calculator,
-    }
-    return [makers[name]() for name in config.tools.enabled if name in makers]
+def _tracer(config: OrchestratorConfig) -> Tracer | None:
+    if config.tracing.endpoint is None:
+        return None
+    from tandem_orchestrator.observability.otel import OpenTelemetry  # noqa: PLC0415 # 17 MB and a quarter of a second
+
+    return OpenTelemetry(config.tracing, config.upstreams)
