@@ -124,7 +124,7 @@ async def test_one_log_line_a_request_and_no_prompt_in_it(engine):
         Reply(),
         Reply(fault="cut"),
     ]
-    async with serving(VLLM_URL=engine.url, TANDEM_TYPO="1") as running:
+    async with serving(VLLM_URL=engine.url, TANDEM_TYPO="1", TANDEM_ROUTING__RETRIES="0") as running:
         for body in requests:
             async with running.client.post(
                 "/v1/chat/completions", json=body, headers={"X-Request-Id": "r"}

@@ -1,48 +1,26 @@
-"""One record a request: who asked for what, how it ended; written as one log line and as metrics."""
+"""One record a request: who asked for what, how long its parts took, how it ended."""
 
-import logging
-import os
-import re
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from tandem_orchestrator.observability import logs
-from tandem_orchestrator.observability.metrics import (
-    ENGINE_SECONDS,
-    QUEUE_SECONDS,
-    REQUEST_LATENCY,
-    REQUESTS_IN_FLIGHT,
-    TIME_PER_OUTPUT_TOKEN,
-    TIME_TO_FIRST_TOKEN,
-    TOKENS,
-    TOOL_SECONDS,
-    Labelled,
-)
+from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS, Labelled
 from tandem_orchestrator.observability.trace import NO_TRACE, Span, Trace
 
-QUIET_PATHS = frozenset({"/live", "/ready", "/metrics"})
 CLIENT_LEFT = 499
-MAX_TENANTS = 1000  # as metric labels; further ones are counted together
+MAX_LOGGED_BODY = 65_536  # bytes
 OTHER = "other"
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
-_latency = Labelled(REQUEST_LATENCY)
-_first_token = Labelled(TIME_TO_FIRST_TOKEN)
-_output_token = Labelled(TIME_PER_OUTPUT_TOKEN)
 _queue = Labelled(QUEUE_SECONDS)
 _engine = Labelled(ENGINE_SECONDS)
 _tool = Labelled(TOOL_SECONDS)
-_tokens = Labelled(TOKENS)
-_tenants: set[str] = set()
 
 
 class Record:
-    """What is known about a request while it runs. Holds no prompt and no answer.
+    """What is known about a request while it runs. Holds no prompt and no answer, unless logs are to show them.
 
     What is not set keeps the value of the class, so that a record costs little to make.
     """
@@ -65,6 +43,7 @@ class Record:
     engine_seconds = 0.0
     tool_seconds = 0.0
     trace: Trace = NO_TRACE
+    bodies: "Bodies | None" = None
     headers: Sequence[tuple[bytes, bytes]] = ()
     """Go out with the answer, whoever writes it: the state of the key's limits."""
 
@@ -92,7 +71,7 @@ class Record:
     def engine_pass(self, upstream: str) -> "EnginePass":
         """Begins one request to an engine, each attempt being one."""
         self.upstream = upstream
-        return EnginePass(self, self.trace.engine_pass(upstream, self.model), upstream)
+        return EnginePass(self, self.trace.engine_pass(upstream, self.model, self.route), upstream)
 
     def tool(self, name: str, call_id: str) -> "ToolRun":
         """Begins one call of a server-side tool; `name` is one of the toolbox, a metric label too."""
@@ -155,131 +134,31 @@ class ToolRun:
         self.span.end(error)
 
 
+class Bodies:
+    """What client and orchestrator say to each other, kept for the log where the configuration asks for it."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.request = bytearray()
+        self.answer = bytearray()
+
+    async def receive(self) -> Message:
+        """ASGI."""
+        message = await self._receive()
+        self._keep(self.request, message)
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """ASGI."""
+        self._keep(self.answer, message)
+        return self._send(message)
+
+    def _keep(self, kept: bytearray, message: Message) -> None:
+        kept += message.get("body", b"")[: MAX_LOGGED_BODY - len(kept)]
+
+
 def record_of(scope: Scope) -> Record:
     """The record of the request that `scope` describes."""
     record: Record = scope["state"]["record"]
     return record
-
-
-class Recorded:
-    """ASGI application around another: gives each request an id and a record, and reports it at its end.
-
-    `draining` is asked for each request; while it says so, clients are told to open their next connection elsewhere.
-    """
-
-    def __init__(self, app: ASGIApp, draining: Callable[[], bool]) -> None:
-        self._app = app
-        self._draining = draining
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        record = Record(_request_id(scope["headers"]))
-        scope.setdefault("state", {})["record"] = record
-        REQUESTS_IN_FLIGHT.inc()
-        try:
-            await self._app(scope, receive, _Answer(record, send, self._draining))
-        finally:
-            REQUESTS_IN_FLIGHT.dec()
-            _report(record, scope)
-
-
-class _Answer:
-    """`send` of one request, which adds the request's id to the answer."""
-
-    __slots__ = ("_draining", "_record", "_send")
-
-    def __init__(self, record: Record, send: Send, draining: Callable[[], bool]) -> None:
-        self._record = record
-        self._send = send
-        self._draining = draining
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            record = self._record
-            record.status = record.status or message["status"]
-            headers = [*message.get("headers", ()), *record.headers, (b"x-request-id", record.request_id.encode())]
-            if self._draining():
-                headers.append((b"connection", b"close"))
-            message["headers"] = headers
-        return self._send(message)
-
-
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id":
-            if _SANE_ID.fullmatch(value):
-                return value.decode()
-            break
-    return os.urandom(16).hex()
-
-
-def _report(record: Record, scope: Scope) -> None:
-    seconds = perf_counter() - record.started
-    route = scope.get("route")
-    _observe(record, seconds, record.route if route is None else route.path)
-    path = scope["path"]
-    level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-    if logs.enabled(level):
-        logs.write_request(_fields(record, seconds, scope["method"], path))
-
-
-def _observe(record: Record, seconds: float, route: str) -> None:
-    _latency[route, str(record.status)].observe(seconds)
-    model = record.model
-    if model is None:
-        return
-    prompt, completion = record.prompt_tokens, record.completion_tokens
-    if prompt or completion:
-        tenant = _tenant(record)
-        _tokens[tenant, model, "prompt"].inc(prompt)
-        _tokens[tenant, model, "completion"].inc(completion)
-    if record.first_byte is not None:
-        _first_token[model].observe(record.first_byte)
-        if completion > 1:
-            _output_token[model].observe((seconds - record.first_byte) / (completion - 1))
-
-
-def _tenant(record: Record) -> str:
-    tenant = record.tenant or "anonymous"
-    if tenant not in _tenants:
-        if len(_tenants) >= MAX_TENANTS:
-            return OTHER
-        _tenants.add(tenant)
-    return tenant
-
-
-def _fields(record: Record, seconds: float, method: str, path: str) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "event": "request",
-        "request_id": record.request_id,
-        "method": method,
-        "path": path,
-        "status": record.status,
-        "duration_ms": _ms(seconds),
-        "level": "info",
-        "time": datetime.now(UTC),
-    }
-    if record.tenant is not None:
-        fields["tenant"], fields["key_id"] = record.tenant, record.key_id
-    if record.model is not None:
-        fields["model"], fields["stream"], fields["upstream"] = record.model, record.stream, record.upstream
-    if record.completion_tokens or record.prompt_tokens:
-        fields["prompt_tokens"], fields["completion_tokens"] = record.prompt_tokens, record.completion_tokens
-    if record.first_byte is not None:
-        fields["first_byte_ms"] = _ms(record.first_byte)
-    if record.engine_seconds:
-        fields["engine_ms"] = _ms(record.engine_seconds)
-    if record.queue_seconds:
-        fields["queue_ms"] = _ms(record.queue_seconds)
-    if record.tool_calls:
-        fields["tools_ms"], fields["tool_calls"] = _ms(record.tool_seconds), record.tool_calls
-    if record.error:
-        fields["error"] = record.error
-    return fields
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
