@@ -14,7 +14,8 @@ CHAT = CHAT_HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
 
 
 @pytest.fixture
-async def impatient(serve, engine):
+async def impatient(serve, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.protocol.UNREAD_BODY_SECONDS", 0.1)
     timeouts = {"bodySeconds": 0.15, "keepAliveSeconds": 0.3, "idleSeconds": 0.2}
     return await serve(config_for(engine, timeouts=timeouts, limits={"maxHeaderBytes": 2000}))
 
@@ -46,7 +47,7 @@ async def test_a_body_that_drips(impatient, engine, path):
     async with RawClient(impatient) as client:
         client.send(CHAT_HEAD.replace(b"/v1/chat/completions", path) + b"content-length: 900\r\n\r\n")
         dripping = asyncio.create_task(drip(client, BODY + b" " * 800))
-        answer = await client.until_closed(8)
+        answer = await client.until_closed()
         dripping.cancel()
     assert answer.startswith(b"HTTP/1.1 404" if path == b"/v1/nothing" else b"HTTP/1.1 408")
     assert not engine.seen
@@ -80,7 +81,7 @@ async def test_a_connection_in_use_is_kept(impatient):
 
 
 async def test_a_long_answer_is_no_idleness(impatient, engine):
-    engine.replies.append(Reply("word " * 10, between_pieces=0.08))
+    engine.replies.append(Reply("word " * 8, between_pieces=0.05))
     text = await impatient.stream()
     assert text.endswith("data: [DONE]\n\n")
 
