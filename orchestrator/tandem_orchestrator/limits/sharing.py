@@ -1,0 +1,94 @@
+"""Limits that hold across replicas, by way of Redis and never in a request's way."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from secrets import token_hex
+from time import monotonic
+
+import structlog
+
+from tandem_orchestrator.limits.exchange import Exchange
+from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.observability.metrics import LIMITS_SHARED
+from tandem_orchestrator.store.board import KEPT_SECONDS, Board, Message
+from tandem_orchestrator.store.redis import RedisDown, RedisStore
+
+SIGN_OF_LIFE = 1.0
+"""Seconds after which a replica says something even if it has nothing to tell."""
+MOST_BACKOFF = 5.0
+
+log = structlog.get_logger()
+
+
+class Sharing:
+    """Tells the other replicas what was counted here, and the limiter what was counted there."""
+
+    def __init__(self, limiter: Limiter, redis: RedisStore, every: float, clock: Callable[[], float]) -> None:
+        self._limiter = limiter
+        self._every = every
+        self._clock = clock
+        self._board = Board(redis)
+        self._exchange = Exchange(limiter.subjects, limiter.server, token_hex(8))
+        self._since = 0
+        self._told = self._visited = float("-inf")
+        self._problem: str | None = "not yet"
+        limiter.changed = set()
+
+    async def watch(self) -> None:
+        """Shares again and again; runs until cancelled."""
+        delay = self._every
+        while True:
+            delay = self._every if await self.sync() else min(delay * 2, MOST_BACKOFF)
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
+
+    async def sync(self) -> bool:
+        """Tells and learns what is new, in one round trip; whether that came about."""
+        try:
+            for message in await self._visit():
+                self._read(message)
+        except RedisDown as error:
+            self._note(str(error))
+            return False
+        self._exchange.forget_silent(int(self._clock()))
+        self._note(None)
+        return True
+
+    async def _visit(self) -> list[Message]:
+        if monotonic() - self._visited > KEPT_SECONDS / 2:
+            self._rejoin()
+        second = int(self._clock())
+        changed, self._limiter.changed = self._limiter.changed or set(), set()
+        message = b""
+        if changed or self._exchange.due or monotonic() - self._told >= SIGN_OF_LIFE:
+            message = self._exchange.write(changed, self._since, second)
+        try:
+            found = await self._board.visit(message)
+        except BaseException:
+            self._limiter.changed |= changed
+            self._rejoin()
+            raise
+        self._visited = monotonic()
+        if message:
+            self._exchange.sent()
+            self._since, self._told = second, self._visited
+        return found
+
+    def _rejoin(self) -> None:
+        """Messages may have been missed: what hangs there is left aside, and everybody asked for all they have."""
+        self._board.leave()
+        self._exchange.ask = True
+
+    def _read(self, message: Message) -> None:
+        try:
+            self._exchange.read(message.text, message.age, int(self._clock()))
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("what another replica counted cannot be read", problem=f"{type(error).__name__}: {error}")
+
+    def _note(self, problem: str | None) -> None:
+        LIMITS_SHARED.set(problem is None)
+        if problem is None and self._problem is not None:
+            log.info("limits hold across replicas")
+        elif problem is not None and (self._problem is None or self._problem == "not yet"):
+            log.warning("limits hold for this replica alone, since Redis cannot be used", problem=problem)
+        self._problem = problem
