@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from tandem_orchestrator.api.access import BEARER
 from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.auth.issuing import issue
-from tandem_orchestrator.auth.terms import Label, Lifetime, Terms, after
+from tandem_orchestrator.auth.terms import Label, NewTerms, Terms
 from tandem_orchestrator.errors import NotFound
 from tandem_orchestrator.store.api_keys import StoredKey
 
@@ -36,21 +36,6 @@ class ForAdmins(APIRoute):
 
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"], route_class=ForAdmins, dependencies=[Security(BEARER)])
-
-
-class NewKey(Terms):
-    """Terms of a new key."""
-
-    tenant: Label
-    """Whom the key is for: limits of tenants and the engine's prefix cache go by it."""
-    expires_in: Lifetime | None = None
-    """How long it lasts, such as 30d or 12h; instead of expires."""
-
-    @model_validator(mode="after")
-    def _ends_once(self) -> "NewKey":
-        if self.expires is not None and self.expires_in is not None:
-            raise ValueError("write either expires or expiresIn")
-        return self
 
 
 class ShownKey(Terms):
@@ -84,12 +69,9 @@ class KeyPage(BaseModel):
 
 
 @router.post("", status_code=201)
-async def create(terms: NewKey, services: FromApp) -> IssuedKey:
+async def create(terms: NewTerms, services: FromApp) -> IssuedKey:
     """Makes a key. It counts here at once, and within two seconds elsewhere."""
-    now = datetime.now(UTC)
-    if terms.expires_in is not None:
-        terms.expires = after(terms.expires_in, now)
-    key, stored = issue(terms, terms.tenant, now)
+    key, stored = issue(terms, datetime.now(UTC))
     await services.keys.store.create(stored)
     await services.keys.refresh()
     return IssuedKey(key=key, **asdict(stored))

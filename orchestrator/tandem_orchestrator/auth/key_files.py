@@ -108,9 +108,10 @@ class KeyFiles:
                 self._files[source] = {path: files.get(path) or KeyFile(path) for path in _listed(Path(source))}
             except OSError as error:
                 problems.append(f"{source} cannot be read: {error.strerror}")
+                continue
+            for file in self._files[source].values():
+                file.look()
         read = [file for files in self._files.values() for file in files.values()]
-        for file in read:
-            file.look()
         keys, doubles = _merged(read)
         problems += [file.problem for file in read if file.problem is not None] + doubles
         changed = keys != self.keys or problems != self.problems
@@ -160,6 +161,7 @@ def _sentence(problem: ErrorDetails) -> str:
 
 
 def _listed(path: Path) -> list[Path]:
-    if not path.is_dir():
+    try:
+        return sorted(file for file in path.iterdir() if not file.name.startswith(".") and file.is_file())
+    except NotADirectoryError:
         return [path]
-    return sorted(file for file in path.iterdir() if not file.name.startswith(".") and file.is_file())

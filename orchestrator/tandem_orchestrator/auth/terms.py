@@ -1,17 +1,27 @@
 """What is written about a key, wherever: in a file, in the database, in a request to the admin API."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from tandem_contract.config import KeyLimits
 
+LIFETIME = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$", max_length=128)]
 Item = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=253)]
 Moment = Annotated[datetime, AfterValidator(lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=UTC))]
-Lifetime = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,6}[smhdw]$")]
+
+
+def _lifetime(text: str) -> str:
+    if not LIFETIME.fullmatch(text):
+        raise ValueError("expected a time such as 30d or 12h; units are s, m, h, d and w")
+    return text
+
+
+Lifetime = Annotated[str, AfterValidator(_lifetime)]
 
 
 class Terms(KeyLimits):
@@ -30,6 +40,21 @@ class Terms(KeyLimits):
     def limits(self) -> KeyLimits:
         """The limits alone."""
         return KeyLimits.model_construct(**{name: getattr(self, name) for name in KeyLimits.model_fields})
+
+
+class NewTerms(Terms):
+    """Terms of a key that is about to be made."""
+
+    tenant: Label
+    """Whom the key is for: limits of tenants and the engine's prefix cache go by it."""
+    expires_in: Lifetime | None = None
+    """How long it lasts, such as 30d or 12h; instead of expires."""
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> "NewTerms":
+        if self.expires is not None and self.expires_in is not None:
+            raise ValueError("write either expires or expiresIn")
+        return self
 
 
 def after(lifetime: str, now: datetime) -> datetime:

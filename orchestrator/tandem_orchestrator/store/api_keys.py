@@ -52,7 +52,7 @@ class KeyStore:
         """The key with an id, be it revoked."""
         async with self.database.transaction() as connection:
             row = (await connection.execute(select(KEYS).where(KEYS.c.id == key_id))).first()
-            return row and _key(row)
+            return None if row is None else _key(row)
 
     async def page(self, tenant: str | None = None, after: str = "", limit: int = 100) -> list[StoredKey]:
         """Keys, of one tenant where it is named, in the order of their making; those after the id `after`."""
@@ -67,7 +67,7 @@ class KeyStore:
         async with self._change() as (connection, version):
             change = update(KEYS).where(KEYS.c.id == key_id).values({**fields, "version": version}).returning(*KEYS.c)
             row = (await connection.execute(change)).first()
-            return row and _key(row)
+            return None if row is None else _key(row)
 
     async def revoke(self, key_id: str, now: datetime) -> StoredKey | None:
         """Revokes a key for good; one that is revoked already stays so since then."""
