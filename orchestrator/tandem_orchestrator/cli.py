@@ -1,4 +1,4 @@
-"""tandem-orchestrator serve | check | load-test."""
+"""tandem-orchestrator serve | check | keys | migrate | load-test."""
 
 import argparse
 import os
@@ -15,6 +15,7 @@ from tandem_contract.names import CONFIG_PATH, ORCHESTRATOR_PORT
 
 from tandem_orchestrator.check import report
 from tandem_orchestrator.config import ConfigError, Source, unknown_variables
+from tandem_orchestrator.key_commands import arguments as key_commands
 from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 
@@ -35,10 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from tandem_orchestrator.tools.build import build  # noqa: PLC0415 # see `_serve`
+    from tandem_orchestrator.server import certificate_of  # noqa: PLC0415 # see `_serve`
+    from tandem_orchestrator.tools.build import build  # noqa: PLC0415
 
     config = Source(options.config).load()
     build(config.tools)
+    certificate_of(config)
     for line in report(config):
         print(line)  # noqa: T201
     return 0
@@ -64,11 +67,19 @@ def _serve(options: argparse.Namespace) -> int:
         try:
             if folder is not None:
                 return supervise(source, config, options.host, options.port, folder)
-            serve(source, config, listen(options.host, options.port))
+            port = listen(options.host, options.port)
+            log.info("serving", host=options.host, port=port.getsockname()[1], workers=1)
+            serve(source, config, port)
         except OSError as error:
             log.critical("cannot listen", host=options.host, port=options.port, problem=str(error))
             return FAILED
         return 0
+
+
+def _in_database(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.key_commands.commands import run  # noqa: PLC0415 # see `_serve`
+
+    return run(options)
 
 
 @contextmanager
@@ -100,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")
     check.set_defaults(run=_check)
+    key_commands.add_arguments(commands, shared, _in_database)
     load = commands.add_parser("load-test", help="put a running service under load, and judge how it bears it")
     load_test.add_arguments(load)
     load.set_defaults(run=load_test.main)

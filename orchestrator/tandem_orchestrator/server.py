@@ -15,11 +15,12 @@ import uvicorn
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.app import App
-from tandem_orchestrator.config import Source
+from tandem_orchestrator.config import ConfigError, Source
 from tandem_orchestrator.limits.shared import SharedCounters
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.protocol import protocol_for
 from tandem_orchestrator.reload import Reloader
+from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tls import Certificate
 
 TICKS_A_SECOND = 10
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: App, source: Source, config: OrchestratorConfig, worker: Worker | None) -> None:
-        self._certificate = certificate = Certificate(config.server.tls) if config.server.tls else None
+        self._certificate = certificate = certificate_of(config)
         settings = uvicorn.Config(
             app,
             loop="uvloop",
@@ -120,6 +121,14 @@ def serve(source: Source, config: OrchestratorConfig, port: socket.socket, worke
     gc.collect()
     gc.freeze()  # what stands now stands for good; going through it again cost a tenth of a request's time
     server.run([port])
+
+
+def certificate_of(config: OrchestratorConfig) -> Certificate | None:
+    """What HTTPS is served with, if it is. Raises `ConfigError`."""
+    try:
+        return Certificate(config.server.tls) if config.server.tls else None
+    except SecretError as error:
+        raise ConfigError([f"server.tls: {error}"]) from None
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

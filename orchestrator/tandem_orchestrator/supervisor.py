@@ -22,7 +22,8 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.config import ConfigError, Source
 from tandem_orchestrator.config.reloading import taken_over
 from tandem_orchestrator.observability import logs, metrics
-from tandem_orchestrator.server import Worker, listen, serve
+from tandem_orchestrator.server import Worker, certificate_of, listen, serve
+from tandem_orchestrator.tools.build import build
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 TICK_SECONDS = 0.5
@@ -35,13 +36,17 @@ log = structlog.get_logger()
 
 
 def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, folder: Path) -> int:
-    """Serves with `server.workers` processes until a signal comes; 1 when they keep dying. Raises `OSError`.
+    """Serves with `server.workers` processes until a signal comes; 1 when they keep dying.
 
-    `folder` is for files that the workers share, and the one that metrics are kept in.
+    `folder` is for files that the workers share, and the one that metrics are kept in. Raises `OSError` and, for what
+    every worker would die of, `ConfigError`.
     """
+    build(config.tools)
+    certificate_of(config)
     metrics.forget_gauges()  # only workers have a state
     with listen(host, port, shared=True) as reserved:  # the port stays ours while a worker is started again
         host, port = reserved.getsockname()[:2]
+        log.info("serving", host=host, port=port, workers=config.server.workers, supervisor=os.getpid())
 
         def work(number: int, config: OrchestratorConfig) -> None:
             reserved.close()
