@@ -25,11 +25,13 @@ from tandem_orchestrator.gateway.request import body_limit, bounded
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.observability.trace import Tracer
 from tandem_orchestrator.store.api_keys import KeyStore
 from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.ledger import Ledger
 from tandem_orchestrator.tools.build import build
 
 BACKGROUND_RETRY_SECONDS = 5.0
@@ -74,6 +76,7 @@ class App:
         self._database = Database(config.database)
         self._keys = Keys(config, KeyStore(self._database))
         self._limiter = Limiter(config.rate_limits, counters)
+        self._upkeep = Upkeep(self._limiter, config.redis, Ledger(self._database))
         self._now = self._generation(config)
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
@@ -155,7 +158,8 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(_keep_running(part.watch)) for part in (self._engines, self._keys)]
+        parts = (self._engines, self._keys, self._upkeep)
+        watching = [asyncio.create_task(_keep_running(part.watch)) for part in parts]
         self._now.start()
         try:
             yield
@@ -163,6 +167,7 @@ class App:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, *self._closing, self._now.close(), return_exceptions=True)
+            await self._upkeep.close()
             await self._database.close()
             self._engines.close()
             if self._tracer is not None:

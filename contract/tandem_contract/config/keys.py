@@ -21,15 +21,15 @@ class KeyLimits(Section):
     """How much a key may use; what is left out is unlimited."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=MOST)
-    """Requests within a minute."""
+    """Requests within any 60 seconds."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=MOST)
-    """Prompt and completion tokens within a minute."""
+    """Prompt and completion tokens within 60 seconds; those of requests under way count when they end."""
     concurrent_requests: int | None = Field(default=None, ge=1, le=MOST)
     """Requests at the same time."""
     tokens_per_day: int | None = Field(default=None, ge=1, le=MOST)
-    """Prompt and completion tokens within a day (UTC)."""
+    """Prompt and completion tokens within a day (UTC); kept in the database, or else in Redis."""
     tokens_per_month: int | None = Field(default=None, ge=1, le=MOST)
-    """Prompt and completion tokens within a calendar month (UTC)."""
+    """Prompt and completion tokens within a calendar month (UTC); kept in the database, or else in Redis."""
 
 
 class Keys(Section):
@@ -48,9 +48,9 @@ class Keys(Section):
 class RateLimits(Section):
     """Limits that are not written at a key itself."""
 
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    """All requests to this service within a minute."""
-    tenant_requests_per_minute: int | None = Field(default=None, ge=1)
-    """Requests of each tenant within a minute."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=MOST)
+    """All requests to this service within any 60 seconds."""
+    tenant_requests_per_minute: int | None = Field(default=None, ge=1, le=MOST)
+    """Requests of each tenant within any 60 seconds."""
     defaults: KeyLimits = KeyLimits()
     """Limits of keys that set none of their own, and of anonymous requests together."""

@@ -8,7 +8,7 @@ from tandem_contract.config.base import Seconds, SecretFile, Section
 
 
 class Database(Section):
-    """Where keys and budgets are kept: SQLite for one replica, PostgreSQL for more."""
+    """Where keys and token budgets outlive the process: SQLite for one replica, PostgreSQL for more."""
 
     url: SecretStr = SecretStr("sqlite:///tandem.db")
     """`sqlite:///path` or `postgresql://user:password@host/name`. SQLite is opened when it is first needed."""
@@ -17,13 +17,13 @@ class Database(Section):
 
 
 class Redis(Section):
-    """Lets limits hold across replicas. Without it each replica counts for itself."""
+    """Lets limits hold across replicas (Redis 6.2 or later). Without it, and while it is down, each has its own."""
 
     url: SecretStr | None = None
-    """`redis://[user:password@]host:port/db`, or rediss:// for TLS."""
+    """`redis://[user:password@]host:port/db`, or rediss:// for TLS. Token budgets are kept there without a database."""
     url_from: SecretFile | None = None
     """The URL as a secret; wins over url."""
     prefix: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")] = "tandem"
     """Start of every key, so that services may share a Redis."""
     sync_seconds: Seconds = Field(default=0.2, le=60)
-    """How often counts are exchanged; requests never wait for it."""
+    """How often counts are exchanged, which is how far replicas lag behind each other; requests never wait for it."""

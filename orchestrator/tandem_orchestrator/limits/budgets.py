@@ -1,7 +1,7 @@
 """Token budgets that outlive the process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic
 
 import structlog
@@ -19,11 +19,14 @@ log = structlog.get_logger()
 
 
 class Budgets:
-    """Writes used tokens to the first ledger that exists, and learns from it what other replicas have used."""
+    """Writes used tokens to a ledger, and learns from it what other replicas have used.
 
-    def __init__(self, limiter: Limiter, ledgers: Sequence[Ledger], clock: Callable[[], float]) -> None:
+    `choose` names the ledger, which may become another one when a database is made.
+    """
+
+    def __init__(self, limiter: Limiter, choose: Callable[[], Ledger], clock: Callable[[], float]) -> None:
         self._limiter = limiter
-        self._ledgers = ledgers
+        self._choose = choose
         self._clock = clock
         self._loaded = float("-inf")
         self._busy = asyncio.Lock()
@@ -42,10 +45,10 @@ class Budgets:
         """Writes what was used, reads what others used where that is due; whether that came about."""
         async with self._busy:
             try:
-                for ledger in [ledger for ledger in self._ledgers if ledger.exists][:1]:
-                    await self._write(ledger)
-                    if monotonic() - self._loaded >= LOAD_SECONDS:
-                        await self._load(ledger)
+                ledger = self._choose()
+                await self._write(ledger)
+                if monotonic() - self._loaded >= LOAD_SECONDS:
+                    await self._load(ledger)
             except (GatewayError, RedisDown) as error:
                 self._note(str(error))
                 return False
@@ -62,7 +65,7 @@ class Budgets:
             self._limiter.spending.written()
 
     async def _load(self, ledger: Ledger) -> None:
-        self._limiter.spending.loaded({first: await ledger.load(first) for first in periods(int(self._clock()))})
+        self._limiter.spending.loaded({period: await ledger.load(period) for period in periods(int(self._clock()))})
         self._loaded = monotonic()
         self._limiter.recall()
 

@@ -36,7 +36,7 @@ HEADER = 2
 
 SECOND_SHIFT = 32
 COUNT = (1 << SECOND_SHIFT) - 1
-DAY_SHIFT = 44
+DAY_SHIFT = 48
 TOKEN_COUNT = (1 << DAY_SHIFT) - 1
 """A cell of a window is its second and a count, a cell of a period its first day and a count."""
 

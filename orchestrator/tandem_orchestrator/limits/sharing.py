@@ -32,7 +32,7 @@ class Sharing:
         self._exchange = Exchange(limiter.subjects, limiter.server, token_hex(8))
         self._since = 0
         self._told = self._visited = float("-inf")
-        self._problem: str | None = "not yet"
+        self._shared: bool | None = None
         limiter.changed = set()
 
     async def watch(self) -> None:
@@ -86,9 +86,11 @@ class Sharing:
             log.warning("what another replica counted cannot be read", problem=f"{type(error).__name__}: {error}")
 
     def _note(self, problem: str | None) -> None:
-        LIMITS_SHARED.set(problem is None)
-        if problem is None and self._problem is not None:
-            log.info("limits hold across replicas")
-        elif problem is not None and (self._problem is None or self._problem == "not yet"):
-            log.warning("limits hold for this replica alone, since Redis cannot be used", problem=problem)
-        self._problem = problem
+        shared = problem is None
+        LIMITS_SHARED.set(shared)
+        if shared != self._shared:
+            if shared:
+                log.info("limits hold across replicas")
+            else:
+                log.warning("Redis cannot be used, limits hold for this replica alone", problem=problem)
+        self._shared = shared

@@ -1,7 +1,7 @@
 """What budgets are held against: tokens a day and a month, kept where they outlive the process."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from tandem_orchestrator.limits.counters import DAY
@@ -11,15 +11,11 @@ from tandem_orchestrator.limits.subjects import Subject
 class Ledger(Protocol):
     """Where tokens are written down for good."""
 
-    @property
-    def exists(self) -> bool:
-        """Whether it is in use."""
+    async def load(self, period: str) -> dict[str, int]:
+        """Tokens by key id of a UTC day ("2026-11-21") or month ("2026-11")."""
 
-    async def load(self, first_day: date) -> dict[str, int]:
-        """Tokens by key id since that day (UTC)."""
-
-    async def add(self, day: date, tokens: Mapping[str, int]) -> None:
-        """Adds tokens by key id to a day (UTC). After an error the same call comes again, until it succeeds."""
+    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
+        """Adds tokens by key id to a UTC day. After an error the same call comes again, until it succeeds."""
 
 
 class Spending:
@@ -30,11 +26,11 @@ class Spending:
     """
 
     def __init__(self) -> None:
-        self._unwritten: dict[date, dict[str, int]] = {}
+        self._unwritten: dict[str, dict[str, int]] = {}
         self._today: dict[str, int] = {}
         self._day = -1
-        self._writing: tuple[date, dict[str, int]] | None = None
-        self._totals: dict[date, dict[str, int]] = {}
+        self._writing: tuple[str, dict[str, int]] | None = None
+        self._totals: dict[str, dict[str, int]] = {}
 
     def add(self, key_id: str, second: int, tokens: int) -> None:
         """Notes what a request used."""
@@ -42,7 +38,7 @@ class Spending:
             self._turn(second)
         self._today[key_id] = self._today.get(key_id, 0) + tokens
 
-    def batch(self) -> tuple[date, dict[str, int]] | None:
+    def batch(self) -> tuple[str, dict[str, int]] | None:
         """A day and the tokens to write for it by key id; the same one until it is `written`."""
         if self._writing is None:
             day = next((day for day, tokens in self._unwritten.items() if tokens), None)
@@ -55,34 +51,33 @@ class Spending:
         """The batch stands in the ledger."""
         if self._writing is not None:
             (day, tokens), self._writing = self._writing, None
-            for first_day, totals in self._totals.items():
-                for key_id in tokens if day >= first_day else ():
+            for period, totals in self._totals.items():
+                for key_id in tokens if day.startswith(period) else ():
                     totals[key_id] = totals.get(key_id, 0) + tokens[key_id]
 
-    def loaded(self, totals: dict[date, dict[str, int]]) -> None:
-        """The ledger's totals by first day and key id."""
+    def loaded(self, totals: dict[str, dict[str, int]]) -> None:
+        """The ledger's totals by period and key id."""
         self._totals = totals
 
     def recall(self, subject: Subject, key_id: str, second: int) -> None:
         """Lets the key's counts know of what is written."""
-        today, month = periods(second)
-        for period, first_day in ((subject.day, today), (subject.month, month)):
-            written = self._totals.get(first_day, {}).get(key_id, 0)
-            period.raise_to(second, written + self._own(first_day, key_id))
+        for counter, period in zip((subject.day, subject.month), periods(second), strict=True):
+            written = self._totals.get(period, {}).get(key_id, 0)
+            counter.raise_to(second, written + self._own(period, key_id))
 
-    def _own(self, first_day: date, key_id: str) -> int:
+    def _own(self, period: str, key_id: str) -> int:
         days = [*self._unwritten.items(), *([self._writing] if self._writing else ())]
-        return sum(tokens.get(key_id, 0) for day, tokens in days if day >= first_day)
+        return sum(tokens.get(key_id, 0) for day, tokens in days if day.startswith(period))
 
     def _turn(self, second: int) -> None:
         """A day begins; days of former months matter to no budget any more."""
         today, month = periods(second)
         self._day = second // DAY
-        self._unwritten = {day: tokens for day, tokens in self._unwritten.items() if day >= month}
+        self._unwritten = {day: tokens for day, tokens in self._unwritten.items() if day.startswith(month)}
         self._today = self._unwritten.setdefault(today, {})
 
 
-def periods(second: int) -> tuple[date, date]:
-    """The first days of what budgets are about: today, and the first of its month (UTC)."""
-    today = datetime.fromtimestamp(second, UTC).date()
-    return today, today.replace(day=1)
+def periods(second: int) -> tuple[str, str]:
+    """What budgets are about, as ledgers name it: the UTC day and its month."""
+    moment = datetime.fromtimestamp(second, UTC)
+    return f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"

@@ -1,7 +1,6 @@
 """The tokens that keys have used, kept in Redis where there is no database for them."""
 
 from collections.abc import Mapping
-from datetime import date
 from secrets import token_hex
 
 import orjson
@@ -9,6 +8,7 @@ import orjson
 from tandem_orchestrator.store.redis import RedisStore, Script
 
 KEPT_SECONDS = 40 * 86_400
+MONTH = len("2026-11")
 
 # A batch whose number stands there already has been added, though nobody heard of it. A Redis that lost its data is
 # brought up again to what this replica knew.
@@ -32,36 +32,33 @@ LOAD = Script("return redis.call('HGETALL', KEYS[1])")
 class RedisLedger:
     """Sums of tokens by key, one hash a day and one a month; as durable as the Redis is."""
 
-    exists = True
-
     def __init__(self, redis: RedisStore) -> None:
         self._redis = redis
         self._batches = redis.key("ledger", "batches", token_hex(8))
         self._written = 0
-        self._known: dict[date, dict[str, int]] = {}
+        self._known: dict[str, dict[str, int]] = {}
 
-    async def load(self, first_day: date) -> dict[str, int]:
-        """Tokens by key id since `first_day`, which is today or the first of its month. Raises `RedisDown`."""
-        found = iter(await self._redis.run(LOAD, [self._sums(first_day)], []))
-        sums = dict(self._known.get(first_day, {}))
+    async def load(self, period: str) -> dict[str, int]:
+        """Tokens by key id of a day, such as "2026-11-21", or a month, such as "2026-11". Raises `RedisDown`."""
+        found = iter(await self._redis.run(LOAD, [self._sums(period)], []))
+        sums = dict(self._known.get(period, {}))
         for key_id, tokens in zip(found, found, strict=True):
             sums[key_id.decode()] = max(int(tokens), sums.get(key_id.decode(), 0))
-        this_month = {day: known for day, known in self._known.items() if day >= first_day.replace(day=1)}
-        self._known = {**this_month, first_day: sums}
+        this_month = {other: known for other, known in self._known.items() if other.startswith(period[:MONTH])}
+        self._known = {**this_month, period: sums}
         return dict(sums)
 
-    async def add(self, day: date, tokens: Mapping[str, int]) -> None:
+    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
         """Adds to a day and its month. Raises `RedisDown`; then the same call must come again, and counts once."""
-        periods = {first_day: self._known.setdefault(first_day, {}) for first_day in (day, day.replace(day=1))}
-        entries = [
-            [(key_id, count, known.get(key_id, 0)) for key_id, count in tokens.items()] for known in periods.values()
-        ]
+        periods = (day, day[:MONTH])
+        known = [self._known.setdefault(period, {}) for period in periods]
+        entries = [[(key_id, count, sums.get(key_id, 0)) for key_id, count in tokens.items()] for sums in known]
         keys = [self._batches, *map(self._sums, periods)]
         await self._redis.run(ADD, keys, [self._written + 1, orjson.dumps(entries), KEPT_SECONDS])
         self._written += 1
-        for known in periods.values():
+        for sums in known:
             for key_id, count in tokens.items():
-                known[key_id] = known.get(key_id, 0) + count
+                sums[key_id] = sums.get(key_id, 0) + count
 
-    def _sums(self, first_day: date) -> str:
-        return self._redis.key("ledger", first_day.isoformat())
+    def _sums(self, period: str) -> str:
+        return self._redis.key("ledger", period)
