@@ -1,13 +1,13 @@
-"""The orchestrator's whole configuration: what the spec sets, its own engine, and as many workers as it has CPUs."""
+"""The orchestrator's whole configuration: what the spec sets, and what follows from where it runs."""
 
 import math
 from collections.abc import Iterable
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from tandem_contract import names
-from tandem_contract.config import Discovery, OrchestratorConfig, Upstream
+from tandem_contract.config import Database, Discovery, OrchestratorConfig, Upstream
 from tandem_contract.config.checks import errors
 
 from tandem_operator.api.model import ModelSpec
@@ -18,6 +18,8 @@ from tandem_operator.api.quantity import number
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
 _OWN_ENGINE: Final = f" (upstreams.0 is the service's own engine, called {ENGINE})"
+_POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
+"""Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
 _MOST_WORKERS: Final = 64
 
 
@@ -34,11 +36,13 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: 
     server = settings.server
     if "workers" not in server.model_fields_set:
         server = server.model_copy(update={"workers": workers(orchestrator.resources)})
+    database = settings.database
+    if not database.model_fields_set:
+        database = Database(url=SecretStr(_POD_DATABASE))
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
+    ours = {"server": server, "upstreams": [engine, *settings.upstreams], "database": database}
     try:
-        config = OrchestratorConfig.model_validate(
-            {**written, "server": server, "upstreams": [engine, *settings.upstreams]}
-        )
+        config = OrchestratorConfig.model_validate({**written, **ours})
     except ValidationError as error:
         raise _refusal(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()) from error
     if found := errors(config):

@@ -15,6 +15,8 @@ from tandem_operator.api.rules import Rule
 
 _PASSWORD: Final = r"://[^/@]*:[^@]*@|[?&]password="  # noqa: S105 # finds one
 
+_POSTGRES: Final = "^postgres(ql)?://"
+
 
 def _no_password(section: Database | Redis | QueryDatabase) -> bool:
     return section.url is None or not re.search(_PASSWORD, section.url.get_secret_value())
@@ -34,7 +36,7 @@ def _database_keeps_keys(settings: OrchestratorSettings) -> bool:
 
 
 def _is_postgres(database: Database) -> bool:
-    return database.url.get_secret_value().startswith("postgresql")
+    return bool(re.match(_POSTGRES, database.url.get_secret_value()))
 
 
 RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
@@ -67,7 +69,7 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
     Database: (
         _NO_PASSWORD,
         Rule(
-            cel="!has(self.url) || self.url.startsWith('postgresql')",
+            cel=f"!has(self.url) || self.url.matches('{_POSTGRES}')",
             holds=lambda database: "url" not in database.model_fields_set or _is_postgres(database),
             message="in an LLMService the database's url must begin with postgresql://: "
             "a SQLite file would go with its pod, and each pod would have one of its own",

@@ -24,6 +24,9 @@ ENGINE = {
 }
 
 
+OURS = {"server": {"workers": 1}, "database": {"url": "sqlite:////tmp/tandem.db"}}
+
+
 def service(config: Json | None = None, **orchestrator: Any) -> LLMService:
     spec = {"model": {"source": "hf://org/model"}, "orchestrator": {"config": config or {}, **orchestrator}}
     return LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns"}, "spec": spec})
@@ -100,6 +103,7 @@ def test_what_a_pod_or_a_secret_would_suffer_from_is_refused_by_its_path(config:
     "config",
     [
         {"database": {"url": "postgresql://me@db:5432/x"}},
+        {"database": {"url": "postgres://db/x"}},
         {"redis": {"url": "redis://redis:6379/0"}},
         {"keys": {"admin": SECRET}, "database": {"urlFrom": SECRET}},
         {"keys": {"admin": SECRET}, "database": {"url": "postgresql://me@db/x"}},
@@ -152,7 +156,7 @@ def test_the_file_has_the_engine_first_and_what_was_set_and_nothing_else() -> No
         "tools": {"attach": "always"},
     }
     assert rendered(config) == {
-        "server": {"workers": 1},
+        **OURS,
         "upstreams": [ENGINE, {**other, "apiKey": {"file": "/etc/tandem/secrets/s/k"}}],
         "models": config["models"],
         "tools": {"attach": "always"},
