@@ -5,14 +5,14 @@
 Keys are camelCase in YAML; snake_case is read as well, since environment variables use it.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import Logging, LogLevel
-from tandem_contract.config.models import ModelSettings, distinct_models
+from tandem_contract.config.models import ModelSettings
 from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
@@ -31,7 +31,7 @@ from tandem_contract.config.tools import (
     Weather,
     WebSearch,
 )
-from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType, distinct_upstreams
+from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType
 
 __all__ = [
     "NEEDS_RESTART",
@@ -86,9 +86,9 @@ class OrchestratorSettings(Section):
     """Time limits of a request's phases."""
     limits: Limits = Limits()
     """Bounds on requests."""
-    upstreams: Annotated[list[Upstream], AfterValidator(distinct_upstreams)] = Field(default=[], max_length=64)
+    upstreams: list[Upstream] = Field(default=[], max_length=64)
     """Engines; in an LLMService those beside its own."""
-    models: Annotated[list[ModelSettings], AfterValidator(distinct_models)] = Field(default=[], max_length=256)
+    models: list[ModelSettings] = Field(default=[], max_length=256)
     """Aliases, defaults and fallbacks of models."""
     routing: Routing = Routing()
     """How requests are spread over replicas, and what happens when one fails."""
@@ -113,7 +113,7 @@ class OrchestratorSettings(Section):
 class OrchestratorConfig(OrchestratorSettings):
     """The whole configuration file."""
 
-    upstreams: Annotated[list[Upstream], AfterValidator(distinct_upstreams)] = Field(min_length=1, max_length=64)
+    upstreams: list[Upstream] = Field(min_length=1, max_length=64)
     """Engines behind this orchestrator; the first one's model is the default."""
 
 

@@ -42,14 +42,6 @@ class Upstream(Section):
     """The key itself; meant for the variable VLLM_API_KEY."""
 
 
-def distinct_upstreams(upstreams: list[Upstream]) -> list[Upstream]:
-    """The same list, in which no two have one name. Raises `ValueError`."""
-    names = [upstream.name for upstream in upstreams]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"names must differ, these are used twice: {', '.join(twice)}")
-    return upstreams
-
-
 class Routing(Section):
     """How requests are spread over replicas, and what happens when one fails."""
 
