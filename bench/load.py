@@ -1,6 +1,7 @@
 """A load generator that takes less CPU than what it measures: prepared requests, straight on asyncio's transports."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,7 +138,8 @@ class Load:
     """Sends one request over and over, on connections that each wait for their answer; `expect` is in each answer.
 
     A round without `rate` is a closed loop: a connection sends again as soon as it is answered. With `rate` requests
-    leave at that rate (a second), on whichever connection is free.
+    leave at random moments, so many a second, on whichever connection is free: as from many clients that know nothing
+    of each other.
     """
 
     def __init__(self, address: Address, request: bytes, expect: bytes = b"64 bytes") -> None:
@@ -163,7 +165,7 @@ class Load:
         self._left, self._until = count, begun + seconds
         try:
             async with asyncio.timeout(min(seconds, MOST_SECONDS) + TIMEOUT):
-                await self._send_all(begun, rate or float("inf"))
+                await (self._send_at_once() if rate is None else self._send_at_random(rate))
                 while len(self._idle) < connections and not self._failure:  # noqa: ASYNC110 # no event a request
                     await asyncio.sleep(TICK)
         except TimeoutError:
@@ -176,13 +178,18 @@ class Load:
         self._outcome.seconds = time.perf_counter() - begun
         return self._outcome
 
-    async def _send_all(self, begun: float, rate: float) -> None:
-        sent = 0.0
-        while not self._failure and self._left > 0 and (now := time.perf_counter()) < self._until:
-            while self._idle and sent < (now - begun) * rate:
-                self._send(self._idle.pop())
-                sent += 1
-            await asyncio.sleep(TICK)
+    async def _send_at_once(self) -> None:
+        while self._idle:
+            self._send(self._idle.pop())
+
+    async def _send_at_random(self, rate: float) -> None:
+        gaps = random.Random(0)
+        due = time.perf_counter()
+        while due < self._until and not self._failure:
+            while time.perf_counter() < due or not self._idle:  # noqa: ASYNC110
+                await asyncio.sleep(0)  # no timer is fine enough
+            self._send(self._idle.pop())
+            due += gaps.expovariate(rate)
 
     def _send(self, connection: Connection) -> None:
         self._left -= 1

@@ -47,7 +47,7 @@ QUICK = Effort(rounds=2, seconds=1.0, warm_up=4_000, requests=20_000, leaving=1_
 
 
 async def blocking(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU a request and throughput with 32 clients; and CPU a request where all get the same load."""
+    """CPU a request and throughput with 32 clients; and CPU a request at the same rate, half of what Tandem can do."""
     servers = [targets.nginx, targets.tandem, targets.naive]
     cpu: dict[Process, list[float]] = {server: [] for server in servers}
     rps: dict[Process, list[float]] = {server: [] for server in servers}

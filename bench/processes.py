@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +80,10 @@ def running(name: str, command: Sequence[str], port: int, core: int, folder: Pat
     try:
         yield Process(name, popen.pid, Address("127.0.0.1", port))
     finally:
-        popen.terminate()
-        try:
-            popen.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            popen.kill()
-            popen.wait()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(popen.pid, number)  # with the processes below it
+                popen.wait(END_SECONDS)
 
 
 async def until_ready(process: Process, path: str, folder: Path) -> None:
