@@ -15,7 +15,7 @@ import yaml
 from aiohttp import web
 
 from tests.engine_double import Call, EngineDouble, Reply
-from tests.orchestrator.test_process import environment, free_port
+from tests.orchestrator.process import environment, free_port
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "standalone.md").read_text()
