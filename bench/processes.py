@@ -80,10 +80,19 @@ def running(name: str, command: Sequence[str], port: int, core: int, folder: Pat
     try:
         yield Process(name, popen.pid, Address("127.0.0.1", port))
     finally:
+        _end(popen)
+
+
+def _end(leader: subprocess.Popen[bytes]) -> None:
+    """Ends the session of a process, which it leads: itself and whatever it started."""
+    with suppress(ProcessLookupError):
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(popen.pid, number)  # with the processes below it
-                popen.wait(END_SECONDS)
+            os.killpg(leader.pid, number)
+            deadline = time.monotonic() + END_SECONDS
+            while time.monotonic() < deadline:
+                leader.poll()  # or it would stay, though only as a name
+                os.killpg(leader.pid, 0)
+                time.sleep(0.01)
 
 
 async def until_ready(process: Process, path: str, folder: Path) -> None:
