@@ -21,8 +21,7 @@ from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hot_path import HotPath
-from tandem_orchestrator.gateway.request import body_limit, bounded
-from tandem_orchestrator.gateway.time_limit import TimeLimit
+from tandem_orchestrator.gateway.request import bounded, deadlines
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.shared import SharedCounters
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -45,7 +44,6 @@ class Generation:
 
     services: Services
     hot_path: ASGIApp
-    body_limit: TimeLimit
     open_requests: int = 0
     retired: bool = False
     watching: asyncio.Task[None] | None = None
@@ -119,8 +117,9 @@ class App:
             if scope["path"] in ENDPOINTS:
                 await generation.hot_path(scope, receive, send)
             else:
-                limit = generation.services.config.limits.max_body_bytes
-                await self._rest(scope, bounded(receive, limit, generation.body_limit), send)
+                services = generation.services
+                body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
+                await self._rest(scope, body, send)
         finally:
             generation.open_requests -= 1
             if generation.retired:
@@ -144,9 +143,9 @@ class App:
             self._catalogue,
             self._dispatcher,
             toolbox,
+            deadlines(config.timeouts),
         )
-        hot_path = HotPath(admission, self._dispatcher, toolbox, config)
-        return Generation(services, hot_path, body_limit(config.timeouts.body_seconds))
+        return Generation(services, HotPath(admission, self._dispatcher, toolbox, services.deadlines, config))
 
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)

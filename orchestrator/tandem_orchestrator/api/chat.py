@@ -50,13 +50,13 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     if name is None:
         raise HTTPException(502, "the engine has not told its models yet")
     model = services.admission.model(principal, name)
-    record.model = model.name
+    record.model = model.name if model.known else None
     payload = {"model": model.name, **question.model_dump(exclude_none=True)}
     asked = Request(orjson.dumps(payload), payload, model.name, stream=False)
     tenant = None if services.admission.open else principal.tenant
     plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
     try:
-        with ClientWatch(request.receive):
+        with ClientWatch(request.receive, services.deadlines.request):
             _, answer = await services.dispatcher.complete(Call(CHAT, model.name, record), asked.body())
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
@@ -64,7 +64,6 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     except EngineError as error:
         record.error = error.code or error.type
         raise HTTPException(502, error.message) from None
-    record.count_usage(answer.get("usage"))
     choice = answer["choices"][0]
     message = choice.get("message") or {}
     return ChatAnswer(content=message.get("content") or "", finish_reason=choice.get("finish_reason"))

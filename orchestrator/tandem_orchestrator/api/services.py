@@ -11,6 +11,7 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engines import Engines
+from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -37,6 +38,7 @@ class Services:
     catalogue: Catalogue
     dispatcher: Dispatcher
     toolbox: Toolbox
+    deadlines: Deadlines
 
 
 def _services(request: Request) -> Services:

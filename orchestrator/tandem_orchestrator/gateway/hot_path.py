@@ -11,7 +11,6 @@ from tandem_orchestrator.errors import (
     ClientLeft,
     GatewayError,
     ShuttingDown,
-    TookTooLong,
     WrongMethod,
     send_error,
 )
@@ -22,12 +21,10 @@ from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.endpoints import ENDPOINTS, Endpoint
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
-from tandem_orchestrator.gateway.request import Request, body_limit, parse, read_body
+from tandem_orchestrator.gateway.request import Deadlines, Request, parse, read_body
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
-from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
 from tandem_orchestrator.gateway.tool_use import tool_use
-from tandem_orchestrator.gateway.transcript import Transcript
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -39,15 +36,18 @@ class HotPath:
     """ASGI application for the paths of `ENDPOINTS`."""
 
     def __init__(
-        self, admission: Admission, dispatcher: Dispatcher, toolbox: Toolbox, settings: OrchestratorSettings
+        self,
+        admission: Admission,
+        dispatcher: Dispatcher,
+        toolbox: Toolbox,
+        deadlines: Deadlines,
+        settings: OrchestratorSettings,
     ) -> None:
         self._admission = admission
         self._dispatcher = dispatcher
         self._toolbox = toolbox
         self._settings = settings
-        seconds = settings.timeouts.request_seconds
-        self._body_limit = body_limit(settings.timeouts.body_seconds)
-        self._time_limit = TimeLimit(seconds, lambda: TookTooLong(f"the request took longer than {seconds:g} s"))
+        self._deadlines = deadlines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -73,14 +73,10 @@ class HotPath:
             raise WrongMethod(f"{endpoint.path} takes POST, not {scope['method']}", allowed="POST")
         principal, ticket = self._admission.admit(scope["headers"], record)
         try:
-            body = await read_body(receive, self._settings.limits.max_body_bytes, self._body_limit)
+            body = await read_body(receive, self._settings.limits.max_body_bytes, self._deadlines.body)
             request = parse(endpoint, body, self._admission.default_model, self._settings.limits.max_depth)
-            with self._time_limit(), ClientWatch(receive):
-                if self._settings.logging.prompts:
-                    with Transcript(send, body, record.request_id) as noted:
-                        await self._answer(request, principal, scope, noted)
-                else:
-                    await self._answer(request, principal, scope, send)
+            with ClientWatch(receive, self._deadlines.request):
+                await self._answer(request, principal, scope, send)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 

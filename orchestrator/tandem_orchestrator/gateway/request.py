@@ -1,12 +1,14 @@
 """Reads and checks a client's request to an engine."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
+from tandem_contract.config import Timeouts
 
-from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
+from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TookTooLong, TooSlow
 from tandem_orchestrator.gateway.endpoints import Endpoint
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 
@@ -58,9 +60,24 @@ class Request:
         return names
 
 
-def body_limit(seconds: float) -> TimeLimit:
-    """How long a body may take to arrive."""
-    return TimeLimit(seconds, lambda: _too_slow(seconds))
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long clients may take, and be kept waiting."""
+
+    body: TimeLimit
+    request: TimeLimit
+    """From the body's last byte on."""
+
+
+def deadlines(timeouts: Timeouts) -> Deadlines:
+    """The time limits of all requests under one configuration."""
+    return Deadlines(
+        TimeLimit(timeouts.body_seconds, lambda: _too_slow(timeouts.body_seconds)),
+        TimeLimit(
+            timeouts.request_seconds,
+            lambda: TookTooLong(f"the request took longer than {timeouts.request_seconds:g} s"),
+        ),
+    )
 
 
 async def read_body(receive: Receive, limit: int, time: TimeLimit) -> bytes:

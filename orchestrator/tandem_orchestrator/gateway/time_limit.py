@@ -3,8 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any, Protocol
 
 from tandem_orchestrator.errors import GatewayError
+
+
+class Timed(Protocol):
+    """What has a time limit."""
+
+    def cut(self) -> None:
+        """Called when the time is up."""
 
 
 class TimeLimit:
@@ -15,37 +23,38 @@ class TimeLimit:
     """
 
     def __init__(self, seconds: float, error: Callable[[], GatewayError]) -> None:
-        self.seconds = seconds
         self.error = error
-        self._due: dict[_Body, float] = {}  # in the order in which they are due
+        self._seconds = seconds
+        self._due: dict[Timed, float] = {}  # in the order in which they are due
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self) -> "_Body":
         """What `with` takes."""
         return _Body(self)
 
-    def begin(self, body: "_Body") -> None:
-        """The body's time runs from now on."""
-        loop = asyncio.get_running_loop()
-        self._due[body] = due = loop.time() + self.seconds
+    def begin(self, timed: Timed) -> None:
+        """Its time runs from now on."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._due[timed] = due = self._loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_at(due, self._check)
+            self._timer = self._loop.call_at(due, self._check, self._loop)
 
-    def end(self, body: "_Body") -> None:
-        """The body is over."""
-        self._due.pop(body, None)
+    def end(self, timed: Timed) -> None:
+        """It is over."""
+        self._due.pop(timed, None)
 
-    def _check(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         while self._due:
-            body, due = next(iter(self._due.items()))
+            timed, due = next(iter(self._due.items()))
             if due > now:
-                self._timer = loop.call_at(due, self._check)
+                self._timer = loop.call_at(due, self._check, loop)
                 return
-            del self._due[body]
-            body.cut()
+            del self._due[timed]
+            timed.cut()
 
 
 class _Body:
@@ -56,20 +65,20 @@ class _Body:
         self._late = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 # a coroutine runs in a task
-        self._task = task
+        self._task: asyncio.Task[Any] | None = asyncio.current_task()
         self._limit.begin(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limit.end(self)
-        if self._late:
+        if self._late and self._task is not None:
             self._task.uncancel()
             if kind is asyncio.CancelledError:
                 raise self._limit.error() from None
 
     def cut(self) -> None:
+        """The time is up."""
         self._late = True
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()

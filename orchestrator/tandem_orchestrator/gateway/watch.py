@@ -1,4 +1,4 @@
-"""Notices that a client has left."""
+"""Notices that a client has left, or has been waiting for too long."""
 
 import asyncio
 from types import TracebackType
@@ -7,39 +7,47 @@ from typing import Any
 from starlette.types import Receive
 
 from tandem_orchestrator.errors import ClientLeft
+from tandem_orchestrator.gateway.time_limit import TimeLimit
 
 
 class ClientWatch:
-    """`with ClientWatch(receive):` cancels its body when the client leaves, and raises `ClientLeft` then.
+    """`with ClientWatch(receive, limit):` cancels its body when the client leaves or the time is up.
 
-    The request's body must have been read before. `receive` is stepped by hand, as a task would do it: a task of its
-    own cost 12 us a request.
+    It raises `ClientLeft`, or the limit's error, then. The request's body must have been read before. `receive` is
+    stepped by hand, as a task would do it: a task of its own cost 20 us a request.
     """
 
-    __slots__ = ("_left", "_over", "_receive", "_task", "_watching")
+    __slots__ = ("_end", "_limit", "_over", "_receive", "_task", "_watching")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, limit: TimeLimit) -> None:
         self._receive = receive
-        self._left = False
+        self._limit = limit
+        self._end: Exception | None = None
         self._over = False
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> None:
         self._watching = self._watch()
         self._step()
-        if self._left:
-            raise ClientLeft
+        if self._end is not None:
+            raise self._end
         self._task = asyncio.current_task()
+        self._limit.begin(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over = True
         self._watching.close()
-        if self._left and self._task is not None:
+        self._limit.end(self)
+        if self._end is not None and self._task is not None:
             self._task.uncancel()
             if kind is asyncio.CancelledError:
-                raise ClientLeft from None
+                raise self._end from None
+
+    def cut(self) -> None:
+        """The time is up."""
+        self._stop(self._limit.error())
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -51,8 +59,12 @@ class ClientWatch:
         try:
             awaited = self._watching.send(None)
         except StopIteration:
-            self._left = True
-            if self._task is not None:
-                self._task.cancel()
+            self._stop(ClientLeft())
         else:
             awaited.add_done_callback(self._step)
+
+    def _stop(self, end: Exception) -> None:
+        if self._end is None:
+            self._end = end
+            if self._task is not None:
+                self._task.cancel()

@@ -2,6 +2,7 @@ import asyncio
 
 import orjson
 import pytest
+from tandem_contract.config import Timeouts
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
 from tandem_orchestrator.gateway import request
 from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
@@ -104,7 +105,7 @@ def receiving(*messages):
 
 
 async def read(receive, limit=5, seconds=5.0):
-    return await request.read_body(receive, limit, request.body_limit(seconds))
+    return await request.read_body(receive, limit, request.deadlines(Timeouts(body_seconds=seconds)).body)
 
 
 async def test_a_body_in_pieces():

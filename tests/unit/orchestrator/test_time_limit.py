@@ -56,7 +56,16 @@ async def test_a_client_that_leaves_cuts_the_body():
         return {"type": "http.disconnect"}
 
     asyncio.get_running_loop().call_soon(left.set)
-    with pytest.raises(ClientLeft), limit(5)(), ClientWatch(receive):
+    with pytest.raises(ClientLeft), ClientWatch(receive, limit(5)):
+        await asyncio.Event().wait()
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_a_client_that_waits_for_too_long():
+    async def receive():
+        await asyncio.Event().wait()
+
+    with pytest.raises(TookTooLong), ClientWatch(receive, limit(0.01)):
         await asyncio.Event().wait()
     assert asyncio.current_task().cancelling() == 0
 
@@ -65,7 +74,7 @@ async def test_a_client_that_has_left_already():
     async def receive():
         return {"type": "http.disconnect"}
 
-    with pytest.raises(ClientLeft), ClientWatch(receive):
+    with pytest.raises(ClientLeft), ClientWatch(receive, limit(5)):
         pytest.fail("there is nobody left to answer")
     await asyncio.sleep(0)
 
@@ -77,7 +86,7 @@ async def test_a_client_that_leaves_while_the_body_ends_disturbs_nothing():
         await left.wait()
         return {"type": "http.disconnect"}
 
-    with ClientWatch(receive):
+    with ClientWatch(receive, limit(5)):
         left.set()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -91,7 +100,7 @@ async def test_what_a_client_sends_meanwhile_is_skipped():
         seen.append(await messages.get())
         return seen[-1]
 
-    with ClientWatch(receive):
+    with ClientWatch(receive, limit(5)):
         for _ in range(3):
             messages.put_nowait({"type": "http.request"})
             await asyncio.sleep(0)
