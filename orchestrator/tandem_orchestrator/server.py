@@ -103,7 +103,9 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _drain(self) -> None:
-        self._app.services.state.draining = True
+        services = self._app.services
+        services.state.draining = True
+        services.dispatcher.drain(services.config.drain_seconds)
         self._signalled = monotonic()
 
     def _apply(self, config: OrchestratorConfig) -> None:

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
 
+AT_ONCE = {"routing": {"retries": 0}, "hold": {"maxRequests": 0}}  # settings with which a first failure shows
 QUESTION = [{"role": "user", "content": "Hello"}]
 MATH_TOOL = {
     "type": "function",
@@ -50,7 +51,7 @@ class Orchestrator:
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.client = aiohttp.ClientSession(self.url)
-        await until(lambda: self.engines.checked)
+        await until(lambda: self.engines.checked and self.app.services.keys.checked)
 
     async def stop(self) -> None:
         await self.client.close()

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from tandem_orchestrator.errors import EngineError, KeyUnusable, Malformed, Refused
+from tandem_orchestrator.errors import Cut, EngineError, KeyUnusable, Malformed, Refused
 
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
@@ -24,14 +24,30 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
-    """An answer whose `field` is a list with an object. Raises `Malformed`, also for an error inside a 200."""
+    """An answer whose `field` is a list with an object. Raises `EngineError`, also for an error inside a 200."""
     document = json_object(raw)
     parts = document.get(field)
     if isinstance(parts, list) and parts and isinstance(parts[0], dict):
+        if parts[0].get("finish_reason") == "abort":
+            _check_abort(parts[0])
         return document
     if "error" in document:
         raise Malformed(f"the engine answered 200 with an error: {_error_fields(document).get('message')}")
     raise Malformed(f"the engine's answer has no {field}")
+
+
+def check_first_events(data: bytes) -> None:
+    """Raises `Cut` if a stream that begins so is aborted already."""
+    if b'"abort"' not in data:
+        return
+    for line in data.splitlines():
+        try:
+            choices = orjson.loads(line.removeprefix(b"data:")).get("choices")
+        except (orjson.JSONDecodeError, AttributeError):
+            continue
+        for choice in choices or ():
+            if choice.get("finish_reason") == "abort":
+                _check_abort(choice)
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:
@@ -54,6 +70,13 @@ def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError
     if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
         return Refused(status, fields, headers.get(b"retry-after"), retryable=retryable)
     return Refused(502, {**fields, "type": "engine_error", "code": "engine_failed"}, retryable=retryable)
+
+
+def _check_abort(choice: dict[str, Any]) -> None:
+    # vLLM ends requests so, within a 200, while it shuts down.
+    said = choice.get("message") or choice.get("delta") or {}
+    if not (said.get("content") or choice.get("text")):
+        raise Cut("the engine aborted the request before it answered")
 
 
 def _error_fields(document: Any) -> dict[str, Any]:

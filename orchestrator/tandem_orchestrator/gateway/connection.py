@@ -15,41 +15,41 @@ PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before t
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_connection", "_error", "_waiter", "complete", "headers", "on_end", "status")
+    __slots__ = ("_buffered", "_chunks", "_connection", "_waiter", "complete", "error", "headers", "status")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._chunks: list[bytes] = []
         self._buffered = 0
         self.complete = False
-        self._error: EngineError | None = None
+        self.error: EngineError | None = None
+        """What broke the answer off."""
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
-        self.on_end: Callable[[EngineError | None], None] | None = None
-        """Called once by `close()`, with what broke the answer off."""
 
     async def started(self) -> None:
         """Returns when status and headers are there."""
         while not self.status:
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             await self._wait()
 
-    async def begun(self) -> None:
-        """Returns when the first bytes of the body are there, or its end; they stay for `read`."""
+    async def begun(self) -> bytes:
+        """The first bytes of the body as soon as they are there, b"" at its end; they stay for `read`."""
         while not self._chunks and not self.complete:
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             await self._wait()
+        return self._chunks[0] if self._chunks else b""
 
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came."""
         while not self._chunks:
             if self.complete:
                 return b""
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             await self._wait()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
@@ -70,12 +70,9 @@ class Response:
     def close(self) -> None:
         """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
-        if self.on_end is not None:
-            on_end, self.on_end = self.on_end, None
-            on_end(self._error)
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._connection.loop.create_future()
         try:
             await self._waiter
         finally:
@@ -106,8 +103,8 @@ class Response:
 
     def fail(self, error: EngineError) -> None:
         """No more will come."""
-        if not self.complete and self._error is None:
-            self._error = error
+        if not self.complete and self.error is None:
+            self.error = error
             self._wake()
 
 
@@ -115,7 +112,7 @@ class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
 
     def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._parser = httptools.HttpResponseParser(self)
@@ -240,11 +237,11 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _expect_within(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+        self._deadline = self.loop.time() + seconds
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
     def _check_deadline(self) -> None:
         # One timer outlives many exchanges: moving a deadline costs an assignment, not a timer.
@@ -253,8 +250,8 @@ class Connection(asyncio.Protocol):
             return
         if self._paused:
             self._expect_within(self._timeouts.idle_seconds)
-        elif self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        elif self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         else:
             self._fail(self._timed_out())
 

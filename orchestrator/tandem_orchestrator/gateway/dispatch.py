@@ -22,10 +22,9 @@ from tandem_orchestrator.errors import (
 )
 from tandem_orchestrator.gateway.balance import pick
 from tandem_orchestrator.gateway.catalogue import Catalogue, Model
-from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hold import Heartbeat, Hold, Place
-from tandem_orchestrator.gateway.replica import Replica
+from tandem_orchestrator.gateway.replica import EngineStream, Replica
 from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
 
@@ -81,10 +80,13 @@ class Dispatcher:
         self._hold.drain(seconds)
 
     async def complete(self, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
-        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`."""
+        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`.
+
+        Its usage is counted already.
+        """
         return await self._answer(call, body, Replica.complete)
 
-    async def stream(self, call: Call, body: bytes) -> Response:
+    async def stream(self, call: Call, body: bytes) -> EngineStream:
         """A streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
 
         Errors that reading it raises are counted already.
@@ -94,13 +96,15 @@ class Dispatcher:
     async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
         """From the model, or where that fails from its fallback, that one's fallback and so on."""
         model = self._catalogue.find(call.model)
+        asked = {model.name}
         while True:
             try:
                 return await self._attempts(model, call, body, exchange)
             except (EngineError, NoEngine) as error:
                 fallback = self._fallback(model, error)
-                if fallback is None:
+                if fallback is None or fallback.name in asked:
                     raise
+            asked.add(fallback.name)
             FALLBACKS.labels(model.name, fallback.name).inc()
             call.record.model = fallback.name
             model, body = fallback, _rewritten(body, fallback)

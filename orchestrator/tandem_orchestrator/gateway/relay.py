@@ -19,8 +19,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 
 async def relay_answer(dispatcher: Dispatcher, call: Call, body: bytes, send: Send) -> None:
     """Answers with the engine's JSON."""
-    raw, answer = await dispatcher.complete(call, body)
-    call.record.count_usage(answer.get("usage"))
+    raw, _ = await dispatcher.complete(call, body)
     await send_json(send, raw)
 
 
@@ -40,7 +39,7 @@ async def relay_stream(
                 await stream.write(whole)
         await stream.end(lines.end())
     finally:
-        call.record.count_usage(lines.usage or lines.estimate)
+        response.count_usage(lines.usage or lines.estimate)
         response.close()
 
 

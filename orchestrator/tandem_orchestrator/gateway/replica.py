@@ -10,7 +10,7 @@ from zlib import crc32
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
-from tandem_orchestrator.gateway.answers import model_list, refusal, whole_answer
+from tandem_orchestrator.gateway.answers import check_first_events, model_list, refusal, whole_answer
 from tandem_orchestrator.gateway.breaker import Breaker
 from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.credentials import EngineKey
@@ -29,6 +29,30 @@ OK = 200
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
 NOT_CHECKED = "not checked yet"
+
+
+class EngineStream:
+    """A streamed answer. `close()` must follow, whatever happened."""
+
+    __slots__ = ("_broke_off", "_engine_pass", "_response", "count_usage", "read")
+
+    def __init__(self, response: Response, engine_pass: EnginePass, broke_off: Callable[[EngineError], None]) -> None:
+        self._response = response
+        self._engine_pass = engine_pass
+        self._broke_off: Callable[[EngineError], None] | None = broke_off
+        self.read = response.read
+        """The next bytes, b"" at the end; raises `EngineError` when the end never came."""
+        self.count_usage = engine_pass.count_usage
+        """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
+
+    def close(self) -> None:
+        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+        self._response.close()
+        if self._broke_off is not None:
+            if self._response.error is not None:
+                self._broke_off(self._response.error)
+            self._broke_off = None
+            self._engine_pass.end(self._response.error)
 
 
 class Replica:
@@ -118,10 +142,11 @@ class Replica:
             engine_pass.end(error)
             raise
         self._answered(begun)
+        engine_pass.count_usage(answer.get("usage"))
         engine_pass.end()
         return raw, answer
 
-    async def stream(self, path: str, body: bytes, record: Record) -> Response:
+    async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
         """A streamed answer whose first bytes are there, for the caller to read and close. Raises `EngineError`."""
         begun = self._begin()
         engine_pass = record.engine_pass(self.upstream)
@@ -137,8 +162,7 @@ class Replica:
             engine_pass.end(error)
             raise
         self._answered(begun)
-        response.on_end = lambda error: self._stream_ended(error, engine_pass)
-        return response
+        return EngineStream(response, engine_pass, self._broke_off)
 
     async def list_models(self) -> list[dict[str, Any]]:
         """The server's own list of models, empty if it keeps none. Raises `EngineError`."""
@@ -232,11 +256,9 @@ class Replica:
         self.doubt()
         self._notice()
 
-    def _stream_ended(self, error: EngineError | None, engine_pass: EnginePass) -> None:
-        if error is not None:
-            UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
-            self.doubt()
-        engine_pass.end(error)
+    def _broke_off(self, error: EngineError) -> None:
+        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        self.doubt()
 
     def _half_open(self) -> None:
         self.breaker.half_open()
@@ -280,7 +302,7 @@ async def _check_stream(response: Response, field: str) -> None:
     """Returns when the first bytes of a stream are there. Raises `EngineError`."""
     kind = response.headers.get(b"content-type", b"")
     if kind.startswith(EVENT_STREAM):
-        await response.begun()
+        check_first_events(await response.begun())
         return
     raw = await response.read_all(MAX_ANSWER)
     if kind.startswith(b"application/json"):

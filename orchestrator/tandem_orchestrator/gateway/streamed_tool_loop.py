@@ -53,8 +53,8 @@ async def _relay_turn(
             chunks = [chunk for line in lines.take(data).splitlines() if (chunk := turn.take(line))]
             await client.pass_on(chunks, turn.frame)
     finally:
+        response.count_usage(turn.usage)
         response.close()
-        call.record.count_usage(turn.usage)
         conversation.add_usage(turn.usage)
     return turn
 

@@ -24,7 +24,6 @@ async def complete_with_tools(dispatcher: Dispatcher, call: Call, conversation: 
     """The engine's last answer, with the usage of all passes. Raises `GatewayError`."""
     while True:
         _, answer = await dispatcher.complete(call, conversation.next_body(stream=False))
-        call.record.count_usage(answer.get("usage"))
         conversation.add_usage(answer.get("usage"))
         turn = turn_of(answer["choices"][0].get("message") or {})
         calls = conversation.server_calls(turn)
