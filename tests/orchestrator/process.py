@@ -28,8 +28,10 @@ def free_port() -> int:
 
 
 class Process:
-    def __init__(self, process: asyncio.subprocess.Process, client: aiohttp.ClientSession) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, port: int, client: aiohttp.ClientSession) -> None:
         self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
         self.client = client
 
     def terminate(self) -> None:
@@ -78,7 +80,7 @@ async def serving(*arguments: str, **variables: str) -> AsyncIterator[Process]:
         stdout=asyncio.subprocess.PIPE,
     )
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
-        running = Process(process, client)
+        running = Process(process, port, client)
         try:
             await running.until_status("/ready", 200)
             yield running

@@ -38,6 +38,7 @@ OPERATIONS = {
     "/v1/completions": "text_completion",
     "/v1/embeddings": "embeddings",
 }
+EXPORTER_LOG = logging.getLogger(OTLPSpanExporter.__module__)
 _PROPAGATED = (b"traceparent", b"tracestate")
 _propagator = TraceContextTextMapPropagator()
 
@@ -149,14 +150,15 @@ class _Delivery(SpanExporter):
         assert settings.endpoint is not None  # noqa: S101 # without one nobody makes this
         self._endpoint = f"{settings.endpoint.rstrip('/').removesuffix('/v1/traces')}/v1/traces"
         self._exporter = OTLPSpanExporter(self._endpoint, headers=_headers(settings), timeout=EXPORT_SECONDS)
-        self._problem = _LastWords()
+        self._complaints = _Complaints()
         self._delivering = True
         self.taken = 0
         """Spans that have come here, delivered or not."""
-        logging.getLogger(OTLPSpanExporter.__module__).addFilter(self._problem)
+        EXPORTER_LOG.addFilter(self._complaints)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends `spans`; called in the thread of the batches."""
+        self._complaints.clear()
         result = self._exporter.export(spans)
         delivered = result is SpanExportResult.SUCCESS
         TRACE_SPANS.labels("sent" if delivered else "lost").inc(len(spans))
@@ -164,12 +166,13 @@ class _Delivery(SpanExporter):
         if delivered and not self._delivering:
             log.info("traces are delivered again", endpoint=self._endpoint)
         elif self._delivering and not delivered:
-            log.warning("traces cannot be delivered", endpoint=self._endpoint, problem=self._problem.words)
+            log.warning("traces cannot be delivered", endpoint=self._endpoint, problem=" ".join(self._complaints))
         self._delivering = delivered
         return result
 
     def shutdown(self) -> None:
         """Gives up what is under way."""
+        EXPORTER_LOG.removeFilter(self._complaints)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
@@ -177,7 +180,8 @@ class _Batches(BatchSpanProcessor):
     """Collects spans for the delivery, up to `MAX_WAITING`."""
 
     def __init__(self, delivery: _Delivery) -> None:
-        super().__init__(delivery, max_queue_size=2 * MAX_WAITING)  # never full, so that it never complains itself
+        # Its own queue is never full, so that it never complains of that for each span.
+        super().__init__(delivery, max_queue_size=2 * MAX_WAITING, max_export_batch_size=MAX_WAITING // 4)
         self._delivery = delivery
         self._ended = 0
 
@@ -190,14 +194,12 @@ class _Batches(BatchSpanProcessor):
             super().on_end(span)
 
 
-class _LastWords(logging.Filter):
-    """Keeps what the exporter would log at each attempt."""
-
-    words = ""
+class _Complaints(list[str]):
+    """A filter that keeps what the exporter would log at each attempt, and lets nothing pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets nothing pass."""
-        self.words = record.getMessage()
+        """Of the standard library's `logging`."""
+        self.append(record.getMessage())
         return False
 
 

@@ -28,7 +28,7 @@ async def workers(engine, **variables):
 
 def listening(running: Process) -> int:
     """Sockets that take connections at the port."""
-    port = f"{running.client._base_url.port:04X}"
+    port = f"{running.port:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
     return sum(1 for line in lines if line[1].endswith(f":{port}") and line[3] == "0A")
 
@@ -47,7 +47,7 @@ def alive(pid: int) -> bool:
 
 async def each_on_its_own_connection(running: Process, times: int, path: str = "/live") -> set[int]:
     connector = aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(running.client._base_url, connector=connector) as client:
+    async with aiohttp.ClientSession(running.url, connector=connector) as client:
 
         async def status() -> int:
             async with client.get(path) as response:
@@ -96,7 +96,7 @@ async def test_every_worker_drains_its_streams_and_none_outlives_the_service(eng
     before = folders()
     async with workers(engine) as running:
         pids = running.workers()
-        async with aiohttp.ClientSession(running.client._base_url) as client:
+        async with aiohttp.ClientSession(running.url) as client:
             streams = [await client.post(CHAT, json=question(stream=True)) for _ in range(16)]
             assert len(folders() - before) == 1
             running.terminate()
