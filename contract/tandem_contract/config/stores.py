@@ -1,16 +1,23 @@
 """`database`, `redis`: what outlives a process or is shared between replicas."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from tandem_contract.config.base import Seconds, SecretFile, Section
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sqlite:///[^:?]+|postgres(ql)?://.+", url.get_secret_value()):
+        raise ValueError("expected sqlite:///path or postgresql://user:password@host/name")
+    return url
 
 
 class Database(Section):
     """Where keys and token budgets outlive the process: SQLite for one replica, PostgreSQL for more."""
 
-    url: SecretStr = SecretStr("sqlite:///tandem.db")
+    url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("sqlite:///tandem.db")
     """`sqlite:///path` or `postgresql://user:password@host/name`. SQLite is opened when it is first needed."""
     url_from: SecretFile | None = None
     """The URL as a secret; wins over url."""

@@ -35,7 +35,18 @@ class ForAdmins(APIRoute):
         return guarded
 
 
-router = APIRouter(prefix="/admin/keys", tags=["keys"], route_class=ForAdmins, dependencies=[Security(BEARER)])
+router = APIRouter(
+    prefix="/admin/keys",
+    tags=["keys"],
+    route_class=ForAdmins,
+    dependencies=[Security(BEARER)],
+    responses={
+        401: {"description": "The admin key is missing or wrong."},
+        403: {"description": "The key is not the admin key."},
+        404: {"description": "There is no such key, or no admin API here."},
+        503: {"description": "The database does not answer."},
+    },
+)
 
 
 class ShownKey(Terms):

@@ -35,3 +35,8 @@ def digest_of(key: str | bytes) -> bytes:
 def id_of(digest: bytes) -> str:
     """An id for a key that has no name."""
     return f"key-{digest[:6].hex()}"
+
+
+def is_well_formed(key: bytes) -> bool:
+    """Whether `key` could be one: visible ASCII characters alone."""
+    return key.isascii() and key.decode().isprintable() and b" " not in key

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Annotated
 
 import yaml
 from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
+from tandem_contract.config import SecretFile
 
-from tandem_orchestrator.auth.api_key import MAX_LENGTH, ApiKey, digest_of, id_of
-from tandem_orchestrator.auth.presented import is_well_formed
+from tandem_orchestrator.auth.api_key import MAX_LENGTH, ApiKey, digest_of, id_of, is_well_formed
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.auth.terms import Label, Terms
 
@@ -89,19 +90,27 @@ class KeyFile:
 class KeyFiles:
     """All files, and those in folders. `look` blocks: let a thread do it."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Iterable[SecretFile]) -> None:
         self._files: dict[str, dict[Path, KeyFile]] = {}
+        self._looking = Lock()
         self.keys: dict[bytes, ApiKey] = {}
         """By digest."""
         self.problems: list[str] = []
         """What is wrong with the files now."""
+        self.update(files)
 
-    def name(self, paths: Iterable[str]) -> None:
+    def update(self, files: Iterable[SecretFile]) -> None:
         """These files from now on, or those in them where they are folders."""
-        self._files = {path: self._files.get(path, {}) for path in paths}
+        with self._looking:
+            self._files = {secret.file: self._files.get(secret.file, {}) for secret in files if secret.file is not None}
+        self.look()
 
     def look(self) -> bool:
         """Reads what has changed; true if that makes a difference. What cannot be read stays as it was."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> bool:
         problems = []
         for source, files in self._files.items():
             try:

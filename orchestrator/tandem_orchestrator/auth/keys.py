@@ -8,10 +8,10 @@ from time import time
 import structlog
 from tandem_contract.config import KeyLimits, OrchestratorConfig
 
-from tandem_orchestrator.auth.api_key import digest_of
+from tandem_orchestrator.auth.api_key import digest_of, is_well_formed
 from tandem_orchestrator.auth.configured import configured_keys
 from tandem_orchestrator.auth.key_files import KeyFiles
-from tandem_orchestrator.auth.presented import HOW, is_well_formed, presented_key, refusal
+from tandem_orchestrator.auth.presented import HOW, presented_key, refusal
 from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
 from tandem_orchestrator.auth.stored_keys import StoredKeys
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
@@ -38,7 +38,7 @@ class Keys:
 
     def __init__(self, config: OrchestratorConfig, store: KeyStore) -> None:
         self.store = store
-        self._files = KeyFiles()
+        self._files = KeyFiles(config.keys.files)
         self._stored = StoredKeys(store)
         self._logged: list[str] = []
         self.open = False
@@ -51,8 +51,7 @@ class Keys:
         """Other settings from now on."""
         self._settings = config.keys
         self._values = configured_keys(config.keys.values)
-        self._files.name(secret.file for secret in config.keys.files if secret.file is not None)
-        self._files.look()
+        self._files.update(config.keys.files)
         self._arrange()
 
     def identify(self, headers: list[tuple[bytes, bytes]]) -> Principal:
@@ -150,7 +149,7 @@ class Keys:
         """Decides anew what depends on all sources together."""
         self._fixed = self._files.keys | self._values
         settings = self._settings
-        no_keys = not (self._values or settings.files or settings.admin or self._stored.keys or settings.required)
+        no_keys = not (self._values or settings.files or settings.admin or self._stored.used or settings.required)
         self._undecided = no_keys and not self._stored.read and self._has_database
         self.open = no_keys and not self._undecided
         for source, keys in (("values", self._values), ("files", self._files.keys), ("database", self._stored.keys)):
@@ -163,8 +162,8 @@ class Keys:
         problems = list(self._files.problems)
         if self.open:
             problems.append(f"authentication: {OPEN}")
-        elif self._settings.required and not self._fixed and not self._stored.keys and self.checked:
-            problems.append("keys.required is true, but there is no key: every request is refused")
+        elif self.checked and not (self._fixed or self._stored.keys or self._settings.required is False):
+            problems.append("keys are required, but there is none: every request is refused")
         for problem in problems:
             if problem not in self._logged:
                 log.warning("keys", problem=problem)

@@ -35,8 +35,3 @@ def presented_key(headers: list[tuple[bytes, bytes]]) -> bytes | None:
             raise refusal("conflicting", "the request has several API keys that differ; send one")
         found = key
     return found
-
-
-def is_well_formed(key: bytes) -> bool:
-    """Whether `key` could be one: visible ASCII characters alone."""
-    return key.isascii() and key.decode().isprintable() and b" " not in key

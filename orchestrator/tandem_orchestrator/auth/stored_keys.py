@@ -23,6 +23,8 @@ class StoredKeys:
         """Those that are not revoked, by digest."""
         self.read = False
         """Whether the database has ever been read."""
+        self.used = False
+        """Whether there has ever been a key in it. One that was revoked must not leave the door open behind it."""
         self.complete = False
         """False as long as the database cannot be read: it may hold keys that are not here."""
 
@@ -56,7 +58,7 @@ class StoredKeys:
             version = rows[-1].version
         changed = changed or keys.keys() != self.keys.keys()
         self.keys, self._version, self.complete = keys, present, True
-        self.read = True
+        self.read, self.used = True, present > 0
         return changed
 
 

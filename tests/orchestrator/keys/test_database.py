@@ -100,8 +100,9 @@ async def test_a_sqlite_file_is_made_only_when_something_is_written(tmp_path):
         ("postgresql://user:secret-password:9@host/name", "gaierror"),
     ],
 )
-async def test_what_is_wrong_is_said_without_the_password(url, problem, capsys):
-    database = Database(Settings(url=url))
+async def test_what_is_wrong_is_said_without_the_password(url, problem, tmp_path, capsys):
+    (tmp_path / "url").write_text(url)
+    database = Database(Settings(url_from=SecretFile(file=str(tmp_path / "url"))))
     with pytest.raises(DatabaseDown, match=problem) as caught:
         async with database.transaction():
             pass

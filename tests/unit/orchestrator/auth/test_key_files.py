@@ -1,11 +1,16 @@
 """Files of keys: what may stand in them, and what happens when they change."""
 
 import pytest
+from tandem_contract.config import SecretFile
 from tandem_orchestrator.auth.key_files import KeyFileError, KeyFiles, parse
 
 
 def names(files):
     return sorted(key.principal.key_id for key in files.keys.values())
+
+
+def named(*paths):
+    return [SecretFile(file=str(path)) for path in paths]
 
 
 def entry(name):
@@ -72,9 +77,7 @@ def mount(tmp_path):
 
 def test_a_mounted_secret_that_changes(mount, tmp_path):
     mount(1, a=entry("alice"), b=entry("bob"))
-    files = KeyFiles()
-    files.name([str(tmp_path / "mounted")])
-    assert files.look()
+    files = KeyFiles(named(tmp_path / "mounted"))
     assert names(files) == ["alice", "bob"]
     assert not files.look()
     mount(2, a=entry("alice") + entry("carol"))
@@ -84,9 +87,7 @@ def test_a_mounted_secret_that_changes(mount, tmp_path):
 
 def test_a_broken_file_keeps_its_former_keys(mount, tmp_path):
     mount(1, a=entry("alice"), b=entry("bob"))
-    files = KeyFiles()
-    files.name([str(tmp_path / "mounted")])
-    files.look()
+    files = KeyFiles(named(tmp_path / "mounted"))
     mount(2, a="- {name: alice", b=entry("barbara"))
     assert files.look()
     assert names(files) == ["alice", "barbara"]
@@ -101,9 +102,7 @@ def test_files_and_folders_that_vanish_keep_their_keys(mount, tmp_path):
     mount(1, a=entry("alice"))
     path = tmp_path / "keys.yaml"
     path.write_text(entry("bob"))
-    files = KeyFiles()
-    files.name([str(tmp_path / "mounted"), str(path)])
-    files.look()
+    files = KeyFiles(named(tmp_path / "mounted", path))
     path.unlink()
     (tmp_path / "mounted").rename(tmp_path / "elsewhere")
     assert files.look()
@@ -120,9 +119,7 @@ def test_a_name_or_key_that_is_there_twice_counts_once(tmp_path):
         entry("alice") + "- {name: alice, key: tk-other}\n- {name: bob, key: tk-key-of-alice}\n"
     )
     (tmp_path / "b").write_text(entry("alice") + entry("carol"))
-    files = KeyFiles()
-    files.name([str(tmp_path)])
-    files.look()
+    files = KeyFiles(named(tmp_path))
     assert names(files) == ["alice", "carol"]
     assert len(files.problems) == 3
     assert "the key alice" in files.problems[0]
@@ -130,9 +127,6 @@ def test_a_name_or_key_that_is_there_twice_counts_once(tmp_path):
 
 def test_a_file_that_is_no_longer_named_is_forgotten(tmp_path):
     (tmp_path / "a").write_text(entry("alice"))
-    files = KeyFiles()
-    files.name([str(tmp_path / "a")])
-    files.look()
-    files.name([])
-    assert files.look()
+    files = KeyFiles(named(tmp_path / "a"))
+    files.update([])
     assert files.keys == {}

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from tandem_contract.config import KeyLimits, OrchestratorConfig
 from tandem_orchestrator.auth import keys as module
 from tandem_orchestrator.auth.api_key import new_key
+from tandem_orchestrator.config import ConfigError, load
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
 
 KEY = "tk-a-good-key"
@@ -280,3 +281,19 @@ def test_new_keys_cannot_be_guessed():
     made = {new_key() for _ in range(100)}
     assert len(made) == 100
     assert all(re.fullmatch(r"tk-[A-Za-z0-9_-]{43}", key) for key in made)
+
+
+@pytest.mark.parametrize("value", ["", ":key", "tenant:", "a b", "ten ant:key", "schlüssel", "x" * 513])
+def test_values_of_another_shape_are_refused_and_not_shown(value):
+    with pytest.raises(ConfigError) as caught:
+        load(environ={"VLLM_URL": "http://engine", "TANDEM_KEYS__VALUES": f"['tk-good', {value!r}]"})
+    assert caught.value.problems == (
+        "keys.values.1: expected `key` or `tenant:key`, the key being visible ASCII characters without spaces",
+    )
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://u:secret@h/n", "secret"])
+def test_urls_of_other_databases_are_refused_and_not_shown(url):
+    with pytest.raises(ConfigError) as caught:
+        load(environ={"VLLM_URL": "http://engine", "DATABASE_URL": url})
+    assert caught.value.problems == ("database.url: expected sqlite:///path or postgresql://user:password@host/name",)
