@@ -12,6 +12,7 @@ from tandem_operator.api.naming import url
 from tandem_operator.api.settings import RULES, secrets
 from tandem_operator.documents import problems
 from tandem_operator.manifests import Platform, build
+from tandem_orchestrator.gateway.engine import RESOLVE_SECONDS, RESOLVE_TIMEOUT
 
 Json = dict[str, Any]
 SECRET = {"secretName": "s", "secretKey": "k"}
@@ -233,6 +234,13 @@ def test_the_orchestrator_finds_every_engine_pod_that_serves_and_none_that_ends(
     assert pods["selector"] == child(service(), "Service", "demo-engine")["spec"]["selector"]
     (scraped,) = child(service(), "ServiceMonitor", "demo-engine")["spec"]["endpoints"]
     assert [port["name"] for port in pods["ports"]] != [scraped["port"]], "or Prometheus would count each pod twice"
+
+
+def test_an_engine_that_ends_serves_until_every_orchestrator_has_forgotten_it() -> None:
+    dns_answers_are_kept = 30  # what kubeadm and NodeLocal DNSCache set
+    (engine,) = child(service(), "Deployment", "demo-engine")["spec"]["template"]["spec"]["containers"]
+    serves_on = engine["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert serves_on >= dns_answers_are_kept + RESOLVE_SECONDS + RESOLVE_TIMEOUT
 
 
 def test_only_what_is_read_at_start_rolls_the_pods() -> None:
