@@ -62,4 +62,4 @@ def attributes(pairs: Any) -> dict[str, Any]:
 
 
 def _value(value: AnyValue) -> Any:
-    return getattr(value, value.WhichOneof("value"))
+    return getattr(value, value.WhichOneof("value") or "string_value")
