@@ -9,6 +9,7 @@ from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 
+STALE_SECONDS = 1.0  # a request on a kept connection that ends so soon, without a byte, met one that was closed already
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
 
@@ -190,7 +191,7 @@ class Connection(asyncio.Protocol):
             if exc is None and response.status and self._until_close():
                 response.end()
             error = Cut("the engine closed the connection before its answer was complete")
-            error.stale = not self._answered
+            error.stale = not self._answered and self._age() < STALE_SECONDS
             response.fail(error)
         if self._timer is not None:
             self._timer.cancel()
@@ -227,6 +228,10 @@ class Connection(asyncio.Protocol):
         if self._response is not None and self._response.status:
             self._keep_alive = self._parser.should_keep_alive()
             self._response.end()
+
+    def _age(self) -> float:
+        """Seconds since a request that has no answer yet was sent."""
+        return self.loop.time() - self._deadline + self._timeouts.first_byte_seconds
 
     def _until_close(self) -> bool:
         return b"content-length" not in self._headers and b"transfer-encoding" not in self._headers

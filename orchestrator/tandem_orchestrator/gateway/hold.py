@@ -36,7 +36,7 @@ class Place:
     @property
     def overdue(self) -> bool:
         """True once the request has waited and tried for long enough."""
-        return asyncio.get_running_loop().time() > self.deadline
+        return asyncio.get_running_loop().time() >= self.deadline
 
 
 class _Line:
@@ -144,7 +144,7 @@ class Hold:
             )
             if place.turn.done():
                 return place.turn.result()
-            if heartbeat is not None:
+            if heartbeat is not None and not place.overdue:
                 await heartbeat()
         waited = f"it waited {self._settings.seconds:g} s (hold.seconds)"
         raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
