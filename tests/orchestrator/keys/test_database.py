@@ -72,7 +72,7 @@ async def test_the_ledger_sums_by_key_and_day(database, url):
 
 async def test_replicas_add_to_the_ledger_at_once(url):
     ledgers = [Ledger(Database(Settings(url=url))) for _ in range(4)]
-    keys = [f"key-{n}" for n in range(50)]
+    keys = [f"key-{n}" for n in range(500)]
     await asyncio.gather(*(ledger.add(TODAY, dict.fromkeys(keys[::step], 1)) for ledger in ledgers for step in (1, -1)))
     assert await ledgers[0].load(TODAY) == dict.fromkeys(keys, 8)
     for ledger in ledgers:

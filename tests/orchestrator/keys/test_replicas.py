@@ -123,6 +123,20 @@ async def test_a_database_from_a_backup(serve, engine, tmp_path):
     assert await ask(service, early) == 200
 
 
+async def test_another_server_that_lacks_the_last_changes(serve, engine, tmp_path):
+    path, copy = tmp_path / "tandem.db", tmp_path / "copy.db"
+    service = await serve(with_admin(engine, tmp_path, f"sqlite:///{path}"))
+    _, early = await make(service)
+    copy.write_bytes(path.read_bytes())
+    _, lost = await make(service)
+    _, new = await make(await serve(with_admin(engine, tmp_path, f"sqlite:///{copy}")))
+    path.write_bytes(b"no database" * 100)
+    await until(lambda: service.app.services.keys.problems)
+    copy.rename(path)
+    await until_status(service, new, 200)
+    assert [await ask(service, key) for key in (early, lost)] == [200, 401]
+
+
 async def test_files_change_while_it_serves(serve, engine, tmp_path):
     path = tmp_path / "keys.yaml"
     path.write_text("- {name: alice, key: tk-of-alice}")
