@@ -1,13 +1,13 @@
 """The database that keys and budgets outlive the process in: SQLite for one replica, PostgreSQL for more."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 import structlog
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -16,7 +16,6 @@ from tandem_contract.config import Database as Settings
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.observability.metrics import DATABASE_DOWN
 from tandem_orchestrator.secret_file import SecretError, read_secret
-from tandem_orchestrator.store import migrations
 
 CONNECT_SECONDS = 3.0
 TRANSACTION_SECONDS = 5.0
@@ -74,9 +73,10 @@ class Database:
         async with self._opening:
             if self._engine is None:
                 engine = _engine(self._url())
+                upgrade = await asyncio.to_thread(_migrations)
                 try:
                     async with asyncio.timeout(MIGRATION_SECONDS), engine.begin() as connection:
-                        await connection.run_sync(migrations.upgrade)
+                        await connection.run_sync(upgrade)
                 except BaseException as error:
                     await engine.dispose()
                     if isinstance(error, ValueError):  # quotes what it cannot read, which may be the password
@@ -97,6 +97,12 @@ class Database:
                 log.info("the database can be used again")
             else:
                 log.warning("the database cannot be used", problem=problem)
+
+
+def _migrations() -> Callable[[Connection], None]:
+    from tandem_orchestrator.store.migrations import upgrade  # noqa: PLC0415 # 11 MB and half a second
+
+    return upgrade
 
 
 def _engine(url: str) -> AsyncEngine:
