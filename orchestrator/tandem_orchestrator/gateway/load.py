@@ -4,22 +4,23 @@
 class Load:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_blind", "_in_flight", "_waiting")
+    __slots__ = ("_in_flight", "_waiting", "full")
 
     def __init__(self) -> None:
         self._waiting = 0
         self._in_flight = 0
-        self._blind = False
+        self.full = False
+        """True if it had requests waiting, or did not say, which a busy one does not."""
 
     def seen(self, waiting: int, in_flight: int) -> None:
         """The replica says how many wait, while `in_flight` of its requests are ours."""
         self._waiting = waiting
         self._in_flight = in_flight
-        self._blind = False
+        self.full = waiting > 0
 
     def missed(self) -> None:
-        """The replica did not say in time, which a busy one does."""
-        self._blind = True
+        """The replica did not say in time."""
+        self.full = True
 
     def sent(self, in_flight: int) -> int:
         """How many more of ours it has now than when it last spoke."""
@@ -30,6 +31,4 @@ class Load:
 
         While none waited the replica had room, nobody knows how much; what it was sent since is taken for running.
         """
-        if self._waiting or self._blind:
-            return self._waiting + self.sent(in_flight)
-        return 0
+        return self._waiting + self.sent(in_flight) if self.full else 0

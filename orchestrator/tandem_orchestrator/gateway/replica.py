@@ -97,6 +97,7 @@ class Replica:
         self.answered_at = float("-inf")
         """When it last answered a request, on the monotonic clock."""
         self._downs = 0
+        self._checks = 0
         self._key = key
         self._routing = routing
         self._changed = changed
@@ -108,7 +109,7 @@ class Replica:
     @property
     def in_flight(self) -> int:
         """Requests that it is answering."""
-        return self.pool.busy
+        return self.pool.busy - self._checks
 
     @property
     def problem(self) -> str | None:
@@ -119,12 +120,7 @@ class Replica:
 
     def saturated(self, max_waiting: int) -> bool:
         """True when more than `max_waiting` requests wait inside."""
-        if self.type.load_path is None:
-            return False
-        in_flight = self.pool.busy
-        if self._load.sent(in_flight) > max_waiting * RECOUNT_SHARE:
-            self.outdated.set()
-        return self._load.waiting(in_flight) > max_waiting
+        return self._load.full and self._load.waiting(self.in_flight) > max_waiting
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
@@ -178,7 +174,7 @@ class Replica:
         waiting = self.type.waiting(await self._get(path))
         if waiting is None:
             return False
-        self._load.seen(waiting, self.pool.busy)
+        self._load.seen(waiting, self.in_flight)
         self._changed(self)
         return True
 
@@ -226,6 +222,8 @@ class Replica:
         row = self.breaker.begin()
         if not self.breaker.closed:
             self._notice()
+        if self._load.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
+            self.outdated.set()
         return row, self._downs
 
     def _answered(self, begun: tuple[int, int]) -> None:
@@ -269,11 +267,15 @@ class Replica:
         self._changed(self)
 
     async def _get(self, path: str) -> bytes:
-        response = await self._send(b"GET", path, b"", "engine-check", b"")
+        self._checks += 1
         try:
-            return await response.read_all(MAX_METRICS)
+            response = await self._send(b"GET", path, b"", "engine-check", b"")
+            try:
+                return await response.read_all(MAX_METRICS)
+            finally:
+                response.close()
         finally:
-            response.close()
+            self._checks -= 1
 
     async def _send(self, method: bytes, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
         head = (
