@@ -79,10 +79,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to serve, and to look for changes of the configuration."""
-        await super().startup(sockets)
         reloader = Reloader(self._source, self._orchestrator_config, self._app.services.state, self._apply)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
         self._reloading = asyncio.create_task(reloader.watch())
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Closes the port and waits for open answers."""

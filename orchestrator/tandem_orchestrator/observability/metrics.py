@@ -102,6 +102,8 @@ def be_worker(number: int) -> None:
     """From now on this process counts as worker `number`; for the process that a supervisor has just forked."""
     global _process  # noqa: PLW0603 # prometheus_client asks a function without arguments
     _process = number
+    CONFIG_RELOAD_SUCCESS.set(1)  # or it would seem refused until the worker has begun to serve
+    CONFIG_RELOAD_TIME.set_to_current_time()
 
 
 def forget_gauges(process: int | str = "supervisor") -> None:

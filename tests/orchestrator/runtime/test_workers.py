@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import time
 
 import aiohttp
 import pytest
@@ -22,15 +23,23 @@ WORKERS = 2
 @asynccontextmanager
 async def workers(engine, **variables):
     async with serving("--workers", str(WORKERS), VLLM_URL=engine.url, **variables) as running:
-        await until(lambda: listening(running) == WORKERS, 20)
+        await until(lambda: len(listening(running)) == WORKERS, 20)
         yield running
 
 
-def listening(running: Process) -> int:
-    """Sockets that take connections at the port."""
+def listening(running: Process) -> set[int]:
+    """The workers that take connections at the port."""
     port = f"{running.port:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    return sum(1 for line in lines if line[1].endswith(f":{port}") and line[3] == "0A")
+    sockets = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port}") and line[3] == "0A"}
+    return {pid for pid in running.workers() if sockets & open_files(pid)}
+
+
+def open_files(pid: int) -> set[str]:
+    try:
+        return {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:  # it has just ended
+        return set()
 
 
 def folders() -> set[Path]:
@@ -45,15 +54,19 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def each_on_its_own_connection(running: Process, times: int, path: str = "/live") -> set[int]:
+async def each_on_its_own_connection(running: Process, times: int, path: str = "/live") -> list[int]:
+    """The statuses of answers; 0 where the connection did not come about."""
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(running.url, connector=connector) as client:
 
         async def status() -> int:
-            async with client.get(path) as response:
-                return response.status
+            try:
+                async with client.get(path) as response:
+                    return response.status
+            except aiohttp.ClientConnectionError:
+                return 0
 
-        return set(await asyncio.gather(*(status() for _ in range(times))))
+        return await asyncio.gather(*(status() for _ in range(times)))
 
 
 async def reloaded_everywhere(running: Process, after: float) -> None:
@@ -66,24 +79,27 @@ async def test_one_port_one_metrics_page_and_a_new_worker_for_one_that_dies(engi
     async with workers(engine) as running:
         first = running.workers()
         assert len(first) == WORKERS
-        assert await each_on_its_own_connection(running, 32) == {200}
+        answers = await each_on_its_own_connection(running, 32)
+        assert answers == [200] * 32
         counted = 'request_latency_seconds_count{route="/live",status="200"}'
         assert (await running.metrics())[counted] == 32
 
         os.kill(first[0], signal.SIGKILL)
-        await until(lambda: not alive(first[0]) and listening(running) == WORKERS, 20)
-        assert await each_on_its_own_connection(running, 32) == {200}
-        second = running.workers()
-        assert (len(second), first[1] in second, first[0] in second) == (WORKERS, True, False)
+        await until(lambda: len(listening(running) - {first[0]}) == WORKERS, 20)
+        assert first[1] in running.workers()
+        answers += await each_on_its_own_connection(running, 32)
+        while answers[-32:].count(200) < 32:  # the kernel may hand a few more to the one that is gone
+            answers += await each_on_its_own_connection(running, 32)
 
         metrics = await running.metrics()
-        assert metrics[counted] == 64, "what the dead worker had counted is kept"
+        assert metrics[counted] == answers.count(200), "what the dead worker had counted is kept"
         assert metrics["tandem_worker_restarts_total"] == 1
         assert metrics["tandem_requests_in_flight"] == 1
         assert metrics["tandem_config_reload_success"] == 1
 
+        asked = time()
         running.process.send_signal(signal.SIGHUP)
-        await reloaded_everywhere(running, metrics["tandem_config_reload_timestamp_seconds"])
+        await reloaded_everywhere(running, asked)
         running.terminate()
         code, lines = await running.ended()
     assert code == 0
@@ -101,7 +117,7 @@ async def test_every_worker_drains_its_streams_and_none_outlives_the_service(eng
             assert len(folders() - before) == 1
             running.terminate()
             await running.until_status("/ready", 503)
-            assert await each_on_its_own_connection(running, 8, "/ready") == {503}
+            assert await each_on_its_own_connection(running, 8, "/ready") == [503] * 8
             texts = await asyncio.gather(*(stream.text() for stream in streams))
         assert {text.count(" word") for text in texts} == {19}
         assert all(text.endswith("data: [DONE]\n\n") for text in texts)
