@@ -54,7 +54,7 @@ async def health(services: FromApp) -> dict[str, Any]:
 def _problems(services: Services) -> list[str]:
     """A line for each part that does not do what it should."""
     refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
-    return [*services.engines.degraded(), *services.keys.problems, *refused]
+    return [*services.engines.degraded(), *services.keys.problems, *services.toolbox.degraded(), *refused]
 
 
 @router.get("/metrics", include_in_schema=False)

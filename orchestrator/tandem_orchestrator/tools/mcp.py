@@ -18,7 +18,7 @@ from tandem_contract.config import McpServer
 from yarl import URL
 
 from tandem_orchestrator.tools.headers import ToolHeaders
-from tandem_orchestrator.tools.outbound import MAX_BYTES, USER_AGENT, Http
+from tandem_orchestrator.tools.outbound import MAX_BYTES, USER_AGENT, Http, reason
 from tandem_orchestrator.tools.source import Offer, SourceError
 from tandem_orchestrator.tools.tool import ToolError
 
@@ -141,7 +141,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
                 timeout=aiohttp.ClientTimeout(sock_connect=timeouts.get("connect"), sock_read=timeouts.get("read")),
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.ConnectError(str(error), request=request) from error
+            raise httpx2.ConnectError(reason(error), request=request) from error
         kept = [(name, value) for name, value in response.headers.items() if name.lower() not in _OF_THE_BODY]
         return httpx2.Response(response.status, headers=kept, stream=_Body(response), request=request)
 
@@ -164,7 +164,7 @@ class _Body(httpx2.AsyncByteStream):
                     raise httpx2.ReadError(f"the server answered with more than {MAX_BYTES} bytes")
                 yield piece
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.ReadError(str(error)) from error
+            raise httpx2.ReadError(reason(error)) from error
 
     async def aclose(self) -> None:
         self._response.close()

@@ -112,7 +112,7 @@ def tools_of(document: dict[str, Any], settings: OpenApiSettings, service: Servi
     tools: dict[str, HttpTool] = {}
     known = set()
     for path, method, operation in _operations(document):
-        operation_id = operation.get("operationId") or f"{method}_{path}"
+        operation_id = operation.get("operationId") or f"{method}{path}"
         known.add(operation_id)
         if operation_id in settings.exclude or (settings.include and operation_id not in settings.include):
             continue

@@ -111,7 +111,7 @@ class Http:
             ) as response:
                 return Answer(response.status, response.content_type.lower(), await _read(response.content, limit))
         except (aiohttp.ClientError, OSError) as error:
-            raise OutboundError(_reason(error)) from error
+            raise OutboundError(reason(error)) from error
 
     async def get_json(self, url: str, query: Mapping[str, str]) -> tuple[int, Any]:
         """Status and JSON body of a GET. Raises `OutboundError`."""
@@ -132,7 +132,8 @@ class Http:
             await self._session.close()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a request failed, going on from the service's name."""
     if isinstance(error, asyncio.TimeoutError):
         return "did not answer in time"
     if isinstance(error, Blocked) or isinstance(getattr(error, "os_error", None), Blocked):

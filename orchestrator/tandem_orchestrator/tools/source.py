@@ -47,6 +47,8 @@ class Followed:
                 problem = "ended"
             except Exception as error:  # noqa: BLE001 # it is logged below, and what failed is tried again
                 problem = _reason(error)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                return  # the source made an error of its own out of the cancellation
             log.warning("tools are absent", source=self.name, problem=problem, again_in_seconds=self._delay)
             self._set((), problem)
             await asyncio.sleep(self._delay)

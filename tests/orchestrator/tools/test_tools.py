@@ -180,7 +180,8 @@ async def test_a_fault_in_a_streamed_pass_ends_in_an_error_event(orchestrator, e
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_engine_that_is_gone_has_a_status_of_its_own(orchestrator, engine, stream):
+async def test_an_engine_that_is_gone_has_a_status_of_its_own(serve, engine, stream):
+    orchestrator = await serve(config_for(engine, hold={"maxRequests": 0}))
     engine.stop()
     assert (await orchestrator.chat(tools=[MATH_TOOL], stream=stream))[0] == 502
 
@@ -227,7 +228,10 @@ async def test_calls_of_one_turn_run_side_by_side(serve, engine, weather):
         ({"status": 503}, "the weather service answered 503"),
         ({"body": b"<html>"}, "the weather service did not answer in JSON"),
         ({"body": b"[1]"}, "the weather service answered 200 without an object"),
-        ({"redirect": "http://127.0.0.2:1/"}, "the weather service cannot be reached: ClientConnectorError"),
+        (
+            {"redirect": "http://127.0.0.2:1/"},
+            "the weather service cannot be reached: it leads to an address that is not public",
+        ),
         ({"delay": 30.0}, "get_current_weather gave no result within 0.2 s"),
         ({"body": b"[" + b" " * 2_000_000 + b"]"}, "the weather service answered with more than 1048576 bytes"),
     ],
