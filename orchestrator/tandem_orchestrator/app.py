@@ -28,7 +28,6 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.observability.trace import Tracer
-from tandem_orchestrator.store.api_keys import KeyStore
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.ledger import Ledger
 from tandem_orchestrator.tools.build import build
@@ -72,7 +71,7 @@ class App:
         self._catalogue = Catalogue(config.models, self._engines)
         self._dispatcher = Dispatcher(config, self._catalogue, self._engines)
         self._database = Database(config.database)
-        self._keys = Keys(config, KeyStore(self._database))
+        self._keys = Keys(config, self._database)
         self._limiter = Limiter(config.rate_limits, counters)
         self._upkeep = Upkeep(self._limiter, config.redis, Ledger(self._database))
         self._now = self._generation(config)
@@ -102,6 +101,8 @@ class App:
         self._limiter.update(config.rate_limits)
         self._recorded.app = guarded(self._dispatch, config.server)
         self._recorded.log_prompts = config.logging.prompts
+        if self._tracer is not None:
+            self._tracer.update(config.upstreams)
         self._now.start()
         self._rest.state.services = self.services
         before.retired = True
@@ -144,6 +145,7 @@ class App:
             self._dispatcher,
             toolbox,
             deadlines(config.timeouts),
+            self._upkeep,
         )
         return Generation(services, HotPath(admission, self._dispatcher, toolbox, services.deadlines, config))
 

@@ -12,6 +12,7 @@ from tandem_orchestrator.gateway.catalogue import Catalogue
 from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.request import Deadlines
+from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -39,6 +40,7 @@ class Services:
     dispatcher: Dispatcher
     toolbox: Toolbox
     deadlines: Deadlines
+    upkeep: Upkeep
 
 
 def _services(request: Request) -> Services:

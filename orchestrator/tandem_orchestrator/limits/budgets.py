@@ -30,13 +30,14 @@ class Budgets:
         self._clock = clock
         self._loaded = float("-inf")
         self._busy = asyncio.Lock()
-        self._problem: str | None = None
+        self.problem: str | None = None
+        """What keeps budgets from being written and read."""
 
     async def watch(self) -> None:
         """Writes again and again; runs until cancelled."""
         delay = WRITE_SECONDS
         while True:
-            # An addition that is broken off may have come about. It is let end, and `sync` at the end waits for it.
+            # An addition that is broken off may have come about: it is let end, and the last `sync` waits for it.
             done = await asyncio.shield(self.sync())
             delay = WRITE_SECONDS if done else min(delay * 2, MOST_BACKOFF)
             await asyncio.sleep(delay)
@@ -70,8 +71,8 @@ class Budgets:
         self._limiter.recall()
 
     def _note(self, problem: str | None) -> None:
-        if problem is not None and self._problem is None:
+        if problem is not None and self.problem is None:
             log.warning("token budgets cannot be written or read, they go on in memory", problem=problem)
-        elif problem is None and self._problem is not None:
+        elif problem is None and self.problem is not None:
             log.info("token budgets are written again")
-        self._problem = problem
+        self.problem = problem

@@ -32,6 +32,9 @@ class Sharing:
         self._exchange = Exchange(limiter.subjects, limiter.server, token_hex(8))
         self._since = 0
         self._told = self._visited = float("-inf")
+        self._busy = asyncio.Lock()
+        self.problem: str | None = None
+        """What keeps limits from holding across replicas."""
         self._shared: bool | None = None
         limiter.changed = set()
 
@@ -39,20 +42,23 @@ class Sharing:
         """Shares again and again; runs until cancelled."""
         delay = self._every
         while True:
-            delay = self._every if await self.sync() else min(delay * 2, MOST_BACKOFF)
+            # Broken off, nobody would know whether it came about; and redis-py loses some cancellations (Python 3.11).
+            done = await asyncio.shield(self.sync())
+            delay = self._every if done else min(delay * 2, MOST_BACKOFF)
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def sync(self) -> bool:
         """Tells and learns what is new, in one round trip; whether that came about."""
-        try:
-            for message in await self._visit():
-                self._read(message)
-        except RedisDown as error:
-            self._note(str(error))
-            return False
-        self._exchange.forget_silent(int(self._clock()))
-        self._note(None)
-        return True
+        async with self._busy:
+            try:
+                for message in await self._visit():
+                    self._read(message)
+            except RedisDown as error:
+                self._note(str(error))
+                return False
+            self._exchange.forget_silent(int(self._clock()))
+            self._note(None)
+            return True
 
     async def _visit(self) -> list[Message]:
         if monotonic() - self._visited > KEPT_SECONDS / 2:
@@ -64,7 +70,7 @@ class Sharing:
             message = self._exchange.write(changed, self._since, second)
         try:
             found = await self._board.visit(message)
-        except BaseException:
+        except RedisDown:
             self._limiter.changed |= changed
             self._rejoin()
             raise
@@ -86,6 +92,7 @@ class Sharing:
             log.warning("what another replica counted cannot be read", problem=f"{type(error).__name__}: {error}")
 
     def _note(self, problem: str | None) -> None:
+        self.problem = problem
         shared = problem is None
         LIMITS_SHARED.set(shared)
         if shared != self._shared:

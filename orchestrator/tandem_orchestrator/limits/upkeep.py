@@ -37,6 +37,13 @@ class Upkeep:
         self._sharing = Sharing(limiter, self._redis, settings.sync_seconds, clock) if self._redis is not None else None
         self._budgets = Budgets(limiter, self._choose_ledger, clock)
 
+    @property
+    def problems(self) -> list[str]:
+        """A line for each thing that limits go without."""
+        sharing = self._sharing.problem if self._sharing is not None else None
+        found = {"limits across replicas": sharing, "token budgets": self._budgets.problem}
+        return [f"{what}: {problem}" for what, problem in found.items() if problem is not None]
+
     async def watch(self) -> None:
         """Runs until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -57,6 +57,10 @@ class OpenTelemetry:
         )
         self._provider.add_span_processor(_Batches(delivery))
         self._tracer = self._provider.get_tracer("tandem_orchestrator", version("tandem-orchestrator"))
+        self.update(upstreams)
+
+    def update(self, upstreams: Sequence[Upstream]) -> None:
+        """Other engines from now on."""
         self._providers = {upstream.name: upstream.type.value for upstream in upstreams}
 
     def begin(self, headers: Headers, path: str) -> "RequestTrace":
