@@ -14,7 +14,7 @@ from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.auth.issuing import issue
 from tandem_orchestrator.auth.terms import Label, NewTerms, Terms
 from tandem_orchestrator.errors import NotFound
-from tandem_orchestrator.store.api_keys import StoredKey
+from tandem_orchestrator.store.stored_key import StoredKey
 
 KeyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]*$", max_length=64)]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -83,7 +83,8 @@ class KeyPage(BaseModel):
 async def create(terms: NewTerms, services: FromApp) -> IssuedKey:
     """Makes a key. It counts here at once, and within two seconds elsewhere."""
     key, stored = issue(terms, datetime.now(UTC))
-    await services.keys.store.create(stored)
+    async with services.keys.database.transaction() as transaction:
+        await transaction.add_key(stored)
     await services.keys.refresh()
     return IssuedKey(key=key, **asdict(stored))
 
@@ -96,7 +97,8 @@ async def keys(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> KeyPage:
     """Lists keys, revoked ones too."""
-    found = await services.keys.store.page(tenant, after, limit + 1)
+    async with services.keys.database.transaction() as transaction:
+        found = await transaction.keys(tenant, after, limit + 1)
     following = found[limit - 1].id if len(found) > limit else None
     return KeyPage(keys=[ShownKey.model_validate(key) for key in found[:limit]], next=following)
 
@@ -104,13 +106,15 @@ async def keys(
 @router.get("/{key_id}")
 async def key(key_id: KeyId, services: FromApp) -> ShownKey:
     """Shows one key."""
-    return _shown(key_id, await services.keys.store.get(key_id))
+    async with services.keys.database.transaction() as transaction:
+        return _shown(key_id, await transaction.key(key_id))
 
 
 @router.patch("/{key_id}")
 async def change(key_id: str, terms: Terms, services: FromApp) -> ShownKey:
     """Changes what the request names; null takes a limit away."""
-    changed = await services.keys.store.update(key_id, terms.model_dump(exclude_unset=True))
+    async with services.keys.database.transaction() as transaction:
+        changed = await transaction.change_key(key_id, terms.model_dump(exclude_unset=True))
     await services.keys.refresh()
     return _shown(key_id, changed)
 
@@ -118,7 +122,8 @@ async def change(key_id: str, terms: Terms, services: FromApp) -> ShownKey:
 @router.delete("/{key_id}")
 async def revoke(key_id: KeyId, services: FromApp) -> ShownKey:
     """Revokes a key for good. It ends here at once, and within two seconds elsewhere."""
-    revoked = await services.keys.store.revoke(key_id, datetime.now(UTC))
+    async with services.keys.database.transaction() as transaction:
+        revoked = await transaction.revoke_key(key_id, datetime.now(UTC))
     await services.keys.refresh()
     return _shown(key_id, revoked)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tandem_orchestrator.auth.api_key import SHOWN, digest_of, new_key
 from tandem_orchestrator.auth.terms import NewTerms, Terms, after
-from tandem_orchestrator.store.api_keys import StoredKey
+from tandem_orchestrator.store.stored_key import StoredKey
 
 
 def issue(terms: NewTerms, now: datetime) -> tuple[str, StoredKey]:

@@ -17,7 +17,7 @@ from tandem_orchestrator.auth.stored_keys import StoredKeys
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
 from tandem_orchestrator.observability.metrics import AUTH_FAILURES, KEY_FILES_BROKEN, KEYS
 from tandem_orchestrator.secret_file import SecretError, read_secret
-from tandem_orchestrator.store.api_keys import KeyStore
+from tandem_orchestrator.store.database import Database
 
 LOOK_SECONDS = 1.0  # between two looks at files and database
 MOST_SECONDS = 5.0  # between two tries at a database that is away
@@ -36,10 +36,10 @@ class Keys:
     themselves are compared in constant time on top of it.
     """
 
-    def __init__(self, config: OrchestratorConfig, store: KeyStore) -> None:
-        self.store = store
+    def __init__(self, config: OrchestratorConfig, database: Database) -> None:
+        self.database = database
         self._files = KeyFiles(config.keys.files)
-        self._stored = StoredKeys(store)
+        self._stored = StoredKeys(database)
         self._logged: list[str] = []
         self.open = False
         """True while there are no keys and none are required: everybody is the same."""
@@ -105,8 +105,8 @@ class Keys:
                 read_secret(self._settings.admin)
             except SecretError as error:
                 problems.append(f"keys.admin: {error}")
-        if self.store.database.problem is not None:
-            problems.append(f"database: {self.store.database.problem}")
+        if self.database.problem is not None:
+            problems.append(f"database: {self.database.problem}")
         return problems
 
     async def refresh(self) -> None:
@@ -143,7 +143,7 @@ class Keys:
 
     @property
     def _has_database(self) -> bool:
-        return self._settings.admin is not None or self.store.database.exists
+        return self._settings.admin is not None or self.database.exists
 
     def _arrange(self) -> None:
         """Decides anew what depends on all sources together."""

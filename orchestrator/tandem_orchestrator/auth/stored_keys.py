@@ -7,7 +7,8 @@ from tandem_contract.config import KeyLimits
 from tandem_orchestrator.auth.api_key import ApiKey
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import DatabaseDown
-from tandem_orchestrator.store.api_keys import KeyStore, StoredKey
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.stored_key import StoredKey
 
 PAGE = 500  # rows at once: some milliseconds in which requests wait
 
@@ -15,8 +16,8 @@ PAGE = 500  # rows at once: some milliseconds in which requests wait
 class StoredKeys:
     """A copy that `refresh` brings up to date; it stays as it is while the database is away."""
 
-    def __init__(self, store: KeyStore) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._refreshing = asyncio.Lock()
         self._version = 0
         self.keys: dict[bytes, ApiKey] = {}
@@ -42,7 +43,8 @@ class StoredKeys:
         keys, version = (self.keys, self._version) if self.complete else ({}, 0)
         changed = False
         while True:
-            present, rows = await self._store.changed_since(version, PAGE)
+            async with self._database.transaction() as transaction:
+                present, rows = await transaction.keys_since(version, PAGE)
             if present < version:
                 keys, version = {}, 0
                 continue

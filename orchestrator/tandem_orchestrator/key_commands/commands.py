@@ -17,7 +17,6 @@ from tandem_orchestrator.auth.issuing import issue
 from tandem_orchestrator.auth.terms import NewTerms
 from tandem_orchestrator.config import Source
 from tandem_orchestrator.errors import DatabaseDown
-from tandem_orchestrator.store.api_keys import KeyStore
 from tandem_orchestrator.store.database import Database
 
 PAGE = 1000
@@ -64,7 +63,8 @@ async def create(options: argparse.Namespace, database: Database) -> str:
         problems = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
         raise Failed("\n".join(problems)) from None
     key, stored = issue(terms, datetime.now(UTC))
-    await KeyStore(database).create(stored)
+    async with database.transaction() as transaction:
+        await transaction.add_key(stored)
     if options.output == "json":
         return _json(IssuedKey(key=key, **asdict(stored)))
     print(f"Made {stored.id} for {stored.tenant}. The key is shown this once:", file=sys.stderr)  # noqa: T201
@@ -73,18 +73,19 @@ async def create(options: argparse.Namespace, database: Database) -> str:
 
 async def list_(options: argparse.Namespace, database: Database) -> str:
     """Lists all keys."""
-    store = KeyStore(database)
-    found = page = await store.page(options.tenant, limit=PAGE)
-    while len(page) == PAGE:
-        page = await store.page(options.tenant, page[-1].id, PAGE)
-        found += page
+    async with database.transaction() as transaction:
+        found = page = await transaction.keys(options.tenant, limit=PAGE)
+        while len(page) == PAGE:
+            page = await transaction.keys(options.tenant, page[-1].id, PAGE)
+            found = found + page
     keys = [ShownKey.model_validate(key) for key in found]
     return _json(*keys, many=True) if options.output == "json" else _table(keys, datetime.now(UTC))
 
 
 async def revoke(options: argparse.Namespace, database: Database) -> str:
     """Revokes a key."""
-    revoked = await KeyStore(database).revoke(options.id, datetime.now(UTC))
+    async with database.transaction() as transaction:
+        revoked = await transaction.revoke_key(options.id, datetime.now(UTC))
     if revoked is None:
         raise Failed(f"there is no key {options.id!r} in the database")
     if options.output == "json":

@@ -1,28 +1,30 @@
-"""The database that keys and budgets outlive the process in: SQLite for one replica, PostgreSQL for more."""
+"""The database that keys and budgets outlive the process in: SQLite for one replica, PostgreSQL for more.
+
+What speaks SQL is imported when a database is first used, as it takes 30 MB and a second of a CPU.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.observability.metrics import DATABASE_DOWN
 from tandem_orchestrator.secret_file import SecretError, read_secret
 
-CONNECT_SECONDS = 3.0
+if TYPE_CHECKING:
+    from tandem_orchestrator.store.engine import Engine
+    from tandem_orchestrator.store.transaction import Transaction
+
 TRANSACTION_SECONDS = 5.0
 MIGRATION_SECONDS = 60.0
-POSTGRESQL = ("postgresql://", "postgres://")
+CLOSE_SECONDS = 3.0
 SQLITE = "sqlite:///"
-URL_FORM = "the URL must be sqlite:///path or postgresql://user:password@host/name"
 
 log = structlog.get_logger()
 
@@ -32,7 +34,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine: AsyncEngine | None = None
+        self._engine: Engine | None = None
         self._opening = asyncio.Lock()
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
@@ -47,17 +49,18 @@ class Database:
         return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).exists()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator["Transaction"]:
         """One transaction, committed at its end. Raises `DatabaseDown`, whose message holds no secret."""
+        sql = _imported() if self._engine else await asyncio.to_thread(_imported)
         try:
             engine = await self._opened()
-            async with asyncio.timeout(TRANSACTION_SECONDS), engine.begin() as connection:
-                yield connection
-        except (DataError, IntegrityError):
-            raise  # a mistake of ours, not the database's
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, SecretError, OSError) as error:
+            async with asyncio.timeout(TRANSACTION_SECONDS), engine.transaction() as transaction:
+                yield transaction
+        except sql.MISTAKES:
+            raise
+        except (*sql.FAILURES, SecretError, OSError) as error:
             await self.close()
-            self._note(_reason(error))
+            self._note(sql.reason(error))
             raise DatabaseDown(f"the database cannot be used: {self.problem}", retry_after=5) from None
         self._note(None)
 
@@ -66,21 +69,18 @@ class Database:
         engine, self._engine = self._engine, None
         if engine is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await engine.dispose()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await engine.close()
 
-    async def _opened(self) -> AsyncEngine:
+    async def _opened(self) -> "Engine":
         async with self._opening:
             if self._engine is None:
-                engine = _engine(self._url())
-                upgrade = await asyncio.to_thread(_migrations)
+                engine: Engine = _imported().Engine(self._url())
                 try:
-                    async with asyncio.timeout(MIGRATION_SECONDS), engine.begin() as connection:
-                        await connection.run_sync(upgrade)
-                except BaseException as error:
-                    await engine.dispose()
-                    if isinstance(error, ValueError):  # quotes what it cannot read, which may be the password
-                        raise SecretError(URL_FORM) from None
+                    async with asyncio.timeout(MIGRATION_SECONDS):
+                        await engine.migrate()
+                except BaseException:
+                    await engine.close()
                     raise
                 self._engine = engine
             return self._engine
@@ -99,36 +99,7 @@ class Database:
                 log.warning("the database cannot be used", problem=problem)
 
 
-def _migrations() -> Callable[[Connection], None]:
-    from tandem_orchestrator.store.migrations import upgrade  # noqa: PLC0415 # 11 MB and half a second
+def _imported() -> ModuleType:
+    from tandem_orchestrator.store import engine  # noqa: PLC0415 # see above
 
-    return upgrade
-
-
-def _engine(url: str) -> AsyncEngine:
-    if url.startswith(POSTGRESQL):
-        # asyncpg reads the URL itself, since it knows what SQLAlchemy's dialect does not: sslmode, several hosts.
-        return create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_SECONDS),
-            pool_size=2,
-            max_overflow=4,
-            pool_pre_ping=True,
-        )
-    if not url.startswith(SQLITE) or not (path := url.removeprefix(SQLITE)):
-        raise SecretError(URL_FORM)
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS}
-    )
-    event.listen(engine.sync_engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
-    # Writers of several processes queue up at BEGIN, where SQLite waits; later it would fail at once.
-    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
-
-
-def _reason(error: BaseException) -> str:
-    """One line without the statement and its parameters, which SQLAlchemy would add."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig.__cause__ or error.orig  # the driver's own, below SQLAlchemy's and its adapter's
-    first_line = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

@@ -4,11 +4,7 @@ from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert  # SQLite understands the same words
-
 from tandem_orchestrator.store.database import Database
-from tandem_orchestrator.store.tables import TOKENS
 
 
 class Ledger:
@@ -17,6 +13,11 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database already; if not, the first tokens make it."""
+        return self._database.exists
+
     async def load(self, period: str) -> dict[str, int]:
         """Tokens by key in a day, such as "2026-11-21", or a month, such as "2026-11".
 
@@ -24,24 +25,15 @@ class Ledger:
         """
         if not self._database.exists:
             return {}
-        used = select(TOKENS.c.key_id, func.sum(TOKENS.c.tokens)).where(TOKENS.c.day.between(*_days(period)))
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(used.group_by(TOKENS.c.key_id))
-            return {key_id: int(tokens) for key_id, tokens in rows}
+        async with self._database.transaction() as transaction:
+            return await transaction.tokens(*_days(period))
 
     async def add(self, day: str, tokens: Mapping[str, int]) -> None:
         """Adds the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`."""
         if not tokens:
             return
-        added = insert(TOKENS)
-        added = added.on_conflict_do_update(
-            index_elements=[TOKENS.c.day, TOKENS.c.key_id], set_={"tokens": TOKENS.c.tokens + added.excluded.tokens}
-        )
-        # In one order everywhere, so that replicas that add at once never wait for each other in a circle.
-        which = date.fromisoformat(day)
-        rows = [{"day": which, "key_id": key_id, "tokens": used} for key_id, used in sorted(tokens.items())]
-        async with self._database.transaction() as connection:
-            await connection.execute(added, rows)
+        async with self._database.transaction() as transaction:
+            await transaction.add_tokens(date.fromisoformat(day), tokens)
 
 
 def _days(period: str) -> tuple[date, date]:

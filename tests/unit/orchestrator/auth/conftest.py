@@ -2,7 +2,6 @@ import pytest
 import structlog
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.auth.keys import Keys
-from tandem_orchestrator.store.api_keys import KeyStore
 from tandem_orchestrator.store.database import Database
 
 
@@ -18,7 +17,7 @@ def keys(tmp_path):
                 "database": {"url": f"sqlite:///{tmp_path}/none.db"},
             }
         )
-        return Keys(config, KeyStore(Database(config.database)))
+        return Keys(config, Database(config.database))
 
     return make
 
