@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from uuid import uuid4
 
 import openai
 import pytest
@@ -6,6 +7,7 @@ from tandem_contract.config import OrchestratorConfig
 
 from tests.engine_double import EngineDouble
 from tests.orchestrator.postgres import Postgres, running_postgres
+from tests.orchestrator.redis_server import RedisServer, running_redis
 from tests.orchestrator.running import Orchestrator, config_for
 
 
@@ -46,3 +48,17 @@ def postgres() -> Iterator[Postgres]:
     """A real server for the whole session; `await postgres.create()` is the URL of a database of the test's own."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real server for the whole session; tests that hold or stop it start it again themselves."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[dict[str, str | float]]:
+    """Settings for that server, with a prefix of the test's own."""
+    yield {"url": redis_server.url, "prefix": f"test-{uuid4().hex}", "syncSeconds": 0.02}
+    redis_server.resume()

@@ -19,7 +19,7 @@ class Replica:
         return int(self.limiter._clock())
 
     def say(self) -> bytes:
-        message = self.exchange.write(self.limiter.changed, self.since, self.second)
+        message = self.exchange.write(self.limiter.changed or set(), self.since, self.second)
         self.exchange.sent()
         self.since = self.second
         self.limiter.changed = set()

@@ -158,7 +158,7 @@ def test_a_count_between_counting_and_reading_is_seen(workers, monkeypatch):
     one.subjects.get("key:a", int(one._clock()))
     two.subjects.get("key:a", int(two._clock()))
     seen = shared.SharedWindow._others_now
-    met = []
+    met: list[bool] = []
 
     def between(window):
         if not met:
