@@ -60,7 +60,7 @@ class StoredKeys:
             version = rows[-1].version
         changed = changed or keys.keys() != self.keys.keys()
         self.keys, self._version, self.complete = keys, present, True
-        self.read, self.used = True, present > 0
+        self.read, self.used = True, self.used or present > 0
         return changed
 
 

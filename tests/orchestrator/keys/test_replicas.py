@@ -123,6 +123,16 @@ async def test_a_database_from_a_backup(serve, engine, tmp_path):
     assert await ask(service, early) == 200
 
 
+async def test_an_emptied_database_opens_no_door(serve, engine, tmp_path):
+    path, empty = tmp_path / "tandem.db", tmp_path / "empty.db"
+    await make(await serve(with_admin(engine, tmp_path, f"sqlite:///{path}")))
+    service = await serve(config_for(engine, database={"url": f"sqlite:///{path}"}))
+    await admin(await serve(with_admin(engine, tmp_path, f"sqlite:///{empty}")), "GET")
+    empty.rename(path)
+    await until(lambda: not service.app.services.keys._stored.keys)
+    assert await ask(service, None) == 401
+
+
 async def test_another_server_that_lacks_the_last_changes(serve, engine, tmp_path):
     path, copy = tmp_path / "tandem.db", tmp_path / "copy.db"
     service = await serve(with_admin(engine, tmp_path, f"sqlite:///{path}"))
