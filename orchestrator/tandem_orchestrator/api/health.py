@@ -54,7 +54,13 @@ async def health(services: FromApp) -> dict[str, Any]:
 def _problems(services: Services) -> list[str]:
     """A line for each part that does not do what it should."""
     refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
-    return [*services.engines.degraded(), *services.keys.problems, *services.toolbox.degraded(), *refused]
+    return [
+        *services.engines.degraded(),
+        *services.keys.problems,
+        *services.upkeep.problems,
+        *services.toolbox.degraded(),
+        *refused,
+    ]
 
 
 @router.get("/metrics", include_in_schema=False)
