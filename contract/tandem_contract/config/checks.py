@@ -24,6 +24,17 @@ def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
     )
     yield from _repeated(upstreams, "an engine's name in logs and metrics must be its own")
     yield from _repeated(models, "a request could mean either")
+    yield from _repeated(_tools(settings), "a tool's name must be its own")
+
+
+def _tools(settings: OrchestratorSettings) -> Iterator[tuple[str, str]]:
+    tools = settings.tools
+    yield from ((f"tools.enabled.{n}", name.value) for n, name in enumerate(tools.enabled))
+    if tools.query_database is not None:
+        yield "tools.queryDatabase", "query_database"
+    if tools.web_search is not None:
+        yield "tools.webSearch", "web_search"
+    yield from ((f"tools.http.{n}.name", tool.name) for n, tool in enumerate(tools.http))
 
 
 def _repeated(names: Iterable[tuple[str, str]], why: str) -> Iterator[str]:

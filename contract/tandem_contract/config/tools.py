@@ -1,8 +1,9 @@
 """`tools`: what the orchestrator runs for a model."""
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
@@ -11,6 +12,8 @@ from tandem_contract.config.base import HttpUrl, JsonObject, Name, Seconds, Secr
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$", max_length=64)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,31}$", max_length=32)]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
+PLACE = re.compile(r"\{([^{}\s]+)\}")
+"""Where an argument goes in the texts of an HTTP tool."""
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 HeaderName = Annotated[str, StringConstraints(pattern=rf"^{HEADER_NAME.pattern}$", max_length=128)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=4096)]
@@ -24,6 +27,14 @@ def _header_names(headers: dict[str, str]) -> dict[str, str]:
     if wrong := [name for name in headers if not HEADER_NAME.fullmatch(name)]:
         raise ValueError(f"{wrong[0]!r} is no name of a header")
     return headers
+
+
+def _places(template: Any) -> Iterator[str]:
+    if isinstance(template, str):
+        yield from PLACE.findall(template)
+    elif isinstance(template, list | dict):
+        for item in template.values() if isinstance(template, dict) else template:
+            yield from _places(item)
 
 
 Headers = Annotated[dict[str, HeaderValue], AfterValidator(_header_names)]
@@ -156,6 +167,21 @@ class HttpTool(Section):
     """JSON body; a value that is just `{argument}` keeps the argument's type."""
     result_pointer: JsonPointer | None = None
     """JSON pointer to the part of the answer that the model gets, e.g. /data/items. Default: all of it."""
+
+    @property
+    def mentioned(self) -> frozenset[str]:
+        """Arguments that url, query, headers and body name."""
+        return frozenset(PLACE.findall(self.url)).union(*map(_places, (self.query, self.headers, self.body)))
+
+    @model_validator(mode="after")
+    def _names_its_arguments(self) -> Self:
+        if self.parameters.get("type", "object") != "object":
+            raise ValueError('parameters must be a JSON schema with "type": "object"')
+        if unknown := self.mentioned - set(self.parameters.get("properties") or ()):
+            raise ValueError(f"parameters do not declare {', '.join(sorted(unknown))}, which {self.name} uses")
+        if optional := set(PLACE.findall(self.url)) - set(self.parameters.get("required") or ()):
+            raise ValueError(f"parameters must require {', '.join(sorted(optional))}, which stands in the url")
+        return self
 
 
 class OpenApi(Section):

@@ -93,16 +93,10 @@ def _python(settings: PythonTool) -> Sequence[Tool]:
 
 
 def _http_tool(settings: HttpToolSettings) -> Sequence[Tool]:
-    template = Template(settings)
-    declared = settings.parameters.get("properties") or {}
-    if unknown := template.mentioned - set(declared):
-        raise InvalidTool(f"{settings.name} uses {', '.join(sorted(unknown))}, which its parameters do not declare")
-    if optional := template.in_url - set(settings.parameters.get("required") or ()):
-        raise InvalidTool(f"{settings.name} has {', '.join(sorted(optional))} in its URL, so it must be `required`")
     parameters = {"type": "object", "properties": {}, **settings.parameters}
     function = Function(settings.name, settings.description, parameters)
     service = Service(Http([settings.url.partition("{")[0]]), ToolHeaders({}, settings.secret_headers))
-    return [HttpTool(function, template, service, settings.result_pointer)]
+    return [HttpTool(function, Template(settings), service, settings.result_pointer)]
 
 
 def _operations(settings: OpenApiSettings, file: SecretFile) -> Sequence[Tool]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 from tandem_contract.config import HttpMethod
 from tandem_contract.config import HttpTool as HttpToolSettings
+from tandem_contract.config.tools import PLACE
 
 from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.outbound import MAX_REDIRECTS, Answer, Http, HttpRequest, OutboundError
@@ -18,7 +19,6 @@ JSON = "application/json"
 ERRORS = 400
 SHOWN_ERROR = 1000  # characters of a service's own words about an error
 IN_QUERY = frozenset({HttpMethod.GET, HttpMethod.DELETE})
-_PLACE = re.compile(r"\{([^{}\s]+)\}")
 _LEFT_OUT: Any = object()
 
 
@@ -74,14 +74,12 @@ class Template:
 
     def __init__(self, settings: HttpToolSettings) -> None:
         self._settings = settings
-        self.in_url = frozenset(_PLACE.findall(settings.url))
-        texts = [*settings.query.values(), *settings.headers.values(), *_texts(settings.body)]
-        self.mentioned = self.in_url.union(*(_PLACE.findall(text) for text in texts))
+        self._mentioned = settings.mentioned
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
         """The request. Raises `ToolError`."""
         settings = self._settings
-        rest = {name: value for name, value in arguments.items() if name not in self.mentioned}
+        rest = {name: value for name, value in arguments.items() if name not in self._mentioned}
         query = _filled(settings.query, arguments)
         body = _filled(settings.body, arguments)
         if settings.method in IN_QUERY:
@@ -107,7 +105,7 @@ def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
             raise ToolError(f"the argument {place[1]!r} must be given")
         return quote(text_of(arguments[place[1]]), safe="")
 
-    url = _PLACE.sub(fill, template)
+    url = PLACE.sub(fill, template)
     if any(segment in (".", "..") for segment in urlsplit(url).path.split("/")):
         raise ToolError("an argument must not be a path")
     return url
@@ -139,23 +137,16 @@ def text_of(value: Any) -> str:
 
 def _filled(template: Any, arguments: Mapping[str, Any]) -> Any:
     if isinstance(template, str):
-        if whole := _PLACE.fullmatch(template):
+        if whole := PLACE.fullmatch(template):
             return arguments.get(whole[1], _LEFT_OUT)
-        missing = [name for name in _PLACE.findall(template) if name not in arguments]
-        return _LEFT_OUT if missing else _PLACE.sub(lambda place: text_of(arguments[place[1]]), template)
+        missing = [name for name in PLACE.findall(template) if name not in arguments]
+        return _LEFT_OUT if missing else PLACE.sub(lambda place: text_of(arguments[place[1]]), template)
     if isinstance(template, list):
         return [value for item in template if (value := _filled(item, arguments)) is not _LEFT_OUT]
     if isinstance(template, dict):
         filled = {name: _filled(item, arguments) for name, item in template.items()}
         return {name: value for name, value in filled.items() if value is not _LEFT_OUT}
     return template
-
-
-def _texts(template: Any) -> list[str]:
-    if isinstance(template, str):
-        return [template]
-    items = template.values() if isinstance(template, dict) else template if isinstance(template, list) else ()
-    return [text for item in items for text in _texts(item)]
 
 
 def _result(answer: Answer, pointer: str | None) -> str:

@@ -64,8 +64,10 @@ class Offered:
             raise InvalidTool(f'the parameters of {tool.name} must be a JSON schema with "type": "object"')
         try:
             self.validator = jsonschema_rs.validator_for(tool.parameters)
+        except jsonschema_rs.ValidationError as error:
+            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {_problem(error)}") from None
         except (ValueError, jsonschema_rs.ReferencingError) as error:
-            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {_one_line(error)}") from None
+            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {error}") from None
         function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
         self.declaration = orjson.Fragment(orjson.dumps({"type": "function", "function": function}))
         self.tool = tool
@@ -197,7 +199,3 @@ def _problem(error: jsonschema_rs.ValidationError) -> str:
 
 def _error(message: str) -> str:
     return orjson.dumps({"error": message}).decode()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

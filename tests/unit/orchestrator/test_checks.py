@@ -42,6 +42,13 @@ def test_fallbacks_that_never_end(fallbacks, endless):
     assert paths(checks.errors(config(models=models(*fallbacks)))) == endless
 
 
+def test_tools_of_one_name():
+    http = [{"name": name, "description": "x", "url": "http://a"} for name in ("calculate_math", "web_search", "mine")]
+    search = {"provider": "searxng", "url": "http://a"}
+    found = checks.errors(config(tools={"http": [*http, http[2]], "webSearch": search}))
+    assert paths(found) == ["tools.http.0.name", "tools.http.1.name", "tools.http.3.name"]
+
+
 def test_a_fallback_by_an_alias_is_followed():
     circle = [{"name": "a", "aliases": ["x"], "fallback": "b"}, {"name": "b", "fallback": "x"}]
     assert "a -> b -> a" in checks.errors(config(models=circle))[0]
