@@ -19,6 +19,7 @@ import structlog
 GATHER_SECONDS = 0.1
 ATOMIC = 4096  # bytes that a pipe takes in one piece, so that lines of several workers do not mix
 STANDARD_OUTPUT = 1
+CHATTY = ("httpx2", "mcp")  # they tell of each connection, and the ids of its sessions
 
 _threshold = logging.CRITICAL  # until `configure` opens the log
 
@@ -104,6 +105,8 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(_threshold, logging.WARNING))
 
 
 def enabled(level: int) -> bool:

@@ -89,3 +89,11 @@ def test_the_level_may_change_and_counts_for_libraries_too(log):
     logging.getLogger("library").debug("seen %d", 2)
     assert logs.enabled(logging.DEBUG)
     assert [(line["event"], line["level"]) for line in log()] == [("seen", "debug"), ("seen 2", "debug")]
+
+
+def test_ids_of_sessions_stay_unsaid(log):
+    logs.configure("INFO")
+    logging.getLogger("mcp.client.streamable_http").info("Received session ID: s3cret")
+    logging.getLogger("mcp.client.streamable_http").warning("lost")
+    logs.lines.flush()
+    assert [line["event"] for line in log()] == ["lost"]
