@@ -44,23 +44,20 @@ class Postgres:
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="tandem-postgres-"))  # not tmp_path, which only its owner may enter
-    try:
-        if USER:
-            shutil.chown(folder, USER)
-        data = folder / "data"
+    if USER:
+        shutil.chown(folder, USER)
+    data = folder / "data"
+    control = (PROGRAMS / "pg_ctl", "-w", "-D", data)
+    # Cleans up when this end of the pipe is closed, be it because pytest was killed.
+    after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "fast", "stop")
+    with subprocess.Popen(after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, start_new_session=True):
         _run(PROGRAMS / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         options = " ".join((f"-h 127.0.0.1 -p {port} -k {folder}", *(f"-c {setting}" for setting in FAST)))
-        control = (PROGRAMS / "pg_ctl", "-w", "-D", data)
         _run(*control, "-l", folder / "log", "-o", options, "start")
-        try:
-            yield Postgres(port)
-        finally:
-            _run(*control, "-m", "fast", "stop")
-    finally:
-        shutil.rmtree(folder)
+        yield Postgres(port)
 
 
 def _run(*command: object) -> None:
