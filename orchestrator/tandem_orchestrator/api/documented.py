@@ -30,7 +30,23 @@ _TOOLS = {
         "type": "array",
         "items": {"type": "object"},
         "description": "Tools with the name of a server-side tool run here; calls of others come back.",
-    }
+    },
+    "tandem": {
+        "type": "object",
+        "description": "What this request wants of the server's tools; engines do not get to see it.",
+        "properties": {
+            "tools": {
+                "oneOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}],
+                "description": "false for none, true for all, or the names of those to offer.",
+            },
+            "events": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether a stream tells of tool calls in chunks of their own rather than in comments.",
+            },
+        },
+        "additionalProperties": False,
+    },
 }
 _WORDS = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
