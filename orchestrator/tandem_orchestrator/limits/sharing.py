@@ -71,8 +71,7 @@ class Sharing:
         try:
             found = await self._board.visit(message)
         except RedisDown:
-            self._limiter.changed |= changed
-            self._rejoin()
+            self._rejoin()  # and tell everything again
             raise
         self._visited = monotonic()
         if message:

@@ -20,6 +20,8 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.ledger import Ledger
+from tandem_orchestrator.store.redis import RedisDown, RedisStore
+from tandem_orchestrator.store.redis_ledger import RedisLedger
 
 from tests.orchestrator.redis_server import PASSWORD, running_redis
 from tests.orchestrator.running import until
@@ -30,7 +32,7 @@ ALONE = "Redis cannot be used, limits hold for this replica alone"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.store.redis.TIMEOUT", 0.2)
+    monkeypatch.setattr("tandem_orchestrator.store.redis_client.TIMEOUT", 0.2)
     monkeypatch.setattr(sharing, "MOST_BACKOFF", 0.05)
     monkeypatch.setattr(sharing, "SIGN_OF_LIFE", 0.1)
     monkeypatch.setattr(budgets, "WRITE_SECONDS", 0.02)
@@ -183,17 +185,27 @@ async def test_budgets_in_redis_survive_restarts_and_hold_across_replicas(redis)
         assert admitted(three, key(tokens_per_month=101), 1)
 
 
-async def test_tokens_are_written_to_redis_once_though_its_answer_was_lost(redis, redis_server):
-    principal = key(tokens_per_day=1000)
-    async with replica(redis) as one:
-        await until(shared)
-        redis_server.hold()
-        one.admit(principal).settle(60)
-        await until(lambda: not shared())
-        redis_server.resume()
-        await until(lambda: one.spending._totals.get(day(one), {}).get("a") == 60)
-    async with replica(redis) as two:
-        await until(lambda: two.spending._totals.get(day(two)) == {"a": 60})
+async def test_tokens_are_written_to_redis_once_though_its_answer_was_lost(redis, monkeypatch):
+    store = RedisStore(Redis.model_validate(redis))
+    ledger, run = RedisLedger(store), store.run
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "run", lost(run))
+        with pytest.raises(RedisDown):
+            await ledger.add("2026-11-21", {"a": 60})
+    await ledger.add("2026-11-21", {"a": 60})
+    await ledger.add("2026-11-21", {"a": 1, "b": 2})
+    await RedisLedger(store).add("2026-11-22", {"a": 10})
+    assert await RedisLedger(store).load("2026-11-21") == {"a": 61, "b": 2}
+    assert await RedisLedger(store).load("2026-11") == {"a": 71, "b": 2}
+    await store.close()
+
+
+def lost(run: Any) -> Any:
+    async def running(*arguments: Any) -> None:
+        await run(*arguments)
+        raise RedisDown("the answer is lost")
+
+    return running
 
 
 async def test_a_redis_that_lost_its_data_learns_budgets_again(redis):

@@ -61,9 +61,11 @@ def test_what_one_counts_the_other_knows(pair):
 
 def test_reading_a_message_again_changes_nothing(pair):
     one, two = pair
-    admitted(one.limiter, key(requests_per_minute=10), 6)
-    message = one.say()
-    two.hear(message, message, message)
+    admitted(one.limiter, key(requests_per_minute=10), 2)
+    early = one.say()
+    admitted(one.limiter, key(requests_per_minute=10), 4)
+    late = one.say()
+    two.hear(early, late, early, late, late, early)
     assert len(admitted(two.limiter, key(requests_per_minute=10), 10)) == 4
 
 

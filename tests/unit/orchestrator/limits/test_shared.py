@@ -72,12 +72,14 @@ def test_a_worker_that_is_started_again_goes_on_with_its_counts(workers, clock, 
     one, two = workers(2)
     principal = key(requests_per_minute=9, concurrent_requests=3, tokens_per_day=100)
     admitted(one, principal, 2)[0].settle(40)
-    admitted(two, principal, 1)
+    held = admitted(two, principal, 1)
     again = limiter_for(clock, SharedCounters(tmp_path / "limits", 0, 2))
-    ticket = again.admit(principal)
-    assert dict(ticket.headers)[b"x-ratelimit-remaining-requests"] == b"5"
-    assert dict(ticket.headers)[b"x-ratelimit-remaining-tokens"] == b"60"
-    assert len(admitted(again, principal, 9)) == 1  # the place that it held when it ended is free
+    assert len(admitted(two, principal, 9)) == 2  # the place that it held when it ended is free
+    for ticket in held:
+        ticket.settle(0)
+    headers = dict(again.admit(principal).headers)
+    assert headers[b"x-ratelimit-remaining-requests"] == b"3"
+    assert headers[b"x-ratelimit-remaining-tokens"] == b"60"
 
 
 def test_a_file_for_another_number_of_workers_is_refused(tmp_path):
@@ -135,7 +137,7 @@ def test_the_file_takes_little_room(tmp_path):
     assert (tmp_path / "limits").read_bytes()[:8] == struct.pack("q", 4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.integers(1, 8),
     st.lists(st.tuples(st.integers(0, 2), st.floats(0, 45, allow_nan=False), st.integers(1, 6)), max_size=40),
