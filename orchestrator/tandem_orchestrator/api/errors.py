@@ -14,7 +14,7 @@ from tandem_orchestrator.observability.record import record_of
 
 async def _gateway_error(request: Request, error: GatewayError) -> Response:
     record_of(request.scope).error = error.code or error.type
-    headers = {name.decode(): value.decode() for name, value in error.headers}
+    headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
     if request.url.path.startswith(("/v1/", "/admin/")):
         return Response(error.body(), error.status, headers, media_type="application/json")
     return await http_exception_handler(request, HTTPException(error.status, error.message, headers))

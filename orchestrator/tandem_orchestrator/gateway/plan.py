@@ -12,7 +12,7 @@ from tandem_orchestrator.gateway.request import Request
 
 MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 CHOICES = ("n", "best_of")
-INSTRUCTIONS = frozenset({"system", "developer"})
+INSTRUCTIONS = ("system", "developer")  # no set: a role may be anything, also what cannot be hashed
 AFFINITY_CHARACTERS = 2048  # of each text that counts
 MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_usage"
 

@@ -87,9 +87,10 @@ class Lines:
         return self._rest and self._rest + b"\n\n"
 
     def _passes(self, line: bytes) -> bool:
-        if self._hidden and not line.strip():
-            self._hidden = False  # the empty line that ended the hidden event
-            return False
+        if self._hidden:
+            self._hidden = False
+            if not line.strip():  # it ended the hidden event
+                return False
         if USAGE not in line or not line.startswith(EVENT):
             return True
         try:

@@ -135,8 +135,10 @@ def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth:
     stream = payload.get("stream") or False
     if not isinstance(stream, bool):
         raise BadRequest("`stream` must be true or false", param="stream")
-    model = payload.get("model") or default_model
-    if not isinstance(model, str):
+    model = payload.get("model")
+    if model is None:
+        model = default_model
+    if not isinstance(model, str) or not model:
         raise BadRequest("`model` must be the name of a model", param="model")
     return Request(body, payload, model, stream=stream and endpoint.generates)
 

@@ -44,6 +44,11 @@ def test_usage_beside_a_choice_is_counted_and_passes():
     assert relayed(stream, [], hide_usage=True) == (stream, {"total_tokens": 4})
 
 
+def test_only_the_hidden_events_own_end_goes_with_it():
+    stream = b'data: {"choices":[],"usage":{}}\ndata: {"choices":[1]}\n\n' + END
+    assert relayed(stream, [], hide_usage=True)[0] == b'data: {"choices":[1]}\n\n' + END
+
+
 def test_what_only_looks_like_usage_passes():
     stream = b'data: {"choices":[], "usage": \n\ndata: {"usage":[]}\n\n: "usage"\n\n' + END
     assert relayed(stream, [], hide_usage=True) == (stream, None)

@@ -62,6 +62,7 @@ def test_a_system_prompt_where_there_is_none():
         messages = [*ASKED[CHAT]["messages"], {"role": role, "content": "Be long."}]
         assert planned(settings=settings, messages=messages)["messages"] == messages
     assert planned(COMPLETIONS, settings)["prompt"] == "?"
+    assert planned(settings=settings, messages=[{"role": ["odd"]}])["messages"][1:] == [{"role": ["odd"]}]
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

@@ -61,6 +61,12 @@ def test_embeddings_are_never_streamed():
     assert parse(b'{"model":"m","prompt":"?","stream":true}', path=COMPLETIONS).stream
 
 
+@pytest.mark.parametrize("name", ["", 0, [], {}, False])
+def test_a_model_is_a_name(name):
+    with pytest.raises(BadRequest, match="model"):
+        parse(orjson.dumps({"model": name, "messages": [{}]}), "first")
+
+
 def test_many_brackets_are_fine_and_deep_ones_are_not():
     parse(body(extra=[[]] * 1000, text="[" * 1000))
     parse(body(extra=nested(MAX_DEPTH - 2)))
