@@ -1,9 +1,12 @@
 """A client's request and its answer, on the wire: uvicorn's cycle, with an answer that leaves in one piece."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+ON_LEAVE: Final = "on_leave"
+"""In the state of an ASGI scope: `Exchange.on_leave` of its request."""
 WITHOUT_BODY = frozenset({204, 304})
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -15,6 +18,23 @@ class Exchange(RequestResponseCycle):
     """
 
     _head = b""
+    _leave: Callable[[], None] | None = None
+
+    def on_leave(self, leave: Callable[[], None] | None) -> None:
+        """Has `leave` called when the client goes before it is answered, now if it has gone; None takes that back.
+
+        ASGI would have somebody wait in `receive` for it, which cost 9 us a request even without a task.
+        """
+        self._leave = leave
+        if leave is not None:
+            self.flow.resume_reading()  # after a large body; or nobody would hear of it
+            if self.disconnected:
+                leave()
+
+    def left(self) -> None:
+        """The client has gone."""
+        if self._leave is not None and not self.response_complete:
+            self._leave()
 
     async def send(self, message: Any) -> None:
         """ASGI."""

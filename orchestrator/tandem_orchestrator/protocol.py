@@ -11,7 +11,7 @@ from tandem_contract.config import OrchestratorConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
-from tandem_orchestrator.exchange import Exchange
+from tandem_orchestrator.exchange import ON_LEAVE, Exchange
 
 NEVER = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
@@ -49,6 +49,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the client is gone."""
         super().connection_lost(exc)
+        if isinstance(self.cycle, Exchange):
+            self.cycle.left()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -130,7 +132,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["query_string"] = query
 
     def _exchange(self) -> Exchange:
-        return Exchange(
+        exchange = Exchange(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -143,6 +145,8 @@ class Protocol(HttpToolsProtocol):
             keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        self.scope["state"][ON_LEAVE] = exchange.on_leave
+        return exchange
 
     @property
     def _answered(self) -> bool:

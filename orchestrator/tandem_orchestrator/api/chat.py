@@ -56,7 +56,7 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     tenant = None if services.admission.open else principal.tenant
     plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
     try:
-        with ClientWatch(request.receive, services.deadlines.request):
+        with ClientWatch(request.scope, services.deadlines.request):
             _, answer = await services.dispatcher.complete(Call(CHAT, model.name, record), asked.body())
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"

@@ -75,7 +75,7 @@ class HotPath:
         try:
             body = await read_body(receive, self._settings.limits.max_body_bytes, self._deadlines.body)
             request = parse(endpoint, body, self._admission.default_model, self._settings.limits.max_depth)
-            with ClientWatch(receive, self._deadlines.request):
+            with ClientWatch(scope, self._deadlines.request):
                 await self._answer(request, principal, scope, send)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)

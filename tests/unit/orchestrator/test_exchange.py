@@ -25,6 +25,9 @@ class Wire(asyncio.Transport):
     def close(self):
         self.closed = True
 
+    def resume_reading(self):
+        pass
+
 
 def exchange(method="GET", *, keep_alive=True):
     wire = Wire()
@@ -151,3 +154,33 @@ async def test_a_client_that_reads_slowly_is_waited_for():
     answer.flow.resume_writing()
     await waiting
     assert wire.writes[0].endswith(b"5\r\nlater\r\n0\r\n\r\n")
+
+
+async def test_leaving_is_told_until_the_answer_is_complete():
+    told = []
+    answer, _, _ = exchange()
+    answer.on_leave(lambda: told.append("left"))
+    answer.left()
+    assert told == ["left"]
+    answer.on_leave(None)
+    answer.left()
+    assert told == ["left"]
+    answer.on_leave(lambda: told.append("too late"))
+    await send_all(answer, [start(), body()])
+    answer.left()
+    assert told == ["left"]
+
+
+async def test_who_left_before_is_told_at_once():
+    told = []
+    answer, _, _ = exchange()
+    answer.disconnected = True
+    answer.on_leave(lambda: told.append("left"))
+    assert told == ["left"]
+
+
+async def test_reading_goes_on_while_an_answer_is_made():
+    answer, _, _ = exchange()
+    answer.flow.read_paused = True  # as after a large body
+    answer.on_leave(lambda: None)
+    assert not answer.flow.read_paused
