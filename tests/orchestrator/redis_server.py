@@ -22,16 +22,23 @@ PASSWORD = "secret-password"
 class RedisServer:
     """A process of its own, with its own folder and port; its data ends with it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
         self._folder = folder
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        if certificate:
+            self.url = f"rediss://:{PASSWORD}@127.0.0.1:{self.port}/0?ssl_ca_certs={certificate[0]}"
 
     def start(self) -> None:
-        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", PASSWORD, "--save", "")
+        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", PASSWORD, "--save", ""]
+        if self._certificate:
+            chain, secret = map(str, self._certificate)
+            options += ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"]
+            options += ["--tls-cert-file", chain, "--tls-key-file", secret, "--tls-ca-cert-file", chain]
         with (self._folder / "log").open("ab") as log:
             program = tools.executable("redis-server")
             self._process = subprocess.Popen([program, *options, "--dir", self._folder], stdout=log, stderr=log)
@@ -69,9 +76,10 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(certificate: tuple[Path, Path] | None = None) -> Iterator[RedisServer]:
+    """`certificate`: the files of one and its key, for TLS."""
     folder = Path(tempfile.mkdtemp(prefix="tandem-redis-"))
-    server = RedisServer(folder)
+    server = RedisServer(folder, certificate)
     try:
         server.start()
         yield server

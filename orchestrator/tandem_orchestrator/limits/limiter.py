@@ -146,7 +146,7 @@ class Limiter:
 def _tightest(limits: Sequence[Tightest], second: int) -> tuple[Tightest | None, int]:
     """The limit with the least left, and how much that is."""
     found = min(limits, key=lambda limit: limit.figure - limit.counter.at(second), default=None)
-    return found, found.figure - found.counter.at(second) if found is not None else 0
+    return found, max(0, found.figure - found.counter.at(second)) if found is not None else 0
 
 
 def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_left: int, second: int) -> list[Header]:
@@ -155,13 +155,13 @@ def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_
     if rate is not None:
         headers = [
             rate.header,
-            (REMAINING_REQUESTS, b"%d" % max(requests_left, 0)),
+            (REMAINING_REQUESTS, b"%d" % requests_left),
             reset_requests(rate.counter.reset(second)),
         ]
     if quota is not None:
         headers += (
             quota.header,
-            (REMAINING_TOKENS, b"%d" % max(tokens_left, 0)),
+            (REMAINING_TOKENS, b"%d" % tokens_left),
             reset_tokens(quota.counter.reset(second)),
         )
     return headers

@@ -1,6 +1,7 @@
 """Limits that hold across replicas, with a real Redis between them."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median
@@ -258,6 +259,27 @@ async def test_an_unusable_url_is_said_without_the_password(redis, url):
             await until(lambda: logs)
     assert not shared()
     assert PASSWORD not in str(logs)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    files = tmp_path / "tls.crt", tmp_path / "tls.key"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    return files
+
+
+async def test_redis_is_spoken_to_by_tls(redis, certificate):
+    with running_redis(certificate) as server:
+        trusting = {**redis, "url": server.url}
+        async with replica(trusting) as one, replica(trusting) as two:
+            admitted(one, key(requests_per_minute=10), 3)
+            await until(lambda: requests(two) == 3)
+        with capture_logs() as logs:
+            async with replica({**redis, "url": server.url.partition("?")[0]}):
+                await until(lambda: said(logs, ALONE))
+        assert "CERTIFICATE_VERIFY_FAILED" in str(logs)
 
 
 async def test_the_url_comes_from_a_file_that_may_change(redis, redis_server, tmp_path):
