@@ -139,6 +139,15 @@ async def test_a_stale_connection_is_tried_again_only_while_no_byte_came(orchest
         assert (await orchestrator.chat())[0] == 200
 
 
+async def test_a_kept_connection_that_was_good_for_a_while_was_not_stale(orchestrator, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.connection.STALE_SECONDS", 0.01)
+    assert (await orchestrator.chat())[0] == 200
+    engine.seen.clear()
+    engine.replies.append(Reply(before_first_byte=0.05, fault="close"))
+    assert await failure(orchestrator) == (502, "engine_cut")
+    assert len(engine.seen) == 1
+
+
 async def test_an_engine_that_comes_back_serves_again(orchestrator, engine):
     engine.stop()
     assert (await orchestrator.chat())[0] == 502

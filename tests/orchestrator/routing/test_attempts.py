@@ -146,6 +146,14 @@ async def test_a_fallback_that_leads_nowhere(serve, engine, fallback):
     assert len(engine.seen) == 3
 
 
+async def test_fallbacks_that_lead_back_end(serve, engine, small):
+    models = [{"name": "double", "fallback": "small"}, {"name": "small", "aliases": ["tiny"], "fallback": "tiny"}]
+    orchestrator = await serve(config_for(engine, small, models=models, routing={"retries": 0}))
+    engine.rule = small.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat())[0] == 502
+    assert (len(engine.seen), len(small.seen)) == (1, 1)
+
+
 async def test_a_replica_that_fails_and_fails_gets_a_rest(serve, engine, counted):
     settings = {"hold": {"maxRequests": 0}, "routing": {"retries": 0, "breakerFailures": 2, "breakerSeconds": 60}}
     orchestrator = await serve(config_for(engine, **settings))
@@ -195,3 +203,15 @@ async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engi
     await engine.start()
     assert (await orchestrator.chat())[0] == 200
     assert orchestrator.engines.all[0].ready
+
+
+async def test_a_replica_that_comes_back_needs_no_rest(serve, engine):
+    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 60}
+    orchestrator = await serve(config_for(engine, routing=routing))
+    engine.replies.append(Reply(status=500))
+    assert (await orchestrator.chat())[0] == 502
+    assert orchestrator.engines.all[0].replicas[0].breaker.state == "open"
+    engine.stop()
+    await until(lambda: not orchestrator.engines.all[0].ready)
+    await engine.start()
+    assert (await orchestrator.chat())[0] == 200

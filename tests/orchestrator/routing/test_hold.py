@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tandem_orchestrator.gateway.hold import FIRST_BATCH
 
 from tests.orchestrator.running import config_for, question, until
 
@@ -119,4 +120,26 @@ async def test_first_come_first_served(waiting, engine):
     await engine.start()
     await asyncio.gather(*tasks)
     order = [seen.body["n_th"] for seen in engine.seen]
-    assert [set(order[:8]), set(order[8:])] == [set(range(8)), set(range(8, 20))], "sockets mix up one batch at most"
+    batches = [set(order[:FIRST_BATCH]), set(order[FIRST_BATCH:])]
+    assert batches == [set(range(FIRST_BATCH)), set(range(FIRST_BATCH, 20))], "sockets mix up one batch at most"
+
+
+async def test_who_comes_later_does_not_overtake_who_waits(waiting, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.2)
+    orchestrator, tasks = await waiting(FIRST_BATCH + 1)
+    await engine.start()
+    await until(lambda: len(engine.seen) == FIRST_BATCH)
+    assert (await orchestrator.chat(late=True))[0] == 200
+    assert [status for status, _ in await asyncio.gather(*tasks)] == [200] * (FIRST_BATCH + 1)
+    late = next(seen for seen in engine.seen if "late" in seen.body)
+    assert late.arrived - engine.seen[0].arrived > 0.15, "it came in the next batch"
+
+
+async def test_a_request_that_found_nobody_waits_without_retries(serve, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
+    orchestrator = await serve(config_for(engine, routing={"retries": 0}))
+    engine.stop()
+    asking = asyncio.create_task(orchestrator.chat())
+    await until(lambda: count(orchestrator) == 1)
+    await engine.start()
+    assert (await asking)[0] == 200

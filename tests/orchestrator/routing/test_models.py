@@ -134,10 +134,13 @@ async def test_an_upstream_that_is_taken_out_finishes_its_requests(serve, engine
     body = question(stream=True, model="large")
     async with orchestrator.client.post("/v1/chat/completions", json=body) as response:
         await response.content.readline()
+        cut = asyncio.create_task(orchestrator.chat(model="large", double={"before_first_byte": 30}))
+        await until(lambda: len(large.seen) == 2)
         orchestrator.app.reload(config_for(engine))
         assert (await orchestrator.chat(model="large"))[0] == 404
         assert (await response.text()).endswith("data: [DONE]\n\n")
-    await large.until(lambda: large.connections == 0)
+    large.stop()
+    assert (await cut)[0] == 404, "what fails has nobody to go to"
     async with orchestrator.client.get("/metrics") as metrics:
         assert 'tandem_engine_ready{upstream="engine-1"}' not in await metrics.text()
 

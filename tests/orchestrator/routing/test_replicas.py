@@ -1,9 +1,14 @@
 """Several replicas of an engine: found by name, chosen by load and by prefix, full."""
 
 import asyncio
+import ssl
+import subprocess
 
 import pytest
+from tandem_contract.config import Timeouts
+from tandem_orchestrator.errors import Unreachable
 from tandem_orchestrator.gateway.discovery import resolve
+from tandem_orchestrator.gateway.pool import Pool
 
 from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import config_for, question, until
@@ -100,6 +105,48 @@ async def test_a_dead_replica_is_avoided(serve, engine, twin, addresses):
     assert [state["ready"] for state in health["engines"][0]["replicas"]] == [True, False]
 
 
+@pytest.fixture
+def certificate(tmp_path):
+    """A context that serves as engine.test, and nobody else."""
+    file, key = tmp_path / "crt", tmp_path / "key"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-days",
+        "2",
+    ]
+    command += ["-keyout", key, "-out", file, "-subj", "/CN=t", "-addext", "subjectAltName=DNS:engine.test"]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file, key)
+    return file, context
+
+
+async def test_tls_asks_for_the_name_at_every_address(certificate, monkeypatch):
+    file, context = certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        pool = Pool(f"https://engine.test:{port}", Timeouts(), "127.0.0.1")
+        response = await pool.send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        assert response.status == 200
+        response.close()
+        pool.close()
+        with pytest.raises(Unreachable, match="certificate"):
+            await Pool(f"https://elsewhere.test:{port}", Timeouts(), "127.0.0.1").send(b"GET / HTTP/1.1\r\n\r\n", b"")
+
+
 async def test_names_are_resolved():
     assert "127.0.0.1" in await resolve("localhost", 80)
 
@@ -113,6 +160,15 @@ async def test_the_least_busy_replica_is_chosen(serve, engine, twin, addresses):
     for task in asking:
         task.cancel()
     await until(lambda: orchestrator.busy == 0)
+
+
+async def test_checks_do_not_count_as_load(serve, engine):
+    orchestrator = await serve(config_for(engine))
+    replica = orchestrator.engines.all[0].replicas[0]
+    checking = asyncio.create_task(replica.list_models())
+    await until(lambda: replica.pool.busy)
+    assert replica.in_flight == 0
+    await checking
 
 
 def about(topic):
@@ -183,6 +239,13 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     assert not engine.seen
     engine.waiting = 0
     assert (await asking)[0] == 200
+
+
+async def test_an_engine_that_fails_to_count_is_taken_to_be_full(serve, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.replica.MAX_METRICS", 1000)
+    monkeypatch.setattr(engine, "_metrics", lambda: b" " * 1001)
+    orchestrator = await serve(config_for(engine))
+    await until(lambda: orchestrator.engines.all[0].replicas[0]._load.full)
 
 
 async def test_an_engine_that_tells_no_load_is_never_full(serve, engine):

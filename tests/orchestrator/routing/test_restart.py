@@ -108,6 +108,21 @@ async def test_what_an_engine_aborts_while_it_shuts_down_is_tried_again(serve, e
     assert len(engine.seen) == 2
 
 
+async def test_an_answer_from_before_it_went_makes_no_engine_ready(serve, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
+    orchestrator = await serve(config_for(engine))
+    last = asyncio.create_task(orchestrator.chat(double={"before_first_byte": 0.1}))
+    await until(lambda: engine.running == 1)
+    stopping = asyncio.create_task(engine.drain())
+    later = asyncio.create_task(orchestrator.chat())
+    await until(lambda: not orchestrator.engines.all[0].ready)
+    assert (await last)[0] == 200
+    assert not orchestrator.engines.all[0].ready
+    await stopping
+    await engine.start()
+    assert (await later)[0] == 200
+
+
 async def test_a_request_that_kills_its_engine_does_so_only_some_times(serve, engine):
     orchestrator = await serve(config_for(engine, routing={"retries": 1}))
     engine.rule = lambda _: Reply(fault="close")
