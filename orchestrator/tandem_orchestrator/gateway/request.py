@@ -82,20 +82,45 @@ def deadlines(timeouts: Timeouts) -> Deadlines:
 
 async def read_body(receive: Receive, limit: int, time: TimeLimit) -> bytes:
     """The whole body. Raises `BodyTooLarge` as soon as it passes `limit` bytes, `TooSlow`, or `ClientLeft`."""
+    first = _arrived(receive)
+    if first is not None and not first.get("more_body", False):
+        return _piece(first, 0, limit)
+    with time():
+        return await _read_pieces(receive, limit, first)
+
+
+async def _read_pieces(receive: Receive, limit: int, message: Message | None) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    with time():
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise BodyTooLarge(f"the request body is larger than {limit} bytes")
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    while True:
+        message = message or await receive()
+        pieces.append(piece := _piece(message, size, limit))
+        size += len(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+        message = None
+
+
+def _arrived(receive: Receive) -> Message | None:
+    """What can be received without waiting: most bodies come along with their headers, and need no time limit."""
+    receiving = receive().__await__()
+    try:
+        next(receiving)
+    except StopIteration as received:
+        message: Message = received.value
+        return message
+    receiving.close()
+    return None
+
+
+def _piece(message: Message, size: int, limit: int) -> bytes:
+    """The next piece of a body of which `size` bytes are there."""
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    piece: bytes = message.get("body", b"")
+    if size + len(piece) > limit:
+        raise BodyTooLarge(f"the request body is larger than {limit} bytes")
+    return piece
 
 
 def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
