@@ -57,6 +57,8 @@ async def run(effort: measures.Effort, names: list[str]) -> tuple[list[report.Ro
     rows: list[report.Row] = []
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
         async with all_running(Path(folder), cores) as targets:
+            with progress.step("warm-up"):
+                await measures.warm_up(targets, effort)
             gc.freeze()
             for name in names:
                 with progress.step(name):

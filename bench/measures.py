@@ -21,6 +21,7 @@ STREAM_END = b"[DONE]"
 TOKEN_SECONDS = 0.025
 WAITING_SECONDS = 60.0
 LEAVING_AT_ONCE = 50
+WARM_UP_SECONDS = 3.0
 MEGABYTE = 1_000_000
 MATH_TOOL = {
     "type": "function",
@@ -33,17 +34,24 @@ MATH_TOOL = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure. `quick` shows where a change leads; RESULTS.md wants `full`."""
+    """How long to measure. `fill` requests fill caches and pools before memory is looked at."""
 
     rounds: int
     seconds: float
-    warm_up: int
+    fill: int
     requests: int
     leaving: int
 
 
-FULL = Effort(rounds=7, seconds=2.0, warm_up=20_000, requests=200_000, leaving=10_000)
-QUICK = Effort(rounds=2, seconds=1.0, warm_up=4_000, requests=20_000, leaving=1_000)
+FULL = Effort(rounds=7, seconds=2.0, fill=20_000, requests=200_000, leaving=10_000)
+QUICK = Effort(rounds=2, seconds=1.0, fill=4_000, requests=20_000, leaving=1_000)
+
+
+async def warm_up(targets: Targets, effort: Effort) -> None:
+    """Lets every server do what it does only once: the orchestrator makes its database at the first tokens."""
+    for server in (targets.tandem, targets.nginx, targets.naive):
+        await Load(server.address, post()).run(CLIENTS, seconds=effort.seconds)
+    await asyncio.sleep(WARM_UP_SECONDS)
 
 
 async def blocking(targets: Targets, effort: Effort) -> list[Row]:
@@ -198,7 +206,7 @@ async def _seconds_to_notice(targets: Targets, *, stream: bool) -> float:
 async def endurance(targets: Targets, effort: Effort) -> list[Row]:
     """Memory, pool slots and engine connections after many requests and many clients that left."""
     load = Load(targets.tandem.address, post())
-    await load.run(CLIENTS, count=effort.warm_up)
+    await load.run(CLIENTS, count=effort.fill)
     await _leave(targets.tandem.address, effort.leaving // 10)
     before = targets.tandem.resident_bytes()
     await load.run(CLIENTS, count=effort.requests)
