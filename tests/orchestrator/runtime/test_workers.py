@@ -84,7 +84,13 @@ async def test_one_port_one_metrics_page_and_a_new_worker_for_one_that_dies(engi
         counted = 'request_latency_seconds_count{route="/live",status="200"}'
         assert (await running.metrics())[counted] == 32
 
-        os.kill(first[0], signal.SIGKILL)
+        engine.rule = lambda _: Reply(fault="hang")
+        async with aiohttp.ClientSession(running.url) as client:
+            streams = [await client.post(CHAT, json=question(stream=True)) for _ in range(8)]
+            assert (await running.metrics())["tandem_requests_in_flight"] == 9
+            os.kill(first[0], signal.SIGKILL)
+            for stream in streams:
+                stream.close()
         await until(lambda: len(listening(running) - {first[0]}) == WORKERS, 20)
         assert first[1] in running.workers()
         answers += await each_on_its_own_connection(running, 32)
@@ -94,7 +100,7 @@ async def test_one_port_one_metrics_page_and_a_new_worker_for_one_that_dies(engi
         metrics = await running.metrics()
         assert metrics[counted] == answers.count(200), "what the dead worker had counted is kept"
         assert metrics["tandem_worker_restarts_total"] == 1
-        assert metrics["tandem_requests_in_flight"] == 1
+        assert metrics["tandem_requests_in_flight"] == 1, "those of the dead worker have ended with it"
         assert metrics["tandem_config_reload_success"] == 1
 
         asked = time()

@@ -140,8 +140,8 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 def test_nothing_that_may_be_a_secret_is_repeated(file):
     text = """
-    upstreams: [{name: a, url: 'http://me:hush@a', apiKeyValue: [hush]}]
-    keys: {values: [{key: hush}], value: hush}
+    upstreams: [{name: a, url: 'http://me:hush@a', apiKeyValue: 424242}]
+    keys: {values: [{key: hush}, 424242], value: hush}
     database: {url: {of: hush}}
     tools: {mcp: [{name: m, url: 'http://m', headers: {authorization: "hush\\n"}}]}
     """
@@ -152,11 +152,13 @@ def test_nothing_that_may_be_a_secret_is_repeated(file):
         "upstreams.0.url",
         "upstreams.0.apiKeyValue",
         "keys.values.0",
+        "keys.values.1",
         "keys.value",
         "database.url",
         "tools.mcp.0.headers.authorization",
     }
     assert "hush" not in str(caught.value)
+    assert "424242" not in str(caught.value)
 
 
 def test_secrets_are_looked_for_and_named_by_their_setting(file, tmp_path):
