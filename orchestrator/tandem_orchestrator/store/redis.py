@@ -1,5 +1,6 @@
 """Redis: scripts that end soon, one way or the other."""
 
+import asyncio
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any
@@ -30,25 +31,31 @@ class RedisStore:
         self._new = RedisClient
         self._settings = settings
         self._client: RedisClient | None = None
+        self._busy = asyncio.Lock()
 
     def key(self, *parts: str) -> str:
         """The name of one of our keys. All share a hash tag, so that one script may use several in a cluster."""
         return ":".join((f"{{{self._settings.prefix}}}", *parts))
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
-        """What the script returns. Raises `RedisDown`."""
-        try:
-            if self._client is None:
-                self._client = self._new(self._url())
-            return await self._client.run(script, keys, arguments)
-        except SecretError as error:
-            raise RedisDown(str(error)) from None
-        except RedisDown:
-            await self.close()
-            raise
+        """What the script returns; one runs after the other. Raises `RedisDown`."""
+        async with self._busy:
+            try:
+                if self._client is None:
+                    self._client = self._new(self._url())
+                return await self._client.run(script, keys, arguments)
+            except SecretError as error:
+                raise RedisDown(str(error)) from None
+            except RedisDown:
+                await self._disconnect()
+                raise
 
     async def close(self) -> None:
-        """Closes the connection; the next script opens another."""
+        """Closes the connection, once the script that runs has ended."""
+        async with self._busy:
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()

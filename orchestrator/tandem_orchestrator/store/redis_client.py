@@ -24,7 +24,7 @@ class RedisClient:
         once = Retry(NoBackoff(), 0)  # whoever calls tries again in its own time
         try:
             self._redis: Redis = Redis.from_url(
-                url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=once, max_connections=2
+                url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=once, max_connections=1
             )
         except ValueError:  # quotes what it cannot read, which may be the password
             raise SecretError(URL_FORM) from None
