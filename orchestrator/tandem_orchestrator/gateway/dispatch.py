@@ -61,7 +61,7 @@ class Dispatcher:
         self._routing = config.routing
         self._catalogue = catalogue
         self._engines = engines
-        self._hold = Hold(config.hold, self._has_room)
+        self._hold = Hold(config.hold, config.server.workers, self._has_room)
         engines.on_change = self._hold.advance
 
     def update(self, config: OrchestratorConfig) -> None:

@@ -71,10 +71,14 @@ class _Line:
 
 
 class Hold:
-    """A bounded queue. `may_go(model)` says whether a replica of the model can take a request now."""
+    """A bounded queue, whose bounds are shared evenly with the other `workers` of the pod.
 
-    def __init__(self, settings: HoldSettings, may_go: Callable[[str], bool]) -> None:
+    `may_go(model)` says whether a replica of the model can take a request now.
+    """
+
+    def __init__(self, settings: HoldSettings, workers: int, may_go: Callable[[str], bool]) -> None:
         self._settings = settings
+        self._workers = workers
         self._may_go = may_go
         self._numbers = count()
         self._lines: dict[str, _Line] = {}
@@ -128,9 +132,9 @@ class Hold:
             raise ShuttingDown("the server is shutting down, and no engine came back in time")
         if not self.on:
             raise NoEngine(why(), retry_after=RETRY_AFTER)
-        if self._count >= limits.max_requests:
+        if self._count * self._workers >= limits.max_requests:
             problem = f"{self._count} requests wait already (hold.maxRequests)"
-        elif self._bytes + place.size > limits.max_bytes:
+        elif (self._bytes + place.size) * self._workers > limits.max_bytes:
             problem = "the requests that wait already leave no room for its bytes (hold.maxBytes)"
         else:
             return

@@ -11,9 +11,9 @@ from tandem_orchestrator.gateway.hold import FIRST_BATCH, Hold
 class Waiting:
     """A queue, who waits in it, and who has gone."""
 
-    def __init__(self, **settings):
+    def __init__(self, workers=1, **settings):
         self.open = False
-        self.hold = Hold(Settings(**settings), lambda _: self.open)
+        self.hold = Hold(Settings(**settings), workers, lambda _: self.open)
         self.gone = []
         self.tasks = {}
 
@@ -93,7 +93,12 @@ async def test_models_wait_apart():
 
 @pytest.mark.parametrize(
     ("settings", "word"),
-    [({"max_requests": 2}, "hold.maxRequests"), ({"max_bytes": 25}, "hold.maxBytes")],
+    [
+        ({"max_requests": 2}, "hold.maxRequests"),
+        ({"max_requests": 6, "workers": 3}, "hold.maxRequests"),
+        ({"max_bytes": 25}, "hold.maxBytes"),
+        ({"max_bytes": 75, "workers": 3}, "hold.maxBytes"),
+    ],
 )
 async def test_bounds(settings, word):
     queue = Waiting(**settings)
