@@ -2,12 +2,16 @@
 
 import asyncio
 import sys
+from collections import Counter
 from time import time
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.orchestrator.limits.worker import LIMITS
+from tests.orchestrator.process import serving
+from tests.orchestrator.running import question
 
 WORKERS = 2
 
@@ -29,3 +33,21 @@ async def test_processes_at_once_admit_exactly_the_limit(tmp_path, kind):
         process.stdin.close()
         assert await process.wait() == 0
     assert sum(admitted) == LIMITS[kind]
+
+
+async def test_a_server_with_workers_has_one_set_of_limits(engine):
+    limits = {"TANDEM_RATE_LIMITS__REQUESTS_PER_MINUTE": "20"}
+    async with serving("--workers", str(WORKERS), VLLM_URL=engine.url, **limits) as running:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(running.url, connector=connector) as client:
+
+            async def status() -> int:
+                async with client.post("/v1/chat/completions", json=question()) as response:
+                    return response.status
+
+            statuses = await asyncio.gather(*(status() for _ in range(60)))
+        refused = (await running.metrics())[
+            'tandem_limited_requests_total{level="service",limit="requests per minute"}'
+        ]
+    assert Counter(statuses) == {200: 20, 429: 40}
+    assert refused == 40
