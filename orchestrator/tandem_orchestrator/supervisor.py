@@ -21,7 +21,8 @@ from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.config import ConfigError, Source
 from tandem_orchestrator.config.reloading import taken_over
-from tandem_orchestrator.observability import logs, metrics
+from tandem_orchestrator.observability import logs, prometheus
+from tandem_orchestrator.observability.metrics import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME, WORKER_RESTARTS
 from tandem_orchestrator.server import Worker, certificate_of, listen, serve
 from tandem_orchestrator.tools.build import build
 
@@ -43,7 +44,7 @@ def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, 
     """
     build(config.tools)
     certificate_of(config)
-    metrics.forget_gauges()  # only workers have a state
+    prometheus.forget_gauges(prometheus.SUPERVISOR)  # only workers have a state
     with listen(host, port, shared=True) as reserved:  # the port stays ours while a worker is started again
         host, port = reserved.getsockname()[:2]
         log.info("serving", host=host, port=port, workers=config.server.workers, supervisor=os.getpid())
@@ -138,7 +139,9 @@ class Supervisor:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-            metrics.be_worker(number)
+            prometheus.be_worker(number)
+            CONFIG_RELOAD_SUCCESS.set(1)  # or it would seem refused until the worker has begun to serve
+            CONFIG_RELOAD_TIME.set_to_current_time()
             self._work(number, self._config)
             code = 0
         except SystemExit as end:
@@ -169,7 +172,7 @@ class Supervisor:
 
     def _bury(self, place: _Place, code: int) -> None:
         place.pid = None
-        metrics.forget_gauges(place.number)
+        prometheus.forget_gauges(place.number)
         if self._kill_at is not None:
             self._code = self._code or abs(code)
             return
@@ -182,7 +185,7 @@ class Supervisor:
             return
         pause = BACKOFF_SECONDS[max(0, self._early_deaths - 1)]
         place.start_at = monotonic() + pause
-        metrics.WORKER_RESTARTS.inc()
+        WORKER_RESTARTS.inc()
         log.error(
             "worker ended, it is started again", worker=place.number, exit_code=code, lived=lived, pause_seconds=pause
         )

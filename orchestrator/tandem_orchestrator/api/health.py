@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tandem_orchestrator.api.services import FromApp, Services
-from tandem_orchestrator.observability.metrics import exposition
+from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
 UNAVAILABLE = 503

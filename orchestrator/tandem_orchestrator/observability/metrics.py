@@ -1,55 +1,28 @@
-"""Prometheus metrics; names that rules and dashboards rely on stand in the contract.
+"""Prometheus metrics; names that rules and dashboards rely on stand in the contract."""
 
-With several workers `PROMETHEUS_MULTIPROC_DIR` names a folder in which each keeps its values in files under its own
-number, so that one worker answers /metrics for all, and a restarted one counts on where the last left off.
-"""
-
-import os
-from typing import Any, Generic, TypeVar
-
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-    multiprocess,
-    values,
-)
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import Counter, Gauge
 from tandem_contract import metrics as names
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+from tandem_orchestrator.observability.prometheus import Times
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 TOKEN_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 
-_process: int | str = "supervisor"
-
-
-def _name_of_files() -> int | str:
-    return _process
-
-
-disable_created_metrics()  # type: ignore[no-untyped-call]
-if FOLDER_VARIABLE in os.environ:
-    values.ValueClass = values.MultiProcessValue(_name_of_files)  # type: ignore[no-untyped-call]
-
-REQUEST_LATENCY = Histogram(
+REQUEST_LATENCY = Times(
     names.REQUEST_LATENCY, "Time from a request's arrival to its last byte", ["route", "status"], buckets=SECONDS
 )
 REQUESTS_IN_FLIGHT = Gauge(names.REQUESTS_IN_FLIGHT, "Requests that are being answered", multiprocess_mode="livesum")
-TIME_TO_FIRST_TOKEN = Histogram(
+TIME_TO_FIRST_TOKEN = Times(
     names.TIME_TO_FIRST_TOKEN, "Time from a streamed request's arrival to its first byte", ["model"], buckets=SECONDS
 )
-TIME_PER_OUTPUT_TOKEN = Histogram(
+TIME_PER_OUTPUT_TOKEN = Times(
     names.TIME_PER_OUTPUT_TOKEN, "Time between two tokens of a stream, on average", ["model"], buckets=TOKEN_SECONDS
 )
-QUEUE_SECONDS = Histogram(names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model"], buckets=SECONDS)
-ENGINE_SECONDS = Histogram(
+QUEUE_SECONDS = Times(names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model"], buckets=SECONDS)
+ENGINE_SECONDS = Times(
     names.ENGINE_SECONDS, "Time of an engine pass, from its request to its last byte", ["upstream"], buckets=SECONDS
 )
-TOOL_SECONDS = Histogram(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
+TOOL_SECONDS = Times(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
 TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
 TOOL_CALLS = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
 UPSTREAM_ERRORS = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
@@ -71,7 +44,7 @@ CONFIG_RELOAD_TIME = Gauge(
     names.CONFIG_RELOAD_TIME, "Unix time at which the configuration was last taken", multiprocess_mode="livemin"
 )
 WORKER_RESTARTS = Counter(names.WORKER_RESTARTS, "Workers that ended on their own and were started again")
-TRACE_SPANS = Counter(names.TRACE_SPANS, "Spans by whether the collector took them", ["outcome"])
+TRACE_SPANS = Counter(names.TRACE_SPANS, "Spans by what became of them", ["outcome"])
 AUTH_FAILURES = Counter(names.AUTH_FAILURES, "Requests refused for their key", ["reason"])
 KEYS = Gauge(names.KEYS, "API keys by where they come from", ["source"], multiprocess_mode="livemin")
 KEY_FILES_BROKEN = Gauge(
@@ -82,39 +55,3 @@ LIMITED = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limi
 LIMITS_SHARED = Gauge(
     names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"
 )
-
-Metric = TypeVar("Metric", bound=MetricWrapperBase)
-
-
-class Labelled(dict[Any, Metric], Generic[Metric]):
-    """A metric by its label values, one or a tuple: a look-up where `labels()` costs a lock and several strings."""
-
-    def __init__(self, metric: Metric) -> None:
-        super().__init__()
-        self._metric: Metric = metric
-
-    def __missing__(self, labels: Any) -> Metric:
-        child = self[labels] = self._metric.labels(*((labels,) if isinstance(labels, str) else labels))
-        return child
-
-
-def be_worker(number: int) -> None:
-    """From now on this process counts as worker `number`; for the process that a supervisor has just forked."""
-    global _process  # noqa: PLW0603 # prometheus_client asks a function without arguments
-    _process = number
-    CONFIG_RELOAD_SUCCESS.set(1)  # or it would seem refused until the worker has begun to serve
-    CONFIG_RELOAD_TIME.set_to_current_time()
-
-
-def forget_gauges(process: int | str = "supervisor") -> None:
-    """Drops what only a living worker can say, such as its requests in flight."""
-    multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
-
-
-def exposition() -> bytes:
-    """All metrics, of all workers, in Prometheus' text format."""
-    if FOLDER_VARIABLE not in os.environ:
-        return generate_latest()
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)

@@ -165,7 +165,7 @@ class _Delivery(SpanExporter):
         self._complaints.clear()
         result = self._exporter.export(spans)
         delivered = result is SpanExportResult.SUCCESS
-        TRACE_SPANS.labels("sent" if delivered else "lost").inc(len(spans))
+        TRACE_SPANS.labels("sent" if delivered else "failed").inc(len(spans))
         self.taken += len(spans)
         if delivered and not self._delivering:
             log.info("traces are delivered again", endpoint=self._endpoint)
@@ -192,7 +192,7 @@ class _Batches(BatchSpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Takes a span that has ended."""
         if self._ended - self._delivery.taken >= MAX_WAITING:
-            TRACE_SPANS.labels("lost").inc()
+            TRACE_SPANS.labels("dropped").inc()
         else:
             self._ended += 1
             super().on_end(span)

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from starlette.types import Message, Receive, Scope, Send
 
-from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS, Labelled
+from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS
+from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.observability.trace import NO_TRACE, Span, Trace
 
 CLIENT_LEFT = 499

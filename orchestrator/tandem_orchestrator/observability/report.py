@@ -13,8 +13,8 @@ from tandem_orchestrator.observability.metrics import (
     TIME_PER_OUTPUT_TOKEN,
     TIME_TO_FIRST_TOKEN,
     TOKENS,
-    Labelled,
 )
+from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.observability.record import OTHER, Record
 from tandem_orchestrator.observability.trace import NO_TRACE
 
@@ -42,7 +42,7 @@ def report(record: Record, scope: Scope) -> None:
 
 
 def _observe(record: Record, seconds: float, route: str) -> None:
-    _latency[route, str(record.status)].observe(seconds)
+    _latency[route, record.status].observe(seconds)
     model = record.model
     if model is None:
         return

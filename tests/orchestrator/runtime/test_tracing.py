@@ -129,24 +129,24 @@ async def test_a_collector_that_is_away_costs_a_line_and_no_request(serve, engin
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
         orchestrator = await serve(config_for(engine, tracing={"endpoint": endpoint}))
-        lost = REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "lost"}) or 0
+        failed = REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "failed"}) or 0
         with capture_logs() as lines:
             assert [(await orchestrator.chat())[0] for _ in range(3)] == [200] * 3
             await orchestrator.stop()
     (line,) = [line for line in lines if line["event"] == "traces cannot be delivered"]
     assert line["endpoint"] == f"{endpoint}/v1/traces"
     assert "refused" in line["problem"]
-    assert REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "lost"}) == lost + 6
+    assert REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "failed"}) == failed + 6
 
 
 async def test_more_spans_than_wait_are_lost_and_counted(serve, engine, collector, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.observability.otel.MAX_WAITING", 16)
     orchestrator = await serve(config_for(engine, tracing={"endpoint": collector.url}))
-    lost = REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "lost"}) or 0
+    dropped = REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "dropped"}) or 0
     collector.hold.clear()
     for _ in range(11):
         await orchestrator.chat()
     collector.hold.set()
     await orchestrator.stop()
     assert len(collector.spans) == 16
-    assert REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "lost"}) == lost + 6
+    assert REGISTRY.get_sample_value("tandem_trace_spans_total", {"outcome": "dropped"}) == dropped + 6
