@@ -130,17 +130,18 @@ async def test_a_client_that_stops_reading_a_stream_frees_the_engine(impatient, 
         await until(lambda: impatient.busy == 0)
 
 
-async def test_a_client_that_reads_slowly_gets_its_whole_answer(impatient, engine):
-    engine.replies.append(Reply("x" * 3_000_000))
-    async with RawClient(impatient, small_buffer=True) as client:
+async def test_a_client_that_reads_slowly_gets_its_whole_answer(serve, engine):
+    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.8}))  # the kernel takes a megabyte at once
+    engine.replies.append(Reply("x" * 12_000_000))
+    async with RawClient(orchestrator, small_buffer=True) as client:
         client.send(CHAT)
-        received, last = b"", 0.0
-        async with asyncio.timeout(5):
+        received, last = b"", 0
+        async with asyncio.timeout(10):
             while data := await client.reader.read(65_536):
                 received += data
-                if len(received) - last > 500_000:
+                if len(received) - last > 400_000:
                     last = len(received)
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.03)
                 if received.endswith(b"}"):
                     break
-    assert received.count(b"x") > 3_000_000
+    assert received.count(b"x") > 12_000_000
