@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import httpx2  # what `mcp` takes its HTTP from
 import orjson
+import structlog
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import SubscriptionLost
@@ -24,11 +25,14 @@ from tandem_orchestrator.tools.tool import ToolError
 
 MAX_NAME = 64
 MAX_PAGES = 100
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 300.0  # on a stream on which a server may have nothing to say
+ANSWER_SECONDS = 10.0  # for what is no call of a tool
+CALL_SECONDS = 3600.0  # the toolbox ends a call long before
+REST_SECONDS = 0.2  # between two listings, and before a lost subscription is made again
 FIRST_MODERN = "2026"  # protocol versions are dates; since that year changes are subscribed to
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # aiohttp has undone them
+
+log = structlog.get_logger()
 
 
 class McpSource:
@@ -45,12 +49,14 @@ class McpSource:
         transport = GuardedTransport(self._settings.url, self._headers)
         async with (
             httpx2.AsyncClient(
-                transport=transport, timeout=httpx2.Timeout(CONNECT_SECONDS, read=SILENCE_SECONDS), trust_env=False
+                transport=transport,
+                timeout=httpx2.Timeout(ANSWER_SECONDS, read=None),  # a stream may have nothing to say for hours
+                trust_env=False,
             ) as http,
             Client(
                 streamable_http_client(self._settings.url, http_client=http),
                 message_handler=self._notified,
-                read_timeout_seconds=CONNECT_SECONDS,
+                read_timeout_seconds=ANSWER_SECONDS,
                 cache=None,
             ) as client,
             asyncio.TaskGroup() as group,
@@ -63,6 +69,7 @@ class McpSource:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.refresh_seconds):
                         await self._stale.wait()
+                await asyncio.sleep(REST_SECONDS)
 
     async def _list(self, client: Client) -> list[Listed]:
         wanted, found, cursor = self._settings.include, list[Listed](), None
@@ -81,12 +88,18 @@ class McpSource:
             self._stale.set()
 
     async def _listen(self, client: Client) -> None:
-        """Waits for changes as newer servers tell them; where that is not to be had, listing now and then is enough."""
-        with suppress(MCPError, SubscriptionLost, TimeoutError):
-            async with client.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
-                    self._stale.set()
-        self._stale.set()
+        """Waits for changes as newer servers tell them; ends with one that tells none."""
+        while True:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self._stale.set()
+            except MCPError:
+                return  # listing now and then has to be enough
+            except (SubscriptionLost, TimeoutError):
+                log.info("the subscription to changes was lost", source=self.name)
+            self._stale.set()  # by what was not told
+            await asyncio.sleep(REST_SECONDS)
 
 
 class McpTool:
@@ -103,7 +116,7 @@ class McpTool:
     async def call(self, arguments: dict[str, Any]) -> str:
         """Takes what the server's schema says."""
         try:
-            result = await self._client.call_tool(self._listed, arguments, read_timeout_seconds=SILENCE_SECONDS)
+            result = await self._client.call_tool(self._listed, arguments, read_timeout_seconds=CALL_SECONDS)
         except MCPError as error:
             self._stale.set()
             raise ToolError(f"the tool's server failed: {error.message}") from None

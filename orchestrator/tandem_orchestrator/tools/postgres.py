@@ -89,9 +89,7 @@ class Postgres:
             self._pool.terminate()
 
     async def _rows(self, connection: Any, sql: str) -> Table:
-        transaction = connection.transaction(readonly=True)
-        await transaction.start()
-        try:
+        async with connection.transaction(readonly=True):
             statement = await connection.prepare(sql)  # which takes one statement only
             columns = [attribute.name for attribute in statement.get_attributes()]
             if not columns:
@@ -101,9 +99,7 @@ class Postgres:
             while rows := await cursor.fetch(BATCH):
                 if not all(table.add(tuple(row)) for row in rows):
                     break
-            return table
-        finally:
-            await transaction.rollback()  # and with it whatever was set
+            return table  # the pool undoes whatever the query has set
 
     async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:

@@ -66,6 +66,17 @@ async def test_a_server_that_goes_and_comes_back(tools, either):
     assert await box.call("files_search", text="abc") == ("success", "3 files with abc")
 
 
+async def test_a_session_that_the_server_has_forgotten_is_begun_anew(tools):
+    async with RunningMcp(older=True) as server:
+        box = await (await tools(mcp=[{"name": "files", "url": server.url, "refreshSeconds": 600}])).ready()
+        await server.stop()
+        await server.start()
+        assert await box.error("files_search", text="abc") == "the tool's server failed: Session not found"
+        await until(lambda: "files_search" not in box.toolbox.names)
+        await box.ready()
+        assert (await box.call("files_search", text="abc"))[0] == "success"
+
+
 async def test_a_server_that_is_not_there_yet(tools):
     server = RunningMcp()
     async with server:
