@@ -161,3 +161,13 @@ async def test_a_stream_that_its_client_left_is_settled_by_an_estimate(serve, en
     await until(lambda: len(settled) == 1)
     assert tokens_of(settled) == [4]
     assert (await orchestrator.chat())[0] == 200
+
+
+async def test_the_openapi_page_tells_of_endpoints_and_keys(orchestrator):
+    _, document = await orchestrator.get("/openapi.json")
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["HTTPBearer"]["scheme"], schemes["APIKeyHeader"]["name"]) == ("bearer", "X-API-Key")
+    for path in GUARDED:
+        operation = document["paths"][path]["post"]
+        assert {next(iter(scheme)) for scheme in operation["security"]} == schemes.keys()
+        assert "requestBody" in operation
