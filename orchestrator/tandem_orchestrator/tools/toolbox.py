@@ -63,7 +63,7 @@ class Offered:
         if not isinstance(tool.parameters, dict) or tool.parameters.get("type") != "object":
             raise InvalidTool(f'the parameters of {tool.name} must be a JSON schema with "type": "object"')
         try:
-            self.validator = jsonschema_rs.validator_for(tool.parameters)
+            self.validator = jsonschema_rs.validator_for(tool.parameters, offline=True)  # or it fetches references
         except jsonschema_rs.ValidationError as error:
             raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {_problem(error)}") from None
         except (ValueError, jsonschema_rs.ReferencingError) as error:

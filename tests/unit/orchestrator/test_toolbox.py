@@ -9,6 +9,7 @@ from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.tool import ToolError
 from tandem_orchestrator.tools.toolbox import CUT_MARK, InvalidTool, Toolbox, ToolCall
 
+from tests.orchestrator.open_meteo import OpenMeteo
 from tests.orchestrator.running import until
 
 
@@ -166,6 +167,16 @@ def test_a_tool_that_cannot_be_offered(change, complaint):
         setattr(tool, name, value)
     with pytest.raises(InvalidTool, match=complaint):
         Toolbox([tool], Tools())
+
+
+async def test_a_schema_reaches_nothing_outside():
+    async with OpenMeteo() as inside:
+        tool = Probe(echo)
+        for place in (f"{inside.url}/schema", "file:///etc/hostname"):
+            tool.parameters = {"type": "object", "properties": {"n": {"$ref": place}}}
+            with pytest.raises(InvalidTool, match="no JSON schema"):
+                await asyncio.to_thread(Toolbox, [tool], Tools())
+        assert not inside.asked
 
 
 def test_two_tools_of_one_name():
