@@ -87,4 +87,4 @@ async def serving(*arguments: str, **variables: str) -> AsyncIterator[Process]:
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.communicate()
+            await process.communicate()
