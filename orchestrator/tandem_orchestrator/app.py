@@ -30,7 +30,7 @@ from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.observability.trace import Tracer
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.ledger import Ledger
-from tandem_orchestrator.tools.build import build
+from tandem_orchestrator.tools.running import RunningTools
 
 BACKGROUND_RETRY_SECONDS = 5.0
 
@@ -43,20 +43,17 @@ class Generation:
 
     services: Services
     hot_path: ASGIApp
+    tools: RunningTools
     open_requests: int = 0
     retired: bool = False
-    watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins what goes on beside its requests."""
-        self.watching = asyncio.get_running_loop().create_task(_keep_running(self.services.toolbox.watch))
+        self.tools.start(_keep_running)
 
     async def close(self) -> None:
         """Closes what no other generation uses."""
-        if self.watching is not None:
-            self.watching.cancel()
-            await asyncio.wait([self.watching])
-        await self.services.toolbox.close()
+        await self.tools.stop()
 
 
 class App:
@@ -74,7 +71,7 @@ class App:
         self._keys = Keys(config, self._database)
         self._limiter = Limiter(config.rate_limits, counters)
         self._upkeep = Upkeep(self._limiter, config.redis, Ledger(self._database))
-        self._now = self._generation(config)
+        self._now = self._generation(config, RunningTools(config.tools))
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
         self._tracer = _tracer(config)
@@ -95,7 +92,9 @@ class App:
 
         Raises `ConfigError`, and changes nothing then.
         """
-        before, self._now = self._now, self._generation(config)
+        before = self._now
+        same = config.tools == before.tools.settings
+        self._now = self._generation(config, before.tools if same else RunningTools(config.tools))
         self._dispatcher.update(config)
         self._keys.update(config)
         self._limiter.update(config.rate_limits)
@@ -132,8 +131,8 @@ class App:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _generation(self, config: OrchestratorConfig) -> Generation:
-        toolbox = build(config.tools)
+    def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
+        toolbox = tools.toolbox
         admission = Admission(self._keys, self._limiter, self._catalogue)
         services = Services(
             config,
@@ -147,7 +146,8 @@ class App:
             deadlines(config.timeouts),
             self._upkeep,
         )
-        return Generation(services, HotPath(admission, self._dispatcher, toolbox, services.deadlines, config))
+        hot_path = HotPath(admission, self._dispatcher, toolbox, services.deadlines, config)
+        return Generation(services, hot_path, tools)
 
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)

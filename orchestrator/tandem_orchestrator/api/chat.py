@@ -11,9 +11,12 @@ from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import ClientLeft, EngineError
 from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.dispatch import Call
 from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.gateway.request import Request
+from tandem_orchestrator.gateway.tool_loop import complete_with_tools
+from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
@@ -44,7 +47,7 @@ class ChatAnswer(BaseModel):
 
 @router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
 async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
-    """Answers with the default model, without tools."""
+    """Answers with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)
     name = services.admission.default_model
     if name is None:
@@ -55,9 +58,15 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     asked = Request(orjson.dumps(payload), payload, model.name, stream=False)
     tenant = None if services.admission.open else principal.tenant
     plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
+    use = tool_use(asked, request.scope["headers"], principal, services.toolbox)
+    call = Call(CHAT, model.name, record)
     try:
         with ClientWatch(request.scope, services.deadlines.request):
-            _, answer = await services.dispatcher.complete(Call(CHAT, model.name, record), asked.body())
+            if use is None:
+                _, answer = await services.dispatcher.complete(call, asked.body())
+            else:
+                conversation = Conversation(asked, use, services.config.tools)
+                answer = await complete_with_tools(services.dispatcher, call, conversation)
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None

@@ -13,6 +13,7 @@ import structlog
 from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
+from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
@@ -22,6 +23,7 @@ CUT_MARK = " … (cut: the result was longer)"
 SHOWN_ARGUMENTS = 200  # characters of broken arguments that an error repeats
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
+_calls = Labelled(TOOL_CALLS)
 log = structlog.get_logger()
 
 
@@ -139,7 +141,7 @@ class Toolbox:
         except Exception:  # a tool's defect must not end the conversation
             log.exception("tool failed", tool=call.name)
             status, content = ERROR, _error(f"{call.name} failed")
-        TOOL_CALLS.labels(self.label(call), status).inc()
+        _calls[self.label(call), status].inc()
         return ToolResult(call, status, self._bounded(content), perf_counter() - started)
 
     def label(self, call: ToolCall) -> str:

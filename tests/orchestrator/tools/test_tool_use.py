@@ -227,3 +227,31 @@ async def test_a_reload_lets_running_tools_finish(serve, engine, searching, serv
     service.hold.set()
     assert (await asked)[1]["choices"][0]["message"]["content"] == "Found."
     assert len(service.asked) == 2
+
+
+async def test_a_reload_that_leaves_the_tools_keeps_their_connections(serve, engine):
+    async with RunningMcp() as server:
+        tools = {"attach": "always", "mcp": [{"name": "files", "url": server.url}]}
+        orchestrator = await serve(config_for(engine, tools=tools))
+        await until(lambda: "files_search" in orchestrator.app.services.toolbox.names)
+        asked = len(server.headers)
+        for model in ("a", "b"):
+            orchestrator.app.reload(config_for(engine, tools=tools, models=[{"name": model}]))
+            assert "files_search" in orchestrator.app.services.toolbox.names
+        engine.replies += [Reply("", (Call("files_search", '{"text": "abc"}'),)), Reply("Found.")]
+        await orchestrator.chat()
+        assert server.calls == ["abc"]
+        assert "server/discover" not in [seen.get("mcp-method") for seen in server.headers[asked:]]
+        orchestrator.app.reload(config_for(engine))
+        await until(lambda: not orchestrator.app._closing)
+
+
+async def test_the_simple_chat_has_the_attached_tools(serve, engine):
+    orchestrator = await serve(config_for(engine, tools={"attach": "always"}))
+    engine.replies += [Reply("", (math(),)), Reply("Two.")]
+    question = {"messages": [{"role": "user", "content": "1+1?"}]}
+    async with orchestrator.client.post("/chat", json=question) as response:
+        assert (await response.json())["content"] == "Two."
+    async with orchestrator.client.post("/chat", json=question, headers={"x-tandem-tools": "off"}) as response:
+        assert response.status == 200
+    assert not offered(engine)
