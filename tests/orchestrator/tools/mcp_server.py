@@ -1,7 +1,8 @@
 """A real MCP server on a port of this machine, which can go away and come back."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import uvicorn
@@ -11,6 +12,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from starlette.types import Receive, Scope, Send
 
 from tests.orchestrator.running import until
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # they are pytest's
 
 
 class RunningMcp:
@@ -83,8 +90,7 @@ class RunningMcp:
         config = uvicorn.Config(
             noting, host="127.0.0.1", port=self.port, log_config=None, access_log=False, timeout_graceful_shutdown=0
         )
-        self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None
+        self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve())
         await until(lambda: self._server.started)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]

@@ -36,6 +36,7 @@ class Service:
         self.hold = asyncio.Event()
         self.hold.set()
         self.waiting = 0
+        self.most = 0
         self._open: set[HttpProtocol] = set()
 
     async def __aenter__(self) -> Self:
@@ -59,6 +60,7 @@ class Service:
         path = unquote(target.path)
         self.asked.append(Asked(exchange.method, path, parse_qs(target.query), exchange.headers, body))
         self.waiting += 1
+        self.most = max(self.most, self.waiting)
         try:
             await self.hold.wait()
         finally:

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import httpx2
 import pytest
 from tandem_orchestrator.tools import source
+from tandem_orchestrator.tools.headers import ToolHeaders
+from tandem_orchestrator.tools.mcp import GuardedTransport
 
 from tests.orchestrator.running import until
 from tests.orchestrator.tools.mcp_server import RunningMcp
@@ -116,9 +119,6 @@ async def test_a_redirect_is_not_followed(tools, service, server, target):
 
 async def test_a_name_that_leads_inside_is_refused(server):
     # As after DNS rebinding: the configuration names another host, and the request ends up here all the same.
-    from tandem_orchestrator.tools.headers import ToolHeaders
-    from tandem_orchestrator.tools.mcp import GuardedTransport, httpx2
-
     async with httpx2.AsyncClient(
         transport=GuardedTransport("https://mcp.example.com/mcp", ToolHeaders({}, []))
     ) as http:

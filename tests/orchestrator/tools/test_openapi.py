@@ -1,5 +1,7 @@
 """Every operation of an OpenAPI document as a tool."""
 
+from typing import Any
+
 import orjson
 import pytest
 import yaml
@@ -7,8 +9,11 @@ from tandem_orchestrator.config import ConfigError
 
 from tests.orchestrator.tools.service import Says
 
-TREE = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}}}
-DOCUMENT = {
+TREE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"children": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}},
+}
+DOCUMENT: dict[str, Any] = {
     "openapi": "3.0.3",
     "info": {"title": "Orders", "version": "1"},
     "servers": [{"url": "{scheme}://127.0.0.1:{port}/api/", "variables": {"scheme": {"default": "http"}}}],
@@ -233,7 +238,7 @@ async def test_a_document_that_cannot_be_used_is_an_error_of_the_configuration(
 
 
 async def test_a_schema_that_explodes_is_refused(tools, document):
-    schemas = {f"S{n}": {"allOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 10} for n in range(9)}
+    schemas: dict[str, Any] = {f"S{n}": {"allOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 10} for n in range(9)}
     schemas["S9"] = {"type": "object"}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}}
     paths = {"/a": {"post": {"operationId": "x", "requestBody": body}}}

@@ -131,11 +131,14 @@ async def test_calls_of_one_turn_really_run_side_by_side(asking, engine, searchi
 
 
 async def test_a_call_waits_for_its_turn(asking, engine, searching, service):
-    ask = await asking(tools={**searching, "maxConcurrent": 2, "timeoutSeconds": 0.3})
+    ask = await asking(tools={**searching, "maxConcurrent": 2})
     service.hold.clear()
     engine.replies += [Reply("", (SEARCH,) * 5), Reply("Done.")]
-    await ask()
-    assert len(service.asked) == 2
+    asked = asyncio.create_task(ask())
+    await until(lambda: service.waiting == 2)
+    service.hold.set()
+    await asked
+    assert (len(service.asked), service.most) == (5, 2)
 
 
 async def test_tools_of_one_request_have_no_more_than_their_time(asking, engine, searching, service):
