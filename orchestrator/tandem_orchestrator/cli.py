@@ -2,15 +2,12 @@
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
-from tandem_contract.config import checks
+from tandem_contract.config import OrchestratorConfig, checks
 from tandem_contract.names import CONFIG_PATH, ORCHESTRATOR_PORT
 
 from tandem_orchestrator.check import report
@@ -18,8 +15,8 @@ from tandem_orchestrator.config import ConfigError, Source, unknown_variables
 from tandem_orchestrator.key_commands import arguments as key_commands
 from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
+from tandem_orchestrator.shared_folder import shared_folder
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 # what is written there lies in a folder of mode 700
 FAILED = 1
 
 
@@ -62,42 +59,29 @@ def _serve(options: argparse.Namespace) -> int:
         log.warning("configuration", warning=warning)
     for name in unknown_variables():
         log.warning("unknown variable, it sets nothing", variable=name)
-    with _shared_folder(config.server.workers) as folder:
+    if config.server.workers == 1:
+        return _serve_here(source, config, options.host, options.port)
+    with shared_folder() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         # Imported here, since Prometheus' client asks at its import where several workers keep their values.
-        from tandem_orchestrator.server import listen, serve  # noqa: PLC0415
         from tandem_orchestrator.supervisor import supervise  # noqa: PLC0415
 
-        try:
-            if folder is not None:
-                return supervise(source, config, options.host, options.port, folder)
-            port = listen(options.host, options.port)
-            log.info("serving", host=options.host, port=port.getsockname()[1], workers=1)
-            serve(source, config, port)
-        except OSError as error:
-            log.critical("cannot listen", host=options.host, port=options.port, problem=str(error))
-            return FAILED
-        return 0
+        return supervise(source, config, options.host, options.port, folder)
+
+
+def _serve_here(source: Source, config: OrchestratorConfig, host: str, port: int) -> int:
+    from tandem_orchestrator.server import listen, serve  # noqa: PLC0415 # see `_serve`
+
+    opened = listen(host, port)
+    structlog.get_logger().info("serving", host=host, port=opened.getsockname()[1], workers=1)
+    serve(source, config, opened)
+    return 0
 
 
 def _in_database(options: argparse.Namespace) -> int:
     from tandem_orchestrator.key_commands.commands import run  # noqa: PLC0415 # see `_serve`
 
     return run(options)
-
-
-@contextmanager
-def _shared_folder(workers: int) -> Iterator[Path | None]:
-    """A folder for what several workers share, metrics among it; none for one worker."""
-    if workers == 1:
-        yield None
-        return
-    in_memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-    folder = tempfile.mkdtemp(prefix="tandem-", dir=in_memory)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parser() -> argparse.ArgumentParser:

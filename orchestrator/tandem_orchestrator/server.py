@@ -136,7 +136,7 @@ def certificate_of(config: OrchestratorConfig) -> Certificate | None:
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket at an address; `shared` lets other sockets take part. Raises `OSError` where it is taken."""
+    """A socket at an address; `shared` lets other sockets take part. Raises `ConfigError` where it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     try:
@@ -144,7 +144,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
         if shared:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind((host, port))
-    except OSError:
+    except OSError as error:
         opened.close()
-        raise
+        raise ConfigError([f"cannot listen at {host}, port {port}: {error.strerror or error}"]) from None
     return opened

@@ -39,8 +39,8 @@ log = structlog.get_logger()
 def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, folder: Path) -> int:
     """Serves with `server.workers` processes until a signal comes; 1 when they keep dying.
 
-    `folder` is for files that the workers share, and the one that metrics are kept in. Raises `OSError` and, for what
-    every worker would die of, `ConfigError`.
+    `folder` is for files that the workers share, and the one that metrics are kept in. Raises `ConfigError` for what
+    every worker would die of.
     """
     build(config.tools)
     certificate_of(config)

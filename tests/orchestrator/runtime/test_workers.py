@@ -168,9 +168,9 @@ async def test_a_port_that_is_taken_is_said(workers):
         process = await asyncio.create_subprocess_exec(
             *(*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(other.getsockname()[1]), "--workers", workers),
             env=environment(VLLM_URL="http://nowhere"),
-            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(20):
-            out, _ = await process.communicate()
+            _, complaint = await process.communicate()
     assert process.returncode == 1
-    assert b"cannot listen" in out
+    assert b"cannot listen at 127.0.0.1" in complaint
