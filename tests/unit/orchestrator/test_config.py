@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 from tandem_orchestrator.config import ConfigError, Source, load, unknown_variables
@@ -52,7 +54,7 @@ def test_older_names_set_the_first_upstream_and_the_level(file):
     ],
 )
 def test_older_names(variable, text, path, value):
-    found = load(environ={"VLLM_BASE_URL": URL["VLLM_URL"], variable: text})
+    found: Any = load(environ={"VLLM_BASE_URL": URL["VLLM_URL"], variable: text})
     for part in path.split("."):
         found = found[int(part)] if part.isdigit() else getattr(found, part)
     assert _plain(found) == value
@@ -101,9 +103,9 @@ def test_an_optional_section_is_reached_too(tmp_path, file):
     pem = tmp_path / "pem"
     pem.write_text("pem")
     path = file(f"server: {{tls: {{certificate: {{file: /nowhere}}, key: {{file: {pem}}}}}}}")
-    config = load(path, {**URL, "TANDEM_SERVER__TLS__CERTIFICATE__FILE": str(pem)})
-    assert config.server.tls.certificate.file == str(pem)
-    assert config.server.tls.key.file == str(pem)
+    tls = load(path, {**URL, "TANDEM_SERVER__TLS__CERTIFICATE__FILE": str(pem)}).server.tls
+    assert tls is not None
+    assert (tls.certificate.file, tls.key.file) == (str(pem), str(pem))
     assert not unknown_variables({"TANDEM_SERVER__TLS__CERTIFICATE__FILE": "f"})
 
 

@@ -59,9 +59,14 @@ async def test_gathered_lines_are_written_soon_without_another(log, monkeypatch)
 
 
 async def test_writes_are_whole_lines_that_a_pipe_takes_in_one_piece(pipe, monkeypatch):
-    sizes = []
+    sizes: list[int] = []
     write = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: sizes.append(len(data)) or write(fd, data))
+
+    def counted(descriptor, data):
+        sizes.append(len(data))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", counted)
     lines = logs.Lines(pipe[1])
     for _ in range(100):
         lines.write(b"x" * 299 + b"\n")

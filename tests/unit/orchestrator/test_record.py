@@ -12,7 +12,7 @@ ANSWER = b'{"ok":true}'
 @pytest.fixture
 def lines(monkeypatch):
     """The log lines of requests, as they are handed over."""
-    found = []
+    found: list[dict[str, object]] = []
     monkeypatch.setattr(logs, "_threshold", 20)
     monkeypatch.setattr(logs, "write_request", found.append)
     return found
