@@ -179,7 +179,7 @@ class NoEngine(RetryLater):
     code = "no_engine"
 
 
-class DatabaseDown(RetryLater):  # noqa: N818
+class DatabaseDown(RetryLater):
     """The database cannot be used, so that what only it knows cannot be told."""
 
     status = 503
