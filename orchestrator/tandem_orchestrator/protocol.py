@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
 from tandem_orchestrator.exchange import ON_LEAVE, Exchange
+from tandem_orchestrator.outbox import outbox_of
 
 NEVER = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
@@ -32,6 +33,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, settings: OrchestratorConfig, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self._outbox = outbox_of(self.loop)
         self._timeouts = settings.timeouts
         self._max_header_bytes = settings.limits.max_header_bytes
         self._refusal: GatewayError | None = None
@@ -102,6 +104,11 @@ class Protocol(HttpToolsProtocol):
         elif self._deadline == NEVER:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
+    def shutdown(self) -> None:
+        """uvicorn: the server ends."""
+        self._outbox.flush()
+        super().shutdown()
+
     def pause_writing(self) -> None:
         """asyncio: the client reads more slowly than it is written to."""
         super().pause_writing()
@@ -145,6 +152,7 @@ class Protocol(HttpToolsProtocol):
             keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        exchange.outbox = self._outbox
         self.scope["state"][ON_LEAVE] = exchange.on_leave
         return exchange
 
@@ -196,10 +204,11 @@ class Protocol(HttpToolsProtocol):
             return
         body = error.body()
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(b"".join((STATUS_LINE[error.status], head, body)))
+        self._outbox.write(self.transport, STATUS_LINE[error.status], head, body)
         self._close()
 
     def _close(self) -> None:
+        self._outbox.flush()
         self.transport.close()  # waits until the client has read everything, and for some that is never
         if self._timer is not None:
             self._timer.cancel()

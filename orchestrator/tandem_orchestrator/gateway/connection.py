@@ -8,6 +8,7 @@ import httptools
 from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
+from tandem_orchestrator.outbox import outbox_of
 
 STALE_SECONDS = 1.0  # a request on a kept connection that ends so soon, without a byte, met one that was closed already
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
@@ -114,6 +115,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:
         self.loop = asyncio.get_running_loop()
+        self._outbox = outbox_of(self.loop)
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._parser = httptools.HttpResponseParser(self)
@@ -139,7 +141,7 @@ class Connection(asyncio.Protocol):
         self._answered = False
         self._timeouts = timeouts
         self._expect_within(timeouts.first_byte_seconds)
-        self._transport.writelines((head, body))
+        self._outbox.write(self._transport, head, body)
         return response
 
     def resume(self) -> None:

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from tandem_orchestrator.exchange import Exchange
+from tandem_orchestrator.outbox import Outbox
 from uvicorn.protocols.http.flow_control import FlowControl
 
 
@@ -24,6 +25,9 @@ class Wire(asyncio.Transport):
 
     def close(self):
         self.closed = True
+
+    def is_closing(self):
+        return self.closed
 
     def resume_reading(self):
         pass
@@ -46,6 +50,7 @@ def exchange(method="GET", *, keep_alive=True):
         keep_alive=keep_alive,
         on_response=lambda: done.append(True),
     )
+    made.outbox = Outbox()
     return made, wire, done
 
 
@@ -62,11 +67,17 @@ async def send_all(answer, messages):
         await answer.send(message)
 
 
+async def turn():
+    """Lets the loop go on to its next turn."""
+    await asyncio.sleep(0)
+
+
 async def test_a_whole_answer_leaves_in_one_piece():
     answer, wire, done = exchange()
     await answer.send(start((b"content-length", b"2")))
     assert wire.writes == []
     await answer.send(body(b"ok"))
+    await turn()
     assert wire.writes == [b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 2\r\n\r\nok"]
     assert done
     assert answer.response_complete
@@ -78,7 +89,9 @@ async def test_a_stream_leaves_as_it_comes_its_head_with_the_first_piece():
     await answer.send(start())
     await answer.send(body(b"one", more=True))
     await answer.send(body(b"", more=True))
+    await turn()
     await answer.send(body(b"two"))
+    await turn()
     head = b"HTTP/1.1 200 OK\r\ndate: today\r\ntransfer-encoding: chunked\r\n\r\n"
     assert wire.writes == [head + b"3\r\none\r\n", b"3\r\ntwo\r\n0\r\n\r\n"]
     assert done
@@ -89,6 +102,7 @@ async def test_a_long_answer_may_come_in_pieces():
     await answer.send(start((b"content-length", b"4")))
     await answer.send(body(b"ab", more=True))
     await answer.send(body(b"cd"))
+    await turn()
     assert b"".join(wire.writes).endswith(b"\r\n\r\nabcd")
 
 
@@ -106,6 +120,7 @@ async def test_some_answers_have_no_body(method, status):
     answer, wire, done = exchange(method)
     await answer.send(start(status=status))
     await answer.send(body(b"shown to nobody" if method == "HEAD" else b""))
+    await turn()
     assert len(wire.writes) == 1
     assert wire.writes[0].endswith(b"date: today\r\n\r\n")
     assert done
@@ -140,6 +155,7 @@ async def test_nothing_is_written_to_a_client_that_left():
     answer.disconnected = True
     await answer.send(start())
     await answer.send(body(b"too late"))
+    await turn()
     assert wire.writes == []
     assert not done
 
@@ -153,6 +169,7 @@ async def test_a_client_that_reads_slowly_is_waited_for():
     assert wire.writes == []
     answer.flow.resume_writing()
     await waiting
+    await turn()
     assert wire.writes[0].endswith(b"5\r\nlater\r\n0\r\n\r\n")
 
 
