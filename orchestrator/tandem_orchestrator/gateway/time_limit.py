@@ -27,7 +27,8 @@ class TimeLimit:
         self._seconds = seconds
         self._due: dict[Timed, float] = {}  # in the order in which they are due
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The one in which it is used; kept, since Python 3.11 asks the kernel on each search for it."""
 
     def __call__(self) -> "_Body":
         """What `with` takes."""
@@ -35,11 +36,11 @@ class TimeLimit:
 
     def begin(self, timed: Timed) -> None:
         """Its time runs from now on."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        self._due[timed] = due = self._loop.time() + self._seconds
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+        self._due[timed] = due = self.loop.time() + self._seconds
         if self._timer is None:
-            self._timer = self._loop.call_at(due, self._check, self._loop)
+            self._timer = self.loop.call_at(due, self._check, self.loop)
 
     def end(self, timed: Timed) -> None:
         """It is over."""
@@ -65,8 +66,8 @@ class _Body:
         self._late = False
 
     def __enter__(self) -> None:
-        self._task: asyncio.Task[Any] | None = asyncio.current_task()
         self._limit.begin(self)
+        self._task: asyncio.Task[Any] | None = asyncio.current_task(self._limit.loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -29,8 +29,8 @@ class ClientWatch:
         self._on_leave(self._leave)
         if self._end is not None:
             raise self._end
-        self._task = asyncio.current_task()
         self._limit.begin(self)
+        self._task = asyncio.current_task(self._limit.loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -73,4 +73,4 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
             if _SANE_ID.fullmatch(value):
                 return value.decode()
             break
-    return f"{getrandbits(128):032x}"  # noqa: S311 # no secret, and asking the kernel took a tenth of a request's time
+    return f"{getrandbits(128):032x}"  # no secret, and asking the kernel took a tenth of a request's time
