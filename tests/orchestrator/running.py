@@ -40,8 +40,15 @@ class Orchestrator:
         self.client: aiohttp.ClientSession
 
     async def start(self) -> None:
-        protocol = protocol_for(self.config)
-        config = uvicorn.Config(self.app, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False)
+        protocol: Any = protocol_for(self.config)
+        config = uvicorn.Config(
+            self.app,
+            http=cast("type[asyncio.Protocol]", protocol),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+        )
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()

@@ -2,6 +2,7 @@
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.engine_double import Reply
 from tests.orchestrator.running import MATH_TOOL, QUESTION, config_for, until
@@ -87,7 +88,8 @@ async def test_a_synchronous_client_works_too(orchestrator):
     import asyncio
 
     with openai.OpenAI(base_url=f"{orchestrator.url}/v1", api_key="any", max_retries=0) as client:
-        answer = await asyncio.to_thread(client.chat.completions.create, model="double", messages=QUESTION)
+        question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+        answer = await asyncio.to_thread(lambda: client.chat.completions.create(model="double", messages=question))
     assert answer.choices[0].message.content == TEXT
 
 

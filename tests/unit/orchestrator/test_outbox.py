@@ -23,7 +23,8 @@ async def test_writes_of_one_turn_leave_together_after_it():
     outbox = outbox_of(asyncio.get_running_loop())
     order: list[tuple[Wire, bytes]] = []
     one, other = Wire(order), Wire(order)
-    outbox.write(one, b"a", b"b")
+    outbox.write(one, b"a")
+    outbox.write(one, b"b")
     outbox.write(other, b"x")
     outbox.write(one, b"c")
     assert order == []

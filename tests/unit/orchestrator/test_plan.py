@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 from tandem_contract.config import ModelSettings
@@ -7,7 +9,7 @@ from tandem_orchestrator.gateway.catalogue import Model
 from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.gateway.request import Request, parse
 
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     CHAT: {"messages": [{"role": "user", "content": "?"}]},
     COMPLETIONS: {"prompt": "?"},
     EMBEDDINGS: {"input": "?"},

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -50,7 +51,15 @@ def test_a_missing_model_is_refused_when_none_is_known():
 def test_each_endpoint_asks_for_its_own_field(path, field, good):
     for value in good:
         assert parse(orjson.dumps({"model": "m", field: value}), path=path).payload[field] == value
-    for fields in ({}, {field: None}, {field: ""}, {field: []}, {field: 7}, {"messages": [{}]}):
+    bad: tuple[dict[str, Any], ...] = (
+        {},
+        {field: None},
+        {field: ""},
+        {field: []},
+        {field: 7},
+        {"messages": [{}]},
+    )
+    for fields in bad:
         with pytest.raises(BadRequest, match=field) as caught:
             parse(orjson.dumps({"model": "m", **fields}), path=path)
         assert caught.value.param == field
