@@ -41,14 +41,7 @@ class Orchestrator:
 
     async def start(self) -> None:
         protocol: Any = protocol_for(self.config)
-        config = uvicorn.Config(
-            self.app,
-            http=cast("type[asyncio.Protocol]", protocol),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-        )
+        config = uvicorn.Config(self.app, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False)
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()

@@ -1,8 +1,8 @@
 """The `openai` package, unchanged, against every endpoint."""
 
 import openai
+import openai.types.chat
 import pytest
-from openai.types.chat import ChatCompletionMessageParam
 
 from tests.engine_double import Reply
 from tests.orchestrator.running import MATH_TOOL, QUESTION, config_for, until
@@ -88,7 +88,7 @@ async def test_a_synchronous_client_works_too(orchestrator):
     import asyncio
 
     with openai.OpenAI(base_url=f"{orchestrator.url}/v1", api_key="any", max_retries=0) as client:
-        question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+        question: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
         answer = await asyncio.to_thread(lambda: client.chat.completions.create(model="double", messages=question))
     assert answer.choices[0].message.content == TEXT
 
