@@ -18,7 +18,7 @@ from bench.targets import Targets
 CLIENTS = 32
 STREAMS = 200
 STREAM_END = b"[DONE]"
-TOKEN_SECONDS = 0.025
+TOKEN_SECONDS = 0.05  # 200 streams then get 4,000 tokens a second, what a good GPU gives
 WAITING_SECONDS = 60.0
 LEAVING_AT_ONCE = 50
 WARM_UP_SECONDS = 3.0
@@ -100,7 +100,7 @@ async def blocking(targets: Targets, effort: Effort) -> list[Row]:
 async def latency(targets: Targets, effort: Effort) -> list[Row]:
     """What each proxy adds to the time of one client's request, and to the first token of its stream."""
     plain = post(), b"64 bytes"
-    short = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 10}), STREAM_END
+    short = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 20}), STREAM_END
     return [
         _added("latency (p50)", await _medians(targets, effort, *plain, lambda outcome: outcome.latencies)),
         _added(
@@ -130,7 +130,7 @@ def _added(what: str, medians: list[Series]) -> Row:
 
 
 async def streams(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU a streamed token while 200 streams are open, each with a token every 25 ms."""
+    """CPU a streamed token while 200 streams are open, each with a token every 50 ms."""
     servers = [targets.nginx, targets.tandem]
     found: dict[Process, list[float]] = {server: [] for server in servers}
     for _ in range(effort.rounds):

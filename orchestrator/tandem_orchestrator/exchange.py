@@ -46,12 +46,13 @@ class Exchange(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        if message["type"] == "http.response.start" and not self.response_started:
+        kind = message["type"]
+        if kind == "http.response.body" and self.response_started and not self.response_complete:
+            self._go_on(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start" and not self.response_started:
             self._start(message["status"], message.get("headers", ()))
-        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
-            self._go_on(message.get("body", b""), more=message.get("more_body", False))
         else:
-            raise RuntimeError(f"{message['type']!r} is out of order")
+            raise RuntimeError(f"{kind!r} is out of order")
 
     def _start(self, status: int, headers: Any) -> None:
         self.response_started = True
@@ -76,7 +77,7 @@ class Exchange(RequestResponseCycle):
             raise RuntimeError("a header of the answer has a line break in it")
         self._head = head + b"\r\n"
 
-    def _go_on(self, body: bytes, *, more: bool) -> None:
+    def _go_on(self, body: bytes, more: bool) -> None:  # noqa: FBT001 # a name costs on each token
         if self.scope["method"] == "HEAD":
             self.expected_content_length, body = 0, b""
         elif self.chunked_encoding:
@@ -88,9 +89,9 @@ class Exchange(RequestResponseCycle):
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
                 raise RuntimeError("the answer's body is not as long as its content-length")
         if self._head:
-            self.outbox.write(self.transport, self._head, body)
+            self.outbox.write(self.transport, self._head)
             self._head = b""
-        elif body:
+        if body:
             self.outbox.write(self.transport, body)
         if not more:
             self._complete()

@@ -28,16 +28,16 @@ class Outbox:
         self._waiting: dict[asyncio.WriteTransport, list[bytes]] = {}
         self._size = 0
 
-    def write(self, transport: asyncio.WriteTransport, *data: bytes) -> None:
+    def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Takes what `transport` is to write; `flush` must follow if it is to be closed."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
         pieces = self._waiting.get(transport)
-        if pieces is None:
-            self._waiting[transport] = pieces = []
-        for piece in data:
-            pieces.append(piece)
-            self._size += len(piece)
+        if pieces is not None:
+            pieces.append(data)
+        else:
+            if not self._waiting:
+                asyncio.get_running_loop().call_soon(self.flush)
+            self._waiting[transport] = [data]
+        self._size += len(data)
         if self._size > MOST_BYTES:
             self.flush()
 

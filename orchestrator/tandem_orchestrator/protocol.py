@@ -204,7 +204,7 @@ class Protocol(HttpToolsProtocol):
             return
         body = error.body()
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self._outbox.write(self.transport, STATUS_LINE[error.status], head, body)
+        self._outbox.write(self.transport, b"".join((STATUS_LINE[error.status], head, body)))
         self._close()
 
     def _close(self) -> None:

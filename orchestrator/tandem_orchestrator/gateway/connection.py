@@ -139,7 +139,8 @@ class Connection(asyncio.Protocol):
         self._answered = False
         self._timeouts = timeouts
         self._expect_within(timeouts.first_byte_seconds)
-        self._outbox.write(self._transport, head, body)
+        self._outbox.write(self._transport, head)
+        self._outbox.write(self._transport, body)
         return response
 
     def resume(self) -> None:
@@ -177,8 +178,11 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             self.abort()  # an engine speaks only when it is asked
             return
-        self._answered = True
-        self._expect_within(self._timeouts.idle_seconds)
+        if self._answered:
+            self._deadline = self.loop.time() + self._timeouts.idle_seconds  # later than the timer's, which will look
+        else:
+            self._answered = True
+            self._expect_within(self._timeouts.idle_seconds)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
