@@ -43,8 +43,8 @@ ARRANGEMENT = """\
   CPU for a request than nginx does ([engine.py](engine.py), [load.py](load.py)).
 - The orchestrator runs as `tandem-orchestrator serve` with everything on: a key, every limit, usage, metrics, a log
   line a request. nginx only forwards: keep-alive on both sides, no buffering, no access log ([nginx.conf](nginx.conf)).
-- Answers carry 64 bytes of text. CPU is user and system time from /proc/PID/stat. A ratio is taken within a round; the
-  table has the median of the rounds and their spread.
+- Answers carry 64 bytes of text. CPU is user and system time of the server's processes. A ratio is that of a round;
+  the table has the median of the rounds and their spread.
 - nginx takes less CPU for a request the busier it is, since it then handles many at each wake-up. Clients that never
   pause keep it several times as busy as the orchestrator; so the second row gives both the same number of requests a
   second."""
