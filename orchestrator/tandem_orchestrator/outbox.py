@@ -21,7 +21,7 @@ class Outbox:
     """Holds writes back until the loop has run what is ready, and hands them to the kernel one after the other then.
 
     A write to a reader that sleeps wakes it, which costs more than the write itself. The next write finds it awake:
-    under load this saved 27 of 147 us a request.
+    with 32 clients that never pause this saved 22 to 27 of 150 us a request. One client alone waits a little longer.
     """
 
     def __init__(self) -> None:

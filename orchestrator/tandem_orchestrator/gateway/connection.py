@@ -74,7 +74,7 @@ class Response:
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:
-        """Awaited, it lasts until something new is there. No coroutine: that cost 1 us a token."""
+        """Awaited, it lasts until something new is there. No coroutine, for a stream waits at each token."""
         self._waiter = waiter = self._connection.loop.create_future()
         return waiter
 

@@ -31,7 +31,7 @@ class EventStream:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
 
     def write(self, data: bytes) -> Awaitable[None]:
-        """Sends whole lines of the engine's answer. No coroutine of its own: that cost 1 us a token."""
+        """Sends whole lines of the engine's answer. No coroutine of its own, since there are many."""
         if self._record.first_byte is None:
             return self._first(data)
         return self._send({"type": "http.response.body", "body": data, "more_body": True})
