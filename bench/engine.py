@@ -2,11 +2,10 @@
 
     .venv/bin/python -m bench.engine --port N
 
-Beside it the engine double would be what the bench measures: it takes 23 µs of CPU for a request, twice what nginx takes and
-four times what this takes. A
-request's own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces`
-(seconds) and `pieces` (tokens of a stream). A request that offers calculate_math is answered with a call of it, and one
-that brings a tool's result with text. `GET /state` tells how many connections and requests are open.
+The engine double takes 23 µs of CPU for a request, twice what nginx takes and four times what this takes. A request's
+own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces` (seconds) and
+`pieces` (tokens of a stream). A request that offers calculate_math is answered with a call of it, and one that brings a
+tool's result with text. `GET /state` tells how many connections and requests are open.
 """
 
 import argparse
