@@ -41,8 +41,7 @@ ARRANGEMENT = """\
   and load generator have the other core (or two others). On a machine with two cores these two share one. That is fair:
   it is the same for all targets, CPU time is counted for the target's processes alone, and together the two take some
   20 µs for a request ([engine.py](engine.py), [load.py](load.py)).
-- The naive proxy checks a key, logs a line and counts metrics for each request, as the orchestrator does; without
-  these duties it serves a third more ([naive_proxy.py](naive_proxy.py)).
+- The naive proxy only forwards: no key, no limits, no metrics, no log ([naive_proxy.py](naive_proxy.py)).
 - The orchestrator runs as `tandem-orchestrator serve` with everything on: a key, every limit, usage, metrics, a log
   line a request. nginx only forwards: keep-alive on both sides, no buffering, no access log ([nginx.conf](nginx.conf)).
 - Answers carry 64 bytes of text. CPU is user and system time of the server's processes. A ratio is that of a round;

@@ -80,13 +80,4 @@ def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:
 
 def _naive(engine_url: str, port: int) -> list[str]:
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    return [
-        "env",
-        f"ENGINE_URL={engine_url}",
-        f"API_KEY={KEY}",
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "bench.naive_proxy:app",
-        *options,
-    ]
+    return ["env", f"ENGINE_URL={engine_url}", sys.executable, "-m", "uvicorn", "bench.naive_proxy:app", *options]
