@@ -36,6 +36,7 @@ test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seco
 
 .PHONY: test-python
 test-python: venv tools
+	@python3 -m hack tools redis-server > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
 
 .PHONY: test-integration
@@ -46,6 +47,11 @@ test-integration: venv ## The operator on a real API server (no root)
 .PHONY: test-e2e
 test-e2e: venv ## The demo path and its faults on the real cluster
 	@python3 -m hack e2e
+
+.PHONY: bench
+bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a quiet machine, writes bench/RESULTS.md
+	@python3 -m hack tools nginx > /dev/null
+	@$(BIN)/python -m bench
 
 .PHONY: lint
 lint: venv ## ruff, mypy and the import rules

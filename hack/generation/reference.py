@@ -23,7 +23,8 @@ spec:
 `kubectl explain llmservice.spec --recursive` says the same on a cluster. What the conditions mean and what to do about
 them: [status.md](status.md).
 
-The API server refuses unknown fields and values out of range, and names the field.
+The API server refuses unknown fields and values out of range, and names the field. How settings under
+`spec.orchestrator.config` reach the pods, and how Secrets do: [architecture.md](architecture.md#settings).
 """
 
 

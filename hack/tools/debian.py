@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hack import progress
@@ -16,7 +17,9 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    "nginx": "nginx",
     "openssl": "openssl",
+    "redis-server": "redis-server",
     "runc": "runc",
 }
 """Executable -> the package that has it."""
@@ -24,6 +27,7 @@ PACKAGES = {
 CNI_PLUGINS = Path("/usr/lib/cni")
 FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", str(CNI_PLUGINS))
 LISTS = Path("/var/lib/apt/lists")
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def folder(executable: str) -> Path:
@@ -52,7 +56,7 @@ def install(packages: Sequence[str]) -> None:
         raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
     if os.geteuid() != 0:
         raise Failure(f"missing: {listed}. Run this as root, or: sudo apt-get install {listed}")
-    with progress.step(f"installing {', '.join(packages)} (apt)"):
+    with progress.step(f"installing {', '.join(packages)} (apt)"), _no_services():
         command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         if not any(LISTS.glob("*_Packages*")):
@@ -64,3 +68,17 @@ def install(packages: Sequence[str]) -> None:
             progress.say("apt: the lists may be out of date, updating them")
             run([*command, "update"], env=environment)
             run([*command, *arguments], env=environment)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Meanwhile no package starts a service of its own: programs are wanted, not a web server on port 80."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -11,12 +11,13 @@ from tandem_contract import names
 from tandem_operator import manifests, status
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference
+from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.documents import problems
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import Object
+from tandem_operator.kube.resources import SECRET, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
 from tandem_operator.status import Observed, Problem
@@ -53,6 +54,8 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
     observed = Observed(now, cluster.store.children(key), cluster.store.pods(key), failed, cluster.capabilities)
+    if status.waits_for_secrets(service, observed):
+        observed = replace(observed, secrets=await _secrets(cluster.api, service))
     await _report(cluster, live, status.compute(service, observed))
     if failed:
         raise RetryError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
@@ -75,6 +78,20 @@ async def _bring_about(children: Children, service: LLMService, platform: Platfo
         except (ApiError, NameTakenError) as error:
             yield _problem(manifest, error)
     await children.prune({reference(manifest) for manifest in wanted})
+
+
+async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] | None:
+    """Look up the keys of the Secrets that the settings name and that exist; None where they cannot be read."""
+    found: dict[str, frozenset[str]] = {}
+    for name in secrets(service.spec.orchestrator.config):
+        try:
+            live = await api.get(SECRET, service.namespace, name)
+        except ApiError as error:
+            logger.warning("%s/%s Secret %s could not be read: %s", service.namespace, service.name, name, error)
+            return None
+        if live:
+            found[name] = frozenset(live.get("data") or {})
+    return found
 
 
 def _floors(wanted: list[Object]) -> dict[Reference, int]:

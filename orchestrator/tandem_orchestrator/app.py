@@ -1,79 +1,193 @@
-"""Puts the orchestrator together."""
+"""Puts the orchestrator together, and together again when its configuration changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 
+import structlog
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
-from tandem_contract.config import BuiltinTool, OrchestratorConfig
+from starlette.types import ASGIApp, Receive, Scope, Send
+from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import chat, errors, health, models
+from tandem_orchestrator.api import chat, errors, health, keys, models
 from tandem_orchestrator.api.documented import Api
-from tandem_orchestrator.api.services import Services
-from tandem_orchestrator.gateway.completions import ChatCompletions
-from tandem_orchestrator.gateway.engine import CHAT, Engine
+from tandem_orchestrator.api.services import Services, State
+from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.catalogue import Catalogue
+from tandem_orchestrator.gateway.dispatch import Dispatcher
+from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.request import bounded
-from tandem_orchestrator.observability.record import Recorded
-from tandem_orchestrator.tools import outbound
-from tandem_orchestrator.tools.calculator import Calculator
-from tandem_orchestrator.tools.tool import Tool
-from tandem_orchestrator.tools.toolbox import Toolbox
-from tandem_orchestrator.tools.weather import Weather
+from tandem_orchestrator.gateway.hot_path import HotPath
+from tandem_orchestrator.gateway.request import bounded, deadlines
+from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits.upkeep import Upkeep
+from tandem_orchestrator.middleware import guarded
+from tandem_orchestrator.observability.recorded import Recorded
+from tandem_orchestrator.observability.trace import Tracer
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.ledger import Ledger
+from tandem_orchestrator.tools.running import RunningTools
+
+BACKGROUND_RETRY_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Generation:
+    """What serves requests under one configuration; closed when it is replaced and its last request has ended."""
+
+    services: Services
+    hot_path: ASGIApp
+    tools: RunningTools
+    open_requests: int = 0
+    retired: bool = False
+
+    def start(self) -> None:
+        """Begins what goes on beside its requests."""
+        self.tools.start(_keep_running)
+
+    async def close(self) -> None:
+        """Closes what no other generation uses."""
+        await self.tools.stop()
 
 
 class App:
-    """The whole orchestrator as one ASGI application: the hot path in front of FastAPI."""
+    """The whole orchestrator as one ASGI application: the hot path in front of FastAPI.
 
-    def __init__(self, config: OrchestratorConfig) -> None:
-        self._config = config
-        self._http = outbound.Http([config.tools.weather.geocoding_url, config.tools.weather.forecast_url])
-        self.services = Services(
-            Engines([Engine(upstream, config.timeouts) for upstream in config.upstreams]),
-            Toolbox(self._tools(), config.tools.timeout_seconds, config.tools.max_result_bytes),
-        )
+    `counters` are those that it shares with other workers of the same server.
+    """
+
+    def __init__(self, config: OrchestratorConfig, counters: SharedCounters | None = None) -> None:
+        self._state = State()
+        self._engines = Engines(config)
+        self._catalogue = Catalogue(config.models, self._engines)
+        self._dispatcher = Dispatcher(config, self._catalogue, self._engines)
+        self._database = Database(config.database)
+        self._keys = Keys(config, self._database)
+        self._limiter = Limiter(config.rate_limits, counters)
+        self._upkeep = Upkeep(self._limiter, config.redis, Ledger(self._database))
+        self._now = self._generation(config, RunningTools(config.tools))
+        self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
-        self._completions = ChatCompletions(self.services.engines, self.services.toolbox, config)
-        self._recorded = Recorded(self._dispatch, lambda: self.services.draining)
+        self._tracer = _tracer(config)
+        self._recorded = Recorded(guarded(self._dispatch, config.server), lambda: self._state.draining, self._tracer)
+        self._recorded.log_prompts = config.logging.prompts
+
+    @property
+    def services(self) -> Services:
+        """The parts that serve the next request."""
+        return self._now.services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         await self._recorded(scope, receive, send)
 
+    def reload(self, config: OrchestratorConfig) -> None:
+        """Serves requests under `config` from now on; those in flight go on under the one before.
+
+        Raises `ConfigError`, and changes nothing then.
+        """
+        before = self._now
+        same = config.tools == before.tools.settings
+        self._now = self._generation(config, before.tools if same else RunningTools(config.tools))
+        self._dispatcher.update(config)
+        self._keys.update(config)
+        self._limiter.update(config.rate_limits)
+        self._recorded.app = guarded(self._dispatch, config.server)
+        self._recorded.log_prompts = config.logging.prompts
+        if self._tracer is not None:
+            self._tracer.update(config.upstreams)
+        self._now.start()
+        self._rest.state.services = self.services
+        before.retired = True
+        self._close_if_unused(before)
+
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
-        elif scope["path"] == CHAT and scope["method"] == "POST":
-            scope["state"]["route"] = CHAT
-            await self._completions(scope, receive, send)
-        else:
-            await self._rest(scope, bounded(receive, self._config.limits.max_body_bytes), send)
+            return
+        generation = self._now
+        generation.open_requests += 1
+        try:
+            if scope["path"] in ENDPOINTS:
+                await generation.hot_path(scope, receive, send)
+            else:
+                services = generation.services
+                body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
+                await self._rest(scope, body, send)
+        finally:
+            generation.open_requests -= 1
+            if generation.retired:
+                self._close_if_unused(generation)
 
-    def _tools(self) -> list[Tool]:
-        makers: dict[BuiltinTool, Callable[[], Tool]] = {
-            BuiltinTool.WEATHER: lambda: Weather(self._config.tools.weather, self._http),
-            BuiltinTool.MATH: Calculator,
-        }
-        return [makers[name]() for name in self._config.tools.enabled]
+    def _close_if_unused(self, generation: Generation) -> None:
+        if not generation.open_requests:
+            task = asyncio.get_running_loop().create_task(generation.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
+        toolbox = tools.toolbox
+        admission = Admission(self._keys, self._limiter, self._catalogue)
+        services = Services(
+            config,
+            self._state,
+            self._engines,
+            self._keys,
+            admission,
+            self._catalogue,
+            self._dispatcher,
+            toolbox,
+            deadlines(config.timeouts),
+            self._upkeep,
+        )
+        hot_path = HotPath(admission, self._dispatcher, toolbox, services.deadlines, config)
+        return Generation(services, hot_path, tools)
 
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, health):
+        for part in (chat, models, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self.services.engines.watch())
+        parts = (self._engines, self._keys, self._upkeep)
+        watching = [asyncio.create_task(_keep_running(part.watch)) for part in parts]
+        self._now.start()
         try:
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            await self._http.close()
-            self.services.engines.close()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, *self._closing, self._now.close(), return_exceptions=True)
+            await self._upkeep.close()
+            await self._database.close()
+            self._engines.close()
+            if self._tracer is not None:
+                await self._tracer.close()
+
+
+async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
+    """Runs a part's background work until cancelled; a defect in it must not end it for good."""
+    while True:
+        try:
+            await watch()
+        except Exception:
+            log.exception("background work failed, it starts again", part=watch.__qualname__)
+        await asyncio.sleep(BACKGROUND_RETRY_SECONDS)
+
+
+def _tracer(config: OrchestratorConfig) -> Tracer | None:
+    if config.tracing.endpoint is None:
+        return None
+    from tandem_orchestrator.observability.otel import OpenTelemetry  # noqa: PLC0415 # 17 MB and a quarter of a second
+
+    return OpenTelemetry(config.tracing, config.upstreams)

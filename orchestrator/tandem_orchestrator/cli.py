@@ -1,36 +1,87 @@
-"""tandem-orchestrator serve | check."""
+"""tandem-orchestrator serve | check | keys | migrate | load-test."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
+from tandem_contract.config import OrchestratorConfig, checks
 from tandem_contract.names import CONFIG_PATH, ORCHESTRATOR_PORT
 
-from tandem_orchestrator.config import ConfigError, load, unknown_variables
+from tandem_orchestrator.check import report
+from tandem_orchestrator.config import ConfigError, Source, unknown_variables
+from tandem_orchestrator.key_commands import arguments as key_commands
+from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
-from tandem_orchestrator.server import serve
+from tandem_orchestrator.shared_folder import shared_folder
+
+FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
     try:
-        config = load(options.config)
+        return run(options)
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201
-        return 1
-    if options.command == "check":
-        engines = ", ".join(f"{upstream.name} at {upstream.url}" for upstream in config.upstreams)
-        print(f"The configuration is valid. Engines: {engines}")  # noqa: T201
-        return 0
-    logs.configure(config.logging.level)
-    for name in unknown_variables():
-        structlog.get_logger().warning("unknown variable, it sets nothing", variable=name)
-    serve(config, options.host, options.port)
+        return FAILED
+
+
+def _check(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.auth.key_files import KeyFiles  # noqa: PLC0415 # see `_serve`
+    from tandem_orchestrator.server import certificate_of  # noqa: PLC0415
+    from tandem_orchestrator.tools.build import build  # noqa: PLC0415
+
+    config = Source(options.config).load()
+    build(config.tools)
+    certificate_of(config)
+    if problems := KeyFiles(config.keys.files).problems:
+        raise ConfigError([f"keys.files: {problem}" for problem in problems])
+    for line in report(config):
+        print(line)  # noqa: T201
     return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    environ = dict(os.environ)
+    if options.workers is not None:
+        environ["TANDEM_SERVER__WORKERS"] = str(options.workers)
+    source = Source(options.config, environ)
+    config = source.load()
+    logs.configure(config.logging.level)
+    log = structlog.get_logger()
+    for warning in checks.warnings(config):
+        log.warning("configuration", warning=warning)
+    for name in unknown_variables():
+        log.warning("unknown variable, it sets nothing", variable=name)
+    if config.server.workers == 1:
+        return _serve_here(source, config, options.host, options.port)
+    with shared_folder() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        # Imported here, since Prometheus' client asks at its import where several workers keep their values.
+        from tandem_orchestrator.supervisor import supervise  # noqa: PLC0415
+
+        return supervise(source, config, options.host, options.port, folder)
+
+
+def _serve_here(source: Source, config: OrchestratorConfig, host: str, port: int) -> int:
+    from tandem_orchestrator.server import listen, serve  # noqa: PLC0415 # see `_serve`
+
+    opened = listen(host, port)
+    structlog.get_logger().info("serving", host=host, port=opened.getsockname()[1], workers=1)
+    serve(source, config, opened)
+    return 0
+
+
+def _in_database(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.key_commands.commands import run  # noqa: PLC0415 # see `_serve`
+
+    return run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,10 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--config", type=Path, help=f"settings in YAML; else TANDEM_CONFIG, else {CONFIG_PATH} if it exists"
     )
-    run = commands.add_parser("serve", parents=[shared], help="serve until SIGTERM")
-    run.add_argument("--host", default="0.0.0.0", help="address to listen at (default %(default)s)")  # noqa: S104
-    run.add_argument("--port", type=int, default=ORCHESTRATOR_PORT, help="port (default %(default)s)")
-    commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")
+    serve = commands.add_parser("serve", parents=[shared], help="serve until SIGTERM")
+    serve.add_argument("--host", default="0.0.0.0", help="address to listen at (default %(default)s)")  # noqa: S104
+    serve.add_argument("--port", type=int, default=ORCHESTRATOR_PORT, help="port (default %(default)s)")
+    serve.add_argument("--workers", type=int, help="processes that serve the port (default: server.workers, or 1)")
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")
+    check.set_defaults(run=_check)
+    key_commands.add_arguments(commands, shared, _in_database)
+    load = commands.add_parser("load-test", help="put a running service under load, and judge how it bears it")
+    load_test.add_arguments(load)
+    load.set_defaults(run=load_test.main)
     return parser
 
 

@@ -1,6 +1,13 @@
-"""Runs the application under uvicorn and lets it drain."""
+"""Runs the application under uvicorn, keeps its configuration fresh and lets it drain."""
 
+import asyncio
 import gc
+import os
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
@@ -8,8 +15,29 @@ import uvicorn
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.app import App
+from tandem_orchestrator.config import ConfigError, Source
+from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.observability import logs
+from tandem_orchestrator.protocol import protocol_for
+from tandem_orchestrator.reload import Reloader
+from tandem_orchestrator.secret_file import SecretError
+from tandem_orchestrator.tls import Certificate
 
+TICKS_A_SECOND = 10
+GC_THRESHOLD = (20_000, 20, 20)  # collecting every 700 objects, as is usual, cost 5 % of a request's CPU
 LAME_DUCK_SECONDS = 1.0  # how long connections are still served after SIGTERM, each answer closing its own
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes behind one port."""
+
+    number: int
+    of: int
+    folder: Path
+    """For files that the workers share; gone when the service ends."""
+    supervisor: int
+    """Process without which none of them should go on."""
 
 
 class Server(uvicorn.Server):
@@ -18,44 +46,105 @@ class Server(uvicorn.Server):
     An answer that is open after `drain_seconds` is cut. A second signal ends the process at once.
     """
 
-    def __init__(self, app: App, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._services = app.services
+    def __init__(self, app: App, source: Source, config: OrchestratorConfig, worker: Worker | None) -> None:
+        self._certificate = certificate = certificate_of(config)
+        settings = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=protocol_for(config),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(config.drain_seconds),
+            ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
+        )
+        super().__init__(settings)
+        self._app = app
+        self._source = source
+        self._orchestrator_config = config
+        self._worker = worker
         self._signalled: float | None = None
+        self._reloading: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
         """Called on SIGTERM and SIGINT."""
+        if self._worker and sig == signal.SIGINT:
+            return  # a terminal sends it to all; the supervisor sends SIGTERM for it
         if self._signalled is not None:
             self.should_exit = self.force_exit = True
             return
-        self._services.draining = True
-        self._signalled = monotonic()
+        self._drain()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to serve, and to look for changes of the configuration."""
+        reloader = Reloader(self._source, self._orchestrator_config, self._app.services.state, self._apply)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+        self._reloading = asyncio.create_task(reloader.watch())
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the port and waits for open answers."""
+        if self._reloading is not None:
+            self._reloading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reloading
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called every tenth of a second."""
+        if self._signalled is None and self._worker and os.getppid() != self._worker.supervisor:
+            self._drain()
         if self._signalled is not None and monotonic() - self._signalled >= LAME_DUCK_SECONDS:
             self.should_exit = True
+        if self._certificate is not None and counter % TICKS_A_SECOND == 0:
+            self._certificate.refresh()
         return await super().on_tick(counter)
 
+    def _drain(self) -> None:
+        services = self._app.services
+        services.state.draining = True
+        services.dispatcher.drain(services.config.drain_seconds)
+        self._signalled = monotonic()
 
-def serve(config: OrchestratorConfig, host: str, port: int) -> None:
-    """Serves until a signal comes."""
-    app = App(config)
-    settings = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(config.drain_seconds),
-    )
+    def _apply(self, config: OrchestratorConfig) -> None:
+        self._app.reload(config)
+        logs.configure(config.logging.level)
+        self.config.http_protocol_class = protocol_for(config)
+        self.config.timeout_graceful_shutdown = int(config.drain_seconds)
+
+
+def serve(source: Source, config: OrchestratorConfig, port: socket.socket, worker: Worker | None = None) -> None:
+    """Serves until a signal comes. Raises `ConfigError` where only the parts themselves see what is wrong."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    counters = SharedCounters(worker.folder / "limits", worker.number, worker.of) if worker else None
+    server = Server(App(config, counters), source, config, worker)
     gc.collect()
     gc.freeze()  # what stands now stands for good; going through it again cost a tenth of a request's time
-    Server(app, settings).run()
+    gc.set_threshold(*GC_THRESHOLD)
+    server.run([port])
+
+
+def certificate_of(config: OrchestratorConfig) -> Certificate | None:
+    """What HTTPS is served with, if it is. Raises `ConfigError`."""
+    try:
+        return Certificate(config.server.tls) if config.server.tls else None
+    except SecretError as error:
+        raise ConfigError([f"server.tls: {error}"]) from None
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket at an address; `shared` lets other sockets take part. Raises `ConfigError` where it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        raise ConfigError([f"cannot listen at {host}, port {port}: {error.strerror or error}"]) from None
+    return opened

@@ -9,6 +9,11 @@ from hack import demo
 from tests.e2e.cluster import Json, Namespace, eventually, kubectl
 
 ENGINE_SECONDS = 400  # vLLM's start on two busy cores
+API_KEY = f"tk-{uuid.uuid4().hex}"
+CONFIG: Json = {
+    "keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]},
+    "hold": {"seconds": ENGINE_SECONDS + 200},  # longer than an engine's restart takes
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,10 +49,22 @@ def demo_namespace() -> Iterator[Namespace]:
 
 @pytest.fixture(scope="session")
 def service(demo_namespace: Namespace) -> Namespace:
-    """The namespace in which the demo's LLMService, `demo`, is ready: real vLLM, the demo model, two orchestrators."""
+    """The namespace in which the demo's LLMService, `demo`, is ready: real vLLM, the demo model, two orchestrators.
+
+    It asks for API_KEY, which is in the Secret team-keys.
+    """
     document: Json = yaml.safe_load(demo.manifest(demo.own_model()))
-    document["spec"]["orchestrator"]["autoscaling"] = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}
-    demo_namespace.apply(document)
+    orchestrator = document["spec"]["orchestrator"]
+    orchestrator["autoscaling"] = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}
+    orchestrator["config"] = CONFIG
+    keys = yaml.safe_dump([{"name": "e2e", "tenant": "e2e", "key": API_KEY}])
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "team-keys"},
+        "stringData": {"keys.yaml": keys},
+    }
+    demo_namespace.apply(secret, document)
     eventually(lambda: demo_namespace.is_ready("demo"), within=ENGINE_SECONDS, what="the demo service is Ready")
     return demo_namespace
 

@@ -17,6 +17,14 @@ BAD: list[tuple[Json, str]] = [
         {"model": MODEL, "orchestrator": {"config": {"tools": {"maxRounds": 0}}}},
         "spec.orchestrator.config.tools.maxRounds",
     ),
+    (
+        {"model": MODEL, "orchestrator": {"config": {"keys": {"files": [{"file": "/keys.yaml"}]}}}},
+        "spec.orchestrator.config.keys.files[0]",
+    ),
+    (
+        {"model": MODEL, "orchestrator": {"config": {"database": {"url": "postgresql://me:secret@db/x"}}}},
+        "spec.orchestrator.config.database.url",
+    ),
     ({"model": MODEL, "orchestrater": {}}, "orchestrater"),
     ({}, "spec.model"),
 ]

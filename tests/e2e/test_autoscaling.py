@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hack import images
-from tests.e2e.cluster import Json, Namespace, eventually
+from tests.e2e.client_pod import client_pod
+from tests.e2e.cluster import Namespace, eventually
+from tests.e2e.conftest import API_KEY
 
 LOAD_SECONDS = 240
 CLIENT = """
@@ -13,7 +14,7 @@ end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end:
     connection = http.client.HTTPConnection("demo", timeout=10)
     for _ in range(100):
-        connection.request("GET", "/v1/models")
+        connection.request("GET", "/v1/models", headers={"authorization": "Bearer " + sys.argv[2]})
         connection.getresponse().read()
     connection.close()
 """
@@ -35,31 +36,6 @@ def replicas(service: Namespace) -> int:
 @contextmanager
 def load(service: Namespace) -> Iterator[None]:
     """Requests from inside the cluster through the Service, one after another, for a bounded time."""
-    service.apply(client_pod())
+    service.apply(client_pod("load", CLIENT, str(LOAD_SECONDS), API_KEY))
     yield
     service.kubectl("delete", "pod", "load", "--grace-period=1")
-
-
-def client_pod() -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "load"},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 10001,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "load",
-                    "image": images.reference("orchestrator"),
-                    "command": ["python3", "-c", CLIENT, str(LOAD_SECONDS)],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }

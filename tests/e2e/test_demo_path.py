@@ -1,25 +1,34 @@
 """What `make demo` shows, as assertions, and the rest of the first API through the same Service."""
 
+import json
+import uuid
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import httpx
 import openai
 import pytest
+import yaml
 
 from hack import demo
-from tests.e2e.cluster import Namespace
+from tests.e2e.cluster import Namespace, eventually
+from tests.e2e.conftest import API_KEY
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionFunctionToolParam
 
 ANSWER = "The result of 123 * 456 is 56088."
 TIMEOUT = 120.0
+SECRET_SECONDS = 150  # the kubelet looks at mounted Secrets once a minute or two
+ORCHESTRATORS = "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator"
+KEY = {"authorization": f"Bearer {API_KEY}"}
 MATH_TOOL = cast("ChatCompletionFunctionToolParam", demo.MATH_TOOL)
 
 
 @pytest.fixture
-def client(url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="unused", timeout=TIMEOUT, max_retries=0)
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=API_KEY, timeout=TIMEOUT, max_retries=0) as client:
+        yield client
 
 
 def test_get_shows_ready_and_url(service: Namespace) -> None:
@@ -34,6 +43,35 @@ def test_every_condition_is_of_the_newest_spec(service: Namespace) -> None:
     for kind in ("Ready", "Reconciling", "Stalled", "ModelReady", "EngineReady", "OrchestratorReady"):
         assert kind in described
         assert service.condition("demo", kind), f"{kind} is stale"
+
+
+def test_nothing_is_answered_without_a_key(url: str) -> None:
+    chat = {"model": "tandem-demo", "messages": [{"role": "user", "content": "Hello"}]}
+    for headers in ({}, {"authorization": "Bearer tk-wrong"}, {"x-api-key": API_KEY[:-1]}):
+        answer = httpx.post(f"{url}/v1/chat/completions", json=chat, headers=headers, timeout=TIMEOUT)
+        assert answer.status_code == 401
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert httpx.get(f"{url}/v1/models", timeout=TIMEOUT).status_code == 401
+    other = httpx.get(f"{url}/v1/models", headers={"x-api-key": API_KEY}, timeout=TIMEOUT)
+    assert other.status_code == 200
+
+
+def test_a_key_that_is_added_to_the_secret_counts_without_a_restart(service: Namespace, url: str) -> None:
+    def rollouts() -> set[str]:
+        return {pod.rpartition("-")[0] for pod in service.names("pods", ORCHESTRATORS)}
+
+    before = rollouts()
+    added = f"tk-{uuid.uuid4().hex}"
+    keys = [{"name": "e2e", "tenant": "e2e", "key": API_KEY}, {"name": "new", "key": added}]
+    patch = {"stringData": {"keys.yaml": yaml.safe_dump(keys)}}
+    service.kubectl("patch", "secret", "team-keys", "--type=merge", f"--patch={json.dumps(patch)}")
+
+    def counts() -> bool:
+        answer = httpx.get(f"{url}/v1/models", headers={"x-api-key": added}, timeout=TIMEOUT)
+        return answer.status_code == 200
+
+    eventually(counts, within=SECRET_SECONDS, what="the new key is taken")
+    assert rollouts() == before
 
 
 def test_chat(client: openai.OpenAI) -> None:
@@ -73,11 +111,13 @@ def test_simple_chat(url: str) -> None:
     good = httpx.post(
         f"{url}/chat",
         json={"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50},
+        headers=KEY,
         timeout=TIMEOUT,
     )
     assert good.status_code == 200
     assert set(good.json()) == {"content", "finish_reason"}
-    bad = httpx.post(f"{url}/chat", json={"messages": [{"role": "wizard", "content": "Hello"}]}, timeout=TIMEOUT)
+    wizard = {"messages": [{"role": "wizard", "content": "Hello"}]}
+    bad = httpx.post(f"{url}/chat", json=wizard, headers=KEY, timeout=TIMEOUT)
     assert bad.status_code == 422
 
 

@@ -5,23 +5,23 @@ from tests.e2e.cluster import Json, Namespace, eventually
 MINUTE = 60
 
 
-def llmservice(engine: Json) -> Json:
+def llmservice(engine: Json, orchestrator: Json | None = None) -> Json:
     return {
         "apiVersion": "tandem.dev/v1alpha1",
         "kind": "LLMService",
         "metadata": {"name": "broken"},
-        "spec": {"model": {"source": "hf://org/name"}, "engine": engine},
+        "spec": {"model": {"source": "hf://org/name"}, "engine": engine, "orchestrator": orchestrator or {}},
     }
 
 
-def finding(namespace: Namespace, reason: str) -> Json:
-    """EngineReady, once it is false for `reason`."""
+def finding(namespace: Namespace, reason: str, condition: str = "EngineReady") -> Json:
+    """A condition, once it is false for `reason`."""
 
     def probe() -> Json | None:
-        found = namespace.condition("broken", "EngineReady")
+        found = namespace.condition("broken", condition)
         return found if found.get("reason") == reason else None
 
-    return eventually(probe, within=MINUTE, what=f"EngineReady has the reason {reason}")
+    return eventually(probe, within=MINUTE, what=f"{condition} has the reason {reason}")
 
 
 def test_an_image_that_does_not_exist(namespace: Namespace) -> None:
@@ -40,3 +40,16 @@ def test_more_gpus_than_there_are(namespace: Namespace) -> None:
     namespace.apply(llmservice({"gpus": 64}))
     assert "nvidia.com/gpu" in finding(namespace, "Unschedulable")["message"]
     assert namespace.condition("broken", "Ready")["status"] == "False"
+
+
+def test_a_secret_that_does_not_exist(namespace: Namespace) -> None:
+    nowhere = {"image": "tandem.local/nowhere:1", "accelerator": "cpu"}
+    keys = {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]}
+    namespace.apply(llmservice(nowhere, {"config": {"keys": keys}}))
+    assert "team-keys" in finding(namespace, "SecretMissing", "OrchestratorReady")["message"]
+    namespace.kubectl("create", "secret", "generic", "team-keys", "--from-literal=other=x")
+    eventually(
+        lambda: "no key keys.yaml" in namespace.condition("broken", "OrchestratorReady").get("message", ""),
+        within=2 * MINUTE,  # the operator looks at everything again once a minute
+        what="the condition names the key",
+    )

@@ -10,16 +10,17 @@ from typing import Any, Self
 import orjson
 
 from tests.engine_double.http import Exchange, HttpProtocol
-from tests.engine_double.reply import Answer, Reply, event, plausible
+from tests.engine_double.reply import ANSWERS, Answer, Reply, event, plausible
 
 
 @dataclass
 class Seen:
-    """A chat request that arrived; `outcome` is "" while it runs, then "answered" or "left" (the client went away)."""
+    """A request that arrived; `outcome` is "" while it runs, then "answered" or "left" (the client went away)."""
 
     body: dict[str, Any]
     raw: bytes
     headers: dict[str, str]
+    path: str
     arrived: float = field(default_factory=time.monotonic)
     outcome: str = ""
     ended: float = 0.0
@@ -44,6 +45,9 @@ class EngineDouble:
         self.remember = True
         self.running = 0
         self.waiting = 0
+        self.adapters: list[str] = []
+        self.loading = False
+        """While it is true, every request is answered 503."""
         self._connections: set[HttpProtocol] = set()
         self._server: asyncio.Server | None = None
 
@@ -73,6 +77,15 @@ class EngineDouble:
         for connection in tuple(self._connections):
             connection.transport.abort()
 
+    async def drain(self) -> None:
+        """Refuses connections from now on, and stops when the requests that run are answered."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.drop_idle()
+        await self.until(lambda: self.running == 0)
+        self.stop()
+
     def drop_idle(self) -> None:
         """Closes connections that carry no request, as engines do after some seconds."""
         for connection in tuple(self._connections):
@@ -92,8 +105,10 @@ class EngineDouble:
 
     async def _handle(self, exchange: Exchange) -> None:
         path = exchange.target.partition("?")[0]
-        if path == "/v1/chat/completions" and exchange.method == "POST":
-            await self._chat(exchange)
+        if self.loading:
+            await exchange.answer(503, b'{"error":"loading"}')
+        elif path in ANSWERS and exchange.method == "POST":
+            await self._serve(exchange, path)
         elif path == "/health":
             await exchange.answer(200, b"", "text/plain")
         elif path == "/metrics":
@@ -104,17 +119,19 @@ class EngineDouble:
         elif not self._authorized(exchange):
             await exchange.answer(401, b'{"error":"Unauthorized"}')
         elif path == "/v1/models":
-            entry = {"id": self.model, "object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
-            await exchange.answer(200, orjson.dumps({"object": "list", "data": [entry]}))
+            entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
+            entries = [{"id": self.model, **entry, "parent": None}]
+            entries += [{"id": name, **entry, "parent": self.model} for name in self.adapters]
+            await exchange.answer(200, orjson.dumps({"object": "list", "data": entries}))
         else:
             await exchange.answer(404, b'{"detail":"Not Found"}')
 
     def _authorized(self, exchange: Exchange) -> bool:
         return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
 
-    async def _chat(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: Exchange, path: str) -> None:
         request = orjson.loads(exchange.body)
-        seen = Seen(request, exchange.body, exchange.headers)
+        seen = Seen(request, exchange.body, exchange.headers, path)
         if self.remember:
             self.seen.append(seen)
         self.running += 1
@@ -122,7 +139,8 @@ class EngineDouble:
             if problem := self._problem(exchange, request):
                 await exchange.answer(problem[0], orjson.dumps(problem[1]))
             else:
-                await self._reply(exchange, request, self._script(request))
+                reply = self._script(request)
+                await self._reply(exchange, ANSWERS[path](reply, request), reply)
             seen.outcome = "answered"
         except asyncio.CancelledError:
             seen.outcome = "left"
@@ -139,10 +157,10 @@ class EngineDouble:
     def _problem(self, exchange: Exchange, request: dict[str, Any]) -> tuple[int, Any] | None:
         if not self._authorized(exchange):
             return 401, {"error": "Unauthorized"}
-        if request.get("model") != self.model:
+        if request.get("model") not in (self.model, *self.adapters):
             message = f"The model `{request.get('model')}` does not exist."
             return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
-        for message in request["messages"]:
+        for message in request.get("messages", ()):
             for call in message.get("tool_calls") or ():
                 try:
                     orjson.loads(call["function"]["arguments"])
@@ -152,7 +170,7 @@ class EngineDouble:
                     }
         return None
 
-    async def _reply(self, exchange: Exchange, request: dict[str, Any], reply: Reply) -> None:
+    async def _reply(self, exchange: Exchange, answer: Answer, reply: Reply) -> None:
         if reply.before_first_byte:
             await asyncio.sleep(reply.before_first_byte)
         if reply.fault == "close":
@@ -169,10 +187,10 @@ class EngineDouble:
                 "error": {"message": "scripted", "type": "ScriptedError", "param": None, "code": None}
             }
             await exchange.answer(reply.status, orjson.dumps(error), **dict(reply.headers))
-        elif request.get("stream"):
-            await _stream(exchange, Answer(reply, request), reply)
+        elif answer.streamed:
+            await _stream(exchange, answer, reply)
         else:
-            await _whole(exchange, Answer(reply, request), reply)
+            await _whole(exchange, answer, reply)
 
     def _metrics(self) -> bytes:
         label = f'{{engine="0",model_name="{self.model}"}}'

@@ -1,8 +1,10 @@
 """What the double answers, and the answers' JSON as vLLM writes it."""
 
+import base64
 import re
 import time
 import uuid
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,6 +61,8 @@ class Reply:
 
 def plausible(request: dict[str, Any]) -> Reply:
     """What a sensible model would do: call the tool that fits, then say its result."""
+    if "messages" not in request:
+        return Reply()
     messages = request["messages"]
     results = []
     while messages and messages[-1]["role"] == "tool":
@@ -77,7 +81,10 @@ def plausible(request: dict[str, Any]) -> Reply:
 
 
 class Answer:
-    """The JSON documents of one reply."""
+    """The JSON documents of one reply, as a chat completion."""
+
+    kind = "chat.completion"
+    chunk_kind = "chat.completion.chunk"
 
     def __init__(self, reply: Reply, request: dict[str, Any]) -> None:
         self._reply = reply
@@ -90,12 +97,16 @@ class Answer:
         self._finish = reply.finish_reason or ("tool_calls" if reply.calls else "stop")
 
     @property
+    def streamed(self) -> bool:
+        return bool(self._request.get("stream"))
+
+    @property
     def pieces(self) -> list[str]:
         return re.findall(r"\s*\S+", self._reply.text)
 
     @property
     def usage(self) -> dict[str, Any]:
-        prompt, completion = 7 * len(self._request["messages"]), max(1, len(self.pieces))
+        prompt, completion = 7 * len(self._request.get("messages", "?")), max(1, len(self.pieces))
         return {
             "prompt_tokens": prompt,
             "total_tokens": prompt + completion,
@@ -122,7 +133,7 @@ class Answer:
             "stop_reason": None,
             "token_ids": None,
         }
-        return {**self._frame("chat.completion"), "choices": [choice], "usage": self.usage, "prompt_logprobs": None}
+        return {**self._frame(self.kind), "choices": [choice], "usage": self.usage, "prompt_logprobs": None}
 
     def chunks(self) -> Iterator[dict[str, Any]]:
         yield self._chunk({"role": "assistant", "content": ""})
@@ -137,14 +148,53 @@ class Answer:
                 yield self._chunk({"tool_calls": [{"index": index, "function": {"arguments": half}}]})
         yield self._chunk({"content": ""}, self._finish)
         if (self._request.get("stream_options") or {}).get("include_usage"):
-            yield {**self._frame("chat.completion.chunk"), "choices": [], "usage": self.usage}
+            yield {**self._frame(self.chunk_kind), "choices": [], "usage": self.usage}
 
     def _frame(self, kind: str) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": int(time.time()), "model": self._request["model"]}
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
-        return {**self._frame("chat.completion.chunk"), "choices": [choice]}
+        return {**self._frame(self.chunk_kind), "choices": [choice]}
+
+
+class TextAnswer(Answer):
+    """The same as a completion of a prompt."""
+
+    kind = chunk_kind = "text_completion"
+
+    def whole(self) -> dict[str, Any]:
+        choice = {"index": 0, "text": self._reply.text, "logprobs": None, "finish_reason": self._finish}
+        return {**self._frame(self.kind), "choices": [choice], "usage": self.usage}
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "text": delta.get("content", ""), "logprobs": None, "finish_reason": finish}
+        return {**self._frame(self.chunk_kind), "choices": [choice]}
+
+
+class EmbeddingsAnswer(Answer):
+    """One vector for each text that is asked about."""
+
+    streamed = False
+
+    def whole(self) -> dict[str, Any]:
+        asked = self._request["input"]
+        texts = asked if isinstance(asked, list) else [asked]
+        data = [{"object": "embedding", "index": n, "embedding": self._vector(text)} for n, text in enumerate(texts)]
+        usage = {"prompt_tokens": 7 * len(texts), "total_tokens": 7 * len(texts)}
+        return {**self._frame("list"), "data": data, "usage": usage}
+
+    def _vector(self, text: str) -> list[float] | str:
+        vector = array("f", [len(text), 0.5, -1.0])
+        in_base64 = self._request.get("encoding_format") == "base64"
+        return base64.b64encode(vector.tobytes()).decode() if in_base64 else list(vector)
+
+
+ANSWERS: dict[str, type[Answer]] = {
+    "/v1/chat/completions": Answer,
+    "/v1/completions": TextAnswer,
+    "/v1/embeddings": EmbeddingsAnswer,
+}
 
 
 def event(document: dict[str, Any]) -> bytes:

@@ -58,6 +58,9 @@ def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
             probe = container["startupProbe"]
             budget = probe["periodSeconds"] * probe["failureThreshold"]
             assert budget >= service.spec.engine.startup_seconds
+            assert container["livenessProbe"]["terminationGracePeriodSeconds"] < drain, (
+                "one that hangs is not waited for"
+            )
             assert spec["progressDeadlineSeconds"] > budget
             assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
             assert {"medium": "Memory", "sizeLimit": service.spec.engine.shared_memory} in [

@@ -1,9 +1,11 @@
 """The API server alone refuses what cannot work, and fills in the rest."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.kube.api import ApiError
@@ -11,6 +13,7 @@ from tandem_operator.kube.resources import LLM_SERVICE
 
 from tests.integration.cluster import Kubernetes
 
+ROOT = Path(__file__).parents[2]
 SOURCE = {"model": {"source": "hf://org/model"}}
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -65,6 +68,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.orchestrator.env",
         "TANDEM_UPSTREAMS",
     ),
+    "upstream by its older name": (
+        {**SOURCE, "orchestrator": {"env": [{"name": "VLLM_URL", "value": "http://x"}]}},
+        "spec.orchestrator.env",
+        "VLLM_URL",
+    ),
     "env without value": (
         {**SOURCE, "engine": {"env": [{"name": "A"}]}},
         "spec.engine.env",
@@ -93,6 +101,63 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+def configured(**config: Any) -> dict[str, Any]:
+    return {**SOURCE, "orchestrator": {"config": config}}
+
+
+SECRET = {"secretName": "s", "secretKey": "k"}
+REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "secret as file": (
+        configured(keys={"files": [{"file": "/keys.yaml"}]}),
+        "spec.orchestrator.config.keys.files[0]",
+        "named by secretName",
+    ),
+    "secret deep inside as file": (
+        configured(
+            tools={
+                "http": [
+                    {
+                        "name": "a",
+                        "description": "a",
+                        "url": "http://a",
+                        "secretHeaders": [{"name": "X", "value": {"file": "/token"}}],
+                    }
+                ]
+            }
+        ),
+        "spec.orchestrator.config.tools.http[0].secretHeaders[0].value",
+        "named by secretName",
+    ),
+    "plain keys": (configured(keys={"values": ["a"]}), "spec.orchestrator.config.keys.values", "keys.files"),
+    "password": (
+        configured(database={"url": "postgresql://me:hush@db/x"}),
+        "spec.orchestrator.config.database.url",
+        "must not hold a password",
+    ),
+    "password of redis": (
+        configured(redis={"url": "redis://:hush@db"}),
+        "spec.orchestrator.config.redis.url",
+        "must not hold a password",
+    ),
+    "sqlite": (
+        configured(database={"url": "sqlite:///x.db"}),
+        "spec.orchestrator.config.database.url",
+        "postgresql://",
+    ),
+    "admin without database": (
+        configured(keys={"admin": SECRET}),
+        "spec.orchestrator.config.keys",
+        "needs a PostgreSQL",
+    ),
+    "upstream's key file": (
+        configured(upstreams=[{"name": "a", "url": "http://a", "apiKeyFile": "/a"}]),
+        "spec.orchestrator.config.upstreams[0].apiKey",
+        "apiKey.secretName",
+    ),
+}
+REFUSED |= REFUSED_SETTINGS
+
+
 @pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
 async def test_a_spec_that_cannot_work_is_refused_by_name(
     kubernetes: Kubernetes, namespace: str, spec: dict[str, Any], field: str, says: str
@@ -104,6 +169,17 @@ async def test_a_spec_that_cannot_work_is_refused_by_name(
     with pytest.raises(ValidationError) as error:  # the same without a cluster
         LLMService.model_validate({"metadata": {"name": "demo"}, "spec": spec})
     assert says in str(error.value)
+
+
+async def test_settings_of_all_kinds_are_stored_as_they_were_written(kubernetes: Kubernetes, namespace: str) -> None:
+    spec = yaml.safe_load((ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
+    config = spec["orchestrator"]["config"]
+    config["models"][0]["inject"] = {"stop": ["a"], "nested": {"any": [{"thing": 1.5}]}}
+    key = await kubernetes.serve(namespace, **spec)
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    assert stored
+    assert stored["spec"]["orchestrator"]["config"] == config
+    assert LLMService.model_validate(stored)
 
 
 async def test_a_name_that_no_service_can_have_is_refused(kubernetes: Kubernetes, namespace: str) -> None:

@@ -23,6 +23,7 @@ CHILDREN_OF_MINIMAL = {
     ("Secret", "demo-engine-key"),
     ("Service", "demo"),
     ("Service", "demo-engine"),
+    ("Service", "demo-engine-pods"),
     ("ServiceAccount", "demo-engine"),
     ("ServiceAccount", "demo-orchestrator"),
 }
@@ -45,7 +46,14 @@ RICH: dict[str, Any] = {
             }
         },
     },
-    "orchestrator": {"config": {"drainSeconds": 20}, "resources": {"requests": {"cpu": "0.5"}}},
+    "orchestrator": {
+        "config": {
+            "drainSeconds": 20,
+            "keys": {"files": [{"secretName": "keys"}], "admin": {"secretName": "admin", "secretKey": "key"}},
+            "database": {"urlFrom": {"secretName": "database", "secretKey": "url"}},
+        },
+        "resources": {"requests": {"cpu": "0.5"}, "limits": {"cpu": 2}},
+    },
     "networking": {"service": {"type": "NodePort", "annotations": {"a": "b"}}},
 }
 SOURCES = ("hf://org/model@main", "pvc://claim/folder", "oci://registry.example/model:1", "s3://bucket/model")
@@ -297,6 +305,29 @@ async def test_the_engine_key_is_made_once_and_rotated_by_deleting_it(kubernetes
     second, new_stamps = await state()
     assert second != first
     assert set(new_stamps).isdisjoint(stamps)
+
+
+async def test_a_missing_secret_is_named(kubernetes: Kubernetes, namespace: str) -> None:
+    async def reason() -> tuple[str, str]:
+        await kubernetes.reconcile(key)
+        found = (await kubernetes.conditions(key))["OrchestratorReady"]
+        return found["reason"], found["message"]
+
+    named = {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]}
+    key = await kubernetes.serve(namespace, orchestrator={"config": {"keys": named}})
+    assert await reason() == (
+        "SecretMissing",
+        "the Secret team-keys, which spec.orchestrator.config names, does not exist; create it",
+    )
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "team-keys", "namespace": namespace}}
+    await kubernetes.create({**secret, "stringData": {"wrong.yaml": "a"}})
+    reason_now, message = await reason()
+    assert reason_now == "SecretMissing"
+    assert "has no key keys.yaml" in message
+    assert "its keys: wrong.yaml" in message
+    await kubernetes.edit(by_kind("Secret"), key, "team-keys", {"stringData": {"keys.yaml": "a"}})
+    assert (await reason())[0] == "RolloutPending"
+    assert await kubernetes.reconcile(key) == [], "looking writes nothing"
 
 
 async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str) -> None:

@@ -1,10 +1,13 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from uuid import uuid4
 
 import openai
 import pytest
 from tandem_contract.config import OrchestratorConfig
 
 from tests.engine_double import EngineDouble
+from tests.orchestrator.postgres import Postgres, running_postgres
+from tests.orchestrator.redis_server import RedisServer, running_redis
 from tests.orchestrator.running import Orchestrator, config_for
 
 
@@ -38,3 +41,24 @@ async def orchestrator(serve, engine) -> Orchestrator:
 async def client(orchestrator) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="client-key", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server for the whole session; `await postgres.create()` is the URL of a database of the test's own."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real server for the whole session; tests that hold or stop it start it again themselves."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[dict[str, str | float]]:
+    """Settings for that server, with a prefix of the test's own."""
+    yield {"url": redis_server.url, "prefix": f"test-{uuid4().hex}", "syncSeconds": 0.02}
+    redis_server.resume()

@@ -7,12 +7,13 @@ import aiohttp
 import uvicorn
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.app import App
+from tandem_orchestrator.protocol import protocol_for
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
 
+AT_ONCE = {"routing": {"retries": 0}, "hold": {"maxRequests": 0}}  # settings with which a first failure shows
 QUESTION = [{"role": "user", "content": "Hello"}]
 MATH_TOOL = {
     "type": "function",
@@ -32,23 +33,25 @@ class Orchestrator:
     """A serving orchestrator and a client that talks to it."""
 
     def __init__(self, config: OrchestratorConfig) -> None:
+        self.config = config
         self.app = App(config)
         self.engines = self.app.services.engines
         self.url = ""
         self.client: aiohttp.ClientSession
 
     async def start(self) -> None:
-        config = uvicorn.Config(self.app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+        protocol: Any = protocol_for(self.config)
+        config = uvicorn.Config(self.app, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False)
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
         state = ServerState()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.client = aiohttp.ClientSession(self.url)
-        await until(lambda: self.engines.checked)
+        await until(lambda: self.engines.checked and self.app.services.keys.checked)
 
     async def stop(self) -> None:
         await self.client.close()
@@ -57,7 +60,7 @@ class Orchestrator:
 
     @property
     def busy(self) -> int:
-        return sum(engine.pool.busy for engine in self.engines.all)
+        return sum(engine.in_flight for engine in self.engines.all)
 
     async def chat(self, **fields: Any) -> tuple[int, Any]:
         """Status and JSON of a chat request about nothing in particular."""

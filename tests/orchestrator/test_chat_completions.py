@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.engine_double import EngineDouble, Reply
-from tests.orchestrator.running import QUESTION, config_for, question
+from tests.orchestrator.running import AT_ONCE, QUESTION, config_for, question
 
 
 async def test_openai_client_chats(client, engine):
@@ -127,7 +127,7 @@ async def test_the_engines_key_is_read_again_when_it_changes(serve, engine, tmp_
     key.write_text("first\n")
     engine.api_key = "first"
     orchestrator = await serve(
-        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": str(key)}])
+        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": str(key)}], **AT_ONCE)
     )
     assert (await orchestrator.chat())[0] == 200
     engine.api_key = "second"
@@ -145,7 +145,7 @@ async def test_an_unusable_key_file_is_an_error_that_names_it(serve, engine, tmp
     if content is not None:
         file.write_text(content)
     orchestrator = await serve(
-        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": str(file)}])
+        config_for(upstreams=[{"name": "e", "url": engine.url, "model": "double", "apiKeyFile": str(file)}], **AT_ONCE)
     )
     status, body = await orchestrator.chat()
     assert status == 502

@@ -7,11 +7,12 @@ from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import config_for, until
 
 HELLO = {"messages": [{"role": "user", "content": "Hello, how are you?"}], "max_tokens": 50, "temperature": 0.7}
+ATTEMPTS = 3
 
 
 @pytest.fixture(autouse=True)
 def checks_often(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.engines.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 0.05)
 
 
 async def test_simple_chat(orchestrator, engine):
@@ -41,7 +42,7 @@ async def test_simple_chat_refuses_bad_input(orchestrator, engine, wrong):
 
 @pytest.mark.parametrize("reply", [Reply(fault="cut"), Reply(fault="not_http"), Reply(status=500), Reply(status=400)])
 async def test_simple_chat_answers_502_for_an_engines_error(orchestrator, engine, reply):
-    engine.replies.append(reply)
+    engine.replies += [reply] * ATTEMPTS
     async with orchestrator.client.post("/chat", json=HELLO) as response:
         assert response.status == 502
         assert (await response.json())["detail"]
@@ -107,7 +108,7 @@ async def test_ready_without_an_engine_but_not_while_draining(serve, engine):
     assert (status, body["status"]) == (200, "ready")
     assert body["degraded"][0].startswith("engine engine-0: ")
     assert await orchestrator.get("/live") == (200, {"status": "ok"})
-    orchestrator.app.services.draining = True
+    orchestrator.app.services.state.draining = True
     async with orchestrator.client.get("/ready") as response:
         assert (response.status, response.headers["connection"]) == (503, "close")
         assert (await response.json())["status"] == "draining"
@@ -173,12 +174,15 @@ async def test_metrics(orchestrator, engine):
         'request_latency_seconds_count{route="/v1/chat/completions",status="502"}': 1,
         'request_latency_seconds_count{route="/v1/models/{model:path}",status="404"}': 1,
         'request_latency_seconds_count{route="other",status="404"}': 1,
-        'tandem_tokens_total{kind="completion",model="double"}': 14,
+        'tandem_tokens_total{kind="completion",model="double",tenant="anonymous"}': 28,
+        'tandem_tokens_total{kind="prompt",model="double",tenant="anonymous"}': 14,
         'tandem_time_to_first_token_seconds_count{model="double"}': 1,
-        'tandem_upstream_errors_total{reason="engine_cut",upstream="engine-0"}': 1,
+        'tandem_time_per_output_token_seconds_count{model="double"}': 1,
+        'tandem_engine_seconds_count{upstream="engine-0"}': 2 + ATTEMPTS,
+        'tandem_upstream_errors_total{reason="engine_cut",upstream="engine-0"}': ATTEMPTS,
     }
     before = await metrics()
-    engine.replies += [Reply(), Reply(), Reply(fault="cut")]
+    engine.replies += [Reply(), Reply(), *[Reply(fault="cut")] * ATTEMPTS]
     await orchestrator.chat()
     await orchestrator.stream()
     await orchestrator.chat()

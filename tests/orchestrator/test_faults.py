@@ -4,7 +4,12 @@ import orjson
 import pytest
 
 from tests.engine_double import Reply
-from tests.orchestrator.running import config_for, question, until
+from tests.orchestrator.running import AT_ONCE, config_for, question, until
+
+
+@pytest.fixture
+async def orchestrator(serve, engine):
+    return await serve(config_for(engine, **AT_ONCE))
 
 
 async def failure(orchestrator, **fields):
@@ -43,20 +48,20 @@ async def test_half_a_blocking_answer(orchestrator, engine, fault, code):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_slow_first_byte(serve, engine, stream):
-    orchestrator = await serve(config_for(engine, timeouts={"firstByteSeconds": 0.1}))
+    orchestrator = await serve(config_for(engine, **AT_ONCE, timeouts={"firstByteSeconds": 0.1}))
     engine.replies.append(Reply(before_first_byte=30))
     assert await failure(orchestrator, stream=stream) == (504, "engine_timeout")
     await until(lambda: engine.seen[0].outcome == "left")
 
 
 async def test_a_hung_blocking_answer(serve, engine):
-    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.1}))
+    orchestrator = await serve(config_for(engine, **AT_ONCE, timeouts={"idleSeconds": 0.1}))
     engine.replies.append(Reply(fault="hang"))
     assert await failure(orchestrator) == (504, "engine_timeout")
 
 
 async def test_a_slow_but_living_stream_is_not_cut(serve, engine):
-    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.15}))
+    orchestrator = await serve(config_for(engine, **AT_ONCE, timeouts={"idleSeconds": 0.15}))
     engine.replies.append(Reply("one two three four five six seven eight", between_pieces=0.05))
     assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
 
@@ -72,7 +77,7 @@ def events(text):
     [("cut", 502, "engine_cut"), ("hang", 504, "engine_timeout"), ("no_done", 502, "engine_malformed")],
 )
 async def test_a_broken_stream_ends_in_an_error_event(serve, engine, fault, status, code):
-    orchestrator = await serve(config_for(engine, timeouts={"idleSeconds": 0.1}))
+    orchestrator = await serve(config_for(engine, **AT_ONCE, timeouts={"idleSeconds": 0.1}))
     engine.replies.append(Reply(fault=fault))
     text = await orchestrator.stream()
     assert "data: [DONE]" not in text
@@ -132,6 +137,15 @@ async def test_a_stale_connection_is_tried_again_only_while_no_byte_came(orchest
         assert await failure(orchestrator) == (502, "engine_cut")
         assert len(engine.seen) == 1
         assert (await orchestrator.chat())[0] == 200
+
+
+async def test_a_kept_connection_that_was_good_for_a_while_was_not_stale(orchestrator, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.connection.STALE_SECONDS", 0.01)
+    assert (await orchestrator.chat())[0] == 200
+    engine.seen.clear()
+    engine.replies.append(Reply(before_first_byte=0.05, fault="close"))
+    assert await failure(orchestrator) == (502, "engine_cut")
+    assert len(engine.seen) == 1
 
 
 async def test_an_engine_that_comes_back_serves_again(orchestrator, engine):

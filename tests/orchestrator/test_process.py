@@ -1,83 +1,8 @@
 """The real process: command line, start, drain."""
 
-import asyncio
-import os
-import signal
-import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import aiohttp
-import orjson
-
 from tests.engine_double import Call, Reply
+from tests.orchestrator.process import serving
 from tests.orchestrator.running import MATH_TOOL, question
-
-COMMAND = [sys.executable, "-m", "tandem_orchestrator.cli"]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
-    return {**kept, **variables}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Process:
-    def __init__(self, process: asyncio.subprocess.Process, client: aiohttp.ClientSession) -> None:
-        self.process = process
-        self.client = client
-
-    def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-
-    async def status(self, path: str) -> int:
-        """The status of a GET, 0 when the connection is refused."""
-        try:
-            async with self.client.get(path) as response:
-                return response.status
-        except aiohttp.ClientConnectionError:
-            return 0
-
-    async def until_status(self, path: str, status: int) -> None:
-        async with asyncio.timeout(20):
-            while await self.status(path) != status:  # noqa: ASYNC110 # another process
-                await asyncio.sleep(0.02)
-
-    async def ended(self) -> tuple[int, list[dict[str, object]]]:
-        async with asyncio.timeout(20):
-            out, _ = await self.process.communicate()
-        return self.process.returncode or 0, [orjson.loads(line) for line in out.splitlines()]
-
-
-@asynccontextmanager
-async def serving(**variables: str) -> AsyncIterator[Process]:
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        env=environment(**variables),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
-        running = Process(process, client)
-        try:
-            await running.until_status("/ready", 200)
-            yield running
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
 
 
 async def test_an_open_stream_survives_sigterm(engine):
@@ -124,7 +49,7 @@ async def test_one_log_line_a_request_and_no_prompt_in_it(engine):
         Reply(),
         Reply(fault="cut"),
     ]
-    async with serving(VLLM_URL=engine.url, TANDEM_TYPO="1") as running:
+    async with serving(VLLM_URL=engine.url, TANDEM_TYPO="1", TANDEM_ROUTING__RETRIES="0") as running:
         for body in requests:
             async with running.client.post(
                 "/v1/chat/completions", json=body, headers={"X-Request-Id": "r"}

@@ -1,12 +1,13 @@
 """The LLMService resource as a whole."""
 
 import re
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from tandem_contract import names
 
+from tandem_operator.api.configuration import configuration
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
@@ -44,6 +45,11 @@ class LLMServiceSpec(Ruled):
     """Service and NetworkPolicy."""
     suspend: bool = False
     """Whether both tiers are scaled to zero; configuration and address stay."""
+
+    @model_validator(mode="after")
+    def _the_configuration_holds(self) -> Self:
+        configuration(self.model, self.orchestrator, "http://engine")
+        return self
 
 
 class LLMService(Ruled):

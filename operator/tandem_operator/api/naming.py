@@ -30,6 +30,11 @@ def child_name(service: LLMService, tier: Tier) -> str:
     return f"{service.name}-{tier}"
 
 
+def pods_service_name(service: LLMService) -> str:
+    """Return the name of the headless Service, whose DNS name has an address for each engine pod that serves."""
+    return f"{child_name(service, Tier.ENGINE)}-pods"
+
+
 def engine_key_name(service: LLMService) -> str:
     """Return the name of the Secret with the engine's API key."""
     return f"{service.name}-engine-key"
@@ -42,4 +47,9 @@ def selector(service: LLMService, tier: Tier) -> dict[str, str]:
 
 def url(service: LLMService) -> str:
     """Return where clients inside the cluster reach the service."""
-    return f"http://{service.name}.{service.namespace}.svc"
+    return f"{'https' if serves_tls(service) else 'http'}://{service.name}.{service.namespace}.svc"
+
+
+def serves_tls(service: LLMService) -> bool:
+    """Tell whether the orchestrator speaks HTTPS."""
+    return service.spec.orchestrator.config.server.tls is not None

@@ -1,13 +1,17 @@
 """`spec.orchestrator`: the tier that speaks to clients and scales on CPU."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.api.settings import broken_rules
+
+OWNED_ENV: Final = ("VLLM_URL", "VLLM_BASE_URL", "VLLM_API_KEY", "MODEL_ID")
 
 
 class ReplicaRange(Ruled):
@@ -118,9 +122,10 @@ class OrchestratorSpec(PodSettings):
             field="resources",
         ),
         Rule(
-            cel="!self.env.exists(e, e.name.startsWith('TANDEM_UPSTREAMS'))",
-            holds=lambda o: not any(env.name.startswith("TANDEM_UPSTREAMS") for env in o.env),
-            message="orchestrator.env must not set TANDEM_UPSTREAMS: the operator sets it to the engine",
+            cel=f"!self.env.exists(e, e.name.startsWith('TANDEM_UPSTREAMS') || e.name in {list(OWNED_ENV)})",
+            holds=lambda o: not any(env.name.startswith("TANDEM_UPSTREAMS") or env.name in OWNED_ENV for env in o.env),
+            message=f"orchestrator.env must not set TANDEM_UPSTREAMS, {', '.join(OWNED_ENV)}: "
+            "the operator sets them to the engine",
             field="env",
         ),
     )
@@ -137,3 +142,10 @@ class OrchestratorSpec(PodSettings):
         OrchestratorSettings()
     )
     """Settings of the orchestrator, as in its configuration file."""
+
+    @field_validator("config")
+    @classmethod
+    def _fit_a_pod(cls, config: OrchestratorSettings) -> OrchestratorSettings:
+        if broken := broken_rules(config):
+            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
+        return config

@@ -7,17 +7,26 @@ inlined, no nulls, no unions, limits in the older spelling.
 import json
 from typing import Any, Final
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService, LLMServiceSpec
+from tandem_operator.api.settings import rules_of
 from tandem_operator.api.status import LLMServiceStatus
 
 Schema = dict[str, Any]
 
-_REBUILT: Final = (
-    *("title", "propertyNames", "x-defaults-described", "$defs"),
-    *("additionalProperties", "const", "default", "items", "properties"),
+_KEPT: Final = frozenset(
+    (
+        *("type", "description", "enum", "format", "pattern", "required", "anyOf"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+    )
 )
+"""What Kubernetes' dialect says in the same words; the rest is rebuilt below or means nothing to it."""
+_ANYTHING: Final = "x-kubernetes-preserve-unknown-fields"
+_SECRET: Final = "password"  # noqa: S105 # a format
 _COLUMNS: Final = (
     ("Model", "string", ".status.model", 0),
     ("Engine", "string", ".spec.engine.type", 0),
@@ -70,7 +79,7 @@ def _resource() -> Schema:
             "apiVersion": {"type": "string", "description": "Version of this representation."},
             "kind": {"type": "string", "description": "Kind of this resource."},
             "metadata": {"type": "object"},
-            "spec": structural(LLMServiceSpec.model_json_schema()),
+            "spec": structural(LLMServiceSpec.model_json_schema(schema_generator=_WithRules)),
             "status": {
                 **structural(LLMServiceStatus.model_json_schema()),
                 "default": {"observedGeneration": -1},  # kstatus: not looked at yet is not "current"
@@ -92,6 +101,16 @@ def _column(name: str, kind: str, path: str, priority: int) -> Schema:
     return {**column, "priority": priority} if priority else column
 
 
+class _WithRules(GenerateJsonSchema):
+    """Adds the rules for the contract's sections, which have none of their own."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        written = super().model_schema(schema)
+        if rules := [rule.schema() for rule in rules_of(schema["cls"])]:
+            written["x-kubernetes-validations"] = rules
+        return written
+
+
 def structural(document: Schema) -> Schema:
     """Return the structural form of a JSON schema that pydantic made."""
     return _structural(document, document.get("$defs", {}), keep_defaults=True)
@@ -100,7 +119,7 @@ def structural(document: Schema) -> Schema:
 def _structural(node: Schema, definitions: Schema, *, keep_defaults: bool) -> Schema:
     node = _resolved(node, definitions)
     keep_defaults = keep_defaults and "x-defaults-described" not in node
-    schema = {key: value for key, value in node.items() if key not in _REBUILT}
+    schema = {key: value for key, value in node.items() if key in _KEPT or key.startswith("x-kubernetes-")}
     if "description" in node:
         schema["description"] = " ".join(node["description"].split())
     if "const" in node:
@@ -118,6 +137,8 @@ def _structural(node: Schema, definitions: Schema, *, keep_defaults: bool) -> Sc
     for part in ("items", "additionalProperties"):
         if isinstance(node.get(part), dict):
             schema[part] = _structural(node[part], definitions, keep_defaults=keep_defaults)
+    if node.get("additionalProperties") is True or ("type" not in node and "x-kubernetes-int-or-string" not in node):
+        schema[_ANYTHING] = True
     return schema
 
 
@@ -148,5 +169,5 @@ def _written(default: Any, node: Schema, definitions: Schema) -> Any:
 def _set_default(schema: Schema, default: Any, *, keep: bool) -> None:
     if keep:
         schema["default"] = default
-    elif not isinstance(default, dict):
+    elif default != [] and not isinstance(default, dict) and schema.get("format") != _SECRET:
         schema["description"] = f"{schema.get('description', '')} Default: {json.dumps(default)}.".lstrip()

@@ -38,9 +38,10 @@ LLM_SERVICE: Final = Resource(f"{names.GROUP}/{names.VERSION}", names.KIND, name
 POD: Final = Resource("v1", "Pod", "pods")
 EVENT: Final = Resource("v1", "Event", "events")
 SERVICE_MONITOR: Final = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
+SECRET: Final = Resource("v1", "Secret", "secrets")
 CHILDREN: Final = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
-    Resource("v1", "Secret", "secrets"),
+    SECRET,
     Resource("v1", "ConfigMap", "configmaps"),
     Resource("v1", "Service", "services"),
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),

@@ -1,22 +1,22 @@
 """Deployments of both tiers."""
 
+import json
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from tandem_contract import names
+from tandem_contract.config import NEEDS_RESTART
 
 from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier, child_name, engine_key_name, selector
-from tandem_operator.manifests import configmap
-from tandem_operator.manifests.configmap import checksum
+from tandem_operator.api.naming import Tier, child_name, engine_key_name, selector, serves_tls
+from tandem_operator.manifests import configmap, secretfiles
 from tandem_operator.manifests.engines import vllm
 from tandem_operator.manifests.hpa import autoscaled
-from tandem_operator.manifests.identity import Manifest, child, labels
+from tandem_operator.manifests.identity import Manifest, checksum, child, labels
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import (
-    PRE_STOP_SECONDS,
     container,
     environment,
     http_probe,
@@ -29,6 +29,8 @@ from tandem_operator.manifests.source import model_files
 
 _ENGINES: Final = {EngineType.VLLM: vllm.build}
 _SPREAD_OVER: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+_PRE_STOP_SECONDS: Final = 5
+"""For load balancers to forget an orchestrator."""
 _EXIT_SECONDS: Final = 15
 """From the last answer to the process's end."""
 _PULL_SECONDS: Final = 900
@@ -54,7 +56,7 @@ def engine(service: LLMService, platform: Platform, key_version: str | None) -> 
         volumes.append({"name": "model", **files.volume})
     if template:
         volumes.append({"name": "chat-template", "configMap": {"name": child_name(service, Tier.ENGINE)}})
-    grace = _grace_seconds(service)
+    grace = _grace_seconds(service, vllm.PRE_STOP_SECONDS)
     fields: Manifest = {
         "terminationGracePeriodSeconds": grace,
         "containers": [_ENGINES[spec.type](service, platform.images.engine(spec), files)],
@@ -93,15 +95,16 @@ def orchestrator(service: LLMService, platform: Platform, key_version: str | Non
         ]
     }
     fields = {
-        "terminationGracePeriodSeconds": _grace_seconds(service),
+        "terminationGracePeriodSeconds": _grace_seconds(service, _PRE_STOP_SECONDS),
         "topologySpreadConstraints": [_spread(service, key) for key in _SPREAD_OVER],
         "containers": [_orchestrator_container(service, spec.image or platform.images.orchestrator)],
-        "volumes": [{"name": "files", "projected": files}, {"name": "tmp", "emptyDir": {}}],
+        "volumes": [
+            {"name": "files", "projected": files},
+            *secretfiles.volumes(spec.config),
+            {"name": "tmp", "emptyDir": {}},
+        ],
     }
-    stamps = {
-        "tandem.dev/engine-key": key_version,
-        "tandem.dev/config": checksum(configmap.orchestrator_config(service)),
-    }
+    stamps = {"tandem.dev/engine-key": key_version, "tandem.dev/config": _restart_mark(service)}
     replicas = {} if autoscaled(service) else {"replicas": 0 if service.spec.suspend else spec.replicas.min}
     return _deployment(
         service,
@@ -114,22 +117,37 @@ def orchestrator(service: LLMService, platform: Platform, key_version: str | Non
 
 
 def _orchestrator_container(service: LLMService, image: str) -> Manifest:
-    spec = service.spec.orchestrator
+    spec, tls = service.spec.orchestrator, serves_tls(service)
     return container(
         "orchestrator",
         image,
+        pre_stop=_PRE_STOP_SECONDS,
         args=["serve", f"--config={names.CONFIG_PATH}"],
         env=environment(variables({"HOME": "/tmp", "TMPDIR": "/tmp"}), spec),  # noqa: S108 # the pod's own emptyDir
         ports=[{"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"}],
         resources=resources(spec.resources),
         volumeMounts=[
             {"name": "files", "mountPath": names.CONFIG_PATH.rpartition("/")[0], "readOnly": True},
+            *secretfiles.mounts(spec.config),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
-        startupProbe=http_probe("/live", period=2, timeout=2, failures=60),
-        readinessProbe=http_probe("/ready", period=5, timeout=3, failures=3),
-        livenessProbe=http_probe("/live", period=10, timeout=5, failures=6),
+        startupProbe=http_probe("/live", period=2, timeout=2, failures=60, tls=tls),
+        readinessProbe=http_probe("/ready", period=5, timeout=3, failures=3, tls=tls),
+        livenessProbe=http_probe("/live", period=10, timeout=5, failures=6, tls=tls),
     )
+
+
+def _restart_mark(service: LLMService) -> str:
+    """Changes with the settings that a process reads only when it starts; the others reach it with the file."""
+    config = configmap.orchestrator_config(service)
+    read_at_start = {path: _at(config, path) for path in NEEDS_RESTART}
+    return checksum(json.dumps(read_at_start, sort_keys=True))
+
+
+def _at(document: Any, path: str) -> Any:
+    for name in path.split("."):
+        document = (document or {}).get(name)
+    return document
 
 
 def _deployment(
@@ -150,9 +168,9 @@ def _deployment(
     }
 
 
-def _grace_seconds(service: LLMService) -> int:
+def _grace_seconds(service: LLMService, pre_stop: int) -> int:
     """Long enough for the longest request that the orchestrator waits for, on either tier."""
-    return PRE_STOP_SECONDS + math.ceil(service.spec.orchestrator.config.drain_seconds) + _EXIT_SECONDS
+    return pre_stop + math.ceil(service.spec.orchestrator.config.drain_seconds) + _EXIT_SECONDS
 
 
 def _spread(service: LLMService, key: str) -> Manifest:

@@ -1,5 +1,6 @@
-"""Labels and ownership of the children."""
+"""Labels and ownership of the children, and the marks of what they are made from."""
 
+import hashlib
 from typing import Any, Final
 
 from tandem_contract import names
@@ -43,3 +44,8 @@ def child(service: LLMService, tier: Tier, api_version: str, kind: str, name: st
             }
         ]
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def checksum(text: str) -> str:
+    """Return a short mark that changes when the text does."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

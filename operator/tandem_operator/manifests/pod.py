@@ -8,12 +8,13 @@ from tandem_operator.api.pod import PodSettings, Resources
 from tandem_operator.manifests.identity import Manifest
 
 _USER: Final = 10001
-PRE_STOP_SECONDS: Final = 5
-"""Time for endpoints and load balancers to forget a pod before it stops listening."""
 
 
-def container(name: str, image: str, **fields: Any) -> Manifest:
-    """Return a container that passes the restricted Pod Security Standard."""
+def container(name: str, image: str, *, pre_stop: int, **fields: Any) -> Manifest:
+    """Return a container that passes the restricted Pod Security Standard.
+
+    `pre_stop`: seconds that it serves on after its pod has left the Services, before it is asked to end.
+    """
     return {
         "name": name,
         "image": image,
@@ -23,7 +24,7 @@ def container(name: str, image: str, **fields: Any) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": pre_stop}}},
         **fields,
     }
 
@@ -65,10 +66,10 @@ def resources(wanted: Resources, accelerators: dict[str, str] | None = None) -> 
     return {name: amounts for name, amounts in written.items() if amounts}
 
 
-def http_probe(path: str, *, period: int, timeout: int, failures: int) -> Manifest:
+def http_probe(path: str, *, period: int, timeout: int, failures: int, tls: bool = False) -> Manifest:
     """Return a probe of the container's http port; times in seconds."""
     return {
-        "httpGet": {"path": path, "port": "http"},
+        "httpGet": {"path": path, "port": "http", **({"scheme": "HTTPS"} if tls else {})},
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier, selector
+from tandem_operator.api.naming import Tier, selector, serves_tls
 from tandem_operator.manifests.identity import Manifest, child
 from tandem_operator.manifests.platform import Platform
 
@@ -20,6 +20,14 @@ def build(service: LLMService, platform: Platform) -> Iterable[Manifest]:
             **monitor,
             "spec": {
                 "selector": {"matchLabels": selector(service, tier)},
-                "endpoints": [{"port": "http", "path": "/metrics", "interval": monitoring.interval}],
+                "endpoints": [_endpoint(service, tier)],
             },
         }
+
+
+def _endpoint(service: LLMService, tier: Tier) -> Manifest:
+    endpoint = {"port": "http", "path": "/metrics", "interval": service.spec.monitoring.interval}
+    if tier == Tier.ENGINE or not serves_tls(service):
+        return endpoint
+    # Pods are scraped by their addresses, which no certificate names.
+    return {**endpoint, "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}

@@ -5,6 +5,7 @@ from typing import Any
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
+from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.model import model_finding
@@ -12,6 +13,12 @@ from tandem_operator.status.observed import Object, Observed
 from tandem_operator.status.tier import TierState, examine
 
 Verdict = tuple[ConditionType, ConditionStatus, str, str]
+
+
+def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
+    """Tell whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
+    named = secrets(service.spec.orchestrator.config)
+    return bool(named) and examine(service, observed, Tier.ORCHESTRATOR).finding is not None
 
 
 def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:

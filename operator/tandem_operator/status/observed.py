@@ -37,6 +37,8 @@ class Observed:
     problems: Sequence[Problem] = ()
     capabilities: frozenset[str] = frozenset()
     """Optional APIs that the cluster has."""
+    secrets: Mapping[str, frozenset[str]] | None = None
+    """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
 
     def tier_pods(self, tier: str) -> list[Object]:
         """Return a tier's pods that are not on their way out, oldest first."""

@@ -1,16 +1,17 @@
 """How far one tier is: from its Deployment and pods."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference, Tier, child_name
+from tandem_operator.api.settings import secrets
 from tandem_operator.api.source import ImageVolume
 from tandem_operator.api.status import TierStatus
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.observed import Observed, Problem
 from tandem_operator.status.pods import PodView, diagnose
+from tandem_operator.status.secrets import missing
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def examine(service: LLMService, observed: Observed, tier: Tier) -> TierState:
     status = deployment.get("status", {}) if deployment else {}
     counts = TierStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
     pods = [_view(service, observed, tier, pod) for pod in observed.tier_pods(tier)]
-    return TierState(_cause(service, observed.problems, tier, deployment, pods), counts, pods)
+    return TierState(_cause(service, observed, tier, deployment, pods), counts, pods)
 
 
 def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodView:
@@ -46,10 +47,8 @@ def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodV
     )
 
 
-def _cause(
-    service: LLMService, problems: Sequence[Problem], tier: Tier, deployment: Any, pods: list[PodView]
-) -> Finding | None:
-    for problem in problems:
+def _cause(service: LLMService, observed: Observed, tier: Tier, deployment: Any, pods: list[PodView]) -> Finding | None:
+    for problem in observed.problems:
         if _concerns(service, problem, tier):
             return Finding(problem.reason, problem.message, problem.terminal)
     if deployment is None:
@@ -58,7 +57,8 @@ def _cause(
         return _suspended(deployment)
     found = [finding for view in pods if (finding := diagnose(view))]
     worst = sorted(found, key=lambda finding: not finding.terminal)
-    return _refused(deployment) or (worst[0] if worst else None) or _unfinished(service, tier, deployment)
+    unfinished = (worst[0] if worst else None) or _unfinished(service, tier, deployment)
+    return _refused(deployment) or (unfinished and _without_secret(service, observed, tier)) or unfinished
 
 
 def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
@@ -71,6 +71,13 @@ def _suspended(deployment: Any) -> Finding:
     if deployment.get("status", {}).get("replicas", 0):
         return Finding("ScalingDown", "pods are finishing their requests; spec.suspend is true")
     return Finding("Suspended", "scaled to zero; set spec.suspend to false to go on")
+
+
+def _without_secret(service: LLMService, observed: Observed, tier: Tier) -> Finding | None:
+    """A pod that waits for a Secret only says that it is being created."""
+    if tier == Tier.ENGINE or observed.secrets is None:
+        return None
+    return missing(secrets(service.spec.orchestrator.config), observed.secrets)
 
 
 def _refused(deployment: Any) -> Finding | None:

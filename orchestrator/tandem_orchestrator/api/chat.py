@@ -2,12 +2,21 @@
 
 from typing import Literal
 
+import fastapi
 import orjson
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
+from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.gateway.errors import ClientLeft, GatewayError
+from tandem_orchestrator.errors import ClientLeft, EngineError
+from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway.conversation import Conversation
+from tandem_orchestrator.gateway.dispatch import Call
+from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
+from tandem_orchestrator.gateway.request import Request
+from tandem_orchestrator.gateway.tool_loop import complete_with_tools
+from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
@@ -36,25 +45,34 @@ class ChatAnswer(BaseModel):
     finish_reason: str | None
 
 
-@router.post("/chat", responses={502: {"description": "The engine failed."}})
-async def chat(question: ChatQuestion, request: Request, services: FromApp) -> ChatAnswer:
-    """Answers with the default model."""
+@router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
+async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
+    """Answers with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)
-    record.model = services.engines.default_model
-    payload = {"model": record.model, **question.model_dump(exclude_none=True)}
-    if record.model is None:
+    name = services.admission.default_model
+    if name is None:
         raise HTTPException(502, "the engine has not told its models yet")
+    model = services.admission.model(principal, name)
+    record.model = model.name if model.known else None
+    payload = {"model": model.name, **question.model_dump(exclude_none=True)}
+    asked = Request(orjson.dumps(payload), payload, model.name, stream=False)
+    tenant = None if services.admission.open else principal.tenant
+    plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
+    use = tool_use(asked, request.scope["headers"], principal, services.toolbox)
+    call = Call(CHAT, model.name, record)
     try:
-        engine = services.engines.route(record.model)
-        async with ClientWatch(request.receive):
-            _, answer = await engine.complete(orjson.dumps(payload), record.request_id)
+        with ClientWatch(request.scope, services.deadlines.request):
+            if use is None:
+                _, answer = await services.dispatcher.complete(call, asked.body())
+            else:
+                conversation = Conversation(asked, use, services.config.tools)
+                answer = await complete_with_tools(services.dispatcher, call, conversation)
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None
-    except GatewayError as error:
+    except EngineError as error:
         record.error = error.code or error.type
         raise HTTPException(502, error.message) from None
-    record.count_usage(answer.get("usage"))
     choice = answer["choices"][0]
     message = choice.get("message") or {}
     return ChatAnswer(content=message.get("content") or "", finish_reason=choice.get("finish_reason"))

@@ -4,40 +4,58 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tandem_orchestrator.gateway.engine import CHAT
+from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 
-_MESSAGE = {
-    "type": "object",
-    "properties": {"role": {"type": "string"}, "content": {}},
-    "required": ["role"],
+_TEXTS = {
+    "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
+    "description": "A text, a list of texts, or tokens.",
 }
-_REQUEST = {
-    "type": "object",
-    "description": "OpenAI's chat completion request; fields that are not named here go to the engine as they are.",
-    "properties": {
-        "model": {"type": "string", "description": "The first engine's model if left out."},
-        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-        "stream": {"type": "boolean", "default": False},
-        "tools": {
-            "type": "array",
-            "items": {"type": "object"},
-            "description": "Tools with the name of a server-side tool run here; calls of others come back.",
+_ASKED = {
+    "messages": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "properties": {"role": {"type": "string"}, "content": {}},
+            "required": ["role"],
         },
     },
-    "required": ["messages"],
-    "additionalProperties": True,
+    "prompt": _TEXTS,
+    "input": _TEXTS,
 }
-_ERROR = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
-_CHAT_COMPLETIONS: dict[str, Any] = {
-    "tags": ["chat"],
-    "summary": "Chat Completions",
-    "description": "OpenAI's chat completions, in one piece or as server-sent events, with tools run on the server.",
-    "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}},
-    "responses": {
-        "200": {"description": "A chat completion, or its chunks.", "content": {"application/json": {}}},
-        **dict.fromkeys(("400", "404", "413", "502", "503", "504"), _ERROR),
+_MODEL = {"type": "string", "description": "A model of /v1/models, or an alias; the first engine's model if left out."}
+_STREAM = {"stream": {"type": "boolean", "default": False}}
+_TOOLS = {
+    "tools": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "Tools with the name of a server-side tool run here; calls of others come back.",
+    },
+    "tandem": {
+        "type": "object",
+        "description": "What this request wants of the server's tools; engines do not get to see it.",
+        "properties": {
+            "tools": {
+                "oneOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}],
+                "description": "false for none, true for all, or the names of those to offer.",
+            },
+            "events": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether a stream tells of tool calls in chunks of their own rather than in comments.",
+            },
+        },
+        "additionalProperties": False,
     },
 }
+_WORDS = {
+    CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
+    COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
+    EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
+}
+_ERROR = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
+_STATUSES = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
+_SECURITY: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
 
 
 class Api(FastAPI):
@@ -46,5 +64,36 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         document = super().openapi()
-        document["paths"].setdefault(CHAT, {"post": _CHAT_COMPLETIONS})
+        for path in ENDPOINTS:
+            document["paths"].setdefault(path, {"post": _operation(path)})
         return document
+
+
+def _operation(path: str) -> dict[str, Any]:
+    endpoint = ENDPOINTS[path]
+    summary, description = _WORDS[path]
+    fields = {"model": _MODEL, endpoint.asks: _ASKED[endpoint.asks]}
+    content: dict[str, Any] = {"application/json": {}}
+    if endpoint.generates:
+        fields |= _STREAM
+        content["text/event-stream"] = {}
+    if endpoint.chat:
+        fields |= _TOOLS
+    schema = {
+        "type": "object",
+        "description": "OpenAI's request; fields that are not named here go to the engine as they are.",
+        "properties": fields,
+        "required": [endpoint.asks],
+        "additionalProperties": True,
+    }
+    return {
+        "tags": ["openai"],
+        "summary": summary,
+        "description": description,
+        "security": _SECURITY,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {"description": "The engine's answer, whole or as events.", "content": content},
+            **dict.fromkeys(_STATUSES, _ERROR),
+        },
+    }

@@ -1,14 +1,18 @@
 """Health: /live for the process, /ready for traffic, /health for people, /metrics for Prometheus."""
 
+import asyncio
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.api.services import FromApp, Services
+from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
 UNAVAILABLE = 503
+VERSION = version("tandem-orchestrator")
 
 
 @router.get("/live")
@@ -23,37 +27,43 @@ async def ready(services: FromApp, response: Response) -> dict[str, Any]:
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    degraded = services.engines.degraded()
-    if services.draining or not services.engines.checked:
+    degraded = _problems(services)
+    if services.state.draining or not (services.engines.checked and services.keys.checked):
         response.status_code = UNAVAILABLE
-        return {"status": "draining" if services.draining else "starting", "degraded": degraded}
+        return {"status": "draining" if services.state.draining else "starting", "degraded": degraded}
     return {"status": "ready", "degraded": degraded}
 
 
 @router.get("/health")
 async def health(services: FromApp) -> dict[str, Any]:
-    """The state of the service and its engines; `status` is `degraded` while one of them does not answer."""
-    engines = services.engines
+    """The state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
+    engines, problems = services.engines, _problems(services)
     return {
-        "status": "degraded" if engines.degraded() else "ok",
+        "status": "degraded" if problems else "ok",
+        "version": VERSION,
+        "authentication": services.keys.authentication,
+        "problems": problems,
+        "needs_restart": services.state.needs_restart,
         "backend": engines.all[0].url,
         "model": engines.default_model,
         "tools": sorted(services.toolbox.names),
-        "engines": [
-            {
-                "name": engine.name,
-                "url": engine.url,
-                "models": engine.models,
-                "ready": engine.ready,
-                "problem": engine.problem,
-                "in_flight": engine.pool.busy,
-            }
-            for engine in engines.all
-        ],
+        "engines": [engine.state() for engine in engines.all],
     }
+
+
+def _problems(services: Services) -> list[str]:
+    """A line for each part that does not do what it should."""
+    refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
+    return [
+        *services.engines.degraded(),
+        *services.keys.problems,
+        *services.upkeep.problems,
+        *services.toolbox.degraded(),
+        *refused,
+    ]
 
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics() -> Response:
-    """Prometheus text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus text format, of all workers; put together in a thread, since it takes milliseconds."""
+    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)

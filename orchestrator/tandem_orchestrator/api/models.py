@@ -4,22 +4,23 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.gateway.errors import UnknownModel
+from tandem_orchestrator.errors import UnknownModel
 
-router = APIRouter(prefix="/v1", tags=["models"])
+router = APIRouter(prefix="/v1", tags=["models"], dependencies=BOTH)
 
 
 @router.get("/models")
-async def models(services: FromApp) -> dict[str, Any]:
-    """OpenAI's list of models; `ready` says whether an engine serves the model now."""
-    return {"object": "list", "data": services.engines.models()}
+async def models(principal: Known, services: FromApp) -> dict[str, Any]:
+    """OpenAI's list of the models that the key may use; `ready` says whether an engine serves the model now."""
+    return {"object": "list", "data": services.catalogue.entries(principal.models)}
 
 
 @router.get("/models/{model:path}")
-async def model(model: str, services: FromApp) -> dict[str, Any]:
+async def model(model: str, principal: Known, services: FromApp) -> dict[str, Any]:
     """One model of the list."""
-    for entry in services.engines.models():
+    for entry in services.catalogue.entries(principal.models):
         if entry["id"] == model:
             return entry
     raise UnknownModel(f"the model {model!r} does not exist here", param="model")

@@ -4,18 +4,43 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from tandem_contract.config import OrchestratorConfig
 
+from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.catalogue import Catalogue
+from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.engines import Engines
+from tandem_orchestrator.gateway.request import Deadlines
+from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
 @dataclass(slots=True)
-class Services:
-    """The parts of a running orchestrator."""
+class State:
+    """What is true of the process, whichever configuration it has."""
 
-    engines: Engines
-    toolbox: Toolbox
     draining: bool = False
+    refused: tuple[str, ...] = ()
+    """What is wrong with the configuration on disk, while the one before stays in force."""
+    needs_restart: tuple[str, ...] = ()
+    """Settings that have changed on disk and count only after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that serve requests under one configuration; a reload puts another bundle in its place."""
+
+    config: OrchestratorConfig
+    state: State
+    engines: Engines
+    keys: Keys
+    admission: Admission
+    catalogue: Catalogue
+    dispatcher: Dispatcher
+    toolbox: Toolbox
+    deadlines: Deadlines
+    upkeep: Upkeep
 
 
 def _services(request: Request) -> Services:

@@ -5,23 +5,27 @@ from collections.abc import Callable
 from typing import cast
 
 import httptools
+from tandem_contract.config import Timeouts
 
-from tandem_orchestrator.gateway.errors import Cut, EngineError, Malformed, TimedOut
+from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
+from tandem_orchestrator.outbox import outbox_of
 
+STALE_SECONDS = 1.0  # a request on a kept connection that ends so soon, without a byte, met one that was closed already
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
 
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_connection", "_error", "_waiter", "complete", "headers", "status")
+    __slots__ = ("_buffered", "_chunks", "_connection", "_waiter", "complete", "error", "headers", "status")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._chunks: list[bytes] = []
         self._buffered = 0
         self.complete = False
-        self._error: EngineError | None = None
+        self.error: EngineError | None = None
+        """What broke the answer off."""
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -29,17 +33,25 @@ class Response:
     async def started(self) -> None:
         """Returns when status and headers are there."""
         while not self.status:
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             await self._wait()
+
+    async def begun(self) -> bytes:
+        """The first bytes of the body as soon as they are there, b"" at its end; they stay for `read`."""
+        while not self._chunks and not self.complete:
+            if self.error:
+                raise self.error
+            await self._wait()
+        return self._chunks[0] if self._chunks else b""
 
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came."""
         while not self._chunks:
             if self.complete:
                 return b""
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             await self._wait()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
@@ -61,12 +73,10 @@ class Response:
         """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _wait(self) -> asyncio.Future[None]:
+        """Awaited, it lasts until something new is there. No coroutine, for a stream waits at each token."""
+        self._waiter = waiter = self._connection.loop.create_future()
+        return waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -93,24 +103,23 @@ class Response:
 
     def fail(self, error: EngineError) -> None:
         """No more will come."""
-        if not self.complete and self._error is None:
-            self._error = error
+        if not self.complete and self.error is None:
+            self.error = error
             self._wake()
 
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
 
-    def __init__(
-        self, idle_seconds: float, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._idle_seconds = idle_seconds
+    def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._outbox = outbox_of(self.loop)
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._parser = httptools.HttpResponseParser(self)
         self._response: Response | None = None
         self._headers: dict[bytes, bytes] = {}
+        self._timeouts: Timeouts
         self._keep_alive = False
         self._answered = False
         self._paused = False
@@ -123,20 +132,22 @@ class Connection(asyncio.Protocol):
         """True while a new exchange may start."""
         return self._transport is not None and not self._transport.is_closing() and self._response is None
 
-    def exchange(self, head: bytes, body: bytes, first_byte_seconds: float) -> Response:
+    def exchange(self, head: bytes, body: bytes, timeouts: Timeouts) -> Response:
         """Sends a request; the answer may be awaited on what this returns."""
         assert self._transport is not None  # noqa: S101 # `usable` came first
         self._response = response = Response(self)
         self._answered = False
-        self._expect_within(first_byte_seconds)
-        self._transport.writelines((head, body))
+        self._timeouts = timeouts
+        self._expect_within(timeouts.first_byte_seconds)
+        self._outbox.write(self._transport, head)
+        self._outbox.write(self._transport, body)
         return response
 
     def resume(self) -> None:
         """Lets the engine go on after its client caught up."""
         if self._paused and self._transport is not None:
             self._paused = False
-            self._expect_within(self._idle_seconds)
+            self._expect_within(self._timeouts.idle_seconds)
             self._transport.resume_reading()
 
     def finish(self, response: Response, *, reusable: bool) -> None:
@@ -167,8 +178,11 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             self.abort()  # an engine speaks only when it is asked
             return
-        self._answered = True
-        self._expect_within(self._idle_seconds)
+        if self._answered:
+            self._deadline = self.loop.time() + self._timeouts.idle_seconds  # later than the timer's, which will look
+        else:
+            self._answered = True
+            self._expect_within(self._timeouts.idle_seconds)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -181,7 +195,7 @@ class Connection(asyncio.Protocol):
             if exc is None and response.status and self._until_close():
                 response.end()
             error = Cut("the engine closed the connection before its answer was complete")
-            error.stale = not self._answered
+            error.stale = not self._answered and self._age() < STALE_SECONDS
             response.fail(error)
         if self._timer is not None:
             self._timer.cancel()
@@ -219,6 +233,10 @@ class Connection(asyncio.Protocol):
             self._keep_alive = self._parser.should_keep_alive()
             self._response.end()
 
+    def _age(self) -> float:
+        """Seconds since a request that has no answer yet was sent."""
+        return self.loop.time() - self._deadline + self._timeouts.first_byte_seconds
+
     def _until_close(self) -> bool:
         return b"content-length" not in self._headers and b"transfer-encoding" not in self._headers
 
@@ -228,11 +246,11 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _expect_within(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+        self._deadline = self.loop.time() + seconds
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
     def _check_deadline(self) -> None:
         # One timer outlives many exchanges: moving a deadline costs an assignment, not a timer.
@@ -240,9 +258,20 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             return
         if self._paused:
-            self._expect_within(self._idle_seconds)
-        elif self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+            self._expect_within(self._timeouts.idle_seconds)
+        elif self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         else:
-            what = "went silent in the middle of its answer" if self._answered else "did not begin to answer in time"
-            self._fail(TimedOut(f"the engine {what}"))
+            self._fail(self._timed_out())
+
+    def _timed_out(self) -> TimedOut:
+        limits = self._timeouts
+        if self._answered:
+            return TimedOut(
+                f"the engine went silent in the middle of its answer (timeouts.idleSeconds: {limits.idle_seconds:g})",
+                phase="idle",
+            )
+        return TimedOut(
+            f"the engine did not begin to answer in time (timeouts.firstByteSeconds: {limits.first_byte_seconds:g})",
+            phase="first_byte",
+        )

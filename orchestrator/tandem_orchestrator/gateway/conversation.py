@@ -1,17 +1,19 @@
 """A request with server-side tools, over several passes of the engine. Decides; does no I/O."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from tandem_contract.config import Tools as ToolSettings
 
-from tandem_orchestrator.gateway.errors import BadRequest, ToolLoopFailed
-from tandem_orchestrator.gateway.request import ChatRequest
+from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
+from tandem_orchestrator.gateway.request import Request
+from tandem_orchestrator.gateway.tool_use import ToolUse
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+CHANGING = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
 @dataclass(slots=True)
@@ -25,44 +27,60 @@ class Turn:
 class Conversation:
     """Grows by turns and tool results; says what the next pass asks, and when the last one is reached.
 
-    The engine's tool calls are the server's when their tool is in `server_tools`, the client's when the request
-    declares it; a turn that calls one of the client's goes back to the client.
+    The engine's tool calls are the server's when their tool is in `use`, the client's when the request declares it
+    and it is not. A turn that calls one of the client's goes back to the client, and the server's calls beside it are
+    not run: a chat completion has no place where their results could wait for the client's, and a call whose result
+    is lost would be made twice. The model makes it again when it has the client's results.
     """
 
-    def __init__(self, request: ChatRequest, server_tools: Collection[str], settings: ToolSettings) -> None:
-        if request.payload.get("n") not in (None, 1):
-            raise BadRequest("`n` must be 1 in a request that declares a tool of the server", param="n")
-        options = request.payload.get("stream_options") or {}
+    def __init__(self, request: Request, use: ToolUse, settings: ToolSettings) -> None:
+        payload = request.payload
+        if payload.get("n") not in (None, 1):
+            raise BadRequest("`n` must be 1 in a request with tools of the server", param="n")
+        options = payload.get("stream_options") or {}
         if not isinstance(options, dict):
             raise BadRequest("`stream_options` must be an object", param="stream_options")
-        declared = set(request.declared_tools)
-        self._server = declared & set(server_tools)
-        self._client = declared - self._server
-        self._settings = settings
-        self._payload = request.payload
+        self.use = use
         self.usage_wanted = bool(options.get("include_usage"))
-        self._messages: list[Any] = list(request.payload["messages"])
+        self.usage: dict[str, int] = {}
+        self._client = frozenset(request.declared_tools) - use.names
+        self._settings = settings
+        self._request = request
+        self._choice = payload.get("tool_choice")
+        self._fixed = b""
+        self._messages = b""
         self._rounds = 0
         self._calls = 0
+        self._seconds = 0.0
         self._corrected = False
-        self.usage: dict[str, int] = {}
 
     @property
     def exhausted(self) -> bool:
         """True when the engine has to answer without asking for another tool."""
-        return self._rounds >= self._settings.max_rounds or self._calls >= self._settings.max_calls
+        return (
+            self._rounds >= self._settings.max_rounds
+            or self._calls >= self._settings.max_calls
+            or self.seconds_left <= 0
+        )
+
+    @property
+    def seconds_left(self) -> float:
+        """How long tools may still run."""
+        return self._settings.total_seconds - self._seconds
 
     def next_body(self, *, stream: bool) -> bytes:
         """The request body of the next pass."""
-        payload = {**self._payload, "messages": self._messages, "stream": stream}
-        payload.pop("stream_options", None)
-        if stream:
-            payload["stream_options"] = {"include_usage": True}
+        if not (self._rounds or stream or self.use.declarations):
+            return self._request.body()
+        if not self._fixed:
+            self._write_down()
+        changing: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
         if self.exhausted:
-            payload["tool_choice"] = "none"
-        elif self._rounds and self._payload.get("tool_choice") not in (None, "none"):
-            payload["tool_choice"] = "auto"  # a choice that forces a call would force it in every pass
-        return orjson.dumps(payload)
+            changing["tool_choice"] = "none"
+        elif self._choice is not None:  # one that forces a call would force it in every pass
+            changing["tool_choice"] = "auto" if self._rounds else self._choice
+        written = orjson.dumps(changing)[1:-1]
+        return b"".join((self._fixed, written, b"," if written else b"", b'"messages":', self._messages, b"]}"))
 
     def add_usage(self, usage: Any) -> None:
         """Sums a pass's usage; anything that is not a usage object adds nothing."""
@@ -80,13 +98,14 @@ class Conversation:
             return []
         if self.exhausted:
             raise ToolLoopFailed(
-                f"the model still asks for tools after {self._rounds} rounds with {self._calls} calls",
+                f"the model still asks for tools after {self._rounds} rounds with {self._calls} calls "
+                f"in {self._seconds:.1f} s",
                 code="tool_limit",
             )
         return turn.calls[: self._settings.max_calls - self._calls]
 
-    def add_round(self, turn: Turn, results: Sequence[ToolResult]) -> None:
-        """Adds a turn and what its calls gave. Raises `ToolLoopFailed` when calls are broken a second time."""
+    def add_round(self, turn: Turn, results: Sequence[ToolResult], seconds: float) -> None:
+        """Adds a turn and what its calls gave within `seconds`. Raises `ToolLoopFailed` when they are broken twice."""
         broken = [result for result in results if result.status == INVALID]
         if broken and self._corrected:
             raise ToolLoopFailed(
@@ -96,12 +115,25 @@ class Conversation:
         self._corrected = self._corrected or bool(broken)
         self._rounds += 1
         self._calls += len(results)
+        self._seconds += seconds
+        if not self._fixed:
+            self._write_down()
         calls = [_written(result) for result in results]
-        self._messages.append({"role": "assistant", "content": turn.content, "tool_calls": calls})
-        self._messages += [
+        said = [{"role": "assistant", "content": turn.content, "tool_calls": calls}]
+        said += [
             {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
             for result in results
         ]
+        self._messages += b"," + orjson.dumps(said)[1:-1]
+
+    def _write_down(self) -> None:
+        """Turns into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
+        payload = self._request.payload
+        fixed = {name: value for name, value in payload.items() if name not in CHANGING}
+        if self.use.declarations:
+            fixed["tools"] = [*(payload.get("tools") or ()), *self.use.declarations]
+        self._fixed = orjson.dumps(fixed)[:-1] + b","
+        self._messages = orjson.dumps(payload["messages"])[:-1]
 
 
 def turn_of(message: dict[str, Any]) -> Turn:

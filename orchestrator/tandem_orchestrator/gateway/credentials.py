@@ -3,35 +3,47 @@
 from pathlib import Path
 from time import monotonic
 
-from tandem_orchestrator.gateway.errors import EngineError
+from tandem_contract.config import SecretFile, Upstream
+
+from tandem_orchestrator.errors import KeyUnusable
+from tandem_orchestrator.secret_file import SecretError, read_secret
 
 LOOK_EVERY = 1.0  # seconds
 
 
-class KeyFile:
-    """A bearer token in a file; a changed file counts within a second. The token is never logged."""
+class EngineKey:
+    """The bearer token for one upstream. From a file it is read again when that changes. It is never logged."""
 
-    def __init__(self, path: str | None) -> None:
-        self._path = Path(path) if path else None
+    def __init__(self, upstream: Upstream) -> None:
+        self._secret = SecretFile(file=upstream.api_key_file) if upstream.api_key_file else upstream.api_key
+        self._value = None if self._secret else upstream.api_key_value
         self._header = b""
         self._seen: tuple[int, int] | None = None
         self._looked = float("-inf")
 
     def header(self) -> bytes:
-        """The Authorization header line, or nothing without a key file. Raises `EngineError` if it is unreadable."""
-        if self._path is not None and monotonic() - self._looked > LOOK_EVERY:
-            self._look(self._path)
+        """The Authorization header line, or nothing without a key. Raises `KeyUnusable`."""
+        if self._secret is not None and monotonic() - self._looked > LOOK_EVERY:
+            self._look(self._secret)
+        elif self._value is not None and not self._header:
+            self._header = _header(self._value.get_secret_value(), "the configuration")
         return self._header
 
-    def _look(self, path: Path) -> None:
+    def _look(self, secret: SecretFile) -> None:
         try:
-            found = path.stat()
+            # Kubernetes replaces a mounted folder as a whole, so that the folder's time tells as much as the file's.
+            found = Path(secret.file or "").stat()
             if (found.st_mtime_ns, found.st_ino) != self._seen:
-                token = path.read_text(encoding="ascii").strip()
-                if not token or not token.isprintable() or " " in token:
-                    raise EngineError(f"the engine's key file {path} holds no single word")
-                self._header = f"authorization: Bearer {token}\r\n".encode()
+                self._header = _header(read_secret(secret), secret.file)
                 self._seen = (found.st_mtime_ns, found.st_ino)
-        except (OSError, UnicodeDecodeError) as error:
-            raise EngineError(f"the engine's key file {path} cannot be read: {type(error).__name__}") from None
+        except OSError as error:
+            raise KeyUnusable(f"the engine's key file {secret.file} cannot be read: {type(error).__name__}") from None
+        except SecretError as error:
+            raise KeyUnusable(f"the engine's key file cannot be used: {error}") from None
         self._looked = monotonic()
+
+
+def _header(token: str, place: str | None) -> bytes:
+    if not token.isascii() or not token.isprintable() or " " in token or not token:
+        raise KeyUnusable(f"the engine's key in {place} is not a single word")
+    return f"authorization: Bearer {token}\r\n".encode()

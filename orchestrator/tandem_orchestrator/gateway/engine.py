@@ -1,162 +1,208 @@
-"""One engine: how it is called, and what is known about its state."""
+"""One upstream: an engine with its replicas."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-from tandem_contract.config import Timeouts, Upstream
+import structlog
+from tandem_contract.config import Discovery, Routing, Timeouts, Upstream
 
-from tandem_orchestrator.gateway.connection import Response
-from tandem_orchestrator.gateway.credentials import KeyFile
-from tandem_orchestrator.gateway.errors import EngineError, Malformed, Refused
-from tandem_orchestrator.gateway.pool import Pool
-from tandem_orchestrator.observability.metrics import ENGINE_READY, UPSTREAM_ERRORS
+from tandem_orchestrator.gateway import discovery
+from tandem_orchestrator.gateway.credentials import EngineKey
+from tandem_orchestrator.gateway.probe import probe
+from tandem_orchestrator.gateway.replica import Replica
+from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, ENGINE_READY
 
-CHAT = "/v1/chat/completions"
-EVENT_STREAM = b"text/event-stream"
-MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
-MAX_ERROR = 1_048_576
+RESOLVE_SECONDS = 3.0
+RESOLVE_TIMEOUT = 5.0
+LEAST_PAUSE = 0.25  # between two look-ups, however much goes wrong
 
-OK, CLIENT_ERRORS, SERVER_ERRORS = 200, 400, 500
-HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
-OWN_FAULT = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
+log = structlog.get_logger()
 
 
 class Engine:
-    """An OpenAI-compatible server, called through a pool of its own."""
+    """The replicas of one upstream. `changed(True)` is called when other models or replicas are here than before,
+    `changed(False)` when a replica may have become able to take requests, or no longer.
+    """
 
-    def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
-        self.name = upstream.name
-        self.url = upstream.url.rstrip("/").removesuffix("/v1")
-        self.model = upstream.model
-        self.listed: list[dict[str, Any]] = []
-        self.ready = False
-        self.problem: str | None = "not checked yet"
-        self.pool = Pool(self.url, timeouts)
-        self._key = KeyFile(upstream.api_key_file)
-        self._host = urlsplit(self.url).netloc.rpartition("@")[2]
-        self._path = urlsplit(self.url).path
+    def __init__(
+        self, upstream: Upstream, timeouts: Timeouts, routing: Routing, changed: Callable[[bool], None]
+    ) -> None:
+        self.upstream = upstream
+        self.replicas: list[Replica] = []
+        self.listed: dict[str, dict[str, Any]] = {}
+        """The replicas' own lists of models, by name; the last ones while no replica answers."""
+        self.checked = asyncio.Event()
+        self._timeouts = timeouts
+        self._routing = routing
+        self._changed = changed
+        self._key = EngineKey(upstream)
+        self._probes: dict[Replica, asyncio.Task[None]] = {}
+        self._retired = False
+        self._unresolved: str | None = None
+        self._trouble = asyncio.Event()
         ENGINE_READY.labels(self.name).set(0)
+        if upstream.discovery is Discovery.NONE:
+            self._adopt([None])
+
+    @property
+    def name(self) -> str:
+        """Name in logs and metrics."""
+        return self.upstream.name
+
+    @property
+    def url(self) -> str:
+        """Where it is configured to be."""
+        return self.upstream.url.rstrip("/").removesuffix("/v1")
 
     @property
     def models(self) -> list[str]:
         """Names that this engine is known to serve, the configured one first."""
-        listed = [entry["id"] for entry in self.listed if entry["id"] != self.model]
-        return [self.model, *listed] if self.model else listed
+        model = self.upstream.model
+        listed = [name for name in self.listed if name != model]
+        return [model, *listed] if model else listed
 
-    async def complete(self, body: bytes, request_id: str) -> tuple[bytes, dict[str, Any]]:
-        """A chat answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
-        response = await self._open(CHAT, body, request_id)
+    @property
+    def ready(self) -> bool:
+        """True while a replica answers its checks."""
+        return any(replica.ready for replica in self.replicas)
+
+    @property
+    def problem(self) -> str | None:
+        """Why no replica is ready, in a sentence."""
+        if self.ready:
+            return None
+        if self.replicas:
+            return self.replicas[0].problem
+        return self._unresolved or f"{urlsplit(self.url).hostname} has no address now"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that it is answering."""
+        return sum(replica.in_flight for replica in self.replicas)
+
+    @property
+    def told(self) -> bool:
+        """True once a replica has told its models, or that it keeps no list of them."""
+        return bool(self.listed) or any(replica.served for replica in self.replicas)
+
+    def serving(self, model: str) -> list[Replica]:
+        """The replicas that serve `model`; while no model at all is known they may serve any."""
+        if model == self.upstream.model or not self.models:
+            return self.replicas
+        return [replica for replica in self.replicas if model in replica.names]
+
+    def state(self) -> dict[str, Any]:
+        """What /health tells about it."""
+        return {
+            "name": self.name,
+            "url": self.url,
+            "models": self.models,
+            "ready": self.ready,
+            "problem": self.problem,
+            "in_flight": self.in_flight,
+            "replicas": [
+                {
+                    "address": replica.pool.place,
+                    "ready": replica.ready,
+                    "problem": replica.problem,
+                    "breaker": replica.breaker.state,
+                    "in_flight": replica.in_flight,
+                }
+                for replica in self.replicas
+            ],
+        }
+
+    def tune(self, timeouts: Timeouts, routing: Routing) -> None:
+        """Takes changed settings."""
+        self._timeouts, self._routing = timeouts, routing
+        for replica in self.replicas:
+            replica.tune(timeouts, routing)
+
+    async def watch(self) -> None:
+        """Finds the replicas and checks each again and again; runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if self.upstream.discovery is Discovery.DNS:
+                await self._resolve()
+            self._watch_replicas(group)
+            await asyncio.gather(*(replica.checked.wait() for replica in self.replicas))
+            self.checked.set()
+            while self.upstream.discovery is Discovery.DNS:
+                await self._pause()
+                await self._resolve()
+                self._watch_replicas(group)
+
+    def retire(self) -> None:
+        """Gets no more requests; those under way go on."""
+        self._retired = True
+        for replica in self.replicas:
+            replica.retire()
+        ENGINE_READY.remove(self.name)
+        BREAKERS_OPEN.remove(self.name)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for replica in self.replicas:
+            replica.pool.close()
+
+    async def _pause(self) -> None:
+        self._trouble.clear()
+        await asyncio.sleep(LEAST_PAUSE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                await self._trouble.wait()
+
+    async def _resolve(self) -> None:
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        before = self._unresolved
         try:
-            raw = await response.read_all(MAX_ANSWER)
-            return raw, _answer(raw)
-        except EngineError as error:
-            self.count(error)
-            raise
-        finally:
-            response.close()
+            async with asyncio.timeout(RESOLVE_TIMEOUT):
+                found = await discovery.resolve(parts.hostname or "", port)
+        except OSError as error:  # a TimeoutError is one
+            self._unresolved = f"{parts.hostname} cannot be resolved now: {error or 'no answer'}"
+            if self._unresolved != before:
+                log.warning("engine", engine=self.name, problem=self._unresolved)
+            return  # what was known before is the best guess
+        self._unresolved = None
+        self._adopt(found)
 
-    async def stream(self, body: bytes, request_id: str) -> Response:
-        """A streamed chat answer, for the caller to read and close. Raises `EngineError`."""
-        response = await self._open(CHAT, body, request_id)
-        kind = response.headers.get(b"content-type", b"")
-        if kind.startswith(EVENT_STREAM):
-            return response
-        try:
-            raw = await response.read_all(MAX_ANSWER)
-            if kind.startswith(b"application/json"):
-                _answer(raw)  # an error inside a 200 speaks for itself
-            raise Malformed(f"asked for a stream, the engine answered {kind.decode('latin-1') or 'without a type'}")
-        except EngineError as error:
-            self.count(error)
-            raise
-        finally:
-            response.close()
+    def _adopt(self, addresses: Collection[str | None]) -> None:
+        """Makes the replicas those at `addresses`."""
+        known = {replica.address for replica in self.replicas}
+        gone = [replica for replica in self.replicas if replica.address not in addresses]
+        new = [
+            Replica(self.upstream, address, self._key, (self._timeouts, self._routing), self._notice)
+            for address in addresses
+            if address not in known
+        ]
+        if not gone and not new:
+            return
+        self.replicas = [replica for replica in self.replicas if replica not in gone] + new
+        for replica in gone:
+            replica.retire()
+            if probing := self._probes.pop(replica, None):
+                probing.cancel()
+        if known:
+            log.info("engine", engine=self.name, replicas=[replica.pool.place for replica in self.replicas])
+        self._changed(True)  # noqa: FBT003 # the one argument there is
 
-    async def list_models(self) -> list[dict[str, Any]]:
-        """The engine's own list of models. Raises `EngineError`."""
-        response = await self._send("GET", "/v1/models", b"", "engine-check")
-        try:
-            raw = await response.read_all(MAX_ERROR)
-        finally:
-            response.close()
-        data = _json(raw).get("data")
-        if not isinstance(data, list) or not all(isinstance(entry, dict) and "id" in entry for entry in data):
-            raise Malformed("the engine's list of models has no `data` with an `id` in each entry")
-        return data
+    def _watch_replicas(self, group: asyncio.TaskGroup) -> None:
+        for replica in self.replicas:
+            if replica not in self._probes or self._probes[replica].done():
+                self._probes[replica] = group.create_task(probe(replica))
 
-    def mark(self, problem: str | None, listed: Sequence[dict[str, Any]] = ()) -> None:
-        """Notes the outcome of a check: no `problem` means ready, with the models `listed`."""
-        self.ready = problem is None
-        self.problem = problem
-        if listed:
-            self.listed = list(listed)
+    def _notice(self, _: Replica) -> None:
+        if self._retired:
+            return
         ENGINE_READY.labels(self.name).set(self.ready)
-
-    def count(self, error: EngineError) -> None:
-        """Counts a failed call."""
-        UPSTREAM_ERRORS.labels(self.name, error.reason).inc()
-
-    async def _open(self, path: str, body: bytes, request_id: str) -> Response:
-        try:
-            return await self._send("POST", path, body, request_id)
-        except EngineError as error:
-            self.count(error)
-            raise
-
-    async def _send(self, method: str, path: str, body: bytes, request_id: str) -> Response:
-        head = (
-            f"{method} {self._path}{path} HTTP/1.1\r\nhost: {self._host}\r\nx-request-id: {request_id}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        ).encode()
-        response = await self.pool.send(b"".join((head, self._key.header(), b"\r\n")), body)
-        if response.status == OK:
-            return response
-        try:
-            raise _refusal(response, await response.read_all(MAX_ERROR))
-        finally:
-            response.close()
-
-
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"the engine's answer is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise Malformed("the engine's answer is not a JSON object")
-    return document
-
-
-def _answer(raw: bytes) -> dict[str, Any]:
-    document = _json(raw)
-    choices = document.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return document
-    if "error" in document:
-        raise Malformed(f"the engine answered 200 with an error: {_error_fields(document).get('message')}")
-    raise Malformed("the engine's answer has no choices")
-
-
-def _error_fields(document: Any) -> dict[str, Any]:
-    """OpenAI's error object, from whatever shape an engine gives its errors."""
-    if not isinstance(document, dict):
-        return {}
-    error = document.get("error", document)
-    if isinstance(error, str):
-        return {"message": error}
-    return {"message": error.get("message") or error.get("detail"), **error} if isinstance(error, dict) else {}
-
-
-def _refusal(response: Response, raw: bytes) -> EngineError:
-    try:
-        fields = _error_fields(orjson.loads(raw))
-    except orjson.JSONDecodeError:
-        fields = {}
-    status = response.status
-    if status in OWN_FAULT:
-        return EngineError(f"the engine refused the orchestrator's key ({status})", code="engine_key_refused")
-    if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
-        return Refused(status, fields, response.headers.get(b"retry-after"))
-    return Refused(502, {**fields, "type": "engine_error", "code": "engine_failed"})
+        BREAKERS_OPEN.labels(self.name).set(sum(not replica.breaker.closed for replica in self.replicas))
+        if not all(replica.ready for replica in self.replicas):
+            self._trouble.set()
+        listed = {entry["id"]: entry for replica in self.replicas for entry in replica.listed}
+        others = bool(listed) and listed != self.listed
+        if others:
+            self.listed = listed
+        self._changed(others)

@@ -1,25 +1,37 @@
-"""Keep-alive connections to one engine."""
+"""Keep-alive connections to one replica of an engine."""
 
 import asyncio
+import ssl
 from urllib.parse import urlsplit
 
 from tandem_contract.config import Timeouts
 
+from tandem_orchestrator.errors import Cut, TimedOut, Unreachable
 from tandem_orchestrator.gateway.connection import Connection, Response
-from tandem_orchestrator.gateway.errors import Cut, TimedOut, Unreachable
 
 
 class Pool:
-    """Connections to the host of one URL. Cancelling a request closes its connection, so that none is lost."""
+    """Connections to the host of one URL. Cancelling a request closes its connection, so that none is lost.
 
-    def __init__(self, url: str, timeouts: Timeouts) -> None:
+    With an `address` they all go there, while TLS goes on to ask for the URL's host.
+    """
+
+    def __init__(self, url: str, timeouts: Timeouts, address: str | None = None) -> None:
         parts = urlsplit(url)
-        self._tls = parts.scheme == "https"
-        self._host = parts.hostname or ""
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._server_name = parts.hostname if self._tls else None
+        self._host = address or parts.hostname or ""
         self._port = parts.port or (443 if self._tls else 80)
-        self._timeouts = timeouts
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
+        self._connecting = 0
+        self._retired = False
+        self.timeouts = timeouts
+
+    @property
+    def place(self) -> str:
+        """Where the connections go, as host and port."""
+        return f"{self._host}:{self._port}"
 
     @property
     def idle(self) -> int:
@@ -28,8 +40,8 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """Open connections that carry a request."""
-        return len(self._all) - len(self._idle)
+        """Requests under way, those that wait for their connection included."""
+        return len(self._all) - len(self._idle) + self._connecting
 
     async def send(self, head: bytes, body: bytes) -> Response:
         """Sends one request and returns when the answer's headers are there. Raises `EngineError`.
@@ -44,6 +56,12 @@ class Pool:
                     raise
         return await self._exchange(await self._connect(), head, body)
 
+    def retire(self) -> None:
+        """Closes each connection as soon as it carries no request."""
+        self._retired = True
+        for connection in tuple(self._idle):
+            connection.abort()
+
     def close(self) -> None:
         """Closes every connection."""
         for connection in tuple(self._all):
@@ -57,7 +75,7 @@ class Pool:
         return None
 
     async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> Response:
-        response = connection.exchange(head, body, self._timeouts.first_byte_seconds)
+        response = connection.exchange(head, body, self.timeouts)
         try:
             await response.started()
         except BaseException:
@@ -66,26 +84,36 @@ class Pool:
         return response
 
     async def _connect(self) -> Connection:
-        connection = Connection(self._timeouts.idle_seconds, self._idle.append, self._forget)
+        connection = Connection(self._keep, self._forget)
+        seconds = self.timeouts.connect_seconds
+        self._connecting += 1
         try:
-            async with asyncio.timeout(self._timeouts.connect_seconds):
+            async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: connection, self._host, self._port, ssl=self._tls or None
+                    lambda: connection, self._host, self._port, ssl=self._tls, server_hostname=self._server_name
                 )
         except TimeoutError:
             raise TimedOut(
-                f"the engine at {self._host}:{self._port} accepted no connection "
-                f"within {self._timeouts.connect_seconds:g} s"
+                f"the engine at {self.place} accepted no connection in time (timeouts.connectSeconds: {seconds:g})",
+                phase="connect",
             ) from None
         except OSError as error:
-            raise Unreachable(f"the engine at {self._host}:{self._port} cannot be reached: {error}") from error
+            raise Unreachable(f"the engine at {self.place} cannot be reached: {error}") from error
         except BaseException:
             connection.abort()  # it may have opened in the moment of the cancellation
             raise
+        finally:
+            self._connecting -= 1
         if not connection.usable:
-            raise Cut(f"the engine at {self._host}:{self._port} closed a new connection at once")
+            raise Unreachable(f"the engine at {self.place} closed a new connection at once")
         self._all.add(connection)
         return connection
+
+    def _keep(self, connection: Connection) -> None:
+        if self._retired:
+            connection.abort()
+        else:
+            self._idle.append(connection)
 
     def _forget(self, connection: Connection) -> None:
         self._all.discard(connection)

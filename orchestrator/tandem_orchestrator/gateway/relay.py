@@ -1,59 +1,64 @@
 """Hands an engine's bytes on as they are."""
 
 from collections import deque
+from typing import Any
 
 import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.gateway.engine import Engine
-from tandem_orchestrator.gateway.errors import EngineError, GatewayError, Malformed
-from tandem_orchestrator.gateway.request import ChatRequest
-from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
+from tandem_orchestrator.gateway.event_stream import EventStream
 
-STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # or nginx in front of us collects the events
-]
 DONE, ERROR = b"data: [DONE]", b'data: {"error"'
+EVENT, USAGE = b"data: {", b'"usage"'
 MAX_LINE = 16_777_216
 LAST_PIECES = 4
+JSON_TYPE = (b"content-type", b"application/json")
 
 
-async def relay_answer(engine: Engine, request: ChatRequest, record: Record, send: Send) -> None:
+async def relay_answer(dispatcher: Dispatcher, call: Call, body: bytes, send: Send) -> None:
     """Answers with the engine's JSON."""
-    raw, answer = await engine.complete(request.body, record.request_id)
-    record.count_usage(answer.get("usage"))
+    raw, _ = await dispatcher.complete(call, body)
     await send_json(send, raw)
 
 
-async def relay_stream(engine: Engine, request: ChatRequest, record: Record, send: Send) -> None:
-    """Answers with the engine's events. A stream that breaks off ends in an error event without `[DONE]`."""
-    response = await engine.stream(request.body, record.request_id)
-    lines = Lines()
+async def relay_stream(
+    dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, *, hide_usage: bool
+) -> None:
+    """Answers with the engine's events. Raises `GatewayError`, also after the stream's start.
+
+    `hide_usage` keeps the event with the usage from the client, who did not ask for it.
+    """
+    response = await dispatcher.stream(call, body)
+    lines = Lines(hide_usage=hide_usage)
     try:
-        await start_stream(send)
+        await stream.start()
         while data := await response.read():
             if whole := lines.take(data):
-                record.mark_first_byte()
-                await send({"type": "http.response.body", "body": whole, "more_body": True})
-        rest = lines.end()
-    except EngineError as error:
-        engine.count(error)
-        await end_with_error(send, record, error)
-    else:
-        await send({"type": "http.response.body", "body": rest})
+                await stream.write(whole)
+        await stream.end(lines.end())
     finally:
-        record.count_usage(lines.usage())
+        response.count_usage(lines.usage or lines.estimate)
         response.close()
 
 
 class Lines:
-    """Lets whole lines of an event stream pass, so that a client never sees half an event, and remembers the last."""
+    """Lets whole lines of an event stream pass, so that a client never sees half an event, and finds the usage."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hide_usage: bool = False) -> None:
+        self._hide_usage = hide_usage
+        self._hidden = False
         self._rest = b""
         self._last: deque[bytes] = deque(maxlen=LAST_PIECES)
+        self._events = 0
+        self.usage: dict[str, Any] | None = None
+        """The last `usage` object that the engine sent."""
+
+    @property
+    def estimate(self) -> dict[str, Any]:
+        """A usage for a stream that ended before its own came: engines send about one event a token."""
+        return {"completion_tokens": self._events}
 
     def take(self, data: bytes) -> bytes:
         """The lines that `data` completes. Raises `Malformed` on a line without end."""
@@ -66,8 +71,12 @@ class Lines:
             data, self._rest = data[:end], data[end:]
             if len(self._rest) > MAX_LINE:
                 raise Malformed("the engine's stream has a line without end")
-        if data:
-            self._last.append(data)
+        if not data:
+            return data
+        self._events += data.count(EVENT)
+        self._last.append(data)
+        if self._hidden or USAGE in data:  # quotes in a text are escaped: it is a field's name
+            data = b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))
         return data
 
     def end(self) -> bytes:
@@ -77,32 +86,27 @@ class Lines:
             raise Malformed("the engine's stream ended without [DONE]")
         return self._rest and self._rest + b"\n\n"
 
-    def usage(self) -> object:
-        """The `usage` object among the last events, if there is one."""
-        for line in reversed(b"".join(self._last).splitlines()):
-            if line.startswith(b"data: {") and b'"usage"' in line:
-                try:
-                    usage: object = orjson.loads(line[6:]).get("usage")
-                except orjson.JSONDecodeError:
-                    return None
-                return usage
-        return None
+    def _passes(self, line: bytes) -> bool:
+        if self._hidden:
+            self._hidden = False
+            if not line.strip():  # it ended the hidden event
+                return False
+        if USAGE not in line or not line.startswith(EVENT):
+            return True
+        try:
+            event = orjson.loads(line[len(EVENT) - 1 :])
+        except orjson.JSONDecodeError:
+            return True
+        usage = event.get("usage")
+        if not isinstance(usage, dict):
+            return True
+        self.usage = usage
+        self._hidden = self._hide_usage and event.get("choices") == []
+        return not self._hidden
 
 
 async def send_json(send: Send, body: bytes) -> None:
     """Answers 200 with a JSON body."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [JSON_TYPE, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def start_stream(send: Send) -> None:
-    """Begins a stream of events."""
-    await send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
-
-
-async def end_with_error(send: Send, record: Record, error: GatewayError) -> None:
-    """Ends a stream that had begun with an error event."""
-    record.status = error.status
-    record.error = error.code or error.type
-    await send({"type": "http.response.body", "body": b"\ndata: " + error.body() + b"\n\n"})

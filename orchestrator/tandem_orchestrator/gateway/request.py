@@ -1,4 +1,4 @@
-"""Reads and checks a client's chat request."""
+"""Reads and checks a client's request to an engine."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,20 +6,47 @@ from typing import Any
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
+from tandem_contract.config import Timeouts
 
-from tandem_orchestrator.gateway.errors import BadRequest, BodyTooLarge, ClientLeft
+from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TookTooLong, TooSlow
+from tandem_orchestrator.gateway.endpoints import Endpoint
+from tandem_orchestrator.gateway.time_limit import TimeLimit
 
-MAX_DEPTH = 128  # engines parse with a recursion limit of their own and fail worse
 
+class Request:
+    """A request whose fields that matter here have the right types."""
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A request whose fields that matter here have the right types; `body` is what the client sent."""
+    __slots__ = ("_added", "_raw", "_rewritten", "model", "payload", "stream")
 
-    body: bytes
-    payload: dict[str, Any]
-    model: str
-    stream: bool
+    def __init__(self, raw: bytes, payload: dict[str, Any], model: str, *, stream: bool) -> None:
+        self._raw = raw
+        self._added: dict[str, Any] = {}
+        self._rewritten = False
+        self.payload = payload
+        self.model = model
+        self.stream = stream
+
+    def set(self, name: str, value: Any) -> None:
+        """Gives the engine another value for a field."""
+        if name not in self.payload or name in self._added:
+            self._added[name] = value
+        elif self.payload[name] != value:
+            self._rewritten = True
+        self.payload[name] = value
+
+    def remove(self, name: str) -> Any:
+        """Takes a field out, which the engine does not get to see; returns its value."""
+        self._rewritten = True
+        return self.payload.pop(name)
+
+    def body(self) -> bytes:
+        """What the engine gets: the client's own bytes, with nothing but new fields in front where that suffices."""
+        if self._rewritten:
+            return orjson.dumps(self.payload)
+        if not self._added:
+            return self._raw
+        begin = self._raw.index(b"{") + 1
+        return b"".join((orjson.dumps(self._added)[:-1], b",", memoryview(self._raw)[begin:]))
 
     @property
     def declared_tools(self) -> list[str]:
@@ -33,39 +60,90 @@ class ChatRequest:
         return names
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge` as soon as it passes `limit` bytes, `ClientLeft` if it never ends."""
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long clients may take, and be kept waiting."""
+
+    body: TimeLimit
+    request: TimeLimit
+    """From the body's last byte on."""
+
+
+def deadlines(timeouts: Timeouts) -> Deadlines:
+    """The time limits of all requests under one configuration."""
+    return Deadlines(
+        TimeLimit(timeouts.body_seconds, lambda: _too_slow(timeouts.body_seconds)),
+        TimeLimit(
+            timeouts.request_seconds,
+            lambda: TookTooLong(f"the request took longer than {timeouts.request_seconds:g} s"),
+        ),
+    )
+
+
+async def read_body(receive: Receive, limit: int, time: TimeLimit) -> bytes:
+    """The whole body. Raises `BodyTooLarge` as soon as it passes `limit` bytes, `TooSlow`, or `ClientLeft`."""
+    first = _arrived(receive)
+    if first is not None and not first.get("more_body", False):
+        return _piece(first, 0, limit)
+    with time():
+        return await _read_pieces(receive, limit, first)
+
+
+async def _read_pieces(receive: Receive, limit: int, message: Message | None) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        piece = message.get("body", b"")
+        message = message or await receive()
+        pieces.append(piece := _piece(message, size, limit))
         size += len(piece)
-        if size > limit:
-            raise BodyTooLarge(f"the request body is larger than {limit} bytes")
-        pieces.append(piece)
         if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return b"".join(pieces)
+        message = None
 
 
-def bounded(receive: Receive, limit: int) -> Receive:
-    """`receive` for FastAPI, which reads without a limit: raises an `HTTPException` beyond `limit` bytes."""
-    size = 0
-
-    async def counting() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise HTTPException(BodyTooLarge.status, f"the request body is larger than {limit} bytes")
+def _arrived(receive: Receive) -> Message | None:
+    """What can be received without waiting: most bodies come along with their headers, and need no time limit."""
+    receiving = receive().__await__()
+    try:
+        next(receiving)
+    except StopIteration as received:
+        message: Message = received.value
         return message
+    receiving.close()
+    return None
 
-    return counting
+
+def _piece(message: Message, size: int, limit: int) -> bytes:
+    """The next piece of a body of which `size` bytes are there."""
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    piece: bytes = message.get("body", b"")
+    if size + len(piece) > limit:
+        raise BodyTooLarge(f"the request body is larger than {limit} bytes")
+    return piece
 
 
-def parse(body: bytes, default_model: str | None) -> ChatRequest:
+def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
+    """`receive` for FastAPI, which reads as much and as long as it comes: raises an `HTTPException` then."""
+    body: bytes | None = None
+
+    async def whole() -> Message:
+        nonlocal body
+        if body is not None:
+            return await receive()
+        try:
+            body = await read_body(receive, limit, time)
+        except (BodyTooLarge, TooSlow) as error:
+            headers = {name.decode(): value.decode() for name, value in error.headers}
+            raise HTTPException(error.status, error.message, headers) from None
+        except ClientLeft:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return whole
+
+
+def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth: int) -> Request:
     """The request in `body`. Raises `BadRequest`, which names the field."""
     try:
         payload = orjson.loads(body)
@@ -73,28 +151,34 @@ def parse(body: bytes, default_model: str | None) -> ChatRequest:
         raise BadRequest(f"the request body is not JSON: {error}", code="invalid_json") from None
     if not isinstance(payload, dict):
         raise BadRequest("the request body must be a JSON object", code="invalid_json")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        _check_depth(payload)
-    messages = payload.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
-        raise BadRequest("`messages` must be a list of message objects, with at least one", param="messages")
+    if body.count(b"{") + body.count(b"[") > max_depth:
+        _check_depth(payload, max_depth)
+    if endpoint.chat:
+        _check_chat(payload)
+    elif not isinstance(payload.get(endpoint.asks), str | list) or not payload[endpoint.asks]:
+        raise BadRequest(f"`{endpoint.asks}` must be a text or a list, and not empty", param=endpoint.asks)
     stream = payload.get("stream") or False
     if not isinstance(stream, bool):
         raise BadRequest("`stream` must be true or false", param="stream")
-    if not isinstance(payload.get("tools") or [], list):
-        raise BadRequest("`tools` must be a list", param="tools")
     model = payload.get("model")
-    if model is None and default_model is not None:
-        payload["model"] = model = default_model
-        body = orjson.dumps(payload)
+    if model is None:
+        model = default_model
     if not isinstance(model, str) or not model:
         raise BadRequest("`model` must be the name of a model", param="model")
-    return ChatRequest(body, payload, model, stream)
+    return Request(body, payload, model, stream=stream and endpoint.generates)
 
 
-def _check_depth(document: Any) -> None:
+def _check_chat(payload: dict[str, Any]) -> None:
+    messages = payload.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
+        raise BadRequest("`messages` must be a list of message objects, with at least one", param="messages")
+    if not isinstance(payload.get("tools") or [], list):
+        raise BadRequest("`tools` must be a list", param="tools")
+
+
+def _check_depth(document: Any, limit: int) -> None:
     level = [document]
-    for _ in range(MAX_DEPTH):
+    for _ in range(limit):
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -104,4 +188,10 @@ def _check_depth(document: Any) -> None:
         if not below:
             return
         level = below
-    raise BadRequest(f"the request body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")
+    raise BadRequest(f"the request body is nested deeper than {limit} levels", code="invalid_json")
+
+
+def _too_slow(seconds: float) -> TooSlow:
+    error = TooSlow(f"the request body did not arrive within {seconds:g} s")
+    error.headers.append((b"connection", b"close"))
+    return error

@@ -1,92 +1,110 @@
-"""The tool loop for a client that reads a stream: text passes at once, tool activity as comments.
+"""The tool loop for a client that reads a stream: text passes at once, tool activity beside it.
 
 All chunks carry the id of the first pass, so that the client sees one answer.
 """
 
+import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import orjson
-from starlette.types import Send
 
-from tandem_orchestrator.gateway.connection import Response
 from tandem_orchestrator.gateway.conversation import Conversation
-from tandem_orchestrator.gateway.engine import Engine
-from tandem_orchestrator.gateway.errors import EngineError
-from tandem_orchestrator.gateway.relay import Lines, end_with_error, start_stream
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
+from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.relay import Lines
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
-from tandem_orchestrator.gateway.tool_loop import run_tools
-from tandem_orchestrator.observability.record import Record
-from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall
+from tandem_orchestrator.gateway.tool_loop import run_tool
+from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
-FRAME = ("id", "object", "created", "model", "system_fingerprint")
+STARTED = "started"
 
 
 async def stream_with_tools(
-    engine: Engine, conversation: Conversation, toolbox: Toolbox, record: Record, send: Send
+    dispatcher: Dispatcher, call: Call, conversation: Conversation, stream: EventStream, heartbeat_seconds: float
 ) -> None:
-    """Sends one stream of chunks. A failure after its start becomes an error event without `[DONE]`."""
-    response = await engine.stream(conversation.next_body(stream=True), record.request_id)
-    client = _Client(send, record)
-    try:
-        await start_stream(send)
-        turn = await _relay_turn(response, client, conversation, record)
-        while calls := conversation.server_calls(turn.turn()):
-            await client.comment(f"tools {_names(calls, toolbox)} started")
-            results = await run_tools(toolbox, calls, record)
-            conversation.add_round(turn.turn(), results)
-            for result in results:
-                await client.comment(f"tool {_names([result.call], toolbox)} {result.status}")
-            response = await engine.stream(conversation.next_body(stream=True), record.request_id)
-            turn = await _relay_turn(response, client, conversation, record)
-        await client.finish(turn, conversation)
-    except EngineError as error:
-        engine.count(error)
-        await end_with_error(send, record, error)
-    finally:
-        response.close()
+    """Sends one stream of chunks. Raises `GatewayError`, also after the stream's start."""
+    client = _Client(stream, conversation)
+    while True:
+        turn = await _relay_turn(dispatcher, call, conversation, client)
+        calls = conversation.server_calls(turn.turn())
+        if not calls:
+            await client.finish(turn)
+            return
+        started = perf_counter()
+        tasks = [asyncio.create_task(run_tool(asked, conversation, call.record)) for asked in calls]
+        try:
+            results = await _watched(tasks, calls, client, heartbeat_seconds)
+        finally:
+            for task in tasks:
+                task.cancel()
+        conversation.add_round(turn.turn(), results, perf_counter() - started)
 
 
 async def _relay_turn(
-    response: Response, client: "_Client", conversation: Conversation, record: Record
+    dispatcher: Dispatcher, call: Call, conversation: Conversation, client: "_Client"
 ) -> StreamedTurn:
-    turn, lines = StreamedTurn(first=not client.frame), Lines()
+    response = await dispatcher.stream(call, conversation.next_body(stream=True))
+    turn, lines = StreamedTurn(client.frame), Lines()
     try:
+        await client.stream.start()
         while data := await response.read():
             chunks = [chunk for line in lines.take(data).splitlines() if (chunk := turn.take(line))]
-            await client.pass_on(chunks)
+            await client.pass_on(chunks, turn.frame)
     finally:
+        response.count_usage(turn.usage)
         response.close()
-        record.count_usage(turn.usage)
         conversation.add_usage(turn.usage)
     return turn
 
 
-def _names(calls: Sequence[ToolCall], toolbox: Toolbox) -> str:
-    return ", ".join(call.name if call.name in toolbox.names else "unknown" for call in calls)
+async def _watched(
+    tasks: Sequence[asyncio.Task[ToolResult]], calls: Sequence[ToolCall], client: "_Client", heartbeat_seconds: float
+) -> list[ToolResult]:
+    """The results in the order of the calls; the client hears when each is there, and now and then in between."""
+    await client.tools_started(calls)
+    waiting = set(tasks)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, timeout=heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            await client.stream.comment("tools are running")
+        for task in done:
+            await client.tool_ended(task.result())
+    return [task.result() for task in tasks]
 
 
 class _Client:
-    """Writes events to the client."""
+    """Writes chunks to the client."""
 
-    def __init__(self, send: Send, record: Record) -> None:
-        self._send = send
-        self._record = record
+    def __init__(self, stream: EventStream, conversation: Conversation) -> None:
+        self.stream = stream
         self.frame: dict[str, Any] = {}
+        self._conversation = conversation
+        self._use = conversation.use
 
-    async def pass_on(self, chunks: Sequence[dict[str, Any]]) -> None:
-        """Sends chunks under the answer's one id."""
-        if not chunks:
-            return
-        if not self.frame:
-            self.frame = {name: chunks[0][name] for name in FRAME if name in chunks[0]}
-        self._record.mark_first_byte()
-        await self._write(b"".join(_event({**chunk, **self.frame}) for chunk in chunks))
+    async def pass_on(self, chunks: Sequence[dict[str, Any]], frame: dict[str, Any]) -> None:
+        """Sends chunks under the answer's one `frame`."""
+        self.frame = frame
+        if chunks:
+            await self.stream.write(b"".join(_event({**chunk, **frame}) for chunk in chunks))
 
-    async def comment(self, text: str) -> None:
-        await self._write(f": {text}\n\n".encode())
+    async def tools_started(self, calls: Sequence[ToolCall]) -> None:
+        """Tells that the calls run."""
+        if self._use.events:
+            await self.stream.write(b"".join(self._tool_event(call, STARTED, None) for call in calls))
+        else:
+            names = ", ".join(self._use.toolbox.label(call) for call in calls)
+            await self.stream.comment(f"tools {names} {STARTED}")
 
-    async def finish(self, turn: StreamedTurn, conversation: Conversation) -> None:
+    async def tool_ended(self, result: ToolResult) -> None:
+        """Tells what became of a call."""
+        if self._use.events:
+            await self.stream.write(self._tool_event(result.call, result.status, round(result.seconds, 3)))
+        else:
+            await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
+
+    async def finish(self, turn: StreamedTurn) -> None:
         """Sends the client's own tool calls, the end of the answer, and its usage if that was asked for."""
         calls = [
             {
@@ -95,20 +113,22 @@ class _Client:
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for index, call in enumerate(conversation.client_calls(turn.turn()))
+            for index, call in enumerate(self._conversation.client_calls(turn.turn()))
         ]
         events = [self._chunk({"tool_calls": calls}, None)] if calls else []
         events.append(self._chunk({}, turn.finish_reason or "stop"))
-        if conversation.usage_wanted:
-            events.append(_event({**self.frame, "choices": [], "usage": conversation.usage}))
-        await self._send({"type": "http.response.body", "body": b"".join(events) + b"data: [DONE]\n\n"})
+        if self._conversation.usage_wanted:
+            events.append(_event({**self.frame, "choices": [], "usage": self._conversation.usage}))
+        await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")
+
+    def _tool_event(self, call: ToolCall, status: str, seconds: float | None) -> bytes:
+        # No choices, as in OpenAI's own chunk with the usage, so that its clients take it for a chunk like others.
+        tool = {"name": self._use.toolbox.label(call), "id": call.id, "status": status, "seconds": seconds}
+        return _event({**self.frame, "choices": [], "tandem": {"tool": tool}})
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return _event({**self.frame, "choices": [choice]})
-
-    async def _write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 def _event(document: dict[str, Any]) -> bytes:

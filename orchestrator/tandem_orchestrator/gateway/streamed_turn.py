@@ -4,18 +4,23 @@ from typing import Any
 
 import orjson
 
+from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.conversation import Turn
-from tandem_orchestrator.gateway.errors import EngineError, Malformed
 from tandem_orchestrator.tools.toolbox import ToolCall
 
 DONE = b"[DONE]"
+FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
 class StreamedTurn:
-    """Takes the chunks of one pass: text comes back for the client at once, tool calls are put together here."""
+    """Takes the chunks of one pass: text comes back for the client at once, tool calls are put together here.
 
-    def __init__(self, *, first: bool) -> None:
-        self._first = first
+    `frame` holds what all chunks of the answer have in common, and is empty for the first pass, which fills it.
+    """
+
+    def __init__(self, frame: dict[str, Any]) -> None:
+        self.frame = frame
+        self._first = not frame
         self._content: list[str] = []
         self._calls: dict[int, ToolCall] = {}
         self.finish_reason: str | None = None
@@ -31,6 +36,8 @@ class StreamedTurn:
             self.complete = True
             return None
         chunk = _chunk(data)
+        if not self.frame:
+            self.frame = {name: chunk[name] for name in FRAME if name in chunk}
         self.usage = chunk.pop("usage", None) or self.usage
         choices = chunk.get("choices")
         return self._visible(chunk, choices[0]) if choices else None

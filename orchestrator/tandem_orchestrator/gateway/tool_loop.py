@@ -1,47 +1,69 @@
 """Answers a request with server-side tools: engine pass, tool calls, next pass, until the engine is done."""
 
+import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.gateway.conversation import Conversation, turn_of
-from tandem_orchestrator.gateway.engine import Engine
+from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
+from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.relay import send_json
 from tandem_orchestrator.observability.record import Record
-from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
+from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 
-async def answer_with_tools(
-    engine: Engine, conversation: Conversation, toolbox: Toolbox, record: Record, send: Send
-) -> None:
-    """Sends one JSON answer, whose usage is the sum over all passes."""
+async def answer_with_tools(dispatcher: Dispatcher, call: Call, conversation: Conversation, send: Send) -> None:
+    """Sends one JSON answer. Raises `GatewayError`."""
+    await send_json(send, orjson.dumps(await complete_with_tools(dispatcher, call, conversation)))
+
+
+async def complete_with_tools(dispatcher: Dispatcher, call: Call, conversation: Conversation) -> dict[str, Any]:
+    """The engine's last answer, with the usage of all passes. Raises `GatewayError`."""
     while True:
-        _, answer = await engine.complete(conversation.next_body(stream=False), record.request_id)
-        record.count_usage(answer.get("usage"))
+        _, answer = await dispatcher.complete(call, conversation.next_body(stream=False))
         conversation.add_usage(answer.get("usage"))
         turn = turn_of(answer["choices"][0].get("message") or {})
         calls = conversation.server_calls(turn)
         if not calls:
-            break
-        conversation.add_round(turn, await run_tools(toolbox, calls, record))
-    await send_json(send, orjson.dumps(_final(answer, conversation.client_calls(turn), conversation.usage)))
+            return _final(answer, turn, conversation)
+        started = perf_counter()
+        results = await _run_all(calls, conversation, call.record)
+        conversation.add_round(turn, results, perf_counter() - started)
 
 
-async def run_tools(toolbox: Toolbox, calls: Sequence[ToolCall], record: Record) -> list[ToolResult]:
-    """Runs the calls side by side and notes them in the request's record."""
-    results = await toolbox.run_all(calls)
-    record.tool_calls += [f"{result.call.name}:{result.status}" for result in results]
-    return results
+async def run_tool(call: ToolCall, conversation: Conversation, record: Record) -> ToolResult:
+    """Runs one call and notes it in the request's record, its metrics and its trace."""
+    use = conversation.use
+    label = use.toolbox.label(call)
+    with record.tool(label, call.id) as run:
+        result = await use.toolbox.run(call, use.names, conversation.seconds_left)
+        if result.status != SUCCESS:
+            run.span.set("error.type", result.status)
+    record.tool_calls.append(f"{label}:{result.status}")
+    return result
 
 
-def _final(answer: dict[str, Any], client_calls: Sequence[ToolCall], usage: dict[str, int]) -> dict[str, Any]:
+async def _run_all(calls: Sequence[ToolCall], conversation: Conversation, record: Record) -> list[ToolResult]:
+    """Runs the calls side by side; the results are in their order."""
+    if len(calls) == 1:  # a task costs more than a calculation
+        return [await run_tool(calls[0], conversation, record)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run_tool(call, conversation, record)) for call in calls]
+    return [task.result() for task in tasks]
+
+
+def _final(answer: dict[str, Any], turn: Turn, conversation: Conversation) -> dict[str, Any]:
     """The engine's last answer; of its tool calls only the client's are left."""
-    if usage:
+    if usage := conversation.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
-    if client_calls:
-        wanted = {call.id for call in client_calls}
-        message = answer["choices"][0]["message"]
-        message["tool_calls"] = [call for call in message["tool_calls"] if call.get("id") in wanted]
+    if turn.calls:
+        message, wanted = answer["choices"][0]["message"], conversation.client_calls(turn)
+        message["tool_calls"] = [
+            {**raw, "id": call.id}
+            for raw, call in zip(message["tool_calls"], turn.calls, strict=True)
+            if call in wanted
+        ]
     return answer

@@ -1,39 +1,56 @@
-"""Notices that a client has left."""
+"""Notices that a client has left, or has been waiting for too long."""
 
 import asyncio
 from types import TracebackType
+from typing import Any
 
-from starlette.types import Receive
+from starlette.types import Scope
 
-from tandem_orchestrator.gateway.errors import ClientLeft
+from tandem_orchestrator.errors import ClientLeft
+from tandem_orchestrator.exchange import ON_LEAVE
+from tandem_orchestrator.gateway.time_limit import TimeLimit
 
 
 class ClientWatch:
-    """`async with ClientWatch(receive):` cancels its body when the client leaves, and raises `ClientLeft` then.
+    """`with ClientWatch(scope, limit):` cancels its body when the client leaves or the time is up.
 
-    The request's body must have been read before.
+    It raises `ClientLeft`, or the limit's error, then. The request's body must have been read before.
     """
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._left = False
+    __slots__ = ("_end", "_limit", "_on_leave", "_task")
 
-    async def __aenter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 # a coroutine runs in a task
-        self._task = task
-        self._watcher = asyncio.create_task(self._watch())
+    def __init__(self, scope: Scope, limit: TimeLimit) -> None:
+        self._on_leave = scope["state"][ON_LEAVE]
+        self._limit = limit
+        self._end: Exception | None = None
+        self._task: asyncio.Task[Any] | None = None
 
-    async def __aexit__(
+    def __enter__(self) -> None:
+        self._on_leave(self._leave)
+        if self._end is not None:
+            raise self._end
+        self._limit.begin(self)
+        self._task = asyncio.current_task(self._limit.loop)
+
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watcher.cancel()
-        if self._left and kind is asyncio.CancelledError:
+        self._on_leave(None)
+        self._limit.end(self)
+        if self._end is not None and self._task is not None:
             self._task.uncancel()
-            raise ClientLeft from None
+            if kind is asyncio.CancelledError:
+                raise self._end from None
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._left = True
-        self._task.cancel()
+    def cut(self) -> None:
+        """The time is up."""
+        self._stop(self._limit.error())
+
+    def _leave(self) -> None:
+        self._stop(ClientLeft())
+
+    def _stop(self, end: Exception) -> None:
+        if self._end is None:
+            self._end = end
+            if self._task is not None:
+                self._task.cancel()

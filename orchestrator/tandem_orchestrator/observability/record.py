@@ -1,43 +1,57 @@
-"""One record a request: who asked for what, how it ended; written as one log line and as metrics."""
+"""One record a request: who asked for what, how long its parts took, how it ended."""
 
-import os
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Sequence
 from time import perf_counter
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from tandem_orchestrator.observability.metrics import (
-    REQUEST_LATENCY,
-    REQUESTS_IN_FLIGHT,
-    TIME_TO_FIRST_TOKEN,
-    TOKENS,
-)
+from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS
+from tandem_orchestrator.observability.prometheus import Labelled
+from tandem_orchestrator.observability.trace import NO_TRACE, Span, Trace
 
-QUIET_PATHS = frozenset({"/live", "/ready", "/metrics"})
 CLIENT_LEFT = 499
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+MAX_LOGGED_BODY = 65_536  # bytes
+OTHER = "other"
 
-log = structlog.get_logger()
+_queue = Labelled(QUEUE_SECONDS)
+_engine = Labelled(ENGINE_SECONDS)
+_tool = Labelled(TOOL_SECONDS)
 
 
-@dataclass(slots=True)
 class Record:
-    """What is known about a request while it runs. Holds no prompt and no answer."""
+    """What is known about a request while it runs. Holds no prompt and no answer, unless logs are to show them.
 
-    request_id: str
-    status: int = 0
+    What is not set keeps the value of the class, so that a record costs little to make.
+    """
+
+    status = 0
+    route = OTHER
+    """Path of the endpoint as metrics know it; never a client's word."""
     model: str | None = None
-    stream: bool = False
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    tool_calls: list[str] = field(default_factory=list)
+    """Only names from the configuration or the engines' own lists: it is a metric label."""
+    upstream: str | None = None
+    tenant: str | None = None
+    key_id: str | None = None
+    stream = False
+    prompt_tokens = 0
+    completion_tokens = 0
     error: str | None = None
-    started: float = field(default_factory=perf_counter)
     first_byte: float | None = None
+    """Seconds from the start, as the three below."""
+    queue_seconds = 0.0
+    engine_seconds = 0.0
+    tool_seconds = 0.0
+    trace: Trace = NO_TRACE
+    bodies: "Bodies | None" = None
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """Go out with the answer, whoever writes it: the state of the key's limits."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.started = perf_counter()
+        self.tool_calls: list[str] = []
 
     def count_usage(self, usage: Any) -> None:
         """Adds an OpenAI `usage` object; anything else adds nothing."""
@@ -50,92 +64,102 @@ class Record:
         if self.first_byte is None:
             self.first_byte = perf_counter() - self.started
 
+    def queued(self, seconds: float) -> None:
+        """Notes a wait for an engine."""
+        self.queue_seconds += seconds
+        _queue[self.model or OTHER].observe(seconds)
+
+    def engine_pass(self, upstream: str) -> "EnginePass":
+        """Begins one request to an engine, each attempt being one."""
+        self.upstream = upstream
+        return EnginePass(self, self.trace.engine_pass(upstream, self.model, self.route), upstream)
+
+    def tool(self, name: str, call_id: str) -> "ToolRun":
+        """Begins one call of a server-side tool; `name` is one of the toolbox, a metric label too."""
+        return ToolRun(self, self.trace.tool(name, call_id), name)
+
+
+class EnginePass:
+    """One request to an engine: timed, and a span where traces are on. `with` ends it, or a call of `end`."""
+
+    __slots__ = ("_ended", "_record", "_started", "_upstream", "span")
+
+    def __init__(self, record: Record, span: Span, upstream: str) -> None:
+        self._record = record
+        self._upstream = upstream
+        self._started = perf_counter()
+        self._ended = False
+        self.span = span
+
+    def count_usage(self, usage: Any) -> None:
+        """Adds the pass's `usage` object to the request's, and to the span."""
+        self._record.count_usage(usage)
+        if isinstance(usage, dict):
+            self.span.set("gen_ai.usage.input_tokens", usage.get("prompt_tokens"))
+            self.span.set("gen_ai.usage.output_tokens", usage.get("completion_tokens"))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The answer is there, or has failed; a second call does nothing."""
+        if not self._ended:
+            self._ended = True
+            seconds = perf_counter() - self._started
+            self._record.engine_seconds += seconds
+            _engine[self._upstream].observe(seconds)
+            self.span.end(error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self.end(error)
+
+
+class ToolRun:
+    """One call of a tool, timed and traced like an `EnginePass`; `with` ends it."""
+
+    __slots__ = ("_name", "_record", "_started", "span")
+
+    def __init__(self, record: Record, span: Span, name: str) -> None:
+        self._record = record
+        self._name = name
+        self._started = perf_counter()
+        self.span = span
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        seconds = perf_counter() - self._started
+        self._record.tool_seconds += seconds
+        _tool[self._name].observe(seconds)
+        self.span.end(error)
+
+
+class Bodies:
+    """What client and orchestrator say to each other, kept for the log where the configuration asks for it."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.request = bytearray()
+        self.answer = bytearray()
+
+    async def receive(self) -> Message:
+        """ASGI."""
+        message = await self._receive()
+        self._keep(self.request, message)
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """ASGI."""
+        self._keep(self.answer, message)
+        return self._send(message)
+
+    def _keep(self, kept: bytearray, message: Message) -> None:
+        kept += message.get("body", b"")[: MAX_LOGGED_BODY - len(kept)]
+
 
 def record_of(scope: Scope) -> Record:
     """The record of the request that `scope` describes."""
     record: Record = scope["state"]["record"]
     return record
-
-
-class Recorded:
-    """ASGI application around another: gives each request an id and a record, and reports it at its end.
-
-    `draining` is asked for each answer; while it says so, clients are told to open their next connection elsewhere.
-    """
-
-    def __init__(self, app: ASGIApp, draining: Callable[[], bool]) -> None:
-        self._app = app
-        self._draining = draining
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        record = Record(_request_id(scope["headers"]))
-        scope.setdefault("state", {})["record"] = record
-        REQUESTS_IN_FLIGHT.inc()
-        try:
-            await self._app(scope, receive, self._sender(record, send))
-        finally:
-            REQUESTS_IN_FLIGHT.dec()
-            _report(record, scope)
-
-    def _sender(self, record: Record, send: Send) -> Callable[[Message], Awaitable[None]]:
-        async def tagged(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = record.status or message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", record.request_id.encode())]
-                if self._draining():
-                    headers.append((b"connection", b"close"))
-                message["headers"] = headers
-            await send(message)
-
-        return tagged
-
-
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id":
-            if _SANE_ID.fullmatch(value):
-                return value.decode()
-            break
-    return os.urandom(16).hex()
-
-
-def _report(record: Record, scope: Scope) -> None:
-    seconds = perf_counter() - record.started
-    path = scope["path"]
-    route = getattr(scope.get("route"), "path", None) or scope["state"].get("route", "other")
-    REQUEST_LATENCY.labels(route, str(record.status)).observe(seconds)
-    model = record.model or "unknown"
-    if record.first_byte is not None:
-        TIME_TO_FIRST_TOKEN.labels(model).observe(record.first_byte)
-    if record.prompt_tokens:
-        TOKENS.labels(model, "prompt").inc(record.prompt_tokens)
-    if record.completion_tokens:
-        TOKENS.labels(model, "completion").inc(record.completion_tokens)
-    fields: dict[str, Any] = {
-        "request_id": record.request_id,
-        "method": scope["method"],
-        "path": path,
-        "status": record.status,
-        "duration_ms": round(seconds * 1000, 2),
-    }
-    if record.model is not None:
-        fields.update(
-            model=record.model,
-            stream=record.stream,
-        )
-    if record.completion_tokens:
-        fields.update(prompt_tokens=record.prompt_tokens, completion_tokens=record.completion_tokens)
-    if record.first_byte is not None:
-        fields["first_byte_ms"] = round(record.first_byte * 1000, 2)
-    if record.tool_calls:
-        fields["tool_calls"] = record.tool_calls
-    if record.error:
-        fields["error"] = record.error
-    if path in QUIET_PATHS:
-        log.debug("request", **fields)
-    else:
-        log.info("request", **fields)

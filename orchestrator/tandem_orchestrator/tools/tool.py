@@ -1,5 +1,6 @@
 """What a server-side tool is."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -17,3 +18,12 @@ class Tool(Protocol):
 
     async def call(self, arguments: dict[str, Any]) -> str:
         """The result as the model reads it; `arguments` fit the schema. Raises `ToolError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What a model is told about a tool, for tools that are made of data."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]

@@ -1,21 +1,29 @@
 """Runs tools for a model: checked arguments, bounded time and size, and an outcome in any case."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import jsonschema_rs
 import orjson
 import structlog
+from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
+from tandem_orchestrator.observability.prometheus import Labelled
+from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
 SUCCESS, ERROR, TIMEOUT, INVALID = "success", "error", "timeout", "invalid_arguments"
+UNKNOWN = "unknown"
 CUT_MARK = " … (cut: the result was longer)"
 SHOWN_ARGUMENTS = 200  # characters of broken arguments that an error repeats
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
+_calls = Labelled(TOOL_CALLS)
 log = structlog.get_logger()
 
 
@@ -35,71 +43,155 @@ class ToolResult:
     call: ToolCall
     status: str
     content: str
+    seconds: float = 0.0
 
 
 class InvalidArguments(Exception):  # noqa: N818
     """The arguments are no JSON object or do not fit the tool's schema."""
 
 
-class Toolbox:
-    """The tools that are enabled here, by name."""
+class InvalidTool(Exception):  # noqa: N818
+    """A tool that cannot be offered; the message says why."""
 
-    def __init__(self, tools: Sequence[Tool], timeout_seconds: float, max_result_bytes: int) -> None:
-        self._tools = {tool.name: tool for tool in tools}
-        self._names = frozenset(self._tools)
-        self._validators = {tool.name: jsonschema_rs.validator_for(tool.parameters) for tool in tools}
-        self._timeout = timeout_seconds
-        self._max_bytes = max_result_bytes
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of the tools here."""
-        return self._names
+class Offered:
+    """A tool that is ready to be called. Raises `InvalidTool`."""
 
-    async def run_all(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Runs `calls` at the same time; the results are in their order."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.run(call)) for call in calls]
-        return [task.result() for task in tasks]
+    __slots__ = ("declaration", "tool", "turn", "validator")
 
-    async def run(self, call: ToolCall) -> ToolResult:
-        """Runs one call. Whatever goes wrong becomes a result that tells the model."""
+    def __init__(self, tool: Tool, turn: asyncio.Semaphore) -> None:
+        if not isinstance(tool.name, str) or not NAME.fullmatch(tool.name):
+            raise InvalidTool(f"{tool.name!r} is no name of a tool; it may have 64 letters, digits, _ and -")
+        if not isinstance(tool.parameters, dict) or tool.parameters.get("type") != "object":
+            raise InvalidTool(f'the parameters of {tool.name} must be a JSON schema with "type": "object"')
         try:
-            arguments = self._arguments(call)
-            async with asyncio.timeout(self._timeout):
-                status, content = SUCCESS, await self._tools[call.name].call(arguments)
+            self.validator = jsonschema_rs.validator_for(tool.parameters, offline=True)  # or it fetches references
+        except jsonschema_rs.ValidationError as error:
+            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {_problem(error)}") from None
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {error}") from None
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+        self.declaration = orjson.Fragment(orjson.dumps({"type": "function", "function": function}))
+        self.tool = tool
+        self.turn = turn
+
+
+class Toolbox:
+    """The tools that are there at the moment, by name: those of this process, and those of sources outside."""
+
+    def __init__(self, tools: Sequence[Tool], settings: ToolSettings, sources: Sequence[Source] = ()) -> None:
+        """`tools` as for `add`."""
+        self.attach = settings.attach
+        self.names: frozenset[str] = frozenset()
+        """Names of the tools that are there."""
+        self._settings = settings
+        self._own: dict[str, Offered] = {}
+        self._by_name: Mapping[str, Offered] = self._own
+        self._known: set[str] = set()
+        self._conflicts: list[str] = []
+        self._followed = [Followed(source, self._collect) for source in sources]
+        for tool in tools:
+            self.add(tool)
+
+    def add(self, tool: Tool) -> None:
+        """Adds a tool of this process. Raises `InvalidTool`, also when its name is taken."""
+        self._own[tool.name] = self._offered(tool, self._own)
+        self._collect()
+
+    def declarations(self, names: Collection[str]) -> list[orjson.Fragment]:
+        """These tools as a request declares them."""
+        return [offered.declaration for name, offered in self._by_name.items() if name in names]
+
+    def degraded(self) -> list[str]:
+        """One line for each thing that keeps tools away."""
+        lines = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]
+        return lines + self._conflicts
+
+    async def watch(self) -> None:
+        """Follows what provides tools; runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for followed in self._followed:
+                group.create_task(followed.watch())
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Closes the tools of this process, after `watch` has ended."""
+        for offered in self._own.values():
+            if (close := getattr(offered.tool, "close", None)) is not None:
+                await close()
+
+    async def run(self, call: ToolCall, among: Collection[str], seconds: float) -> ToolResult:
+        """Runs one call of a tool that is `among` the offered ones, for at most `seconds`.
+
+        Whatever goes wrong becomes a result that tells the model.
+        """
+        started = perf_counter()
+        limit = min(self._settings.timeout_seconds, seconds)
+        offered = self._by_name.get(call.name)
+        try:
+            arguments = self._arguments(call, offered, among)
+            async with asyncio.timeout(limit), offered.turn:  # type: ignore[union-attr] # or _arguments had raised
+                status, content = SUCCESS, await offered.tool.call(arguments)  # type: ignore[union-attr] # as above
         except InvalidArguments as error:
             status, content = INVALID, _error(str(error))
         except ToolError as error:
             status, content = ERROR, _error(str(error))
         except TimeoutError:
-            status, content = TIMEOUT, _error(f"{call.name} gave no result within {self._timeout:g} s")
+            status, content = TIMEOUT, _error(f"{call.name} gave no result within {limit:g} s")
         except Exception:  # a tool's defect must not end the conversation
             log.exception("tool failed", tool=call.name)
             status, content = ERROR, _error(f"{call.name} failed")
-        TOOL_CALLS.labels(call.name if call.name in self._tools else "unknown", status).inc()
-        return ToolResult(call, status, self._bounded(content))
+        _calls[self.label(call), status].inc()
+        return ToolResult(call, status, self._bounded(content), perf_counter() - started)
 
-    def _arguments(self, call: ToolCall) -> dict[str, Any]:
-        if call.name not in self._tools:
+    def label(self, call: ToolCall) -> str:
+        """The call's tool as logs and metrics may name it, which a model's invention is not."""
+        return call.name if call.name in self._known else UNKNOWN
+
+    def _arguments(self, call: ToolCall, offered: Offered | None, among: Collection[str]) -> dict[str, Any]:
+        if call.name not in among:
             raise InvalidArguments(f"there is no tool {call.name!r}; call only the tools that are offered")
+        if offered is None:
+            raise ToolError(f"{call.name} is not there at the moment")
         try:
             arguments = orjson.loads(call.arguments or "{}")
         except orjson.JSONDecodeError as error:
             raise InvalidArguments(
                 f"the arguments are not JSON ({error}): {call.arguments[:SHOWN_ARGUMENTS]}"
             ) from None
-        problems = [_problem(error) for error in self._validators[call.name].iter_errors(arguments)]
-        if problems:
+        if not offered.validator.is_valid(arguments):
+            problems = [_problem(error) for error in offered.validator.iter_errors(arguments)]
             raise InvalidArguments(f"the arguments do not fit {call.name}: {'; '.join(problems)}")
         checked: dict[str, Any] = arguments
         return checked
 
     def _bounded(self, content: str) -> str:
-        raw = content.encode()
-        if len(raw) <= self._max_bytes:
+        limit = self._settings.max_result_bytes
+        if len(content) * 4 <= limit or len(raw := content.encode()) <= limit:
             return content
-        return raw[: self._max_bytes].decode(errors="ignore") + CUT_MARK
+        return raw[:limit].decode(errors="ignore") + CUT_MARK
+
+    def _collect(self) -> None:
+        """Puts together anew what is there; the first tool of a name wins."""
+        found, conflicts = dict(self._own), []
+        for followed in self._followed:
+            for tool in followed.tools:
+                try:
+                    found[tool.name] = self._offered(tool, found)
+                except InvalidTool as error:
+                    conflicts.append(f"tools of {followed.name}: {error}")
+        for line in set(conflicts) - set(self._conflicts):
+            log.warning("a tool is left out", problem=line)
+        self._by_name, self._conflicts, self.names = found, conflicts, frozenset(found)
+        self._known |= self.names
+
+    def _offered(self, tool: Tool, taken: Collection[str]) -> Offered:
+        if tool.name in taken:
+            raise InvalidTool(f"another tool is called {tool.name}")
+        before = self._by_name.get(tool.name)
+        if before is not None and before.tool is tool:
+            return before
+        return Offered(tool, before.turn if before else asyncio.Semaphore(self._settings.max_concurrent))
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> str:

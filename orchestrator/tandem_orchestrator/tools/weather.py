@@ -94,6 +94,10 @@ class Weather:
         }
         return orjson.dumps(result).decode()
 
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._http.close()
+
     async def _find(self, location: str) -> dict[str, Any]:
         for name in dict.fromkeys((location, location.partition(",")[0].strip())):  # "Paris, France", then "Paris"
             answer = await self._get(self._settings.geocoding_url, {"name": name, "count": "1", "language": "en"})

@@ -14,7 +14,10 @@ from tests.unit.charts.helm import ROOT, Json
 KUBERNETES = resources.files("kubernetes_validate") / "kubernetes-json-schema" / "v1.37.0-local-strict"
 CRD = ROOT / "crds" / "tandem.dev_llmservices.yaml"
 WITHOUT_SCHEMA = {"monitoring.coreos.com/v1"}  # not Kubernetes' own
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected"}
+VOLUMES = {
+    *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected"),
+    "secret",
+}
 
 
 def problems(document: Json) -> list[str]:

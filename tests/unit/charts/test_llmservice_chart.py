@@ -2,6 +2,8 @@
 
 import pytest
 import yaml
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests import Platform, build
 
 from tests.unit.charts import helm
 from tests.unit.charts.helm import LLMSERVICE, ROOT, Json
@@ -53,6 +55,22 @@ def test_a_wrong_spec_is_refused_by_name(spec: Json, field: str) -> None:
 
 def test_other_values_are_refused() -> None:
     assert "sepc" in helm.refusal(LLMSERVICE, {"sepc": {"model": MODEL}})
+
+
+def test_a_cpu_limit_in_the_values_becomes_as_many_workers() -> None:
+    values = {"spec": {"model": MODEL, "orchestrator": {"resources": {"limits": {"cpu": 3}, "requests": {"cpu": 1}}}}}
+    children = build(LLMService.model_validate(rendered(values)), Platform())
+    (file,) = [item["data"]["config.yaml"] for item in children if item["kind"] == "ConfigMap"]
+    assert yaml.safe_load(file)["server"] == {"workers": 3}
+
+
+def test_notes_ask_with_a_key_and_over_https_where_it_takes_that() -> None:
+    keys = {"files": [{"secretName": "a"}]}
+    tls = {"certificate": {"secretName": "a", "secretKey": "a"}, "key": {"secretName": "a", "secretKey": "b"}}
+    config = {"keys": keys, "server": {"tls": tls}}
+    text = helm.notes(LLMSERVICE, {"spec": {"model": MODEL, "orchestrator": {"config": config}}}, release="chat")
+    assert 'curl -sk https://localhost:8001/v1/models -H "Authorization: Bearer $API_KEY"' in text
+    assert "curl -s http://localhost:8001/v1/models\n" in f"{helm.notes(LLMSERVICE, {'spec': {'model': MODEL}})}\n"
 
 
 def test_notes_say_how_to_look_and_how_to_chat() -> None:

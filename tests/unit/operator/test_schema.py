@@ -76,3 +76,25 @@ def test_a_quantity_is_a_number_or_a_text() -> None:
     quantity = ALL[".spec.engine.sharedMemory"]
     assert quantity["x-kubernetes-int-or-string"] is True
     assert "pattern" in quantity
+
+
+def test_free_json_is_kept_as_it_is_written() -> None:
+    free = ALL[".spec.orchestrator.config.models[].inject"]
+    assert free == {
+        "type": "object",
+        "maxProperties": 64,
+        "description": free["description"],
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+
+
+def test_wherever_a_secret_is_named_the_api_server_refuses_a_file() -> None:
+    named = {path: node for path, node in ALL.items() if "secretKey" in node.get("properties", {})}
+    assert len(named) > 5
+    for path, node in named.items():
+        (rule,) = node["x-kubernetes-validations"]
+        assert rule["rule"] == "has(self.secretName) && !has(self.file)", path
+
+
+def test_a_secret_s_default_is_not_told() -> None:
+    assert "**" not in yaml.safe_dump(crd())

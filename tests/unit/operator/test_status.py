@@ -307,6 +307,44 @@ def test_a_refused_child_is_its_tier_s_trouble(kind: str, name: str, part: str) 
     assert tiers == {tier: str(tier != part) for tier in tiers}
 
 
+WITH_KEYS = {"config": {"keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ({}, "Secret team-keys, which spec.orchestrator.config names, does not exist"),
+        (
+            {"team-keys": frozenset({"a", "b"})},
+            "no key keys.yaml, which spec.orchestrator.config names; its keys: a, b",
+        ),
+        ({"team-keys": frozenset()}, "its keys: none"),
+    ],
+)
+def test_a_missing_secret_is_why_the_orchestrator_waits(there: Any, says: str) -> None:
+    waits = pod(
+        "orchestrator", waiting("ContainerCreating"), [{"type": "PodScheduled", "lastTransitionTime": at(hours=1)}]
+    )
+    children = dict([deployment("engine"), deployment("orchestrator", 2, availableReplicas=0)])
+    seen = Observed(NOW, children, [READY_POD, waits])
+    assert status.waits_for_secrets(service(orchestrator=WITH_KEYS), seen)
+    computed = compute(service(orchestrator=WITH_KEYS), children, [READY_POD, waits], secrets=there)
+    assert conditions(computed)["OrchestratorReady"] == ("False", "SecretMissing")
+    assert conditions(computed)["Stalled"] == ("True", "SecretMissing")
+    assert conditions(computed)["EngineReady"][0] == "True"
+    assert says in message(computed)
+    found = {"team-keys": frozenset({"keys.yaml"})}
+    others = compute(service(orchestrator=WITH_KEYS), children, [READY_POD, waits], secrets=found)
+    assert conditions(others)["OrchestratorReady"] == ("False", "ContainerCreating")
+
+
+def test_secrets_are_looked_at_only_while_something_waits() -> None:
+    assert not status.waits_for_secrets(service(orchestrator=WITH_KEYS), Observed(NOW, SERVING, [READY_POD]))
+    assert not status.waits_for_secrets(service(), Observed(NOW, {}))
+    gone = compute(service(orchestrator=WITH_KEYS), secrets={})
+    assert conditions(gone)["OrchestratorReady"][0] == "True", "pods that run keep what they mounted"
+
+
 def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
     found = conditions(compute())
     assert found["MonitoringReady"] == ("False", "ServiceMonitorApiMissing")

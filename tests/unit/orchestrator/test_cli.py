@@ -1,6 +1,7 @@
 """tandem-orchestrator check, and serve where it cannot."""
 
 import pytest
+import yaml
 from tandem_orchestrator.cli import main
 
 
@@ -15,7 +16,7 @@ def test_check_lists_every_error(tmp_path, capsys):
     file.write_text("tools: {maxRounds: 100, maxRoundz: 1}\nupstreams: [{name: e, url: nowhere}]\n")
     assert main(["check", "--config", str(file)]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["tools.maxRounds", "tools.maxRoundz", "upstreams.0.url"]
+    assert sorted(line.partition(":")[0] for line in lines) == ["tools.maxRounds", "tools.maxRoundz", "upstreams.0.url"]
 
 
 @pytest.mark.parametrize("verb", ["check", "serve"])
@@ -28,3 +29,53 @@ def test_check_accepts_an_engine_from_the_environment(monkeypatch, capsys):
     monkeypatch.setenv("VLLM_URL", "http://engine:8000/v1")
     assert main(["check"]) == 0
     assert "http://engine:8000/v1" in capsys.readouterr().out
+
+
+def test_check_says_what_it_would_do_and_what_looks_wrong(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TANDEM_TYPO", "1")
+    file = tmp_path / "config.yaml"
+    file.write_text("""
+server: {workers: 4}
+upstreams: [{name: main, url: "http://engine:8000", model: org/big, discovery: dns}]
+models: [{name: org/big, aliases: [big], fallback: small}]
+tools: {attach: always, enabled: [calculate_math]}
+keys: {values: ["team:hush"], required: false}
+rateLimits: {requestsPerMinute: 600, defaults: {tokensPerDay: 5}}
+database: {url: "postgresql://me:hush@db/keys"}
+redis: {url: "redis://:hush@redis:6379"}
+tracing: {endpoint: "http://collector:4318"}
+""")
+    assert main(["check", "--config", str(file)]) == 0
+    out = capsys.readouterr().out
+    told = {tuple(line.split(maxsplit=1)) for line in out.splitlines()[1:]}
+    assert told >= {
+        ("server", "http, 4 workers"),
+        ("engine", "main (vllm) at http://engine:8000, each address of its name a replica: org/big"),
+        ("model", "org/big as big, falls back on small"),
+        ("tools", "calculate_math (always)"),
+        ("keys", "1 key in the configuration; not required"),
+        ("limits", "600 requests a minute, 5 tokens a day for each key"),
+        ("database", "postgresql://***@db/keys"),
+        ("redis", "redis://***@redis:6379"),
+        ("traces", "http://collector:4318"),
+        ("warning", "TANDEM_TYPO looks like a setting, but sets nothing"),
+    }
+    assert {line.partition(":")[0] for topic, line in told if topic == "warning" and ":" in line} == {
+        "keys.required",
+        "models.0.fallback",
+    }
+    assert "hush" not in out
+
+
+def test_check_finds_what_only_the_parts_know(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("VLLM_URL", "http://engine")
+    (tmp_path / "pem").write_text("no certificate")
+    file = tmp_path / "config.yaml"
+    pem = {"file": str(tmp_path / "pem")}
+    for settings, path in (
+        ({"server": {"tls": {"certificate": pem, "key": pem}}}, "server.tls"),
+        ({"tools": {"python": [{"name": "nowhere:nothing"}]}}, "tools.python.0"),
+    ):
+        file.write_text(yaml.safe_dump(settings))
+        assert main(["check", "--config", str(file)]) == 1
+        assert capsys.readouterr().err.startswith(f"{path}: ")

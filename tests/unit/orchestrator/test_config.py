@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
-from tandem_orchestrator.config import ConfigError, load, unknown_variables
+from pydantic import SecretStr
+from tandem_orchestrator.config import ConfigError, Source, load, unknown_variables
 
 URL = {"VLLM_URL": "http://engine:8000/v1"}
 
@@ -31,9 +34,49 @@ def test_older_names_set_the_first_upstream_and_the_level(file):
     assert config.logging.level == "DEBUG"
 
 
-def test_model_id_alone_names_no_engine():
+@pytest.mark.parametrize(
+    ("variable", "text", "path", "value"),
+    [
+        ("VLLM_BASE_URL", "http://other", "upstreams.0.url", "http://other"),
+        ("VLLM_API_KEY", "hush", "upstreams.0.api_key_value", "hush"),
+        ("MODEL_ID", "org/model", "upstreams.0.model", "org/model"),
+        ("LOG_LEVEL", "warning", "logging.level", "WARNING"),
+        ("API_KEYS", "one, team:two ,", "keys.values", ["one", "team:two"]),
+        ("REQUIRE_API_KEY", "true", "keys.required", True),
+        ("DATABASE_URL", "postgresql://db/x", "database.url", "postgresql://db/x"),
+        ("REDIS_URL", "redis://r:6379", "redis.url", "redis://r:6379"),
+        ("GLOBAL_REQUESTS_PER_MINUTE", "600", "rate_limits.requests_per_minute", 600),
+        ("TENANT_REQUESTS_PER_MINUTE", "60", "rate_limits.tenant_requests_per_minute", 60),
+        ("MAX_REQUEST_SIZE", "4096", "limits.max_body_bytes", 4096),
+        ("WORKERS", "3", "server.workers", 3),
+        ("CORS_ORIGINS", "https://a, https://b", "server.cors.allow_origins", ["https://a", "https://b"]),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", "tracing.endpoint", "http://collector:4318"),
+    ],
+)
+def test_older_names(variable, text, path, value):
+    found: Any = load(environ={"VLLM_BASE_URL": URL["VLLM_URL"], variable: text})
+    for part in path.split("."):
+        found = found[int(part)] if part.isdigit() else getattr(found, part)
+    assert _plain(found) == value
+    assert load(environ={**URL, variable: ""}) == load(environ=URL), "an empty variable sets nothing"
+
+
+def _plain(value):
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def test_of_two_names_for_one_setting_the_newer_wins():
+    environ = {**URL, "VLLM_BASE_URL": "http://old", "WORKERS": "2", "TANDEM_SERVER__WORKERS": "3"}
+    config = load(environ=environ)
+    assert (config.upstreams[0].url, config.server.workers) == (URL["VLLM_URL"], 3)
+
+
+@pytest.mark.parametrize("variable", ["MODEL_ID", "VLLM_API_KEY"])
+def test_a_model_or_a_key_alone_names_no_engine(variable):
     with pytest.raises(ConfigError, match="set VLLM_URL"):
-        load(environ={"MODEL_ID": "m"})
+        load(environ={variable: "m"})
 
 
 @pytest.mark.parametrize("key", ["maxRounds", "max_rounds"])
@@ -54,6 +97,21 @@ def test_lists_and_sections_are_written_as_json():
 def test_deep_settings_are_reached():
     config = load(environ={**URL, "TANDEM_TOOLS__WEATHER__FORECAST_URL": "http://weather.local/f"})
     assert config.tools.weather.forecast_url == "http://weather.local/f"
+
+
+def test_an_optional_section_is_reached_too(tmp_path, file):
+    pem = tmp_path / "pem"
+    pem.write_text("pem")
+    path = file(f"server: {{tls: {{certificate: {{file: /nowhere}}, key: {{file: {pem}}}}}}}")
+    tls = load(path, {**URL, "TANDEM_SERVER__TLS__CERTIFICATE__FILE": str(pem)}).server.tls
+    assert tls is not None
+    assert (tls.certificate.file, tls.key.file) == (str(pem), str(pem))
+    assert not unknown_variables({"TANDEM_SERVER__TLS__CERTIFICATE__FILE": "f"})
+
+
+def test_lists_are_written_as_yaml_too():
+    config = load(environ={**URL, "TANDEM_SERVER__TRUSTED_HOSTS": "[a.example.com, b.example.com]"})
+    assert config.server.trusted_hosts == ["a.example.com", "b.example.com"]
 
 
 def test_the_file_is_named_by_a_variable(file):
@@ -80,6 +138,61 @@ def test_a_file_of_another_shape_is_an_error(file, text, word):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="none"):
         load(tmp_path / "none.yaml", URL)
+
+
+def test_nothing_that_may_be_a_secret_is_repeated(file):
+    text = """
+    upstreams: [{name: a, url: 'http://me:hush@a', apiKeyValue: 424242}]
+    keys: {values: [{key: hush}, 424242], value: hush}
+    database: {url: {of: hush}}
+    tools: {mcp: [{name: m, url: 'http://m', headers: {authorization: "hush\\n"}}]}
+    """
+    with pytest.raises(ConfigError) as caught:
+        load(file(text), {"TANDEM_REDIS": "{url: [hush"})
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == {
+        "TANDEM_REDIS",
+        "upstreams.0.url",
+        "upstreams.0.apiKeyValue",
+        "keys.values.0",
+        "keys.values.1",
+        "keys.value",
+        "database.url",
+        "tools.mcp.0.headers.authorization",
+    }
+    assert "hush" not in str(caught.value)
+    assert "424242" not in str(caught.value)
+
+
+def test_secrets_are_looked_for_and_named_by_their_setting(file, tmp_path):
+    (tmp_path / "keys").mkdir()
+    text = f"""
+    keys: {{files: [{{secretName: keys}}, {{file: {tmp_path / "keys"}}}, {{file: /nowhere}}], admin: {{}}}}
+    redis: {{urlFrom: {{file: {tmp_path / "keys"}}}}}
+    """
+    with pytest.raises(ConfigError) as caught:
+        load(file(text), URL)
+    found = dict(problem.split(": ", 1) for problem in caught.value.problems)
+    assert set(found) == {"keys.files.0", "keys.files.2", "keys.admin", "redis.urlFrom"}
+    assert "write `file: PATH` instead" in found["keys.files.0"]
+    assert "/nowhere cannot be read" in found["keys.files.2"]
+    assert "set `file`" in found["keys.admin"]
+    assert "holds 0 files" in found["redis.urlFrom"]
+
+
+def test_a_source_knows_when_its_file_has_changed(file, tmp_path):
+    path = file("drainSeconds: 7")
+    source = Source(path, URL)
+    assert source.load().drain_seconds == 7
+    assert not source.changed()
+    (tmp_path / "new.yaml").write_text("drainSeconds: 8")
+    (tmp_path / "new.yaml").replace(path)
+    assert source.changed()
+    assert source.load().drain_seconds == 8
+    path.unlink()
+    assert source.changed()
+    with pytest.raises(ConfigError):
+        source.load()
+    assert not source.changed(), "once is enough"
 
 
 def test_a_broken_variable_is_named():

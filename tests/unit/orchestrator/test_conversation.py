@@ -1,18 +1,21 @@
 import orjson
 import pytest
 from tandem_contract.config import Tools
+from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
-from tandem_orchestrator.gateway.errors import BadRequest, ToolLoopFailed
+from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.gateway.request import parse
-from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
+from tandem_orchestrator.gateway.tool_use import ToolUse
+from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
 
 SERVER, CLIENT = ToolCall("1", "add", "{}"), ToolCall("2", "book", "{}")
 
 
-def conversation(settings=None, **fields):
+def conversation(settings=None, added=(), **fields):
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
     body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
-    return Conversation(parse(body, None), {"add", "other"}, settings or Tools())
+    use = ToolUse(Toolbox((), Tools()), frozenset({"add", "other"}), [orjson.Fragment(tool) for tool in added])
+    return Conversation(parse(ENDPOINTS[CHAT], body, None, 128), use, settings or Tools())
 
 
 def asked(conversation, *, stream=False):
@@ -42,27 +45,26 @@ def test_a_tool_that_nobody_declared_is_the_servers_to_refuse():
 def test_usage_is_always_asked_of_a_stream_and_unknown_fields_stay():
     body = asked(conversation(stream_options={"continuous_usage_stats": True}, top_k=3), stream=True)
     assert (body["stream"], body["stream_options"], body["top_k"]) == (True, {"include_usage": True}, 3)
-    assert "stream_options" not in asked(conversation(stream=True, stream_options={}))
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
 def test_a_forced_choice_holds_for_one_pass(choice):
     talk = conversation(tool_choice=choice)
     assert asked(talk)["tool_choice"] == choice
-    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 0.1)
     assert asked(talk)["tool_choice"] == "auto"
 
 
 def test_no_choice_is_made_up():
     talk = conversation()
-    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 0.1)
     assert "tool_choice" not in asked(talk)
 
 
-@pytest.mark.parametrize("limit", [Tools(max_rounds=1), Tools(max_calls=1)])
+@pytest.mark.parametrize("limit", [Tools(max_rounds=1), Tools(max_calls=1), Tools(total_seconds=0.1)])
 def test_beyond_a_limit_no_tool_is_offered_and_none_is_run(limit):
     talk = conversation(limit)
-    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 0.1)
     assert asked(talk)["tool_choice"] == "none"
     with pytest.raises(ToolLoopFailed):
         talk.server_calls(Turn(None, [SERVER]))
@@ -74,17 +76,17 @@ def test_broken_arguments_are_not_shown_to_the_engine_again():
         call = ToolCall("1", "add", arguments)
         status = "success" if arguments == "" else "invalid_arguments"
         fresh = conversation()
-        fresh.add_round(Turn(None, [call]), [done(call, status)])
+        fresh.add_round(Turn(None, [call]), [done(call, status)], 0.1)
         assert asked(fresh)["messages"][1]["tool_calls"][0]["function"]["arguments"] == written
     assert len(asked(talk)["messages"]) == 1
 
 
 def test_a_second_broken_round_is_the_end():
     talk = conversation()
-    talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")])
-    talk.add_round(Turn(None, [SERVER]), [done(SERVER)])
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")], 0.1)
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 0.1)
     with pytest.raises(ToolLoopFailed, match="'add'"):
-        talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")])
+        talk.add_round(Turn(None, [SERVER]), [done(SERVER, "invalid_arguments")], 0.1)
 
 
 def test_usage_is_summed():
@@ -103,3 +105,31 @@ def test_a_message_becomes_a_turn():
     message = {"content": None, "tool_calls": [{"function": {"name": "add", "arguments": None}}, {"id": "x"}]}
     assert turn_of(message) == Turn(None, [ToolCall("call_0", "add", ""), ToolCall("x", "", "")])
     assert turn_of({"content": "Hi", "tool_calls": None}) == Turn("Hi")
+
+
+def test_the_first_pass_is_what_the_client_sent():
+    raw = b'{ "model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}] }'
+    request = parse(ENDPOINTS[CHAT], raw, None, 128)
+    talk = Conversation(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
+    assert talk.next_body(stream=False) == raw
+
+
+def test_the_servers_own_declarations_follow_the_clients():
+    body = asked(conversation(added=[b'{"function":{"name":"other"}}']))
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["add", "book", "other"]
+
+
+def test_each_pass_holds_all_before_it():
+    talk = conversation(stream=False, top_k=3)
+    for number in (1, 2):
+        talk.add_round(Turn(f"turn {number}", [SERVER]), [done(SERVER)], 0.1)
+        body = asked(talk)
+        assert [message["role"] for message in body["messages"]] == ["user", *["assistant", "tool"] * number]
+        assert body["messages"][-2]["content"] == f"turn {number}"
+        assert (body["top_k"], "stream" in body) == (3, False)
+
+
+def test_what_tools_took_is_no_longer_there_to_take():
+    talk = conversation(Tools(total_seconds=5))
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 3.0)
+    assert talk.seconds_left == 2.0

@@ -3,24 +3,62 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tandem_orchestrator.gateway.errors import Malformed
+from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.gateway.relay import Lines
 
-STREAM = b'data: {"choices":[]}\n\n: note\r\n\r\ndata: {"choices":[],"usage":{"total_tokens":3}}\n\ndata: [DONE]\n\n'
+FIRST = b'data: {"choices":[{"delta":{"content":"the \\"usage\\" of {}"}}],"usage":null}\n\n: note\r\n\r\n'
+USAGE = b'data: {"choices": [], "usage":{"total_tokens":3}}\n\n'
+END = b"data: [DONE]\n\n"
+STREAM = FIRST + USAGE + END
+
+
+def relayed(stream, cuts, **options):
+    lines, taken = Lines(**options), b""
+    for start, end in pairwise([0, *sorted(cuts), len(stream)]):
+        piece = lines.take(stream[start:end])
+        assert not piece or piece.endswith(b"\n")
+        taken += piece
+    assert lines.end() == b""
+    return taken, lines.usage
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_whole_lines_in_order_however_the_bytes_arrive(cuts):
-    lines, taken = Lines(), b""
-    edges = [0, *sorted(cuts), len(STREAM)]
-    for start, end in pairwise(edges):
-        piece = lines.take(STREAM[start:end])
-        assert not piece or piece.endswith(b"\n")
-        taken += piece
-    assert taken == STREAM
-    assert lines.end() == b""
-    assert lines.usage() == {"total_tokens": 3} or len(cuts) > 3
+    assert relayed(STREAM, cuts) == (STREAM, {"total_tokens": 3})
+
+
+def test_the_usage_is_hidden_at_every_split_of_the_bytes():
+    for cut in range(len(STREAM) + 1):
+        assert relayed(STREAM, [cut], hide_usage=True) == (FIRST + END, {"total_tokens": 3})
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_the_usage_is_hidden_in_any_number_of_pieces(cuts):
+    assert relayed(STREAM, cuts, hide_usage=True) == (FIRST + END, {"total_tokens": 3})
+
+
+def test_usage_beside_a_choice_is_counted_and_passes():
+    stream = b'data: {"choices":[{"delta":{}}],"usage":{"total_tokens":4}}\n\n' + END
+    assert relayed(stream, [], hide_usage=True) == (stream, {"total_tokens": 4})
+
+
+def test_only_the_hidden_events_own_end_goes_with_it():
+    stream = b'data: {"choices":[],"usage":{}}\ndata: {"choices":[1]}\n\n' + END
+    assert relayed(stream, [], hide_usage=True)[0] == b'data: {"choices":[1]}\n\n' + END
+
+
+def test_what_only_looks_like_usage_passes():
+    stream = b'data: {"choices":[], "usage": \n\ndata: {"usage":[]}\n\n: "usage"\n\n' + END
+    assert relayed(stream, [], hide_usage=True) == (stream, None)
+
+
+def test_a_stream_without_usage_is_estimated_by_its_events():
+    lines = Lines()
+    lines.take(b'data: {"choices":[]}\n\ndata: {"choices"')
+    lines.take(b":[]}\n\n")
+    assert lines.estimate == {"completion_tokens": 2}
 
 
 def test_an_end_without_done_is_told():

@@ -1,6 +1,6 @@
 import orjson
 import pytest
-from tandem_orchestrator.gateway.errors import EngineError
+from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
@@ -11,7 +11,7 @@ def line(delta, finish=None, **fields):
 
 
 def test_text_passes_and_calls_stay():
-    turn = StreamedTurn(first=True)
+    turn = StreamedTurn({})
     seen = [
         turn.take(item)
         for item in (
@@ -37,21 +37,21 @@ def test_text_passes_and_calls_stay():
 
 
 def test_a_later_pass_does_not_begin_the_answer_again():
-    turn = StreamedTurn(first=False)
+    turn = StreamedTurn({"id": "first"})
     assert turn.take(line({"role": "assistant", "content": ""})) is None
     assert (chunk := turn.take(line({"role": "assistant", "content": "x"})))
     assert chunk["choices"][0]["delta"] == {"content": "x"}
 
 
 def test_text_beside_the_finish_reason_passes_without_it():
-    turn = StreamedTurn(first=True)
+    turn = StreamedTurn({})
     assert (chunk := turn.take(line({"content": "end"}, "stop")))
     assert chunk["choices"][0] == {"index": 0, "delta": {"content": "end"}, "finish_reason": None}
     assert turn.finish_reason == "stop"
 
 
 def test_reasoning_passes():
-    assert StreamedTurn(first=False).take(line({"reasoning": "Hm"})) is not None
+    assert StreamedTurn({"id": "first"}).take(line({"reasoning": "Hm"})) is not None
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_reasoning_passes():
 )
 def test_broken_events(broken):
     with pytest.raises(EngineError):
-        StreamedTurn(first=True).take(broken)
+        StreamedTurn({}).take(broken)
 
 
 def test_an_end_without_done_is_no_turn():
-    turn = StreamedTurn(first=True)
+    turn = StreamedTurn({})
     turn.take(line({"content": "x"}, "stop"))
     with pytest.raises(EngineError):
         turn.turn()

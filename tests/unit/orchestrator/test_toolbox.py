@@ -1,10 +1,17 @@
 import asyncio
+from time import perf_counter
+from typing import Any
 
 import orjson
 import pytest
+from tandem_contract.config import Tools
+from tandem_orchestrator.tools import source
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.tool import ToolError
-from tandem_orchestrator.tools.toolbox import CUT_MARK, Toolbox, ToolCall
+from tandem_orchestrator.tools.toolbox import CUT_MARK, InvalidTool, Toolbox, ToolCall
+
+from tests.orchestrator.open_meteo import OpenMeteo
+from tests.orchestrator.running import until
 
 
 class Probe:
@@ -25,7 +32,8 @@ class Probe:
 
 
 async def run(act, arguments='{"n": 1}', seconds=1.0, size=1000, name="probe"):
-    return await Toolbox([Probe(act)], seconds, size).run(ToolCall("id", name, arguments))
+    toolbox = Toolbox([Probe(act)], Tools(timeout_seconds=seconds, max_result_bytes=size))
+    return await toolbox.run(ToolCall("id", name, arguments), toolbox.names, 60.0)
 
 
 async def echo(n):
@@ -97,21 +105,138 @@ async def test_a_long_result_is_cut_between_characters():
     assert content == "é" * 150 + CUT_MARK
 
 
-async def test_calls_run_side_by_side_and_results_keep_their_order():
-    meeting = asyncio.Barrier(5)
+async def test_a_tool_that_is_not_offered_is_not_run():
+    async def never(n):
+        raise AssertionError
 
-    async def meet(n):
-        await meeting.wait()
+    toolbox = Toolbox([Probe(never)], Tools())
+    result = await toolbox.run(ToolCall("id", "probe", '{"n": 1}'), frozenset({"other"}), 60.0)
+    assert (result.status, "'probe'" in told(result)) == ("invalid_arguments", True)
+
+
+async def test_a_call_has_no_more_time_than_the_request():
+    async def hang(n):
+        await asyncio.Event().wait()
+
+    toolbox = Toolbox([Probe(hang)], Tools())
+    result = await toolbox.run(ToolCall("id", "probe", '{"n": 1}'), toolbox.names, 0.01)
+    assert (result.status, "0.01 s" in told(result)) == ("timeout", True)
+
+
+async def test_calls_of_one_tool_are_bounded():
+    running, most, enough = 0, 0, asyncio.Event()
+
+    async def count(n):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == 2:
+            enough.set()
+        await enough.wait()
+        await asyncio.sleep(0)
+        running -= 1
         return str(n)
 
-    toolbox = Toolbox([Probe(meet)], 1.0, 1000)
-    results = await toolbox.run_all([ToolCall(str(n), "probe", f'{{"n": {n}}}') for n in range(5)])
-    assert [result.content for result in results] == ["0", "1", "2", "3", "4"]
+    toolbox = Toolbox([Probe(count)], Tools(max_concurrent=2))
+    calls = [ToolCall(str(n), "probe", f'{{"n": {n}}}') for n in range(5)]
+    results = await asyncio.gather(*(toolbox.run(call, toolbox.names, 60.0) for call in calls))
+    assert ([result.content for result in results], most) == (["0", "1", "2", "3", "4"], 2)
 
 
 async def test_the_calculator_behind_the_protocol():
-    toolbox = Toolbox([Calculator()], 1.0, 1000)
-    result = await toolbox.run(ToolCall("id", "calculate_math", '{"expression": "123 * 456"}'))
+    toolbox = Toolbox([Calculator()], Tools())
+    result = await toolbox.run(ToolCall("id", "calculate_math", '{"expression": "123 * 456"}'), toolbox.names, 60.0)
     assert result.content == "56088"
-    result = await toolbox.run(ToolCall("id", "calculate_math", '{"expression": "9**9**9"}'))
+    started = perf_counter()
+    result = await toolbox.run(ToolCall("id", "calculate_math", '{"expression": "9**9**9"}'), toolbox.names, 60.0)
     assert (result.status, told(result)) == ("error", "the result is too large")
+    assert perf_counter() - started < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "no name"}, "no name of a tool"),
+        ({"parameters": {"type": "string"}}, '"type": "object"'),
+        ({"parameters": {"type": "object", "properties": {"n": {"type": "numbr"}}}}, "probe are no JSON schema"),
+        ({"parameters": {"type": "object", "$ref": "https://example.com/schema"}}, "probe are no JSON schema"),
+    ],
+)
+def test_a_tool_that_cannot_be_offered(change, complaint):
+    tool = Probe(echo)
+    for name, value in change.items():
+        setattr(tool, name, value)
+    with pytest.raises(InvalidTool, match=complaint):
+        Toolbox([tool], Tools())
+
+
+async def test_a_schema_reaches_nothing_outside():
+    async with OpenMeteo() as inside:
+        tool = Probe(echo)
+        for place in (f"{inside.url}/schema", "file:///etc/hostname"):
+            tool.parameters = {"type": "object", "properties": {"n": {"$ref": place}}}
+            with pytest.raises(InvalidTool, match="no JSON schema"):
+                await asyncio.to_thread(Toolbox, [tool], Tools())
+        assert not inside.asked
+
+
+def test_two_tools_of_one_name():
+    with pytest.raises(InvalidTool, match="another tool is called probe"):
+        Toolbox([Probe(echo), Probe(echo)], Tools())
+
+
+class Outside:
+    """A source that does what the test sends it."""
+
+    name = "outside"
+
+    def __init__(self):
+        self.says: asyncio.Queue[Any] = asyncio.Queue()
+        self.heard = asyncio.Event()
+
+    async def follow(self, offer):
+        while True:
+            tools = await self.says.get()
+            if isinstance(tools, Exception):
+                raise tools
+            offer(tools)
+            self.heard.set()
+
+
+async def test_tools_of_a_source_come_and_go(monkeypatch):
+    monkeypatch.setattr(source, "FIRST_DELAY", 0.001)
+    outside, toolbox = Outside(), None
+    toolbox = Toolbox([Calculator()], Tools(), [outside])
+    assert toolbox.degraded() == ["tools of outside: not reached yet"]
+    watching = asyncio.create_task(toolbox.watch())
+    outside.says.put_nowait([Probe(echo)])
+    await outside.heard.wait()
+    assert toolbox.names == {"calculate_math", "probe"}
+    assert toolbox.degraded() == []
+    outside.says.put_nowait(source.SourceError("it fell over"))
+    await until(toolbox.degraded)
+    assert toolbox.names == {"calculate_math"}
+    assert toolbox.degraded() == ["tools of outside: it fell over"]
+    gone = await toolbox.run(ToolCall("id", "probe", '{"n": 1}'), {"probe"}, 60.0)
+    assert (gone.status, told(gone)) == ("error", "probe is not there at the moment")
+    outside.says.put_nowait([Probe(echo)])
+    await until(lambda: "probe" in toolbox.names)
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
+async def test_a_source_cannot_take_a_name_nor_bring_what_is_broken():
+    outside = Outside()
+    toolbox = Toolbox([Calculator()], Tools(), [outside])
+    watching = asyncio.create_task(toolbox.watch())
+    broken = Probe(echo)
+    broken.parameters = {}
+    outside.says.put_nowait([Calculator(), broken])
+    await outside.heard.wait()
+    assert toolbox.names == {"calculate_math"}
+    assert [line.partition(": ")[2] for line in toolbox.degraded()] == [
+        "another tool is called calculate_math",
+        'the parameters of probe must be a JSON schema with "type": "object"',
+    ]
+    watching.cancel()
+    await asyncio.wait([watching])

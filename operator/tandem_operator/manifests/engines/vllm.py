@@ -14,7 +14,12 @@ from tandem_operator.manifests.source import MOUNT_PATH, ModelFiles
 
 CACHE_PATH: Final = "/cache"
 TEMPLATE_PATH: Final = "/etc/tandem-engine"
+PRE_STOP_SECONDS: Final = 40
+"""Orchestrators forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s. From SIGTERM
+on vLLM still accepts requests and answers them with nothing, so by then none may come."""
 _STARTUP_PERIOD: Final = 10
+_SOON_KILLED: Final = {"terminationGracePeriodSeconds": 30}
+"""An engine that does not answer has nothing to finish."""
 
 # The image's home is root's and its root file system is read-only here, so every cache is told where to live.
 _ENV: Final = {
@@ -34,6 +39,7 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
     """Return the engine's container."""
     engine = service.spec.engine
     accelerators = {engine.accelerator: str(engine.gpu_count)} if engine.gpu_count else {}
+    attempts = math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
     key = {"secretKeyRef": {"name": engine_key_name(service), "key": names.ENGINE_KEY}}
     env = [*variables(_ENV), {"name": "VLLM_API_KEY", "valueFrom": key}, *files.env]
     mounts: list[Manifest] = [
@@ -48,18 +54,20 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
     return container(
         "engine",
         image,
+        pre_stop=PRE_STOP_SECONDS,
         command=["python3", "-m", "vllm.entrypoints.openai.api_server"],
         args=arguments(service, files),
         env=environment(env, engine),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
         resources=resources(engine.resources, accelerators),
         volumeMounts=mounts,
-        startupProbe=http_probe(
-            "/health", period=_STARTUP_PERIOD, timeout=5, failures=math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
-        ),
+        startupProbe={
+            **http_probe("/health", period=_STARTUP_PERIOD, timeout=5, failures=attempts),
+            **_SOON_KILLED,
+        },
         readinessProbe=http_probe("/health", period=10, timeout=10, failures=3),
         # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
-        livenessProbe=http_probe("/health", period=30, timeout=30, failures=5),
+        livenessProbe={**http_probe("/health", period=30, timeout=30, failures=5), **_SOON_KILLED},
     )
 
 

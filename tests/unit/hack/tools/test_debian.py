@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(debian, "run", run)
     monkeypatch.setattr(debian, "LISTS", tmp_path)
+    monkeypatch.setattr(debian, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name, path="": None if path else f"/usr/bin/{name}")
     return commands
@@ -70,3 +72,24 @@ def test_elsewhere_the_message_names_the_packages(apt: list[str], monkeypatch: p
     with pytest.raises(Failure, match=r"runc .*package manager"):
         debian.ensure(["runc"])
     assert apt == []
+
+
+def test_services_are_kept_from_starting_meanwhile(apt: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = []
+
+    def run(argv: list[str], env: dict[str, str]) -> None:
+        assert env
+        apt.append(argv[4])
+        answers.append(subprocess.run([debian.POLICY, "nginx", "start"], check=False).returncode)
+
+    monkeypatch.setattr(debian, "run", run)
+    debian.ensure(["nginx", "redis-server"])
+    assert apt == ["update", "install"]
+    assert answers == [101, 101]
+    assert not debian.POLICY.exists()
+
+
+def test_a_policy_that_is_there_is_left_alone(apt: list[str]) -> None:
+    debian.POLICY.write_text("the machine's own")
+    debian.ensure(["nginx"])
+    assert debian.POLICY.read_text() == "the machine's own"

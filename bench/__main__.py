@@ -1,0 +1,96 @@
+"""How fast the orchestrator is, beside nginx and a naive proxy in the same run.
+
+    make bench                    ten minutes at most; writes bench/RESULTS.md
+    python3 -m bench --quick      under a minute; prints only
+
+Close what else uses this machine first: two cores are few.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from bench import measures, report
+from bench.load import Failed
+from bench.processes import Cores
+from bench.targets import all_running
+from hack import progress
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+ALL = {
+    measure.__name__: measure
+    for measure in (
+        measures.blocking,
+        measures.latency,
+        measures.streams,
+        measures.tools,
+        measures.abandoned,
+        measures.endurance,
+    )
+}
+ARRANGEMENT = """\
+- Orchestrator, nginx and the naive proxy each have one worker on the same core, one after the other, in turns; engine
+  and load generator have the other core (or two others). On a machine with two cores these two share one. That is fair:
+  it is the same for all targets, CPU time is counted for the target's processes alone, and together the two take some
+  20 µs for a request ([engine.py](engine.py), [load.py](load.py)).
+- The naive proxy only forwards: no key, no limits, no metrics, no log ([naive_proxy.py](naive_proxy.py)).
+- The orchestrator runs as `tandem-orchestrator serve` with everything on: a key, every limit, usage, metrics, a log
+  line a request. nginx only forwards: keep-alive on both sides, no buffering, no access log ([nginx.conf](nginx.conf)).
+- Answers carry 64 bytes of text. CPU is user and system time of the server's processes. A ratio is that of a round;
+  the table has the median of the rounds and their spread.
+- nginx takes less CPU for a request the busier it is, since it then handles many at each wake-up. Clients that never
+  pause keep it several times as busy as the orchestrator; so the second row gives both the same number of requests a
+  second."""
+
+
+async def run(effort: measures.Effort, names: list[str]) -> tuple[list[report.Row], Cores]:
+    """Starts everything, measures, ends everything."""
+    cores = Cores.of_this_machine()
+    os.sched_setaffinity(0, {cores.load})
+    rows: list[report.Row] = []
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+        async with all_running(Path(folder), cores) as targets:
+            with progress.step("warm-up"):
+                await measures.warm_up(targets, effort)
+            gc.freeze()
+            for name in names:
+                with progress.step(name):
+                    rows += await ALL[name](targets, effort)
+                for row in rows[-3:]:
+                    progress.say(str(row))
+    return rows, cores
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few and short rounds; writes nothing")
+    parser.add_argument("measures", nargs="*", choices=[*ALL, []], help="only these; writes nothing")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    effort = measures.QUICK if options.quick else measures.FULL
+    begun = time.monotonic()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            rows, cores = runner.run(run(effort, options.measures or list(ALL)))
+    except Failed as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print("\n".join([report.HEADER, *map(str, rows)]))
+    if not options.quick and not options.measures:
+        RESULTS.write_text(report.document(rows, cores, ARRANGEMENT, time.monotonic() - begun))
+        print(f"\nwritten to {RESULTS}")
+    return 1 if any(row.passed is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

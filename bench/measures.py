@@ -1,0 +1,281 @@
+"""The measurements. Each takes turns between the targets, round after round, so that noise hits all of them alike."""
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bench.load import Address, Connection, Failed, Load, Outcome, ask, get, post
+from bench.processes import Process
+from bench.report import Row, Series, at_least, at_most
+from bench.targets import Targets
+
+CLIENTS = 32
+STREAMS = 200
+STREAM_END = b"[DONE]"
+TOKEN_SECONDS = 0.025  # 200 streams then get 8,000 tokens a second
+WAITING_SECONDS = 60.0
+LEAVING_AT_ONCE = 50
+WARM_UP_SECONDS = 3.0
+MEGABYTE = 1_000_000
+MATH_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "calculate_math",
+        "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure. `fill` requests fill caches and pools before memory is looked at."""
+
+    rounds: int
+    seconds: float
+    fill: int
+    requests: int
+    leaving: int
+
+
+FULL = Effort(rounds=7, seconds=2.0, fill=20_000, requests=200_000, leaving=10_000)
+QUICK = Effort(rounds=2, seconds=1.0, fill=4_000, requests=20_000, leaving=1_000)
+
+
+async def warm_up(targets: Targets, effort: Effort) -> None:
+    """Lets every server do what it does only once: the orchestrator makes its database at the first tokens."""
+    for server in (targets.tandem, targets.nginx, targets.naive):
+        await Load(server.address, post()).run(CLIENTS, seconds=effort.seconds)
+    await asyncio.sleep(WARM_UP_SECONDS)
+
+
+async def blocking(targets: Targets, effort: Effort) -> list[Row]:
+    """CPU a request and throughput with 32 clients; and CPU a request at the same rate, half of what Tandem can do."""
+    servers = [targets.nginx, targets.tandem, targets.naive]
+    cpu: dict[Process, list[float]] = {server: [] for server in servers}
+    rps: dict[Process, list[float]] = {server: [] for server in servers}
+    even: dict[Process, list[float]] = {server: [] for server in servers[:2]}
+    for _ in range(effort.rounds):
+        for server in servers:
+            outcome, seconds = await _with_cpu(
+                server, Load(server.address, post()).run(CLIENTS, seconds=effort.seconds)
+            )
+            cpu[server].append(seconds / outcome.requests * 1e6)
+            rps[server].append(outcome.per_second)
+        rate = rps[targets.tandem][-1] / 2
+        for server in servers[:2]:
+            load = Load(server.address, post()).run(CLIENTS, seconds=effort.seconds, rate=rate)
+            outcome, seconds = await _with_cpu(server, load)
+            even[server].append(seconds / outcome.requests * 1e6)
+    nginx, tandem, _ = (Series(cpu[server]) for server in servers)
+    fast, slow = Series(rps[targets.tandem]), Series(rps[targets.naive])
+    even_nginx, even_tandem = (Series(even[server]) for server in servers[:2])
+    return [
+        at_most(
+            f"blocking, {CLIENTS} clients that never pause: CPU a request, over nginx's",
+            f"{tandem.median:.0f} µs, nginx {nginx.median:.0f} µs at {Series(rps[targets.nginx]).median:.0f}/s",
+            tandem.over(nginx),
+            3.5,
+        ),
+        at_most(
+            "blocking, both at half the rate that the orchestrator can serve: CPU a request, over nginx's",
+            f"{even_tandem.median:.0f} µs, nginx {even_nginx.median:.0f} µs",
+            even_tandem.over(even_nginx),
+            3.5,
+        ),
+        at_least(
+            "blocking: throughput, over the naive proxy's",
+            f"{fast.median:.0f}/s, naive {slow.median:.0f}/s",
+            fast.over(slow),
+            20,
+        ),
+    ]
+
+
+async def latency(targets: Targets, effort: Effort) -> list[Row]:
+    """What each proxy adds to the time of one client's request, and to the first token of its stream."""
+    plain = post(), b"64 bytes"
+    short = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 20}), STREAM_END
+    return [
+        _added("latency (p50)", await _medians(targets, effort, *plain, lambda outcome: outcome.latencies)),
+        _added(
+            "time to first token (p50)", await _medians(targets, effort, *short, lambda outcome: outcome.first_bytes)
+        ),
+    ]
+
+
+async def _medians(
+    targets: Targets, effort: Effort, request: bytes, expect: bytes, times: Callable[[Outcome], list[float]]
+) -> list[Series]:
+    """Median times in µs, straight from the engine, through nginx, and through the orchestrator."""
+    servers = [targets.engine, targets.nginx, targets.tandem]
+    found: list[list[float]] = [[] for _ in servers]
+    for _ in range(effort.rounds):
+        for server, medians in zip(servers, found, strict=True):
+            outcome = await Load(server.address, request, expect).run(1, seconds=effort.seconds / 2)
+            medians.append(statistics.median(times(outcome)) * 1e6)
+    return [Series(medians) for medians in found]
+
+
+def _added(what: str, medians: list[Series]) -> Row:
+    direct, nginx, tandem = medians
+    nginx, tandem = nginx.minus(direct), tandem.minus(direct)
+    figures = f"{tandem.median:.0f} µs, nginx {nginx.median:.0f} µs"
+    return at_most(f"one client: added {what}, over nginx's", figures, tandem.over(nginx), 3)
+
+
+async def streams(targets: Targets, effort: Effort) -> list[Row]:
+    """CPU a streamed token while 200 streams are open, each with a token every 50 ms."""
+    servers = [targets.nginx, targets.tandem]
+    found: dict[Process, list[float]] = {server: [] for server in servers}
+    for _ in range(effort.rounds):
+        for server in servers:
+            found[server].append(await _cpu_of_a_token(server, effort.seconds) * 1e6)
+    nginx, tandem = (Series(found[server]) for server in servers)
+    figures = f"{tandem.median:.1f} µs, nginx {nginx.median:.1f} µs"
+    return [at_most(f"{STREAMS} streams: CPU a token, over nginx's", figures, tandem.over(nginx), 2)]
+
+
+async def _cpu_of_a_token(server: Process, seconds: float) -> float:
+    request = post(stream=True, double={"pieces": 100_000, "between_pieces": TOKEN_SECONDS})
+    opened = [await Connection.open(server.address, _ended_early) for _ in range(STREAMS)]
+    try:
+        for connection in opened:
+            connection.send(request)
+        await _until(lambda: all(connection.tokens > 2 for connection in opened), "all streams have begun")
+        before = sum(connection.tokens for connection in opened)
+        _, cpu = await _with_cpu(server, asyncio.sleep(seconds))
+        return cpu / (sum(connection.tokens for connection in opened) - before)
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+async def tools(targets: Targets, effort: Effort) -> list[Row]:
+    """CPU of a request with a server-side tool, over a plain one's. The tool's own work is in it."""
+    plain: list[float] = []
+    with_tool: list[float] = []
+    request = post(tools=[MATH_TOOL])
+    for _ in range(effort.rounds):
+        for body, found in ((post(), plain), (request, with_tool)):
+            load = Load(targets.tandem.address, body)
+            outcome, cpu = await _with_cpu(targets.tandem, load.run(CLIENTS, seconds=effort.seconds))
+            found.append(cpu / outcome.requests * 1e6)
+    one, other = Series(with_tool), Series(plain)
+    figures = f"{one.median:.0f} µs, plain {other.median:.0f} µs"
+    return [at_most("a request with a server-side tool: CPU, over a plain one's", figures, one.over(other), 5)]
+
+
+async def abandoned(targets: Targets, effort: Effort) -> list[Row]:
+    """How long the engine goes on with a request whose client has left."""
+    rows = []
+    for kind, stream in (("blocking", False), ("streamed", True)):
+        slowest = 0.0
+        for _ in range(effort.rounds * 5):
+            slowest = max(slowest, await _seconds_to_notice(targets, stream=stream))
+        rows.append(
+            Row(
+                f"an abandoned request, {kind}: the engine sees its end within",
+                f"{slowest * 1000:.0f} ms (slowest of {effort.rounds * 5})",
+                bound="at most 1 s",
+                passed=slowest <= 1,
+            )
+        )
+    return rows
+
+
+async def _seconds_to_notice(targets: Targets, *, stream: bool) -> float:
+    connection = await Connection.open(targets.tandem.address, _ended_early)
+    script = {"between_pieces": WAITING_SECONDS} if stream else {"before_first_byte": WAITING_SECONDS}
+    before = await _state(targets)
+    connection.send(post(stream=stream, double=script))
+    await _until_state(targets, lambda state: state["open"] > before["open"], "the engine has the request")
+    left = time.monotonic()
+    connection.close()
+    after = await _until_state(
+        targets, lambda state: state["left"] > before["left"], "the engine sees the client leave"
+    )
+    return float(after["last_left"]) - left
+
+
+async def endurance(targets: Targets, effort: Effort) -> list[Row]:
+    """Memory, pool slots and engine connections after many requests and many clients that left."""
+    load = Load(targets.tandem.address, post())
+    await load.run(CLIENTS, count=effort.fill)
+    await _leave(targets.tandem.address, effort.leaving // 10)
+    before = targets.tandem.resident_bytes()
+    await load.run(CLIENTS, count=effort.requests)
+    await _leave(targets.tandem.address, effort.leaving)
+    await _until_state(targets, lambda state: state["open"] == 0, "the engine has no request left", seconds=5)
+    grown = (targets.tandem.resident_bytes() - before) / MEGABYTE
+    health = orjson.loads(await ask(targets.tandem.address, get("/health")))
+    busy = sum(engine["in_flight"] for engine in health["engines"])
+    connections = (await _state(targets))["connections"]
+    most = CLIENTS + LEAVING_AT_ONCE + STREAMS
+    done = f"after {effort.requests} requests and {effort.leaving} clients that left"
+    return [
+        Row(f"memory {done}", f"{before / MEGABYTE:.0f} MB {grown:+.1f} MB", bound="within 10 MB", passed=grown <= 10),
+        Row(f"pool slots in use {done}", str(busy), bound="0", passed=busy == 0),
+        Row(f"connections to the engine {done}", str(connections), bound=f"at most {most}", passed=connections <= most),
+    ]
+
+
+async def _leave(address: Address, count: int) -> None:
+    """Clients that go away before, while and after the engine answers; half of them read a stream."""
+    moments = random.Random(count)
+
+    async def client(number: int) -> None:
+        stream = bool(number % 2)
+        script = {"between_pieces": 0.005, "pieces": 1000} if stream else {"before_first_byte": 5}
+        connection = await Connection.open(address, lambda _, __: None)
+        connection.send(post(stream=stream, double=script))
+        await asyncio.sleep(moments.uniform(0, 0.02))
+        connection.close()
+
+    numbers = iter(range(count))
+
+    async def worker() -> None:
+        for number in numbers:
+            await client(number)
+
+    await asyncio.gather(*(worker() for _ in range(LEAVING_AT_ONCE)))
+
+
+async def _with_cpu(server: Process, work: Awaitable[Any]) -> tuple[Any, float]:
+    """The result of `work`, and the CPU seconds that `server` spent on it."""
+    before = server.cpu_seconds()
+    result = await work
+    return result, server.cpu_seconds() - before
+
+
+def _ended_early(connection: Connection, body: bytes) -> None:
+    raise Failed(f"an answer ended early: {connection.failure or body.decode(errors='replace')}")
+
+
+async def _state(targets: Targets) -> dict[str, Any]:
+    state: dict[str, Any] = orjson.loads(await ask(targets.engine.address, get("/state")))
+    return state
+
+
+async def _until_state(
+    targets: Targets, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float = 10
+) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while not condition(state := await _state(targets)):
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds:g} s: {what} ({state})")
+        await asyncio.sleep(0.01)
+    return state
+
+
+async def _until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds:g} s: {what}")
+        await asyncio.sleep(0.01)

@@ -1,0 +1,94 @@
+"""What was measured, next to its bound."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.processes import Cores
+
+PACKAGES = ("uvicorn", "uvloop", "httptools", "orjson", "fastapi", "httpx")
+HEADER = "| what | figures | ratio: median (least-most of the rounds) | bound | |\n| --- | --- | --- | --- | --- |"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure, measured in each round."""
+
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def over(self, other: "Series") -> "Series":
+        """Ratios of the same round, so that what slows a whole round down cancels out."""
+        return Series([mine / theirs for mine, theirs in zip(self.values, other.values, strict=True)])
+
+    def minus(self, other: "Series") -> "Series":
+        return Series([mine - theirs for mine, theirs in zip(self.values, other.values, strict=True)])
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({min(self.values):.2f}-{max(self.values):.2f})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. `bound` is told as people read it; `passed` is None where there is none."""
+
+    what: str
+    figures: str
+    ratio: str = ""
+    bound: str = ""
+    passed: bool | None = None
+
+    def __str__(self) -> str:
+        verdict = {True: "pass", False: "FAIL", None: ""}[self.passed]
+        return f"| {self.what} | {self.figures} | {self.ratio} | {self.bound} | {verdict} |"
+
+
+def at_most(what: str, figures: str, ratio: Series, bound: float) -> Row:
+    return Row(what, figures, str(ratio), f"at most {bound:g}", ratio.median <= bound)
+
+
+def at_least(what: str, figures: str, ratio: Series, bound: float) -> Row:
+    return Row(what, figures, str(ratio), f"at least {bound:g}", ratio.median >= bound)
+
+
+def document(rows: Sequence[Row], cores: Cores, arrangement: str, seconds: float) -> str:
+    """RESULTS.md."""
+    table = "\n".join([HEADER, *map(str, rows)])
+    return f"""# How fast the orchestrator is
+
+Written by `{" ".join(["python3 -m bench", *sys.argv[1:]])}` (`make bench`) on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, \
+in {seconds:.0f} s.
+
+{table}
+
+## Where
+- {_processor()}, {os.cpu_count()} cores, load average before {os.getloadavg()[2]:.1f}; {platform.platform()}
+- Python {platform.python_version()}, {", ".join(f"{name} {version(name)}" for name in PACKAGES)}; {_nginx_version()}
+- Core {cores.target}: the server under measurement; core {cores.engine}: the engine; core {cores.load}: the load
+
+## How
+{arrangement}
+"""
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _nginx_version() -> str:
+    path = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+    result = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True, env={"PATH": path})
+    return result.stderr.strip().removeprefix("nginx version: ")

@@ -1,0 +1,121 @@
+"""The orchestrator's configuration file, one module a section.
+
+`OrchestratorSettings` is what a person may set, in the file or under `spec.orchestrator.config` of an
+`LLMService`; `OrchestratorConfig` adds what the operator (or, without Kubernetes, `VLLM_URL`) fills in.
+Keys are camelCase in YAML; snake_case is read as well, since environment variables use it.
+"""
+
+from typing import Final
+
+from pydantic import Field
+
+from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
+from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
+from tandem_contract.config.logs import Logging, LogLevel
+from tandem_contract.config.models import ModelSettings
+from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
+from tandem_contract.config.stores import Database, Redis
+from tandem_contract.config.timeouts import Timeouts
+from tandem_contract.config.tools import (
+    Attach,
+    BuiltinTool,
+    Header,
+    HttpMethod,
+    HttpTool,
+    McpServer,
+    OpenApi,
+    PythonTool,
+    QueryDatabase,
+    SearchProvider,
+    Tools,
+    Weather,
+    WebSearch,
+)
+from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType
+
+__all__ = [
+    "NEEDS_RESTART",
+    "Attach",
+    "BuiltinTool",
+    "Cors",
+    "Database",
+    "Discovery",
+    "Header",
+    "Hold",
+    "HttpMethod",
+    "HttpTool",
+    "JsonObject",
+    "KeyLimits",
+    "Keys",
+    "Limits",
+    "LogLevel",
+    "Logging",
+    "McpServer",
+    "ModelSettings",
+    "OpenApi",
+    "OrchestratorConfig",
+    "OrchestratorSettings",
+    "PythonTool",
+    "QueryDatabase",
+    "RateLimits",
+    "Redis",
+    "Routing",
+    "SearchProvider",
+    "SecretFile",
+    "Section",
+    "Server",
+    "Timeouts",
+    "Tls",
+    "Tools",
+    "Tracing",
+    "Upstream",
+    "UpstreamType",
+    "Weather",
+    "WebSearch",
+]
+
+
+class OrchestratorSettings(Section):
+    """What a person may set about the orchestrator."""
+
+    logging: Logging = Logging()
+    """Log output."""
+    server: Server = Server()
+    """The port and its processes."""
+    timeouts: Timeouts = Timeouts()
+    """Time limits of a request's phases."""
+    limits: Limits = Limits()
+    """Bounds on requests."""
+    upstreams: list[Upstream] = Field(default=[], max_length=64)
+    """Engines; in an LLMService those beside its own."""
+    models: list[ModelSettings] = Field(default=[], max_length=256)
+    """Aliases, defaults and fallbacks of models."""
+    routing: Routing = Routing()
+    """How requests are spread over replicas, and what happens when one fails."""
+    hold: Hold = Hold()
+    """Requests that wait for their engine."""
+    tools: Tools = Tools()
+    """Server-side tools."""
+    keys: Keys = Keys()
+    """API keys."""
+    rate_limits: RateLimits = RateLimits()
+    """Limits that are not written at a key itself."""
+    database: Database = Database()
+    """Where keys and budgets are kept."""
+    redis: Redis = Redis()
+    """Lets limits hold across replicas."""
+    tracing: Tracing = Tracing()
+    """OpenTelemetry traces."""
+    drain_seconds: Seconds = 120.0
+    """How long open requests may go on after SIGTERM; the pod's grace period follows it."""
+
+
+class OrchestratorConfig(OrchestratorSettings):
+    """The whole configuration file."""
+
+    upstreams: list[Upstream] = Field(min_length=1, max_length=64)
+    """Engines behind this orchestrator; the first one's model is the default."""
+
+
+NEEDS_RESTART: Final = ("database", "redis", "tracing", "server.workers", "server.tls")
+"""Settings that a process reads only when it starts; the others are taken up when the file changes."""

@@ -1,0 +1,32 @@
+"""What every section of the configuration is made of."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$", max_length=2048)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+JsonObject = dict[str, Any]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, so that a typo is seen."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class SecretFile(Section):
+    """A secret outside the configuration: a file, or in an LLMService a Secret, which the operator mounts as a file."""
+
+    file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """Path of the file; read again when it changes. In an LLMService, write secretName instead."""
+    secret_name: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
+    ) = None
+    """Secret in the namespace of the LLMService. Outside Kubernetes, write file instead."""
+    secret_key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] | None = None
+    """Key in the Secret. Default: its only key."""

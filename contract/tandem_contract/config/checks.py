@@ -1,0 +1,84 @@
+"""What one section cannot know about another. Each finding is a line that begins with the setting's path."""
+
+from collections.abc import Iterable, Iterator
+
+from tandem_contract.config import OrchestratorSettings
+
+
+def errors(settings: OrchestratorSettings) -> list[str]:
+    """What makes the settings unusable."""
+    return [*_names_used_twice(settings), *_endless_fallbacks(settings)]
+
+
+def warnings(settings: OrchestratorSettings) -> list[str]:
+    """What can be meant as it is written, but most often is a mistake."""
+    return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings)]
+
+
+def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
+    upstreams = ((f"upstreams.{n}.name", upstream.name) for n, upstream in enumerate(settings.upstreams))
+    models = (
+        (f"models.{n}.{path}", name)
+        for n, model in enumerate(settings.models)
+        for path, name in [("name", model.name), *((f"aliases.{m}", alias) for m, alias in enumerate(model.aliases))]
+    )
+    yield from _repeated(upstreams, "an engine's name in logs and metrics must be its own")
+    yield from _repeated(models, "a request could mean either")
+    yield from _repeated(_tools(settings), "a tool's name must be its own")
+
+
+def _tools(settings: OrchestratorSettings) -> Iterator[tuple[str, str]]:
+    tools = settings.tools
+    yield from ((f"tools.enabled.{n}", name.value) for n, name in enumerate(tools.enabled))
+    if tools.query_database is not None:
+        yield "tools.queryDatabase", "query_database"
+    if tools.web_search is not None:
+        yield "tools.webSearch", "web_search"
+    yield from ((f"tools.http.{n}.name", tool.name) for n, tool in enumerate(tools.http))
+
+
+def _repeated(names: Iterable[tuple[str, str]], why: str) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for path, name in names:
+        if name in first:
+            yield f"{path}: {name!r} stands at {first[name]} already; {why}"
+        first.setdefault(name, path)
+
+
+def _endless_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
+    named = {name: model for model in settings.models for name in (model.name, *model.aliases)}
+    for n, model in enumerate(settings.models):
+        way = [model.name]
+        fallback = model.fallback
+        while fallback in named and named[fallback].name not in way:
+            way.append(named[fallback].name)
+            fallback = named[fallback].fallback
+        if fallback in named and named[fallback] is model:
+            yield f"models.{n}.fallback: {' -> '.join([*way, model.name])} leads back to where it began"
+
+
+def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
+    known = {upstream.model for upstream in settings.upstreams}
+    known |= {name for model in settings.models for name in (model.name, *model.aliases)}
+    for n, model in enumerate(settings.models):
+        if model.fallback is not None and model.fallback not in known:
+            yield (
+                f"models.{n}.fallback: no upstream names the model {model.fallback!r}; "
+                "unless an engine lists it itself, there is nothing to fall back on"
+            )
+
+
+def _keys(settings: OrchestratorSettings) -> Iterator[str]:
+    keys = settings.keys
+    if keys.values or keys.files or keys.admin:
+        if keys.required is False:
+            yield "keys.required: false lets everybody ask, with a key or without"
+    elif keys.required:
+        yield "keys.required: every request will be refused until there is a key; name some under keys.files"
+    else:
+        yield "keys: no API key is configured, so that everybody who reaches the port may ask"
+
+
+def _tracing(settings: OrchestratorSettings) -> Iterator[str]:
+    if settings.tracing.headers and settings.tracing.endpoint is None:
+        yield "tracing.headers: nothing is traced without tracing.endpoint"

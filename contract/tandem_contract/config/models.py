@@ -1,0 +1,24 @@
+"""`models`: what clients may ask for beyond what the engines list."""
+
+from pydantic import Field
+
+from tandem_contract.config.base import JsonObject, Name, Section
+
+
+class ModelSettings(Section):
+    """How one model is offered."""
+
+    name: Name
+    """The model, as its engine serves it."""
+    aliases: list[Name] = Field(default=[], max_length=64)
+    """Other names for it."""
+    fallback: Name | None = None
+    """Model that answers when this one's engines fail before the first byte, or stay away longer than hold.seconds."""
+    system_prompt: str | None = Field(default=None, min_length=1, max_length=65_536)
+    """Goes in front of a conversation that has no system message."""
+    defaults: JsonObject = Field(default={}, max_length=64)
+    """Request fields for requests that leave them out, e.g. temperature."""
+    inject: JsonObject = Field(default={}, max_length=64)
+    """Request fields that every request gets, whatever it says itself."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens that a request may ask for; more is lowered to this."""

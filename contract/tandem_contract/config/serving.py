@@ -1,0 +1,71 @@
+"""`server`, `limits`, `tracing`: the port, and what one request may do to it."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from tandem_contract.config.base import HttpUrl, Seconds, SecretFile, Section
+
+Host = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[^\s/*]+)$")]
+
+
+class Cors(Section):
+    """Which web pages may call the API from a browser."""
+
+    allow_origins: list[Annotated[str, StringConstraints(min_length=1, max_length=2048)]] = Field(
+        default=[], max_length=256
+    )
+    """Origins such as https://chat.example.com, or "*" for all. None means no CORS headers."""
+    allow_headers: list[Annotated[str, StringConstraints(min_length=1, max_length=256)]] = Field(
+        default=["authorization", "content-type", "x-api-key", "x-request-id"], max_length=64
+    )
+    """Request headers that pages may send."""
+    max_age_seconds: Seconds = 600.0
+    """How long browsers may remember the answer."""
+
+
+class Tls(Section):
+    """Certificate to serve HTTPS with; read again when it changes."""
+
+    certificate: SecretFile
+    """PEM file with the certificate and its chain."""
+    key: SecretFile
+    """PEM file with the private key."""
+
+
+class Server(Section):
+    """The port and its processes."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve the port; metrics and limits are those of one. An LLMService sets it from the CPU limit."""
+    trusted_hosts: list[Host] = Field(default=[], max_length=256)
+    """Host headers that are answered, such as chat.example.com or *.example.com; others get 400. None means all. Health
+    endpoints answer anyway."""
+    cors: Cors = Cors()
+    """Which web pages may call the API from a browser."""
+    tls: Tls | None = None
+    """Certificate to serve HTTPS with. Default: plain HTTP."""
+
+
+class Limits(Section):
+    """Bounds that keep one request from harming the others."""
+
+    max_body_bytes: int = Field(default=10_485_760, ge=1_024, le=268_435_456)
+    """A larger request body is refused with 413."""
+    max_depth: int = Field(default=128, ge=8, le=512)
+    """JSON that is nested deeper is refused with 400."""
+    max_header_bytes: int = Field(default=32_768, ge=1_024, le=65_536)
+    """A request with larger headers is refused with 431."""
+    max_choices: int = Field(default=8, ge=1, le=128)
+    """Most answers (`n`, `best_of`) that a request may ask for."""
+
+
+class Tracing(Section):
+    """OpenTelemetry traces."""
+
+    endpoint: HttpUrl | None = None
+    """OTLP/HTTP endpoint, e.g. http://collector:4318. Default: no traces."""
+    headers: SecretFile | None = None
+    """Headers for the endpoint, one `name: value` a line."""
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of requests that are traced when the client does not decide."""

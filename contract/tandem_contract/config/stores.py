@@ -1,0 +1,36 @@
+"""`database`, `redis`: what outlives a process or is shared between replicas."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+
+from tandem_contract.config.base import Seconds, SecretFile, Section
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sqlite:///[^:?]+|postgres(ql)?://.+", url.get_secret_value()):
+        raise ValueError("expected sqlite:///path or postgresql://user:password@host/name")
+    return url
+
+
+class Database(Section):
+    """Where keys and token budgets outlive the process: SQLite for one replica, PostgreSQL for more."""
+
+    url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("sqlite:///tandem.db")
+    """`sqlite:///path` or `postgresql://user:password@host/name`. SQLite is opened when it is first needed."""
+    url_from: SecretFile | None = None
+    """The URL as a secret; wins over url."""
+
+
+class Redis(Section):
+    """Lets limits hold across replicas (Redis 6.2 or later). Without it, and while it is down, each has its own."""
+
+    url: SecretStr | None = None
+    """`redis://[user:password@]host:port/db`, or rediss:// for TLS. Token budgets are kept there without a database."""
+    url_from: SecretFile | None = None
+    """The URL as a secret; wins over url."""
+    prefix: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")] = "tandem"
+    """Start of every key, so that services may share a Redis."""
+    sync_seconds: Seconds = Field(default=0.2, le=60)
+    """How often counts are exchanged, which is how far replicas lag behind each other; requests never wait for it."""

@@ -1,0 +1,71 @@
+"""`upstreams` and `routing`: the engines, and how requests find them."""
+
+from enum import StrEnum
+
+from pydantic import Field, SecretStr
+
+from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
+
+
+class UpstreamType(StrEnum):
+    """What is known about an engine beyond OpenAI's API."""
+
+    VLLM = "vllm"
+    OPENAI = "openai"
+
+
+class Discovery(StrEnum):
+    """How an engine's replicas are found."""
+
+    NONE = "none"
+    DNS = "dns"
+
+
+class Upstream(Section):
+    """One engine with any number of replicas, which serves one model, and adapters of it, under OpenAI's API."""
+
+    name: Name
+    """Name in logs and metrics."""
+    type: UpstreamType = UpstreamType.VLLM
+    """vllm: its load is read from /metrics and requests carry a cache salt; openai: any other compatible server."""
+    url: HttpUrl
+    """Base URL, with or without a trailing /v1."""
+    discovery: Discovery = Discovery.NONE
+    """dns: each address of the URL's host is a replica of its own (a headless Service); none: the URL is one server."""
+    model: Name | None = None
+    """Served model name, as clients write it; left out, the engine's own list of models says it."""
+    api_key_file: str | None = None
+    """File whose content is sent to the engine as a bearer token; read again when it changes."""
+    api_key: SecretFile | None = None
+    """The same as a secret; what an LLMService uses for engines that are not its own."""
+    api_key_value: SecretStr | None = None
+    """The key itself; meant for the variable VLLM_API_KEY."""
+
+
+class Routing(Section):
+    """How requests are spread over replicas, and what happens when one fails."""
+
+    prefix_affinity: bool = True
+    """Send requests that begin alike to the same replica, as long as it is not much busier than the others, so that its
+    prefix cache is used."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """Further attempts, on another replica where there is one, for a request of which nothing was answered yet."""
+    breaker_failures: int = Field(default=5, ge=1, le=1000)
+    """Failures in a row after which a replica gets no requests for a while."""
+    breaker_seconds: Seconds = 10.0
+    """How long that while is; then one request probes the replica."""
+    max_waiting: int = Field(default=256, ge=1, le=100_000)
+    """Requests that may wait inside each vLLM replica; when all have more, a request is refused with 429."""
+
+
+class Hold(Section):
+    """Requests wait here while their engine is recreated, loading or scaled to zero."""
+
+    max_requests: int = Field(default=1000, ge=0, le=100_000)
+    """Requests that may wait, in each orchestrator pod; 0 turns waiting off."""
+    max_bytes: int = Field(default=67_108_864, ge=0, le=4_294_967_296)
+    """Bytes that waiting requests may hold together."""
+    seconds: Seconds = 300.0
+    """A request waits at most so long; then 503."""
+    heartbeat_seconds: Seconds = 10.0
+    """A waiting stream gets an SSE comment so often, so that no proxy takes it for dead."""

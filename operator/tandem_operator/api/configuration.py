@@ -1,0 +1,61 @@
+"""The orchestrator's whole configuration: what the spec sets, and what follows from where it runs."""
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+from tandem_contract import names
+from tandem_contract.config import Database, Discovery, OrchestratorConfig, Upstream
+from tandem_contract.config.checks import errors
+
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_operator.api.pod import Resources
+from tandem_operator.api.quantity import number
+
+ENGINE: Final = "engine"
+"""Name of the service's own engine among the upstreams."""
+_OWN_ENGINE: Final = f" (upstreams.0 is the service's own engine, called {ENGINE})"
+_POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
+"""Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
+_MOST_WORKERS: Final = 64
+
+
+def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: str) -> OrchestratorConfig:
+    """Return the valid configuration; PydanticCustomError names what contradicts itself across sections."""
+    settings = orchestrator.config
+    engine = Upstream(
+        name=ENGINE,
+        url=engine_url,
+        discovery=Discovery.DNS,
+        model=model.served_name,
+        api_key_file=names.ENGINE_KEY_PATH,
+    )
+    server = settings.server
+    if "workers" not in server.model_fields_set:
+        server = server.model_copy(update={"workers": workers(orchestrator.resources)})
+    database = settings.database
+    if not database.model_fields_set:
+        database = Database(url=SecretStr(_POD_DATABASE))
+    written = {name: getattr(settings, name) for name in settings.model_fields_set}
+    ours = {"server": server, "upstreams": [engine, *settings.upstreams], "database": database}
+    try:
+        config = OrchestratorConfig.model_validate({**written, **ours})
+    except ValidationError as error:
+        raise _refusal(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()) from error
+    if found := errors(config):
+        raise _refusal(found)
+    return config
+
+
+def workers(resources: Resources) -> int:
+    """Return how many processes a CPU limit keeps busy; one without a limit."""
+    limit = resources.limits.get("cpu")
+    return min(max(math.ceil(number(limit)), 1), _MOST_WORKERS) if limit else 1
+
+
+def _refusal(problems: Iterable[str]) -> PydanticCustomError:
+    lines = [f"orchestrator.config.{line}{_OWN_ENGINE if line.startswith('upstreams') else ''}" for line in problems]
+    return PydanticCustomError("configuration", "{text}", {"text": "; ".join(lines)})

@@ -1,0 +1,131 @@
+"""What an LLMService may not say in the orchestrator's settings, beyond what these refuse themselves.
+
+The settings are the contract's models, which know nothing of Kubernetes: here is what differs in a pod. Secrets are
+Secrets, never paths or plain text, and no file outlives a pod.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tandem_contract.config import Database, Keys, OrchestratorSettings, Redis, SecretFile, Section, Upstream
+from tandem_contract.config.tools import QueryDatabase
+
+from tandem_operator.api.rules import Rule
+
+_PASSWORD: Final = r"://[^/@]*:[^@]*@|[?&]password="  # noqa: S105 # finds one
+
+_POSTGRES: Final = "^postgres(ql)?://"
+
+
+def _no_password(section: Database | Redis | QueryDatabase) -> bool:
+    return section.url is None or not re.search(_PASSWORD, section.url.get_secret_value())
+
+
+_NO_PASSWORD: Final = Rule(
+    cel=f"!has(self.url) || !self.url.matches('{_PASSWORD}')",
+    holds=_no_password,
+    message="url must not hold a password, as an LLMService is no place for secrets; put the URL into a Secret and "
+    "name that in urlFrom",
+    field="url",
+)
+
+
+def _database_keeps_keys(settings: OrchestratorSettings) -> bool:
+    return settings.keys.admin is None or settings.database.url_from is not None or _is_postgres(settings.database)
+
+
+def _is_postgres(database: Database) -> bool:
+    return bool(re.match(_POSTGRES, database.url.get_secret_value()))
+
+
+RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
+    SecretFile: (
+        Rule(
+            cel="has(self.secretName) && !has(self.file)",
+            holds=lambda secret: secret.secret_name is not None and secret.file is None,
+            message="in an LLMService a secret is named by secretName (and secretKey), never by file; "
+            "the operator mounts it",
+        ),
+    ),
+    Upstream: (
+        Rule(
+            cel="!has(self.apiKeyFile) && !has(self.apiKeyValue)",
+            holds=lambda upstream: upstream.api_key_file is None and upstream.api_key_value is None,
+            message="in an LLMService an upstream's key is in a Secret that apiKey.secretName names, "
+            "never in apiKeyFile or apiKeyValue",
+            field="apiKey",
+        ),
+    ),
+    Keys: (
+        Rule(
+            cel="!has(self.values)",
+            holds=lambda keys: not keys.values,
+            message="values must not be set, as an LLMService is no place for secrets; "
+            "put the keys into a Secret and name that in keys.files",
+            field="values",
+        ),
+    ),
+    Database: (
+        _NO_PASSWORD,
+        Rule(
+            cel=f"!has(self.url) || self.url.matches('{_POSTGRES}')",
+            holds=lambda database: "url" not in database.model_fields_set or _is_postgres(database),
+            message="in an LLMService the database's url must begin with postgresql://: "
+            "a SQLite file would go with its pod, and each pod would have one of its own",
+            field="url",
+        ),
+    ),
+    Redis: (_NO_PASSWORD,),
+    QueryDatabase: (_NO_PASSWORD,),
+    OrchestratorSettings: (
+        Rule(
+            cel="!has(self.keys) || !has(self.keys.admin) || (has(self.database)"
+            " && (has(self.database.url) || has(self.database.urlFrom)))",
+            holds=_database_keeps_keys,
+            message="keys.admin needs a PostgreSQL in database.urlFrom: "
+            "what the admin API creates must outlive a pod and be known to all of them",
+            field="keys",
+        ),
+    ),
+}
+
+
+def sections(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Section]]:
+    """Yield every section within `value`, itself included, with its path as in YAML."""
+    if isinstance(value, Section):
+        yield path, value
+        for name, field in type(value).model_fields.items():
+            yield from sections(getattr(value, name), (*path, field.alias or name))
+    elif isinstance(value, list | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from sections(item, (*path, str(key)))
+
+
+def rules_of(section: type) -> Iterator[Rule]:
+    """Yield the rules above for a section of this type."""
+    for kind, rules in RULES.items():
+        if issubclass(section, kind):
+            yield from rules
+
+
+def broken_rules(settings: OrchestratorSettings) -> list[str]:
+    """Return one line for each rule that does not hold, with the path of its section."""
+    return [
+        f"{'.'.join(where)}: {rule.message}" if where else rule.message
+        for where, section in sections(settings)
+        for rule in rules_of(type(section))
+        if not rule.holds(section)
+    ]
+
+
+def secrets(settings: OrchestratorSettings) -> dict[str, frozenset[str]]:
+    """Return the keys that are named of each Secret; none of them means that its only one is meant."""
+    found: dict[str, set[str | None]] = {}
+    for _, section in sections(settings):
+        if isinstance(section, SecretFile) and section.secret_name:
+            found.setdefault(section.secret_name, set()).add(section.secret_key)
+    return {
+        name: frozenset() if None in keys else frozenset(key for key in keys if key)
+        for name, keys in sorted(found.items())
+    }

@@ -1,0 +1,55 @@
+"""Secrets that the orchestrator's settings name: mounted as files, and written as such into its configuration file."""
+
+from enum import Enum
+from typing import Any, Final
+
+from pydantic import SecretStr
+from tandem_contract.config import OrchestratorSettings, SecretFile, Section
+
+from tandem_operator.api.settings import secrets
+from tandem_operator.manifests.identity import Manifest, checksum
+
+_FOLDER: Final = "/etc/tandem/secrets"
+_READABLE_BY_GROUP: Final = 0o440
+
+
+def volumes(settings: OrchestratorSettings) -> list[Manifest]:
+    """Return a volume for each Secret, with the keys that are named or, where one is not, with all."""
+    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in secrets(settings).items()]
+
+
+def mounts(settings: OrchestratorSettings) -> list[Manifest]:
+    """Return where the volumes appear in the container."""
+    return [
+        {"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in secrets(settings)
+    ]
+
+
+def written(value: Any) -> Any:
+    """Return settings as plain data: what was set, in YAML's spelling, with files in the place of Secrets."""
+    if isinstance(value, SecretFile):
+        return {"file": "/".join(filter(None, (_FOLDER, value.secret_name, value.secret_key)))}
+    if isinstance(value, Section):
+        fields = type(value).model_fields.items()
+        return {
+            field.alias or name: written(getattr(value, name))
+            for name, field in fields
+            if name in value.model_fields_set
+        }
+    if isinstance(value, dict):
+        return {key: written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [written(item) for item in value]
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return value.value if isinstance(value, Enum) else value
+
+
+def _source(name: str, keys: frozenset[str]) -> Manifest:
+    source = {"secretName": name, "defaultMode": _READABLE_BY_GROUP, "optional": False}
+    return {**source, "items": [{"key": key, "path": key} for key in sorted(keys)]} if keys else source
+
+
+def _volume_name(secret: str) -> str:
+    """A Secret's name may be longer than a volume's."""
+    return f"secret-{checksum(secret)}"

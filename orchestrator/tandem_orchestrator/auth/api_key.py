@@ -1,0 +1,42 @@
+"""API keys: how they are made, and what is kept of them."""
+
+import secrets
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from tandem_orchestrator.auth.principal import Principal
+
+BEGINNING = "tk-"
+RANDOM_BYTES = 32
+SHOWN = 10  # characters of a key that lists show: its beginning and 42 of its 256 random bits
+MAX_LENGTH = 512
+
+
+@dataclass(slots=True)
+class ApiKey:
+    """What is kept of a key in memory."""
+
+    digest: bytes = field(repr=False)
+    principal: Principal
+    expires: float | None = None
+    """Unix time."""
+
+
+def new_key() -> str:
+    """A key that nobody can guess, and that scanners for leaked keys recognize."""
+    return BEGINNING + secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def digest_of(key: str | bytes) -> bytes:
+    """SHA-256. Keys are random, unlike passwords: there is no dictionary to try that a slow hash would slow down."""
+    return sha256(key.encode() if isinstance(key, str) else key).digest()
+
+
+def id_of(digest: bytes) -> str:
+    """An id for a key that has no name."""
+    return f"key-{digest[:6].hex()}"
+
+
+def is_well_formed(key: bytes) -> bool:
+    """Whether `key` could be one: visible ASCII characters alone."""
+    return key.isascii() and key.decode().isprintable() and b" " not in key

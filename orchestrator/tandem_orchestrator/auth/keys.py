@@ -1,0 +1,193 @@
+"""Finds out who sends a request, out of keys from the configuration, files and the database."""
+
+import asyncio
+from hashlib import sha256
+from hmac import compare_digest
+from time import time
+
+import structlog
+from tandem_contract.config import KeyLimits, OrchestratorConfig
+
+from tandem_orchestrator.auth.api_key import digest_of, is_well_formed
+from tandem_orchestrator.auth.configured import configured_keys
+from tandem_orchestrator.auth.key_files import KeyFiles
+from tandem_orchestrator.auth.presented import HOW, presented_key, refusal
+from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
+from tandem_orchestrator.auth.stored_keys import StoredKeys
+from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
+from tandem_orchestrator.observability.metrics import AUTH_FAILURES, KEY_FILES_BROKEN, KEYS
+from tandem_orchestrator.secret_file import SecretError, read_secret
+from tandem_orchestrator.store.database import Database
+
+LOOK_SECONDS = 1.0  # between two looks at files and database
+MOST_SECONDS = 5.0  # between two tries at a database that is away
+
+NOBODY = Principal(ANONYMOUS, ANONYMOUS, KeyLimits())
+OPEN = "none: whoever reaches this port may use it; name keys under `keys`, or set API_KEYS"
+
+log = structlog.get_logger()
+
+
+class Keys:
+    """All keys of this process; `watch` keeps them fresh.
+
+    They are looked up by the SHA-256 of what was presented. How long that takes depends on that hash, which nobody
+    can steer towards the hash of a key that they do not have, so that the time tells nothing about keys; the hashes
+    themselves are compared in constant time on top of it.
+    """
+
+    def __init__(self, config: OrchestratorConfig, database: Database) -> None:
+        self.database = database
+        self._files = KeyFiles(config.keys.files)
+        self._stored = StoredKeys(database)
+        self._logged: list[str] = []
+        self.open = False
+        """True while there are no keys and none are required: everybody is the same."""
+        self.checked = False
+        """Whether the database has been tried, so that no key is refused that only it knows."""
+        self.update(config)
+
+    def update(self, config: OrchestratorConfig) -> None:
+        """Other settings from now on."""
+        self._settings = config.keys
+        self._values = configured_keys(config.keys.values)
+        self._files.update(config.keys.files)
+        self._arrange()
+
+    def identify(self, headers: list[tuple[bytes, bytes]]) -> Principal:
+        """Who sends a request with these headers.
+
+        Raises `Unauthorized`, or `DatabaseDown` where an unknown key may be one that only the database knows.
+        """
+        if self.open:
+            return NOBODY
+        presented = presented_key(headers)
+        if presented is None:
+            return self._without_key()
+        digest = sha256(presented).digest()
+        key = self._fixed.get(digest) or self._stored.keys.get(digest)
+        if key is None or not compare_digest(key.digest, digest):
+            raise self._unknown(presented)
+        if key.expires is not None and key.expires <= time():
+            raise refusal("expired", "this API key has expired; ask for a new one")
+        return key.principal
+
+    def check_admin(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Lets the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
+        if self._settings.admin is None:
+            raise NotFound("there is no admin API here; name its key under `keys.admin`")
+        try:
+            admin = read_secret(self._settings.admin)
+        except SecretError:
+            raise GatewayError("the admin key cannot be read; /health says why") from None
+        presented = presented_key(headers)
+        if presented is None:
+            raise refusal("missing", f"no admin key came with the request; {HOW}")
+        if compare_digest(digest_of(admin), digest_of(presented)):
+            return
+        try:
+            self.identify(headers)
+        except (Unauthorized, DatabaseDown):
+            raise Unauthorized("this is not the admin key") from None
+        raise Forbidden("this key may use the service, but not the admin API")
+
+    @property
+    def authentication(self) -> str:
+        """Whether there is any, for people."""
+        return OPEN if self.open else "keys"
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each thing that is wrong with the keys."""
+        problems = [f"keys: {problem}" for problem in self._files.problems]
+        if self._settings.admin is not None:
+            try:
+                read_secret(self._settings.admin)
+            except SecretError as error:
+                problems.append(f"keys.admin: {error}")
+        if self.database.problem is not None:
+            problems.append(f"database: {self.database.problem}")
+        return problems
+
+    async def refresh(self) -> None:
+        """Takes over what changed in the database. Raises `DatabaseDown`."""
+        complete = self._stored.complete
+        if await self._stored.refresh() or not complete:
+            self._arrange()
+
+    async def watch(self) -> None:
+        """Takes over changes of files and database within about a second; runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_files())
+            group.create_task(self._watch_database())
+
+    async def _watch_files(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await asyncio.to_thread(self._files.look):
+                self._arrange()
+
+    async def _watch_database(self) -> None:
+        pause = LOOK_SECONDS
+        while True:
+            try:
+                if self._has_database:
+                    await self.refresh()
+                pause = LOOK_SECONDS
+            except DatabaseDown:  # which has been logged, and shows in metrics and /health
+                pause = min(2 * pause, MOST_SECONDS)
+            if not self.checked:
+                self.checked = True
+                self._arrange()
+            await asyncio.sleep(pause)
+
+    @property
+    def _has_database(self) -> bool:
+        return self._settings.admin is not None or self.database.exists
+
+    def _arrange(self) -> None:
+        """Decides anew what depends on all sources together."""
+        self._fixed = self._files.keys | self._values
+        settings = self._settings
+        no_keys = not (self._values or settings.files or settings.admin or self._stored.used or settings.required)
+        self._undecided = no_keys and not self._stored.read and self._has_database
+        self.open = no_keys and not self._undecided
+        for source, keys in (("values", self._values), ("files", self._files.keys), ("database", self._stored.keys)):
+            KEYS.labels(source).set(len(keys))
+        KEY_FILES_BROKEN.set(len(self._files.problems))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Logs what is wrong or unsafe, once."""
+        problems = list(self._files.problems)
+        if self.open:
+            problems.append(f"authentication: {OPEN}")
+        elif self.checked and not (self._fixed or self._stored.keys or self._settings.required is False):
+            problems.append("keys are required, but there is none: every request is refused")
+        for problem in problems:
+            if problem not in self._logged:
+                log.warning("keys", problem=problem)
+        if self._logged and not problems:
+            log.info("keys are in order again")
+        self._logged = problems
+
+    def _without_key(self) -> Principal:
+        if self._settings.required is False:
+            return NOBODY
+        if self._undecided:
+            raise _unavailable("whether keys are needed")
+        raise refusal("missing", f"no API key came with the request; {HOW}")
+
+    def _unknown(self, presented: bytes) -> GatewayError:
+        if not is_well_formed(presented):
+            return refusal("malformed", f"the API key holds characters that no key has; {HOW}")
+        if not self._stored.complete and self._has_database:
+            return _unavailable("this API key")
+        return refusal("unknown", "this API key is not valid here")
+
+
+def _unavailable(what: str) -> DatabaseDown:
+    AUTH_FAILURES.labels("unavailable").inc()
+    return DatabaseDown(
+        f"{what} cannot be checked, since the database does not answer; try again", retry_after=MOST_SECONDS
+    )

@@ -1,0 +1,75 @@
+"""The database's keys in memory, so that no request waits for the database."""
+
+import asyncio
+
+from tandem_contract.config import KeyLimits
+
+from tandem_orchestrator.auth.api_key import ApiKey
+from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.errors import DatabaseDown
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.stored_key import StoredKey
+
+PAGE = 500  # rows at once: some milliseconds in which requests wait
+
+
+class StoredKeys:
+    """A copy that `refresh` brings up to date; it stays as it is while the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._refreshing = asyncio.Lock()
+        self._version = 0
+        self.keys: dict[bytes, ApiKey] = {}
+        """Those that are not revoked, by digest."""
+        self.read = False
+        """Whether the database has ever been read."""
+        self.used = False
+        """Whether there has ever been a key in it. One that was revoked must not leave the door open behind it."""
+        self.complete = False
+        """False as long as the database cannot be read: it may hold keys that are not here."""
+
+    async def refresh(self) -> bool:
+        """Takes over what changed, and says whether anything did. Raises `DatabaseDown`."""
+        async with self._refreshing:
+            try:
+                return await self._read()
+            except DatabaseDown:
+                self.complete = False
+                raise
+
+    async def _read(self) -> bool:
+        # After a failure everything is read again: another server may have taken over, without the last changes.
+        keys, version = (self.keys, self._version) if self.complete else ({}, 0)
+        changed = False
+        while True:
+            async with self._database.transaction() as transaction:
+                present, rows = await transaction.keys_since(version, PAGE)
+            if present < version:
+                keys, version = {}, 0
+                continue
+            for row in rows:
+                digest = bytes.fromhex(row.hash)
+                if row.revoked is None:
+                    keys[digest] = _key(digest, row)
+                else:
+                    keys.pop(digest, None)
+            changed = changed or bool(rows)
+            if len(rows) < PAGE:
+                break
+            version = rows[-1].version
+        changed = changed or keys.keys() != self.keys.keys()
+        self.keys, self._version, self.complete = keys, present, True
+        self.read, self.used = True, self.used or present > 0
+        return changed
+
+
+def _key(digest: bytes, row: StoredKey) -> ApiKey:
+    principal = Principal(
+        row.id,
+        row.tenant,
+        KeyLimits.model_construct(**{name: getattr(row, name) for name in KeyLimits.model_fields}),
+        frozenset(row.models) if row.models is not None else None,
+        frozenset(row.tools) if row.tools is not None else None,
+    )
+    return ApiKey(digest, principal, row.expires.timestamp() if row.expires else None)

@@ -1,0 +1,91 @@
+"""tandem-orchestrator check: what a configuration means, in a few lines a person can compare with what was meant."""
+
+import re
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
+
+from tandem_orchestrator.config import unknown_variables
+
+_PASSWORD = re.compile(r"//[^/@]*@")
+
+
+def report(config: OrchestratorConfig) -> list[str]:
+    """What a service with this configuration would do, then what looks like a mistake. Shows no secret."""
+    return [
+        "The configuration is valid.",
+        *(f"{topic:<10}{line}" for topic, line in _meaning(config)),
+        *(f"{'warning':<10}{problem}" for problem in checks.warnings(config)),
+        *(f"{'warning':<10}{name} looks like a setting, but sets nothing" for name in unknown_variables()),
+    ]
+
+
+def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
+    server = config.server
+    yield "server", f"{'https' if server.tls else 'http'}, {_count(server.workers, 'worker')}"
+    for upstream in config.upstreams:
+        yield "engine", _engine(upstream)
+    for model in config.models:
+        aliases = f" as {', '.join(model.aliases)}" if model.aliases else ""
+        yield "model", f"{model.name}{aliases}{f', falls back on {model.fallback}' if model.fallback else ''}"
+    yield "tools", _tools(config)
+    yield "keys", _keys(config)
+    yield "limits", _limits(config)
+    yield "database", _address(config.database.url, config.database.url_from)
+    yield "redis", _address(config.redis.url, config.redis.url_from)
+    yield "traces", config.tracing.endpoint or "none"
+
+
+def _engine(upstream: Upstream) -> str:
+    model = upstream.model or "the models that it lists itself"
+    replicas = ", each address of its name a replica" if upstream.discovery == "dns" else ""
+    return f"{upstream.name} ({upstream.type.value}) at {upstream.url}{replicas}: {model}"
+
+
+def _tools(config: OrchestratorConfig) -> str:
+    tools = config.tools
+    names = [
+        *(name.value for name in tools.enabled),
+        *(["query_database"] if tools.query_database else []),
+        *(["web_search"] if tools.web_search else []),
+        *(tool.name for tool in tools.http),
+        *(f"those of {source.name}" for source in tools.openapi),
+        *(f"those of {server.name}" for server in tools.mcp),
+        *(f"those of {plugin.name}" for plugin in tools.python),
+    ]
+    return f"{', '.join(names)} ({tools.attach.value})" if names else "none"
+
+
+def _keys(config: OrchestratorConfig) -> str:
+    keys = config.keys
+    sources = [
+        *([f"{_count(len(keys.values), 'key')} in the configuration"] if keys.values else []),
+        *(f"those in {secret.file}" for secret in keys.files),
+        *(["those of the admin API"] if keys.admin else []),
+    ]
+    required = keys.required if keys.required is not None else bool(sources)
+    return f"{', '.join(sources) or 'none'}; {'required' if required else 'not required'}"
+
+
+def _limits(config: OrchestratorConfig) -> str:
+    limits = config.rate_limits
+    named = {
+        "requests a minute": limits.requests_per_minute,
+        "requests a minute for each tenant": limits.tenant_requests_per_minute,
+        **{
+            f"{name.replace('_', ' ').replace(' per ', ' a ')} for each key": getattr(limits.defaults, name)
+            for name in KeyLimits.model_fields
+        },
+    }
+    return ", ".join(f"{value} {name}" for name, value in named.items() if value is not None) or "none beside the keys'"
+
+
+def _address(url: SecretStr | None, source: SecretFile | None) -> str:
+    if source is not None:
+        return f"as {source.file} says"
+    return _PASSWORD.sub("//***@", url.get_secret_value()) if url else "none"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

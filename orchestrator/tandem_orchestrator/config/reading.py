@@ -1,0 +1,82 @@
+"""Reads the configuration, once or again."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from tandem_contract.config import OrchestratorConfig, checks
+from tandem_contract.names import CONFIG_PATH
+
+from tandem_orchestrator.config import variables
+from tandem_orchestrator.config.errors import ConfigError, sentences
+from tandem_orchestrator.config.secrets import unreadable_secrets
+
+State = tuple[int, int, int]
+
+
+def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> OrchestratorConfig:
+    """The valid configuration of `file` (or `TANDEM_CONFIG`, or the usual path if it exists) and `environ`.
+
+    Raises `ConfigError`, which names every problem at once, secret files that cannot be read among them.
+    """
+    return Source(file, environ).load()
+
+
+class Source:
+    """Where the configuration comes from."""
+
+    def __init__(self, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        self.file = _location(file, environ)
+        self._environ = dict(environ)
+        self._seen: State | None = None
+
+    def load(self) -> OrchestratorConfig:
+        """The configuration as it is now. Raises `ConfigError` as `load` above."""
+        self._seen = self._state()
+        data = variables.in_camel_case(OrchestratorConfig, _read(self.file))
+        problems = variables.overlay(data, self._environ)
+        try:
+            config = OrchestratorConfig.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError([*problems, *sentences(error)]) from None
+        problems += checks.errors(config) + unreadable_secrets(config)
+        if problems:
+            raise ConfigError(problems)
+        return config
+
+    def changed(self) -> bool:
+        """Whether the file is another than `load` saw last. A ConfigMap's file changes through its symbolic links."""
+        return self._state() != self._seen
+
+    def _state(self) -> State | None:
+        try:
+            found = self.file.stat() if self.file else None
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ino, found.st_size) if found else None
+
+
+def _location(file: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if file is not None:
+        return file
+    if named := environ.get(variables.CONFIG_VARIABLE):
+        return Path(named)
+    usual = Path(CONFIG_PATH)
+    return usual if usual.exists() else None
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([f"{file}: {error}"]) from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError([f"{file}: expected settings as `name: value`, found {type(data).__name__}"])
+    return data

@@ -1,0 +1,27 @@
+"""What of a new configuration counts at once, and what only after a restart."""
+
+from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig
+
+
+def taken_over(now: OrchestratorConfig, new: OrchestratorConfig) -> tuple[OrchestratorConfig, list[str]]:
+    """`new`, with what cannot change in a running process as it is `now`; and the paths where that differs."""
+    taken = new.model_copy(deep=True)
+    kept = []
+    for path in NEEDS_RESTART:
+        *above, name = path.split(".")
+        before, after = now, taken
+        for part in above:
+            before, after = getattr(before, part), getattr(after, part)
+        if getattr(before, name) != getattr(after, name):
+            setattr(after, name, getattr(before, name))
+            kept.append(path)
+    return taken, kept
+
+
+def changed_sections(now: OrchestratorConfig, new: OrchestratorConfig) -> list[str]:
+    """Names of the sections that differ."""
+    return [
+        field.alias or name
+        for name, field in type(new).model_fields.items()
+        if getattr(now, name) != getattr(new, name)
+    ]

@@ -1,0 +1,40 @@
+"""The secrets that a configuration names: whether they can be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tandem_contract.config import OrchestratorConfig, SecretFile, Section
+
+from tandem_orchestrator.secret_file import SecretError, read_secret
+
+
+def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile]]:
+    """Every `SecretFile` below `section`, with the path of its setting."""
+    if isinstance(section, SecretFile):
+        yield path, section
+    elif isinstance(section, Section):
+        for name, field in type(section).model_fields.items():
+            yield from secret_files(getattr(section, name), f"{path}.{field.alias or name}".lstrip("."))
+    elif isinstance(section, list | dict):
+        for key, item in section.items() if isinstance(section, dict) else enumerate(section):
+            yield from secret_files(item, f"{path}.{key}")
+
+
+def unreadable_secrets(config: OrchestratorConfig) -> list[str]:
+    """A sentence for each secret that is not there, or not where this process can read it."""
+    return [
+        f"{path}: {problem}" for path, secret in secret_files(config) if (problem := _problem(path, secret)) is not None
+    ]
+
+
+def _problem(path: str, secret: SecretFile) -> str | None:
+    if secret.secret_name or secret.secret_key:
+        return "a Secret can be named only in an LLMService; outside Kubernetes write `file: PATH` instead"
+    try:
+        if secret.file and path.startswith("keys.files.") and Path(secret.file).is_dir():
+            return None  # a folder of key files, which may fill later
+        read_secret(secret)
+    except SecretError as error:
+        return str(error)
+    return None

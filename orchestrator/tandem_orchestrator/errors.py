@@ -1,0 +1,284 @@
+"""Answers that are not 2xx, in OpenAI's shape.
+
+GatewayError                the client's request gets `status` and the error body
+├─ BadRequest          400  the body cannot be used
+├─ Unauthorized        401  no key, or none that is known
+├─ Forbidden           403  the key does not allow this
+├─ UnknownModel        404  no engine serves the model
+├─ NotFound            404  there is nothing under that path
+├─ WrongMethod         405  the path takes another method
+├─ TooSlow             408  the request did not arrive in time
+├─ BodyTooLarge        413
+├─ HeadersTooLarge     431
+├─ TookTooLong         504  the whole request took longer than it may
+├─ RetryLater               with Retry-After
+│  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
+│  ├─ Saturated        429  every engine has more waiting than it should
+│  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
+│  └─ DatabaseDown     503  the database with the keys cannot be used
+├─ ShuttingDown        503  the time to drain is over
+└─ EngineError         502  the engine is at fault
+   ├─ Unreachable      502  no connection
+   ├─ Cut              502  the connection ended before the answer did
+   ├─ Malformed        502  the answer is not what the protocol asks for
+   ├─ KeyUnusable      502  the engine's key cannot be read, or the engine refuses it
+   ├─ TimedOut         504  a phase took longer than its limit
+   ├─ ToolLoopFailed   502  the model's tool calls lead nowhere
+   └─ Refused          4xx, 5xx  the engine said no itself
+ClientLeft                  nobody is left to answer
+"""
+
+import math
+from typing import Any
+
+import orjson
+from starlette.types import Send
+
+
+class ClientLeft(Exception):  # noqa: N818 # an event rather than a mistake
+    """The client closed its connection before the answer was complete."""
+
+
+class GatewayError(Exception):
+    """A refusal or failure that the client is told about."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def body(self) -> bytes:
+        """`{"error": {"message", "type", "param", "code"}}`."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return orjson.dumps({"error": error})
+
+
+class BadRequest(GatewayError):  # noqa: N818
+    """The client's request cannot be used as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UnknownModel(GatewayError):  # noqa: N818
+    """No engine serves the model."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class Unauthorized(GatewayError):  # noqa: N818
+    """No key came along, or none that is known here."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers.append((b"www-authenticate", b"Bearer"))
+
+
+class Forbidden(GatewayError):  # noqa: N818
+    """The key is good, but not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
+class WrongMethod(GatewayError):  # noqa: N818
+    """The path is there, for another method."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.headers.append((b"allow", allowed.encode()))
+
+
+class NotFound(GatewayError):  # noqa: N818
+    """There is nothing under that path."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class TooSlow(GatewayError):  # noqa: N818
+    """The request's headers or body did not arrive within `timeouts.bodySeconds`."""
+
+    status = 408
+    type = "timeout_error"
+    code = "request_timeout"
+
+
+class BodyTooLarge(GatewayError):  # noqa: N818
+    """The body exceeds `limits.maxBodyBytes`."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class HeadersTooLarge(GatewayError):  # noqa: N818
+    """The headers exceed `limits.maxHeaderBytes`."""
+
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
+
+
+class TookTooLong(GatewayError):  # noqa: N818
+    """The request was not answered within `timeouts.requestSeconds`."""
+
+    status = 504
+    type = "timeout_error"
+    code = "request_timeout"
+
+
+class RetryLater(GatewayError):  # noqa: N818
+    """The request may come again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after))).encode()))
+
+
+class LimitExceeded(RetryLater):
+    """The key, its tenant or the whole service has used up a limit."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class Saturated(RetryLater):
+    """Every replica that could answer has `routing.maxWaiting` requests waiting."""
+
+    status = 429
+    type = "overloaded_error"
+    code = "engine_saturated"
+
+
+class NoEngine(RetryLater):
+    """No engine was there within `hold.seconds`, or the bounds of `hold` are reached."""
+
+    status = 503
+    type = "overloaded_error"
+    code = "no_engine"
+
+
+class DatabaseDown(RetryLater):
+    """The database cannot be used, so that what only it knows cannot be told."""
+
+    status = 503
+    code = "database_unavailable"
+
+
+class ShuttingDown(GatewayError):  # noqa: N818
+    """The process ends, and this answer with it."""
+
+    status = 503
+    code = "shutting_down"
+
+
+class EngineError(GatewayError):
+    """The engine failed; `reason` is a metric label."""
+
+    status = 502
+    type = "engine_error"
+    reason = "error"
+    retryable = False
+    """Another attempt may go better."""
+    unsent = False
+    """The engine cannot have seen the request, so that sending it again does no harm."""
+
+
+class Unreachable(EngineError):  # noqa: N818
+    """No connection to the engine came about."""
+
+    code = reason = "engine_unreachable"
+    retryable = unsent = True
+
+
+class Cut(EngineError):  # noqa: N818
+    """The connection ended before the answer did; `stale` if no byte of it had come."""
+
+    code = reason = "engine_cut"
+    retryable = True
+    stale = False
+
+
+class Malformed(EngineError):  # noqa: N818
+    """The engine's answer cannot be understood."""
+
+    code = reason = "engine_malformed"
+    retryable = True
+
+
+class KeyUnusable(EngineError):  # noqa: N818
+    """The engine's key cannot be read, or the engine refuses it."""
+
+    code = "engine_key_refused"
+    reason = "engine_key"
+    retryable = unsent = True
+
+
+class TimedOut(EngineError):  # noqa: N818
+    """A phase of the exchange took longer than its limit: `connect`, `first_byte` or `idle`."""
+
+    status = 504
+    type = "timeout_error"
+    code = reason = "engine_timeout"
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        super().__init__(message)
+        self.phase = phase
+        self.retryable = self.unsent = phase == "connect"
+
+
+class ToolLoopFailed(EngineError):  # noqa: N818
+    """The model keeps asking for tools in a way that cannot be served."""
+
+    code = reason = "tool_loop"
+
+
+class Refused(EngineError):  # noqa: N818
+    """The engine answered with an error of its own, which is handed on."""
+
+    reason = "refused"
+
+    def __init__(
+        self, status: int, error: dict[str, Any], retry_after: bytes | None = None, *, retryable: bool = False
+    ) -> None:
+        super().__init__(str(error.get("message") or f"the engine answered {status}"))
+        self.status = status
+        self.type = str(error.get("type") or self.type)
+        self.param = error.get("param")
+        self.code = error.get("code")
+        self.retryable = retryable
+        if retry_after is not None:
+            self.headers.append((b"retry-after", retry_after))
+
+
+async def send_error(send: Send, error: GatewayError) -> None:
+    """Answers a request with `error`."""
+    body = error.body()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *error.headers,
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,100 @@
+"""The models that clients may ask for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from tandem_contract.config import ModelSettings
+
+from tandem_orchestrator.errors import UnknownModel
+from tandem_orchestrator.gateway.engines import Engines
+from tandem_orchestrator.gateway.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as its engines serve it, and how it is offered."""
+
+    name: str
+    settings: ModelSettings
+    replicas: tuple[Replica, ...]
+    """All that serve it, ready or not."""
+    takes_cache_salt: bool
+    """True if requests may carry `cache_salt`, whichever of the replicas they come to."""
+    known: bool = True
+    """False while the name is only a client's word, which no configuration and no engine has confirmed."""
+
+
+class Catalogue:
+    """Finds models by their names and aliases. Follows its engines: what it says is always true of now."""
+
+    def __init__(self, settings: list[ModelSettings], engines: Engines) -> None:
+        self._engines = engines
+        self._version = -1
+        self._models: dict[str, Model] = {}
+        self.update(settings)
+
+    @property
+    def default(self) -> str | None:
+        """The model of a request that names none."""
+        return self._engines.default_model
+
+    def update(self, settings: list[ModelSettings]) -> None:
+        """Takes changed settings."""
+        self._settings = {model.name: model for model in settings}
+        self._version = -1
+
+    def find(self, name: str) -> Model:
+        """The model that clients call `name`. Raises `UnknownModel`."""
+        if self._version != self._engines.version:
+            self._build()
+        model = self._models.get(name)
+        return model if model is not None else self._unlisted(name)
+
+    def entries(self, allowed: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
+        if self._version != self._engines.version:
+            self._build()
+        listed = {name: entry for engine in reversed(self._engines.all) for name, entry in engine.listed.items()}
+        entries = []
+        for name, model in self._models.items():
+            if allowed is None or name in allowed or model.name in allowed:
+                entry = {"object": "model", "created": 0, "owned_by": "tandem", **listed.get(model.name, {})}
+                entry |= {"id": name, "ready": _ready(model)}
+                if name != model.name:
+                    entry["alias_of"] = model.name
+                entries.append(entry)
+        return entries
+
+    def _build(self) -> None:
+        """Makes a request's search through engines and replicas one look-up.
+
+        A name that is only in the settings is there until every engine has told that it does not serve it.
+        """
+        engines = self._engines.all
+        self._version = self._engines.version
+        self._models = {}
+        for name in dict.fromkeys([*(name for engine in engines for name in engine.models), *self._settings]):
+            serving = [engine for engine in engines if name in engine.models or not engine.models]
+            if serving or not all(engine.told for engine in engines):
+                replicas = tuple(replica for engine in serving for replica in engine.serving(name))
+                settings = self._settings.get(name) or ModelSettings(name=name)
+                salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
+                self._models[name] = Model(name, settings, replicas, salted)
+        for settings in self._settings.values():
+            if model := self._models.get(settings.name):
+                self._models.update(dict.fromkeys(settings.aliases, model))
+
+    def _unlisted(self, name: str) -> Model:
+        """A name that only an engine can know of which no model is known yet."""
+        unknown = [engine for engine in self._engines.all if not engine.models]
+        if not unknown:
+            there = ", ".join(sorted(self._models))
+            raise UnknownModel(f"the model {name!r} does not exist here; there are: {there}", param="model")
+        replicas = tuple(replica for engine in unknown for replica in engine.serving(name))
+        return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+
+
+def _ready(model: Model) -> bool:
+    """True while a replica is ready that lists the model, or keeps no list."""
+    return any(replica.ready and (model.name in replica.names or not replica.names) for replica in model.replicas)

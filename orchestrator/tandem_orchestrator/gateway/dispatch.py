@@ -1,0 +1,204 @@
+"""Brings a request to an engine that can answer it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import uniform
+from time import monotonic
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+from tandem_contract.config import OrchestratorConfig
+
+from tandem_orchestrator.errors import (
+    EngineError,
+    GatewayError,
+    KeyUnusable,
+    NoEngine,
+    Refused,
+    Saturated,
+    UnknownModel,
+)
+from tandem_orchestrator.gateway.balance import pick
+from tandem_orchestrator.gateway.catalogue import Catalogue, Model
+from tandem_orchestrator.gateway.engines import Engines
+from tandem_orchestrator.gateway.hold import Heartbeat, Hold, Place
+from tandem_orchestrator.gateway.replica import EngineStream, Replica
+from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
+from tandem_orchestrator.observability.record import Record
+
+OTHER = "other"  # metric label of a model that nobody has confirmed
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 1.0
+SATURATED_RETRY_AFTER = 2.0
+
+log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
+Exchange = Callable[[Replica, str, bytes, Record], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class Call:
+    """What is the same in all passes and attempts of one request."""
+
+    path: str
+    """Path of the API, e.g. /v1/chat/completions."""
+    model: str
+    """The model as engines serve it."""
+    record: Record
+    affinity: int = 0
+    """Equal for requests that begin alike, so that they may meet the same prefix cache; 0 for none. Must be the same in
+    all processes: a checksum, not `hash()`."""
+    heartbeat: Heartbeat | None = None
+    """Tells the client of a stream that its request still waits."""
+
+
+class Dispatcher:
+    """Sends requests to engines: picks replicas, tries again, holds requests while nobody can take them."""
+
+    def __init__(self, config: OrchestratorConfig, catalogue: Catalogue, engines: Engines) -> None:
+        self._routing = config.routing
+        self._catalogue = catalogue
+        self._engines = engines
+        self._hold = Hold(config.hold, config.server.workers, self._has_room)
+        engines.on_change = self._hold.advance
+
+    def update(self, config: OrchestratorConfig) -> None:
+        """Applies a changed configuration to routing, hold, models and engines.
+
+        Requests in flight go on, also those of engines that are no longer named; unchanged upstreams keep their
+        connections and state; who waits is held by the bounds of before.
+        """
+        self._routing = config.routing
+        self._hold.update(config.hold)
+        self._catalogue.update(config.models)
+        self._engines.update(config)
+
+    def drain(self, seconds: float) -> None:
+        """Lets nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
+        self._hold.drain(seconds)
+
+    async def complete(self, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
+        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`.
+
+        Its usage is counted already.
+        """
+        return await self._answer(call, body, Replica.complete)
+
+    async def stream(self, call: Call, body: bytes) -> EngineStream:
+        """A streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
+
+        Errors that reading it raises are counted already.
+        """
+        return await self._answer(call, body, Replica.stream)
+
+    async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
+        """From the model, or where that fails from its fallback, that one's fallback and so on."""
+        model = self._catalogue.find(call.model)
+        asked = {model.name}
+        while True:
+            try:
+                return await self._attempts(model, call, body, exchange)
+            except (EngineError, NoEngine) as error:
+                fallback = self._fallback(model, error)
+                if fallback is None or fallback.name in asked:
+                    raise
+            asked.add(fallback.name)
+            FALLBACKS.labels(model.name, fallback.name).inc()
+            call.record.model = fallback.name
+            model, body = fallback, _rewritten(body, fallback)
+
+    async def _attempts(self, model: Model, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
+        tried: list[Replica] = []
+        sent = 0
+        place: Place | None = None  # given to a request that was not answered at its first attempt
+        while True:
+            replica = self._choose(model, call.affinity, tried, place)
+            if replica is None:
+                place = place or self._place(model, body)
+                await self._wait(model, call, place)
+            else:
+                try:
+                    return await exchange(replica, call.path, body, call.record)
+                except EngineError as error:
+                    tried.append(replica)
+                    place = place or self._place(model, body)
+                    if not (error.unsent and self._hold.on):  # else it waits for an engine like any other
+                        sent += 1
+                    if not error.retryable or sent > self._routing.retries or place.overdue:
+                        raise
+                    RETRIES.labels(replica.upstream, error.reason).inc()
+                await asyncio.sleep(_backoff(len(tried)))
+            model = self._catalogue.find(model.name)
+
+    def _choose(self, model: Model, affinity: int, tried: list[Replica], place: Place | None) -> Replica | None:
+        """A replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
+        ready = [replica for replica in model.replicas if replica.available]
+        if not ready and not self._hold.on:
+            # Where requests may not wait for a check to go well, they are tried themselves.
+            ready = [replica for replica in model.replicas if replica.breaker.admits]
+        if not ready:
+            return None
+        roomy = [replica for replica in ready if not replica.saturated(self._routing.max_waiting)]
+        if not roomy and place is None:
+            raise Saturated(
+                f"every engine of {model.name!r} has more than {self._routing.max_waiting} requests waiting",
+                retry_after=SATURATED_RETRY_AFTER,
+            )
+        if not roomy or (place is None and self._hold.has_line(model.name)):
+            return None
+        return pick(roomy, affinity if self._routing.prefix_affinity else 0, tried)
+
+    def _has_room(self, name: str) -> bool:
+        """True if a replica can take a request for the model."""
+        try:
+            replicas = self._catalogue.find(name).replicas
+        except UnknownModel:
+            return True  # which is what its requests are to be told
+        limit = self._routing.max_waiting
+        return any(replica.available and not replica.saturated(limit) for replica in replicas)
+
+    def _place(self, model: Model, body: bytes) -> Place:
+        return self._hold.place(model.name, model.name if model.known else OTHER, len(body))
+
+    async def _wait(self, model: Model, call: Call, place: Place) -> None:
+        for replica in model.replicas:
+            if isinstance(replica.trouble, KeyUnusable) and not replica.served:
+                raise replica.trouble  # it was wrong from the start, and waiting will not mend it
+        began = monotonic()
+        try:
+            await self._hold.wait(place, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
+        finally:
+            call.record.queued(monotonic() - began)
+
+    def _fallback(self, model: Model, error: GatewayError) -> Model | None:
+        """The model to ask after this failure, if there is one."""
+        name = model.settings.fallback
+        if name is None or (isinstance(error, Refused) and not error.retryable):
+            return None
+        try:
+            return self._catalogue.find(name)
+        except UnknownModel:
+            log.warning("the fallback does not exist", model=model.name, fallback=name)
+            return None
+
+
+def _backoff(attempt: int) -> float:
+    """Seconds before the attempt after number `attempt`; uneven, so that what failed together does not return so."""
+    seconds: float = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
+    return seconds * uniform(0.5, 1.5)  # noqa: S311 # no secret
+
+
+def _why(model: Model) -> str:
+    problems = [replica.problem or "it failed too often and rests" for replica in model.replicas]
+    return f"no engine of {model.name!r} can take a request now: {problems[0] if problems else 'none is there'}"
+
+
+def _rewritten(body: bytes, model: Model) -> bytes:
+    """The request as it is put to another model."""
+    payload = orjson.loads(body)
+    payload["model"] = model.name
+    if not model.takes_cache_salt:
+        payload.pop("cache_salt", None)
+    return orjson.dumps(payload)

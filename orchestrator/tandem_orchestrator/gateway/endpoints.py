@@ -1,0 +1,32 @@
+"""The endpoints of OpenAI's API that engines answer, and what differs between them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path that takes a POST."""
+
+    path: str
+    asks: str
+    """Field that a request must have."""
+    answers: str
+    """Field of a whole answer, a list with at least one object."""
+    chat: bool = False
+    """Requests are conversations: they have messages, a system prompt, tools."""
+    generates: bool = True
+    """Answers are made of tokens: they can be streamed and bounded."""
+
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
+
+ENDPOINTS = {
+    endpoint.path: endpoint
+    for endpoint in (
+        Endpoint(CHAT, "messages", "choices", chat=True),
+        Endpoint(COMPLETIONS, "prompt", "choices"),
+        Endpoint(EMBEDDINGS, "input", "data", generates=False),
+    )
+}

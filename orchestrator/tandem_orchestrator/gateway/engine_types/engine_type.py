@@ -1,0 +1,14 @@
+"""What has to be known about a type of engine."""
+
+
+class EngineType:
+    """How engines of one type differ from others; a subclass says what it knows."""
+
+    takes_cache_salt = False
+    """Requests may carry `cache_salt`, which keeps the tenants' cached prefixes apart."""
+    load_path: str | None = None
+    """Where the engine tells how busy it is."""
+
+    def waiting(self, raw: bytes) -> int | None:  # noqa: ARG002 # for subclasses
+        """Requests that wait inside the engine, read from what it answers at `load_path`; None if it does not say."""
+        return None

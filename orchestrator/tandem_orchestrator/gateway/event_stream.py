@@ -1,0 +1,61 @@
+"""The client's side of a stream of server-sent events."""
+
+from collections.abc import Awaitable
+
+from starlette.types import Send
+
+from tandem_orchestrator.errors import GatewayError
+from tandem_orchestrator.observability.record import Record
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # or nginx in front of us collects the events
+]
+
+
+class EventStream:
+    """An answer that goes out piece by piece; it begins with its first piece or with `start`."""
+
+    __slots__ = ("_record", "_send", "_started")
+
+    def __init__(self, send: Send, record: Record) -> None:
+        self._send = send
+        self._record = record
+        self._started = False
+
+    async def start(self) -> None:
+        """Answers 200, so that the client knows that events will come; a second call does nothing."""
+        if not self._started:
+            self._started = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Sends whole lines of the engine's answer. No coroutine of its own, since there are many."""
+        if self._record.first_byte is None:
+            return self._first(data)
+        return self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _first(self, data: bytes) -> None:
+        await self.start()
+        self._record.mark_first_byte()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def comment(self, text: str) -> None:
+        """Sends what clients skip, and proxies take for life."""
+        await self.start()
+        await self._send({"type": "http.response.body", "body": f": {text}\n\n".encode(), "more_body": True})
+
+    async def heartbeat(self) -> None:
+        """Tells that the request still waits for an engine."""
+        await self.comment("waiting for an engine")
+
+    async def end(self, data: bytes = b"") -> None:
+        """Sends the last lines."""
+        await self.start()
+        await self._send({"type": "http.response.body", "body": data})
+
+
+async def end_with_error(send: Send, error: GatewayError) -> None:
+    """Ends a stream that has begun with an error event, which takes the place of `[DONE]`."""
+    await send({"type": "http.response.body", "body": b"\ndata: " + error.body() + b"\n\n"})

@@ -1,0 +1,180 @@
+"""Requests that wait until a replica can take them."""
+
+import asyncio
+from bisect import bisect_left, insort
+from collections.abc import Awaitable, Callable
+from itertools import count
+from operator import attrgetter
+
+from tandem_contract.config import Hold as HoldSettings
+
+from tandem_orchestrator.errors import NoEngine, ShuttingDown
+from tandem_orchestrator.observability.metrics import HELD_REQUESTS
+
+RETRY_AFTER = 5.0  # seconds
+FIRST_BATCH = 8  # requests that are let go at once when a replica appears; each further batch is twice as large
+BATCH_SECONDS = 0.05
+
+Heartbeat = Callable[[], Awaitable[None]]
+_number = attrgetter("number")
+
+
+class Place:
+    """One request's place in the queue. It keeps its number and deadline when it comes back."""
+
+    __slots__ = ("deadline", "label", "model", "number", "size", "turn")
+
+    def __init__(self, model: str, label: str, size: int, number: int, deadline: float) -> None:
+        self.model = model
+        self.label = label
+        """The model as metrics may name it."""
+        self.size = size
+        self.number = number
+        self.deadline = deadline
+        self.turn: asyncio.Future[None]
+
+    @property
+    def overdue(self) -> bool:
+        """True once the request has waited and tried for long enough."""
+        return asyncio.get_running_loop().time() >= self.deadline
+
+
+class _Line:
+    """The places of one model, in the order of their arrival."""
+
+    def __init__(self, may_go: Callable[[], bool]) -> None:
+        self.places: list[Place] = []
+        self._may_go = may_go
+        self._batch = FIRST_BATCH
+        self._timer: asyncio.TimerHandle | None = None
+
+    def advance(self) -> None:
+        """Lets the first ones go, and the others after them, as long as a replica can take them."""
+        if self._timer is None:
+            self._let_go()
+
+    def stop(self) -> None:
+        """Ends the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _let_go(self) -> None:
+        self._timer = None
+        waiting = [place for place in self.places if not place.turn.done()]
+        if not waiting or not self._may_go():
+            self._batch = FIRST_BATCH
+            return
+        for place in waiting[: self._batch]:
+            place.turn.set_result(None)
+        self._batch *= 2
+        self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._let_go)
+
+
+class Hold:
+    """A bounded queue, whose bounds are shared evenly with the other `workers` of the pod.
+
+    `may_go(model)` says whether a replica of the model can take a request now.
+    """
+
+    def __init__(self, settings: HoldSettings, workers: int, may_go: Callable[[str], bool]) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._may_go = may_go
+        self._numbers = count()
+        self._lines: dict[str, _Line] = {}
+        self._count = 0
+        self._bytes = 0
+        self._closed = False
+
+    @property
+    def on(self) -> bool:
+        """True if requests may wait at all."""
+        return self._settings.max_requests > 0
+
+    def update(self, settings: HoldSettings) -> None:
+        """Takes changed settings; who waits already keeps the deadline."""
+        self._settings = settings
+
+    def has_line(self, model: str) -> bool:
+        """True while somebody waits for `model`."""
+        return model in self._lines
+
+    def place(self, model: str, label: str, size: int) -> Place:
+        """A place for a request of `size` bytes; its time begins now."""
+        deadline = asyncio.get_running_loop().time() + self._settings.seconds
+        return Place(model, label, size, next(self._numbers), deadline)
+
+    def advance(self) -> None:
+        """Lets requests go that a replica can take; to be called when one may have become able to."""
+        for line in self._lines.values():
+            line.advance()
+
+    def drain(self, seconds: float) -> None:
+        """From `seconds` on nobody waits any more: all get `ShuttingDown`."""
+        asyncio.get_running_loop().call_later(seconds, self._close)
+
+    async def wait(self, place: Place, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
+        """Returns when it is the request's turn, and awaits `heartbeat` again and again until then.
+
+        `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
+        """
+        self._check(place, why)
+        place.turn = asyncio.get_running_loop().create_future()
+        self._enter(place)
+        try:
+            await self._stay(place, heartbeat, why)
+        finally:
+            self._leave(place)
+
+    def _check(self, place: Place, why: Callable[[], str]) -> None:
+        limits = self._settings
+        if self._closed:
+            raise ShuttingDown("the server is shutting down, and no engine came back in time")
+        if not self.on:
+            raise NoEngine(why(), retry_after=RETRY_AFTER)
+        if self._count * self._workers >= limits.max_requests:
+            problem = f"{self._count} requests wait already (hold.maxRequests)"
+        elif (self._bytes + place.size) * self._workers > limits.max_bytes:
+            problem = "the requests that wait already leave no room for its bytes (hold.maxBytes)"
+        else:
+            return
+        raise NoEngine(f"{why()}; {problem}", retry_after=RETRY_AFTER)
+
+    async def _stay(self, place: Place, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := place.deadline - loop.time()) > 0:
+            await asyncio.wait(
+                (place.turn,), timeout=min(left, self._settings.heartbeat_seconds) if heartbeat else left
+            )
+            if place.turn.done():
+                return place.turn.result()
+            if heartbeat is not None and not place.overdue:
+                await heartbeat()
+        waited = f"it waited {self._settings.seconds:g} s (hold.seconds)"
+        raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
+
+    def _enter(self, place: Place) -> None:
+        line = self._lines.get(place.model)
+        if line is None:
+            line = self._lines[place.model] = _Line(lambda: self._may_go(place.model))
+        insort(line.places, place, key=_number)
+        self._count += 1
+        self._bytes += place.size
+        HELD_REQUESTS.labels(place.label).inc()
+
+    def _leave(self, place: Place) -> None:
+        line = self._lines[place.model]
+        del line.places[bisect_left(line.places, place.number, key=_number)]
+        if not line.places:
+            line.stop()
+            del self._lines[place.model]
+        self._count -= 1
+        self._bytes -= place.size
+        HELD_REQUESTS.labels(place.label).dec()
+
+    def _close(self) -> None:
+        self._closed = True
+        for line in self._lines.values():
+            for place in line.places:
+                if not place.turn.done():
+                    place.turn.set_exception(ShuttingDown("the server is shutting down, and no engine came back"))

@@ -1,0 +1,92 @@
+"""Checks one replica again and again."""
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+
+import structlog
+
+from tandem_orchestrator.errors import EngineError, Refused, TimedOut
+from tandem_orchestrator.gateway.replica import Replica
+
+CHECK_SECONDS = 5.0
+CHECK_SECONDS_DOWN = 0.5
+CHECK_TIMEOUT = 5.0
+LEAST_PAUSE = 0.1  # between two checks, however much a replica is doubted
+LOAD_SECONDS = 1.0
+LOAD_SECONDS_WITHOUT = 30.0  # for a server that tells no load
+
+log = structlog.get_logger()
+
+
+async def probe(replica: Replica) -> None:
+    """Keeps what is known about `replica` fresh; runs until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_keep_checking(replica))
+        if replica.type.load_path is not None:
+            group.create_task(_keep_counting(replica, replica.type.load_path))
+
+
+async def _keep_checking(replica: Replica) -> None:
+    while True:
+        replica.doubted.clear()
+        before = replica.problem
+        await _check(replica)
+        replica.checked.set()
+        if replica.problem != before:
+            level = log.info if replica.ready else log.warning
+            level(
+                "engine",
+                engine=replica.upstream,
+                replica=replica.pool.place,
+                ready=replica.ready,
+                problem=replica.problem,
+            )
+        await _pause(CHECK_SECONDS if replica.ready else CHECK_SECONDS_DOWN, replica.doubted)
+
+
+async def _check(replica: Replica) -> None:
+    began = monotonic()
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            replica.mark_up(await replica.list_models())
+    except (TimeoutError, TimedOut):
+        if replica.answered_at < began:  # else it is busy, not gone
+            replica.mark_down(TimedOut(f"no answer to a check within {CHECK_TIMEOUT:g} s", phase="check"))
+    except EngineError as error:
+        replica.mark_down(error)
+    except Exception as error:  # checks go on, whatever an engine answers
+        log.exception("engine check failed", engine=replica.upstream)
+        replica.mark_down(EngineError(f"the check failed: {type(error).__name__}"))
+
+
+async def _keep_counting(replica: Replica, path: str) -> None:
+    while True:
+        replica.outdated.clear()
+        told = await _count(replica, path)
+        await _pause(LOAD_SECONDS if told else LOAD_SECONDS_WITHOUT, replica.outdated)
+
+
+async def _count(replica: Replica, path: str) -> bool:
+    """Asks how many requests wait; false where the server does not tell such a thing."""
+    if not replica.ready:
+        return True
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            return await replica.count_waiting(path)
+    except Refused:
+        return False
+    except (TimeoutError, EngineError):
+        replica.missed_count()
+        return True
+    except Exception:  # as above
+        log.exception("engine's load cannot be read", engine=replica.upstream)
+        return False
+
+
+async def _pause(seconds: float, unless: asyncio.Event) -> None:
+    """Waits `seconds`, shorter as soon as the event comes, but never so short that it becomes a storm."""
+    await asyncio.sleep(LEAST_PAUSE)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()

@@ -1,0 +1,312 @@
+"""One server of an engine: how it is called, and what is known about its state."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from tandem_contract.config import Routing, Timeouts, Upstream
+
+from tandem_orchestrator.errors import EngineError, Malformed, Refused
+from tandem_orchestrator.gateway.answers import check_first_events, model_list, refusal, whole_answer
+from tandem_orchestrator.gateway.breaker import Breaker
+from tandem_orchestrator.gateway.connection import Response
+from tandem_orchestrator.gateway.credentials import EngineKey
+from tandem_orchestrator.gateway.endpoints import ENDPOINTS
+from tandem_orchestrator.gateway.engine_types import ENGINE_TYPES
+from tandem_orchestrator.gateway.load import Load
+from tandem_orchestrator.gateway.pool import Pool
+from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
+from tandem_orchestrator.observability.record import EnginePass, Record
+
+EVENT_STREAM = b"text/event-stream"
+MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
+MAX_ERROR = 1_048_576
+MAX_METRICS = 16_777_216
+OK = 200
+WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
+RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
+NOT_CHECKED = "not checked yet"
+
+
+class EngineStream:
+    """A streamed answer. `close()` must follow, whatever happened."""
+
+    __slots__ = ("_broke_off", "_engine_pass", "_response", "count_usage", "read")
+
+    def __init__(self, response: Response, engine_pass: EnginePass, broke_off: Callable[[EngineError], None]) -> None:
+        self._response = response
+        self._engine_pass = engine_pass
+        self._broke_off: Callable[[EngineError], None] | None = broke_off
+        self.read = response.read
+        """The next bytes, b"" at the end; raises `EngineError` when the end never came."""
+        self.count_usage = engine_pass.count_usage
+        """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
+
+    def close(self) -> None:
+        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+        self._response.close()
+        if self._broke_off is not None:
+            if self._response.error is not None:
+                self._broke_off(self._response.error)
+            self._broke_off = None
+            self._engine_pass.end(self._response.error)
+
+
+class Replica:
+    """An OpenAI-compatible server, called through a pool of its own.
+
+    `changed` is called whenever it may have become able to take requests, or no longer.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        address: str | None,
+        key: EngineKey,
+        settings: tuple[Timeouts, Routing],
+        changed: Callable[["Replica"], None],
+    ) -> None:
+        timeouts, routing = settings
+        url = upstream.url.rstrip("/").removesuffix("/v1")
+        parts = urlsplit(url)
+        self.upstream = upstream.name
+        self.address = address
+        self.type = ENGINE_TYPES[upstream.type]
+        self.pool = Pool(url, timeouts, address)
+        self.token = crc32(self.pool.place.encode())
+        self.breaker = Breaker(routing.breaker_failures)
+        self._load = Load()
+        self.listed: list[dict[str, Any]] = []
+        self.names: frozenset[str] = frozenset()
+        """Models in its own list."""
+        self.ready = False
+        self.served = False
+        """True once it was ready."""
+        self.trouble: EngineError | None = None
+        """Why it is not ready."""
+        self.available = False
+        """True while requests may be sent here."""
+        self.checked = asyncio.Event()
+        self.doubted = asyncio.Event()
+        """Set when its next check should not wait."""
+        self.outdated = asyncio.Event()
+        """Set when its count of waiting requests should not wait."""
+        self.answered_at = float("-inf")
+        """When it last answered a request, on the monotonic clock."""
+        self._downs = 0
+        self._checks = 0
+        self._key = key
+        self._routing = routing
+        self._changed = changed
+        self._retired = False
+        self._rest: asyncio.TimerHandle | None = None
+        self._path = parts.path.encode()
+        self._host = parts.netloc.encode()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that it is answering."""
+        return self.pool.busy - self._checks
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not ready, in a sentence."""
+        if self.ready:
+            return None
+        return self.trouble.message if self.trouble else NOT_CHECKED
+
+    def saturated(self, max_waiting: int) -> bool:
+        """True when more than `max_waiting` requests wait inside."""
+        return self._load.full and self._load.waiting(self.in_flight) > max_waiting
+
+    async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
+        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
+        begun = self._begin()
+        engine_pass = record.engine_pass(self.upstream)
+        try:
+            response = await self._send(b"POST", path, body, record.request_id, engine_pass.span.traceparent)
+            try:
+                raw = await response.read_all(MAX_ANSWER)
+            finally:
+                response.close()
+            answer = whole_answer(raw, ENDPOINTS[path].answers)
+        except BaseException as error:
+            self._ended_badly(error, begun)
+            engine_pass.end(error)
+            raise
+        self._answered(begun)
+        engine_pass.count_usage(answer.get("usage"))
+        engine_pass.end()
+        return raw, answer
+
+    async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
+        """A streamed answer whose first bytes are there, for the caller to read and close. Raises `EngineError`."""
+        begun = self._begin()
+        engine_pass = record.engine_pass(self.upstream)
+        try:
+            response = await self._send(b"POST", path, body, record.request_id, engine_pass.span.traceparent)
+            try:
+                await _check_stream(response, ENDPOINTS[path].answers)
+            except BaseException:
+                response.close()
+                raise
+        except BaseException as error:
+            self._ended_badly(error, begun)
+            engine_pass.end(error)
+            raise
+        self._answered(begun)
+        return EngineStream(response, engine_pass, self._broke_off)
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        """The server's own list of models, empty if it keeps none. Raises `EngineError`."""
+        try:
+            return model_list(await self._get("/v1/models"))
+        except Refused as error:
+            if error.status in WITHOUT_LIST:
+                return []
+            raise
+
+    async def count_waiting(self, path: str) -> bool:
+        """Asks the server at `path` how many requests wait inside; false if it does not say. Raises `EngineError`."""
+        waiting = self.type.waiting(await self._get(path))
+        if waiting is None:
+            return False
+        self._load.seen(waiting, self.in_flight)
+        self._changed(self)
+        return True
+
+    def missed_count(self) -> None:
+        """The server did not tell in time how many requests wait inside."""
+        self._load.missed()
+
+    def mark_up(self, listed: list[dict[str, Any]]) -> None:
+        """A check went well."""
+        if listed:
+            self.listed = listed
+            self.names = frozenset(entry["id"] for entry in listed)
+        if not self.ready:
+            self.breaker.reset()  # it came back, most often as a new process
+        self.ready = self.served = True
+        self.trouble = None
+        self._notice()
+
+    def mark_down(self, trouble: EngineError) -> None:
+        """It cannot be reached."""
+        self._downs += 1
+        self.ready = False
+        self.trouble = trouble
+        self._notice()
+
+    def doubt(self) -> None:
+        """Something went wrong: its state is to be checked at once."""
+        self.doubted.set()
+
+    def tune(self, timeouts: Timeouts, routing: Routing) -> None:
+        """Takes changed settings."""
+        self.pool.timeouts = timeouts
+        self.breaker.failures = routing.breaker_failures
+        self._routing = routing
+
+    def retire(self) -> None:
+        """Gets no more requests; those under way go on."""
+        self._retired = True
+        if self._rest is not None:
+            self._rest.cancel()
+        self.pool.retire()
+        self._notice()
+
+    def _begin(self) -> tuple[int, int]:
+        row = self.breaker.begin()
+        if not self.breaker.closed:
+            self._notice()
+        if self._load.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
+            self.outdated.set()
+        return row, self._downs
+
+    def _answered(self, begun: tuple[int, int]) -> None:
+        self.answered_at = monotonic()
+        if self.available and not self.breaker.failing:
+            return
+        self.breaker.succeed()
+        if begun[1] == self._downs:  # else it is an answer from before it went down
+            self.ready = self.served = True
+            self.trouble = None
+        self._notice()
+
+    def _ended_badly(self, error: BaseException, begun: tuple[int, int]) -> None:
+        if not isinstance(error, EngineError):
+            self.breaker.abandon()
+            self._notice()
+            return
+        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        if isinstance(error, Refused) and not error.retryable:
+            self._answered(begun)  # a no is an answer
+            return
+        if self.breaker.fail(begun[0]):
+            if self._rest is not None:
+                self._rest.cancel()
+            self._rest = asyncio.get_running_loop().call_later(self._routing.breaker_seconds, self._half_open)
+        if error.unsent:
+            self.mark_down(error)
+        self.doubt()
+        self._notice()
+
+    def _broke_off(self, error: EngineError) -> None:
+        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        self.doubt()
+
+    def _half_open(self) -> None:
+        self.breaker.half_open()
+        self._notice()
+
+    def _notice(self) -> None:
+        self.available = self.ready and self.breaker.admits and not self._retired
+        self._changed(self)
+
+    async def _get(self, path: str) -> bytes:
+        self._checks += 1
+        try:
+            response = await self._send(b"GET", path, b"", "engine-check", b"")
+            try:
+                return await response.read_all(MAX_METRICS)
+            finally:
+                response.close()
+        finally:
+            self._checks -= 1
+
+    async def _send(self, method: bytes, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
+        head = (
+            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%b"
+            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        ) % (
+            method,
+            self._path,
+            path.encode(),
+            self._host,
+            request_id.encode(),
+            self._key.header(),
+            traceparent,
+            len(body),
+        )
+        response = await self.pool.send(head, body)
+        if response.status == OK:
+            return response
+        try:
+            raise refusal(response.status, response.headers, await response.read_all(MAX_ERROR))
+        finally:
+            response.close()
+
+
+async def _check_stream(response: Response, field: str) -> None:
+    """Returns when the first bytes of a stream are there. Raises `EngineError`."""
+    kind = response.headers.get(b"content-type", b"")
+    if kind.startswith(EVENT_STREAM):
+        check_first_events(await response.begun())
+        return
+    raw = await response.read_all(MAX_ANSWER)
+    if kind.startswith(b"application/json"):
+        whole_answer(raw, field)  # an error inside a 200 speaks for itself
+    raise Malformed(f"asked for a stream, the engine answered {kind.decode('latin-1') or 'without a type'}")

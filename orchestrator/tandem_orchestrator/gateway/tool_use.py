@@ -1,0 +1,94 @@
+"""Which server-side tools take part in a request."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from tandem_contract.config import Attach
+
+from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.errors import BadRequest, Forbidden
+from tandem_orchestrator.gateway.request import Request
+from tandem_orchestrator.tools.toolbox import Toolbox
+
+FIELD = "tandem"
+HEADER, OFF = b"x-tandem-tools", b"off"
+
+
+@dataclass(slots=True)
+class ToolUse:
+    """The server's tools in one request: what runs here, and what the client hears of it."""
+
+    toolbox: Toolbox
+    names: frozenset[str]
+    """Tools that run here; calls of others are refused, also of tools that the toolbox has."""
+    declarations: list[orjson.Fragment] = field(default_factory=list)
+    """Those of them that the request does not declare itself."""
+    events: bool = False
+    """Whether a stream tells of them in events rather than in comments."""
+
+
+def tool_use(
+    request: Request, headers: list[tuple[bytes, bytes]], principal: Principal, toolbox: Toolbox
+) -> ToolUse | None:
+    """The tools of a chat request, None where it goes to the engine as it is; takes out what engines do not know.
+
+    Tools that the client declares under the name of one here run here. Raises `BadRequest`, `Forbidden`.
+    """
+    payload = request.payload
+    wish: bool | list[str] | None = None
+    events = False
+    if FIELD in payload:
+        wish, events = _wishes(request.remove(FIELD))
+    always = wish is True or (wish is None and toolbox.attach is Attach.ALWAYS)
+    if not (always or wish or (wish is None and payload.get("tools"))):
+        return None
+    if payload.get("tool_choice") == "none" or _switched_off(headers):
+        return None
+    declared = frozenset(request.declared_tools)
+    allowed = toolbox.names if principal.tools is None else toolbox.names & principal.tools
+    if isinstance(wish, list):
+        names = _chosen(wish, toolbox.names, allowed)
+    elif wish or (always and payload.get("n") in (None, 1)):  # whoever asks for two answers has not asked for tools
+        names = allowed
+    else:
+        names = allowed & declared
+    return ToolUse(toolbox, names, toolbox.declarations(names - declared), events) if names else None
+
+
+def _wishes(value: Any) -> tuple[bool | list[str] | None, bool]:
+    """What `{"tools": …, "events": …}` says: false for no tools, true for all, a list for those."""
+    if not isinstance(value, dict) or (unknown := value.keys() - {"tools", "events"}):
+        found = f"; it knows no {', '.join(sorted(unknown))}" if isinstance(value, dict) else ""
+        raise BadRequest(f"`{FIELD}` must be an object with `tools` and `events`{found}", param=FIELD)
+    tools, events = value.get("tools"), value.get("events", False)
+    if not (tools is None or isinstance(tools, bool) or _are_names(tools)):
+        raise BadRequest(f"`{FIELD}.tools` must be true, false or a list of names", param=f"{FIELD}.tools")
+    if not isinstance(events, bool):
+        raise BadRequest(f"`{FIELD}.events` must be true or false", param=f"{FIELD}.events")
+    return tools, events
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _switched_off(headers: list[tuple[bytes, bytes]]) -> bool:
+    for name, value in headers:
+        if name == HEADER:
+            if value.strip().lower() != OFF:
+                raise BadRequest(f"the header {HEADER.decode()} can only be {OFF.decode()}")
+            return True
+    return False
+
+
+def _chosen(wanted: list[str], there: frozenset[str], allowed: frozenset[str]) -> frozenset[str]:
+    names = frozenset(wanted)
+    if denied := (names & there) - allowed:
+        raise Forbidden(f"this key may not use the tool {', '.join(sorted(denied))}", param=f"{FIELD}.tools")
+    if unknown := names - there:
+        offered = ", ".join(sorted(allowed)) or "none"
+        raise BadRequest(
+            f"there is no tool {', '.join(sorted(unknown))} here; there are: {offered}", param=f"{FIELD}.tools"
+        )
+    return names

@@ -1,0 +1,116 @@
+"""Runs the commands; each prints its result on standard output."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import orjson
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from tandem_orchestrator.api.keys import IssuedKey, ShownKey
+from tandem_orchestrator.auth.issuing import issue
+from tandem_orchestrator.auth.terms import NewTerms
+from tandem_orchestrator.config import Source
+from tandem_orchestrator.errors import DatabaseDown
+from tandem_orchestrator.store.database import Database
+
+PAGE = 1000
+
+
+class Failed(Exception):  # noqa: N818
+    """What was asked cannot be done; the message says why."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command that `options` names; 1 when it fails. Raises `ConfigError`."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # failures are printed anyway
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    database = Database(Source(options.config).load().database)
+    try:
+        print(asyncio.run(_act(options, database)))  # noqa: T201
+    except (DatabaseDown, Failed) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+async def _act(options: argparse.Namespace, database: Database) -> str:
+    try:
+        return await ACTIONS[options.action](options, database)
+    finally:
+        await database.close()
+
+
+async def migrate(_: argparse.Namespace, database: Database) -> str:
+    """Does nothing but open the database, which migrates it."""
+    async with database.transaction():
+        return "The database is up to date."
+
+
+async def create(options: argparse.Namespace, database: Database) -> str:
+    """Makes a key."""
+    given = {name: getattr(options, name) for name in NewTerms.model_fields}
+    try:
+        terms = NewTerms.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
+        raise Failed("\n".join(problems)) from None
+    key, stored = issue(terms, datetime.now(UTC))
+    async with database.transaction() as transaction:
+        await transaction.add_key(stored)
+    if options.output == "json":
+        return _json(IssuedKey(key=key, **asdict(stored)))
+    print(f"Made {stored.id} for {stored.tenant}. The key is shown this once:", file=sys.stderr)  # noqa: T201
+    return key
+
+
+async def list_(options: argparse.Namespace, database: Database) -> str:
+    """Lists all keys."""
+    async with database.transaction() as transaction:
+        found = page = await transaction.keys(options.tenant, limit=PAGE)
+        while len(page) == PAGE:
+            page = await transaction.keys(options.tenant, page[-1].id, PAGE)
+            found = found + page
+    keys = [ShownKey.model_validate(key) for key in found]
+    return _json(*keys, many=True) if options.output == "json" else _table(keys, datetime.now(UTC))
+
+
+async def revoke(options: argparse.Namespace, database: Database) -> str:
+    """Revokes a key."""
+    async with database.transaction() as transaction:
+        revoked = await transaction.revoke_key(options.id, datetime.now(UTC))
+    if revoked is None:
+        raise Failed(f"there is no key {options.id!r} in the database")
+    if options.output == "json":
+        return _json(ShownKey.model_validate(revoked))
+    return f"{revoked.id} is revoked. Running services refuse it within two seconds."
+
+
+ACTIONS = {action.__name__: action for action in (migrate, create, list_, revoke)}
+
+
+def _json(*documents: BaseModel, many: bool = False) -> str:
+    shapes = [document.model_dump(mode="json", by_alias=True) for document in documents]
+    return orjson.dumps(shapes if many else shapes[0], option=orjson.OPT_INDENT_2).decode()
+
+
+def _table(keys: Sequence[ShownKey], now: datetime) -> str:
+    rows = [("ID", "KEY", "TENANT", "NAME", "STATE", "EXPIRES")]
+    for key in keys:
+        expires = key.expires.isoformat(timespec="seconds") if key.expires else "never"
+        rows.append((key.id, f"{key.prefix}…", key.tenant, key.name or "-", _state(key, now), expires))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _state(key: ShownKey, now: datetime) -> str:
+    if key.revoked:
+        return "revoked"
+    return "expired" if key.expires and key.expires <= now else "valid"

@@ -1,0 +1,1 @@
+"""How much each key, tenant and the whole service may use."""

@@ -1,0 +1,34 @@
+"""The x-ratelimit-* headers, as OpenAI sends them."""
+
+from functools import lru_cache
+
+Header = tuple[bytes, bytes]
+
+REMAINING_REQUESTS = b"x-ratelimit-remaining-requests"
+REMAINING_TOKENS = b"x-ratelimit-remaining-tokens"
+
+
+def figure_header(kind: str, value: int) -> Header:
+    """What is allowed of `requests` or `tokens`."""
+    return f"x-ratelimit-limit-{kind}".encode(), str(value).encode()
+
+
+@lru_cache(maxsize=256)
+def reset_requests(seconds: int) -> Header:
+    """When more requests are allowed than now."""
+    return b"x-ratelimit-reset-requests", duration(seconds).encode()
+
+
+@lru_cache(maxsize=256)
+def reset_tokens(seconds: int) -> Header:
+    """When more tokens are allowed than now."""
+    return b"x-ratelimit-reset-tokens", duration(seconds).encode()
+
+
+def duration(seconds: int) -> str:
+    """`1s`, `6m0s`, `23h0m5s`."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

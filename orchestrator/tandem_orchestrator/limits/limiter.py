@@ -1,0 +1,178 @@
+"""Admits requests within their limits; decides in memory alone."""
+
+from collections.abc import Callable, Sequence
+from time import time
+from typing import TypeVar
+
+from tandem_contract.config import RateLimits
+
+from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.errors import LimitExceeded
+from tandem_orchestrator.limits.account import PLACES, UNLIMITED, Account, Limit, Quota, Rate
+from tandem_orchestrator.limits.headers import (
+    REMAINING_REQUESTS,
+    REMAINING_TOKENS,
+    Header,
+    duration,
+    reset_requests,
+    reset_tokens,
+)
+from tandem_orchestrator.limits.spending import Spending
+from tandem_orchestrator.limits.subjects import Counters, OwnCounters, Subject, Subjects
+from tandem_orchestrator.observability.metrics import LIMITED
+
+Tightest = TypeVar("Tightest", Rate, Quota)
+
+
+class Ticket:
+    """A request that was admitted; holds its place among the concurrent ones until `settle`."""
+
+    __slots__ = ("_account", "_limiter", "headers")
+
+    def __init__(self, limiter: "Limiter", account: Account | None, headers: list[Header]) -> None:
+        self._limiter = limiter
+        self._account = account
+        self.headers = headers
+        """The x-ratelimit-* headers of the answer; empty where nothing is limited."""
+
+    def settle(self, tokens: int) -> None:
+        """Ends the request, which used `tokens`; a second call does nothing."""
+        account = self._account
+        if account is not None:
+            self._account = None
+            self._limiter.settle(account, tokens)
+
+
+class Limiter:
+    """All limits of this process.
+
+    Tokens are known when a request ends. So a request is admitted while the tokens counted so far are below the
+    limit, and those that run at the same time may exceed it once by what they use.
+    """
+
+    def __init__(
+        self, settings: RateLimits, counters: Counters | None = None, clock: Callable[[], float] = time
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._accounts: dict[str, Account] = {}
+        self._counters = counters or OwnCounters()
+        self.subjects = Subjects(self._counters)
+        self.changed: set[Subject] | None = None
+        """Those that counted something since this was last emptied, while somebody wants to know."""
+        self.spending = Spending()
+
+    def update(self, settings: RateLimits) -> None:
+        """Other limits from now on; what was counted stays."""
+        self._settings = settings
+        self._accounts.clear()
+
+    def sweep(self) -> None:
+        """Forgets keys and tenants that were not heard of for a minute."""
+        self._accounts.clear()
+        self.subjects.sweep(int(self._clock()))
+
+    @property
+    def server(self) -> str:
+        """Names this replica to the others; all workers of one server are one replica."""
+        return self._counters.server
+
+    def recall(self) -> None:
+        """Holds budgets against what `spending` has heard of other replicas."""
+        second = int(self._clock())
+        for account in self._accounts.values():
+            if account.budgeted:
+                self.spending.recall(account.key, account.principal.key_id, second)
+
+    def admit(self, principal: Principal) -> Ticket:
+        """Counts a request. Raises `LimitExceeded`, and then nothing has been counted."""
+        account = self._accounts.get(principal.key_id)
+        if account is None or account.principal is not principal:
+            account = self._open(principal)
+        if account.free:
+            return Ticket(self, None, [])
+        second = int(self._clock())
+        requests_left = tokens_left = UNLIMITED
+        rate = quota = None
+        for each in account.rates:
+            left = each.figure - each.counter.take(second)
+            if left < requests_left:
+                requests_left, rate = left, each
+        for other in account.quotas:
+            left = other.figure - other.counter.at(second)
+            if left < tokens_left:
+                tokens_left, quota = left, other
+        if account.key.places.enter() > account.most or requests_left < 0 or tokens_left <= 0:
+            raise self._refusal(account, second)
+        if self.changed is not None:
+            self.changed.update(account.subjects)
+        return Ticket(self, account, _headers(rate, requests_left, quota, tokens_left, second))
+
+    def settle(self, account: Account, tokens: int) -> None:
+        """What `Ticket.settle` does."""
+        account.key.places.leave()
+        if tokens:
+            second = int(self._clock())
+            for quota in account.quotas:
+                quota.counter.add(second, tokens)
+            if account.budgeted:
+                self.spending.add(account.principal.key_id, second, tokens)
+        if self.changed is not None:
+            self.changed.add(account.key)
+
+    def _open(self, principal: Principal) -> Account:
+        second = int(self._clock())
+        account = Account(principal, self._settings, self.subjects, second)
+        if account.budgeted:
+            self.spending.recall(account.key, principal.key_id, second)
+        self._accounts[principal.key_id] = account
+        return account
+
+    def _refusal(self, account: Account, second: int) -> LimitExceeded:
+        """Takes back what was counted; the error names the limit that lasts longest."""
+        account.key.places.leave()
+        for rate in account.rates:
+            rate.counter.add(second, -1)
+        limits = account.limits()
+        reached = [limit for limit in limits if limit.counter.at(second) >= limit.figure]
+        # where another worker has just given back the last place, all that can be said is to try again
+        limit = max(reached or limits, key=lambda limit: limit.counter.wait(limit.figure, second))
+        LIMITED.labels(limit.level, limit.kind).inc()
+        error = _error(limit, limit.counter.wait(limit.figure, second))
+        error.headers += _headers(*_tightest(account.rates, second), *_tightest(account.quotas, second), second)
+        return error
+
+
+def _tightest(limits: Sequence[Tightest], second: int) -> tuple[Tightest | None, int]:
+    """The limit with the least left, and how much that is."""
+    found = min(limits, key=lambda limit: limit.figure - limit.counter.at(second), default=None)
+    return found, max(0, found.figure - found.counter.at(second)) if found is not None else 0
+
+
+def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_left: int, second: int) -> list[Header]:
+    """Of the tightest limits."""
+    headers: list[Header] = []
+    if rate is not None:
+        headers = [
+            rate.header,
+            (REMAINING_REQUESTS, b"%d" % requests_left),
+            reset_requests(rate.counter.reset(second)),
+        ]
+    if quota is not None:
+        headers += (
+            quota.header,
+            (REMAINING_TOKENS, b"%d" % tokens_left),
+            reset_tokens(quota.counter.reset(second)),
+        )
+    return headers
+
+
+def _error(limit: Limit, wait: int) -> LimitExceeded:
+    if limit.kind == PLACES:
+        message = f"{limit.who}: {limit.figure} requests at the same time are allowed, and as many are under way"
+        return LimitExceeded(
+            f"{message}; try again when one has ended", retry_after=wait, code="concurrency_limit_exceeded"
+        )
+    code = "rate_limit_exceeded" if limit.kind.endswith("minute") else "token_budget_exceeded"
+    message = f"{limit.who}: the limit of {limit.figure} {limit.kind} is reached; try again in {duration(wait)}"
+    return LimitExceeded(message, retry_after=wait, code=code)

@@ -1,0 +1,83 @@
+"""What budgets are held against: tokens a day and a month, kept where they outlive the process."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from tandem_orchestrator.limits.counters import DAY
+from tandem_orchestrator.limits.subjects import Subject
+
+
+class Ledger(Protocol):
+    """Where tokens are written down for good."""
+
+    async def load(self, period: str) -> dict[str, int]:
+        """Tokens by key id of a UTC day ("2026-11-21") or month ("2026-11")."""
+
+    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
+        """Adds tokens by key id to a UTC day. After an error the same call comes again, until it succeeds."""
+
+
+class Spending:
+    """Tokens that were used here and are yet to be written, and the totals that stand written.
+
+    What is written includes other replicas', but lags; what was counted here does not. Neither is ever more than the
+    truth, so the larger counts.
+    """
+
+    def __init__(self) -> None:
+        self._unwritten: dict[str, dict[str, int]] = {}
+        self._today: dict[str, int] = {}
+        self._day = -1
+        self._writing: tuple[str, dict[str, int]] | None = None
+        self._totals: dict[str, dict[str, int]] = {}
+
+    def add(self, key_id: str, second: int, tokens: int) -> None:
+        """Notes what a request used."""
+        if second // DAY != self._day:
+            self._turn(second)
+        self._today[key_id] = self._today.get(key_id, 0) + tokens
+
+    def batch(self) -> tuple[str, dict[str, int]] | None:
+        """A day and the tokens to write for it by key id; the same one until it is `written`."""
+        if self._writing is None:
+            day = next((day for day, tokens in self._unwritten.items() if tokens), None)
+            if day is not None:
+                self._writing = day, self._unwritten.pop(day)
+                self._day = -1
+        return self._writing
+
+    def written(self) -> None:
+        """The batch stands in the ledger."""
+        if self._writing is not None:
+            (day, tokens), self._writing = self._writing, None
+            for period, totals in self._totals.items():
+                for key_id in tokens if day.startswith(period) else ():
+                    totals[key_id] = totals.get(key_id, 0) + tokens[key_id]
+
+    def loaded(self, totals: dict[str, dict[str, int]]) -> None:
+        """The ledger's totals by period and key id."""
+        self._totals = totals
+
+    def recall(self, subject: Subject, key_id: str, second: int) -> None:
+        """Lets the key's counts know of what is written."""
+        for counter, period in zip((subject.day, subject.month), periods(second), strict=True):
+            written = self._totals.get(period, {}).get(key_id, 0)
+            counter.raise_to(second, written + self._own(period, key_id))
+
+    def _own(self, period: str, key_id: str) -> int:
+        days = [*self._unwritten.items(), *([self._writing] if self._writing else ())]
+        return sum(tokens.get(key_id, 0) for day, tokens in days if day.startswith(period))
+
+    def _turn(self, second: int) -> None:
+        """A day begins; days of former months matter to no budget any more."""
+        today, month = periods(second)
+        self._day = second // DAY
+        self._unwritten = {day: tokens for day, tokens in self._unwritten.items() if day.startswith(month)}
+        self._today = self._unwritten.setdefault(today, {})
+
+
+def periods(second: int) -> tuple[str, str]:
+    """What budgets are about, as ledgers name it: the UTC day and its month."""
+    moment = datetime.fromtimestamp(second, UTC)
+    return f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"

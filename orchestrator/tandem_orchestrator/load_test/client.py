@@ -1,0 +1,171 @@
+"""Sends one request of a kind and judges its answer."""
+
+import random
+import re
+from time import perf_counter
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from tandem_orchestrator.load_test.result import Result
+from tandem_orchestrator.load_test.settings import Kind, Settings
+
+OK = 200
+MAX_LINE = 16_777_216  # bytes of one event
+TOOL = "calculate_math"
+TOOL_DECLARATION = {
+    "type": "function",
+    "function": {
+        "name": TOOL,
+        "description": "Compute an arithmetic expression exactly.",
+        "parameters": {
+            "type": "object",
+            "properties": {"expression": {"type": "string"}},
+            "required": ["expression"],
+        },
+    },
+}
+TOOL_COMMENT = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
+
+
+class Unusable(Exception):  # noqa: N818
+    """The service cannot be tested at all; the text says why."""
+
+
+class Failed(Exception):  # noqa: N818
+    """One request failed; the text is the kind of failure that it is counted under."""
+
+
+class Client:
+    """`async with` around a run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = settings.url.rstrip("/").removesuffix("/v1")
+        self._model = settings.model
+        self._operands = random.Random(0)  # noqa: S311 # any numbers do
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        key = self._settings.api_key
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_seconds),
+            connector=aiohttp.TCPConnector(limit=0),
+            read_bufsize=MAX_LINE,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def prepare(self) -> str:
+        """Asks the service for its models; the name of the one to use. Raises `Unusable`."""
+        url = f"{self._url}/v1/models"
+        try:
+            async with self._session.get(url) as response:
+                if response.status != OK:
+                    raise Unusable(f"{url} answers {response.status}: {(await response.text())[:200]}")
+                listed = [str(entry["id"]) for entry in orjson.loads(await response.read())["data"]]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unusable(f"{url} cannot be reached: {error or type(error).__name__}") from None
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise Unusable(
+                f"{url} does not answer with a list of models; is this an OpenAI-compatible service?"
+            ) from None
+        self._model = self._model or next(iter(listed), None)
+        if self._model is None:
+            raise Unusable(f"{url} lists no model; name one with --model")
+        return self._model
+
+    async def send(self, kind: Kind, intended: float) -> Result:
+        """One request; `intended` is when it should have started, on the clock of `perf_counter`."""
+        result = Result(kind)
+        try:
+            if kind is Kind.CHAT:
+                await self._whole(self._body(), result)
+            elif kind is Kind.STREAM:
+                await self._stream(self._body(), result, intended)
+            else:
+                await self._with_tool(result, intended)
+        except Failed as failure:
+            result.error = str(failure)
+        except TimeoutError:
+            result.error = "timeout"
+        except aiohttp.ClientConnectorError:
+            result.error = "connection refused"
+        except aiohttp.ClientError as error:
+            result.error = f"connection lost ({type(error).__name__})"
+        result.seconds = perf_counter() - intended
+        return result
+
+    def _body(self, prompt: str | None = None, **fields: Any) -> dict[str, Any]:
+        message = {"role": "user", "content": prompt or self._settings.prompt}
+        return {"model": self._model, "messages": [message], "max_tokens": self._settings.max_tokens, **fields}
+
+    async def _with_tool(self, result: Result, intended: float) -> None:
+        one, other = (self._operands.randint(100, 999) for _ in range(2))
+        streamed = self._operands.random() < 0.5  # noqa: PLR2004 # half of them
+        body = self._body(f"Calculate {one} * {other} with the tool.", tools=[TOOL_DECLARATION])
+        answer = await (self._stream(body, result, intended) if streamed else self._whole(body, result))
+        said = re.sub(r"(?<=\d)[,_ ](?=\d{3})", "", answer)
+        result.tool_used = str(one * other) in said or bool(TOOL_COMMENT.search(answer))
+
+    async def _whole(self, body: dict[str, Any], result: Result) -> str:
+        """The answer's text."""
+        async with self._post(body) as response:
+            raw = await response.read()
+        if response.status != OK:
+            raise Failed(_refusal(response.status, raw))
+        try:
+            answer = orjson.loads(raw)
+            result.tokens = (answer.get("usage") or {}).get("completion_tokens") or 0
+            return str(answer["choices"][0]["message"].get("content") or "")
+        except (orjson.JSONDecodeError, AttributeError, KeyError, IndexError, TypeError):
+            raise Failed("not a chat completion") from None
+
+    async def _stream(self, body: dict[str, Any], result: Result, intended: float) -> str:
+        """The stream's text and comments."""
+        said, comments, done = [], [], False
+        async with self._post({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
+            if response.status != OK:
+                raise Failed(_refusal(response.status, await response.read()))
+            async for line in response.content:
+                if line.startswith(b":"):
+                    comments.append(line.decode(errors="replace"))
+                elif line.startswith(b"data: [DONE]"):
+                    done = True
+                elif line.startswith(b"data:"):
+                    if result.first_token_seconds is None:
+                        result.first_token_seconds = perf_counter() - intended
+                    said.append(_delta(line[5:], result))
+        if not done:
+            raise Failed("stream ended without [DONE]")
+        return "".join(said) + "\n" + "".join(comments)
+
+    def _post(self, body: dict[str, Any]) -> Any:
+        headers = {"content-type": "application/json"}
+        return self._session.post(f"{self._url}/v1/chat/completions", data=orjson.dumps(body), headers=headers)
+
+
+def _refusal(status: int, raw: bytes) -> str:
+    try:
+        code = orjson.loads(raw)["error"]["code"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        code = None
+    return f"status {status} ({code})" if code else f"status {status}"
+
+
+def _delta(data: bytes, result: Result) -> str:
+    """The text that an event adds."""
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise Failed("event that is not JSON") from None
+    if error := chunk.get("error"):
+        raise Failed(f"error event ({error.get('code')})")
+    if usage := chunk.get("usage"):
+        result.tokens = usage.get("completion_tokens") or 0
+    choices = chunk.get("choices") or [{}]
+    return str((choices[0].get("delta") or {}).get("content") or "")

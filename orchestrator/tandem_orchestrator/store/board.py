@@ -1,0 +1,59 @@
+"""A board in Redis, where each replica pins messages for all others."""
+
+from dataclasses import dataclass
+
+from tandem_orchestrator.store.redis import RedisStore, Script
+
+KEPT_SECONDS = 20
+"""How long a message hangs. A reader who stayed away longer has missed some."""
+
+PIN_AND_READ = Script("""
+local now = redis.call('TIME')
+local milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
+local messages = {}
+if ARGV[2] ~= '' then
+  messages = redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+')
+end
+local last = ARGV[2]
+if #messages > 0 then
+  last = messages[#messages][1]
+end
+if ARGV[1] ~= '' then
+  local oldest = milliseconds - ARGV[3] * 1000
+  last = redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', oldest), '*', 'm', ARGV[1])
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return {string.format('%.0f', milliseconds), last, messages}
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What another replica has written, and how many seconds ago."""
+
+    text: bytes
+    age: float
+
+
+class Board:
+    """The board as one replica sees it."""
+
+    def __init__(self, redis: RedisStore) -> None:
+        self._redis = redis
+        self._key = redis.key("limits", "board")
+        self._last: bytes | str = ""
+
+    def leave(self) -> None:
+        """Forgets what was read: the next visit begins with what comes after it."""
+        self._last = ""
+
+    async def visit(self, message: bytes) -> list[Message]:
+        """Pins a message, unless it is empty, and returns those that came since the last visit.
+
+        Takes one round trip. Raises `RedisDown`; the message may hang there then, or not.
+        """
+        now, last, entries = await self._redis.run(PIN_AND_READ, [self._key], [message, self._last, KEPT_SECONDS])
+        self._last = last
+        return [
+            Message(fields[1], max(0, int(now) - int(entry.partition(b"-")[0])) / 1000) for entry, fields in entries
+        ]

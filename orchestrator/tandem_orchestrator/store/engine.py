@@ -1,0 +1,84 @@
+"""Connections to the database, by SQLAlchemy."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from tandem_orchestrator.secret_file import SecretError
+from tandem_orchestrator.store import migrations
+from tandem_orchestrator.store.database import SQLITE
+from tandem_orchestrator.store.transaction import Transaction
+
+CONNECT_SECONDS = 3.0
+POSTGRESQL = ("postgresql://", "postgres://")
+URL_FORM = "the URL must be sqlite:///path or postgresql://user:password@host/name"
+
+FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What the database is to blame for, but for"""
+MISTAKES: Final = (DataError, IntegrityError)
+"""which are ours."""
+
+
+class Engine:
+    """Connections to one URL. Raises `SecretError` for one that cannot be read."""
+
+    def __init__(self, url: str) -> None:
+        if url.startswith(POSTGRESQL):
+            self._engine = _postgresql(url)
+        elif url.startswith(SQLITE) and url != SQLITE:
+            self._engine = _sqlite(url.removeprefix(SQLITE))
+        else:
+            raise SecretError(URL_FORM)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One transaction, committed at its end."""
+        async with self._engine.begin() as connection:
+            yield Transaction(connection)
+
+    async def migrate(self) -> None:
+        """Brings the tables up to date. Raises `SecretError` for a URL that cannot be read."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(migrations.upgrade)
+        except ValueError:  # quotes what it cannot read, which may be the password
+            raise SecretError(URL_FORM) from None
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._engine.dispose()
+
+
+def reason(error: BaseException) -> str:
+    """One line without the statement and its parameters, which SQLAlchemy would add."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig  # the driver's own, below SQLAlchemy's and its adapter's
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def _postgresql(url: str) -> AsyncEngine:
+    # asyncpg reads the URL itself, since it knows what SQLAlchemy's dialect does not: sslmode, several hosts.
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_SECONDS),
+        pool_size=2,
+        max_overflow=4,
+        pool_pre_ping=True,
+    )
+
+
+def _sqlite(path: str) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS}
+    )
+    event.listen(engine.sync_engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
+    # Writers of several processes queue up at BEGIN, where SQLite waits; later it would fail at once.
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine

@@ -1,0 +1,64 @@
+"""The tokens that keys have used, kept in Redis where there is no database for them."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+
+import orjson
+
+from tandem_orchestrator.store.redis import RedisStore, Script
+
+KEPT_SECONDS = 40 * 86_400
+MONTH = len("2026-11")
+
+# A batch whose number stands there already has been added, though nobody heard of it. A Redis that lost its data is
+# brought up again to what this replica knew.
+ADD = Script("""
+if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then
+  return
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', 86400)
+for place, period in ipairs(cjson.decode(ARGV[2])) do
+  local sums = KEYS[place + 1]
+  for _, entry in ipairs(period) do
+    local stands = math.max(tonumber(redis.call('HGET', sums, entry[1]) or 0), entry[3])
+    redis.call('HSET', sums, entry[1], string.format('%.0f', stands + entry[2]))
+  end
+  redis.call('EXPIRE', sums, ARGV[3])
+end
+""")
+LOAD = Script("return redis.call('HGETALL', KEYS[1])")
+
+
+class RedisLedger:
+    """Sums of tokens by key, one hash a day and one a month; as durable as the Redis is."""
+
+    def __init__(self, redis: RedisStore) -> None:
+        self._redis = redis
+        self._batches = redis.key("ledger", "batches", token_hex(8))
+        self._written = 0
+        self._known: dict[str, dict[str, int]] = {}
+
+    async def load(self, period: str) -> dict[str, int]:
+        """Tokens by key id of a day, such as "2026-11-21", or a month, such as "2026-11". Raises `RedisDown`."""
+        found = iter(await self._redis.run(LOAD, [self._sums(period)], []))
+        sums = dict(self._known.get(period, {}))
+        for key_id, tokens in zip(found, found, strict=True):
+            sums[key_id.decode()] = max(int(tokens), sums.get(key_id.decode(), 0))
+        this_month = {other: known for other, known in self._known.items() if other.startswith(period[:MONTH])}
+        self._known = {**this_month, period: sums}
+        return dict(sums)
+
+    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
+        """Adds to a day and its month. Raises `RedisDown`; then the same call must come again, and counts once."""
+        periods = (day, day[:MONTH])
+        known = [self._known.setdefault(period, {}) for period in periods]
+        entries = [[(key_id, count, sums.get(key_id, 0)) for key_id, count in tokens.items()] for sums in known]
+        keys = [self._batches, *map(self._sums, periods)]
+        await self._redis.run(ADD, keys, [self._written + 1, orjson.dumps(entries), KEPT_SECONDS])
+        self._written += 1
+        for sums in known:
+            for key_id, count in tokens.items():
+                sums[key_id] = sums.get(key_id, 0) + count
+
+    def _sums(self, period: str) -> str:
+        return self._redis.key("ledger", period)

@@ -1,0 +1,71 @@
+"""Tools that something outside provides, and that are absent while it is down."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from tandem_orchestrator.tools.tool import Tool
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0  # seconds between two attempts to reach a source
+
+Offer = Callable[[Sequence[Tool]], None]
+log = structlog.get_logger()
+
+
+class SourceError(Exception):
+    """The source has no tools to offer now; the message says why."""
+
+
+class Source(Protocol):
+    """Where tools come from."""
+
+    name: str
+    """What it is called in logs and in /health, e.g. `mcp files`."""
+
+    async def follow(self, offer: Offer) -> None:
+        """Calls `offer` with all tools, again whenever they change; runs until cancelled. Raises `SourceError`."""
+
+
+class Followed:
+    """A source and what it offers at the moment; `changed` is called when that is something else."""
+
+    def __init__(self, source: Source, changed: Callable[[], None]) -> None:
+        self.name = source.name
+        self.tools: Sequence[Tool] = ()
+        self.problem: str | None = "not reached yet"
+        self._source = source
+        self._changed = changed
+        self._delay = FIRST_DELAY
+
+    async def watch(self) -> None:
+        """Follows the source, from the start again when it fails; runs until cancelled."""
+        while True:
+            try:
+                await self._source.follow(self._offer)
+                problem = "ended"
+            except Exception as error:  # noqa: BLE001 # it is logged below, and what failed is tried again
+                problem = _reason(error)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                return  # the source made an error of its own out of the cancellation
+            log.warning("tools are absent", source=self.name, problem=problem, again_in_seconds=self._delay)
+            self._set((), problem)
+            await asyncio.sleep(self._delay)
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
+
+    def _offer(self, tools: Sequence[Tool]) -> None:
+        if self.problem is not None:
+            log.info("tools are there", source=self.name, tools=[tool.name for tool in tools])
+        self._delay = FIRST_DELAY
+        self._set(tools, None)
+
+    def _set(self, tools: Sequence[Tool], problem: str | None) -> None:
+        self.tools, self.problem = tools, problem
+        self._changed()
+
+
+def _reason(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"[:300]

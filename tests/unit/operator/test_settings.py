@@ -1,0 +1,263 @@
+"""The orchestrator's settings in an LLMService: what may be said there, and what a pod gets to read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig, OrchestratorSettings
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import url
+from tandem_operator.api.settings import RULES, secrets
+from tandem_operator.documents import problems
+from tandem_operator.manifests import Platform, build
+from tandem_orchestrator.gateway.engine import RESOLVE_SECONDS, RESOLVE_TIMEOUT
+
+Json = dict[str, Any]
+SECRET = {"secretName": "s", "secretKey": "k"}
+ENGINE = {
+    "name": "engine",
+    "url": "http://demo-engine-pods:8000",
+    "discovery": "dns",
+    "model": "org/model",
+    "apiKeyFile": "/etc/tandem/engine-key/api-key",
+}
+
+
+OURS = {"server": {"workers": 1}, "database": {"url": "sqlite:////tmp/tandem.db"}}
+
+
+def service(config: Json | None = None, **orchestrator: Any) -> LLMService:
+    spec = {"model": {"source": "hf://org/model"}, "orchestrator": {"config": config or {}, **orchestrator}}
+    return LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns"}, "spec": spec})
+
+
+def child(built: LLMService, kind: str, name: str) -> Json:
+    platform = Platform(frozenset({"monitoring.coreos.com/v1/ServiceMonitor"}))
+    (found,) = [m for m in build(built, platform) if (m["kind"], m["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def rendered(config: Json, **orchestrator: Any) -> Json:
+    """The configuration file, which the orchestrator must be able to read."""
+    text = child(service(config, **orchestrator), "ConfigMap", "demo-orchestrator")["data"]["config.yaml"]
+    document: Json = yaml.safe_load(text)
+    OrchestratorConfig.model_validate(document)
+    return document
+
+
+def template(config: Json, **orchestrator: Any) -> Json:
+    found: Json = child(service(config, **orchestrator), "Deployment", "demo-orchestrator")["spec"]["template"]
+    return found
+
+
+def container(config: Json, **orchestrator: Any) -> Json:
+    found: Json = template(config, **orchestrator)["spec"]["containers"][0]
+    return found
+
+
+REFUSED: dict[str, tuple[Json, str]] = {
+    "a file": ({"keys": {"files": [{"file": "/keys"}]}}, "keys.files.0: in an LLMService a secret is named by secret"),
+    "a file beside a Secret": (
+        {"keys": {"admin": {**SECRET, "file": "/a"}}},
+        "keys.admin: ",
+    ),
+    "a key without its Secret": (
+        {"redis": {"urlFrom": {"secretKey": "k"}}},
+        "redis.urlFrom: ",
+    ),
+    "plain keys": ({"keys": {"values": ["hush"]}}, "keys: values must not be set"),
+    "a database's password": (
+        {"database": {"url": "postgresql://me:hush@db/x"}},
+        "database: url must not hold a password",
+    ),
+    "a password as parameter": (
+        {"database": {"url": "postgresql://db/x?password=hush"}},
+        "database: url must not hold a password",
+    ),
+    "a Redis' password": ({"redis": {"url": "redis://:hush@redis:6379/0"}}, "redis: url must not hold a password"),
+    "a tool's password": (
+        {"tools": {"queryDatabase": {"url": "postgresql://me:hush@db/x"}}},
+        "tools.queryDatabase: url must not hold a password",
+    ),
+    "SQLite": ({"database": {"url": "sqlite:////tmp/x.db"}}, "must begin with postgresql://"),
+    "keys in a SQLite": ({"keys": {"admin": SECRET}}, "keys.admin needs a PostgreSQL"),
+    "an engine's key file": (
+        {"upstreams": [{"name": "a", "url": "http://a", "apiKeyFile": "/a"}]},
+        "upstreams.0: in an LLMService an upstream's key is in a Secret",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_a_pod_or_a_secret_would_suffer_from_is_refused_by_its_path(config: Json, says: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        service(config)
+    (line,) = problems(refusal.value)
+    assert line.startswith("spec.orchestrator.config")
+    assert says in line
+    assert "hush" not in line, "the secret itself"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"database": {"url": "postgresql://me@db:5432/x"}},
+        {"database": {"url": "postgres://db/x"}},
+        {"redis": {"url": "redis://redis:6379/0"}},
+        {"keys": {"admin": SECRET}, "database": {"urlFrom": SECRET}},
+        {"keys": {"admin": SECRET}, "database": {"url": "postgresql://me@db/x"}},
+    ],
+)
+def test_what_holds_no_secret_and_outlives_a_pod_is_accepted(config: Json) -> None:
+    assert rendered(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"upstreams": [{"name": "engine", "url": "http://other"}]}, "orchestrator.config.upstreams"),
+        ({"models": [{"name": "a", "aliases": ["x"]}, {"name": "b", "aliases": ["x"]}]}, "orchestrator.config.models"),
+        ({"models": [{"name": "a", "fallback": "b"}, {"name": "b", "fallback": "a"}]}, "orchestrator.config.models"),
+    ],
+)
+def test_what_contradicts_itself_across_sections_is_refused_with_its_path(config: Json, path: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        service(config)
+    assert path in "; ".join(problems(refusal.value))
+
+
+def test_no_plain_secret_is_without_a_rule() -> None:
+    """A section that grows a secret of its own must say here how an LLMService keeps it out of sight."""
+    schema = OrchestratorSettings.model_json_schema()
+    ruled = {kind.__name__ for kind in RULES}
+    found = {name for name, definition in schema["$defs"].items() if any(plain_secrets(definition))}
+    assert found
+    assert found <= ruled
+
+
+def plain_secrets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("format") == "password":
+            yield "found"
+        for child_node in node.values():
+            yield from plain_secrets(child_node)
+    elif isinstance(node, list):
+        for item in node:
+            yield from plain_secrets(item)
+
+
+def test_the_file_has_the_engine_first_and_what_was_set_and_nothing_else() -> None:
+    other = {"name": "other", "url": "http://other:8000", "apiKey": SECRET}
+    config = {
+        "upstreams": [other],
+        "models": [{"name": "org/model", "aliases": ["chat"], "inject": {"logprobs": None, "stop": ["a"]}}],
+        "keys": {"files": [{"secretName": "all"}]},
+        "tools": {"attach": "always"},
+    }
+    assert rendered(config) == {
+        **OURS,
+        "upstreams": [ENGINE, {**other, "apiKey": {"file": "/etc/tandem/secrets/s/k"}}],
+        "models": config["models"],
+        "tools": {"attach": "always"},
+        "keys": {"files": [{"file": "/etc/tandem/secrets/all"}]},
+    }
+
+
+def test_each_secret_is_mounted_once_with_the_keys_that_are_named() -> None:
+    config = {
+        "keys": {"files": [{"secretName": "all"}, {**SECRET, "secretKey": "b"}]},
+        "tracing": {"headers": SECRET},
+    }
+    pod, mounts = template(config)["spec"], container(config)["volumeMounts"]
+    by_name = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    mounted = {
+        mount["mountPath"]: (by_name[mount["name"]], mount["readOnly"]) for mount in mounts if mount["name"] in by_name
+    }
+    shared = {"defaultMode": 0o440, "optional": False}
+    items = [{"key": "b", "path": "b"}, {"key": "k", "path": "k"}]
+    assert mounted == {
+        "/etc/tandem/secrets/all": ({"secretName": "all", **shared}, True),
+        "/etc/tandem/secrets/s": ({"secretName": "s", **shared, "items": items}, True),
+    }
+
+
+def test_a_secret_with_a_long_name_can_be_mounted() -> None:
+    names = [
+        volume["name"]
+        for volume in template({"keys": {"files": [{"secretName": "a." * 100 + "b"}]}})["spec"]["volumes"]
+    ]
+    assert all(len(name) <= 63 for name in names)
+    assert len(names) == 3
+
+
+def test_a_secret_that_is_named_with_and_without_a_key_is_read_whole() -> None:
+    found = secrets(OrchestratorSettings.model_validate({"keys": {"files": [SECRET, {"secretName": "s"}]}}))
+    assert found == {"s": frozenset()}
+
+
+@pytest.mark.parametrize(("limit", "workers"), [(None, 1), ("100m", 1), ("1", 1), ("1500m", 2), (4, 4), ("1000", 64)])
+def test_there_are_as_many_workers_as_cpus(limit: Any, workers: int) -> None:
+    limits = {} if limit is None else {"cpu": limit}
+    resources = {"requests": {"cpu": "100m"}, "limits": limits}
+    assert rendered({}, resources=resources)["server"]["workers"] == workers
+    assert rendered({"server": {"workers": 3}}, resources=resources)["server"]["workers"] == 3
+
+
+def test_with_a_certificate_everything_speaks_https() -> None:
+    tls = {
+        "certificate": {"secretName": "tls", "secretKey": "tls.crt"},
+        "key": {"secretName": "tls", "secretKey": "tls.key"},
+    }
+    secure = service({"server": {"tls": tls}})
+    probes = [
+        container({"server": {"tls": tls}})[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")
+    ]
+    assert [probe["scheme"] for probe in probes] == ["HTTPS"] * 3
+    ports = child(secure, "Service", "demo")["spec"]["ports"]
+    assert [(port["port"], port["targetPort"], port["appProtocol"]) for port in ports] == [
+        (80, "http", "https"),
+        (443, "http", "https"),
+    ]
+    (endpoint,) = child(secure, "ServiceMonitor", "demo-orchestrator")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"insecureSkipVerify": True})
+    (of_engine,) = child(secure, "ServiceMonitor", "demo-engine")["spec"]["endpoints"]
+    assert "scheme" not in of_engine
+    assert url(secure) == "https://demo.ns.svc"
+
+
+def test_the_orchestrator_finds_every_engine_pod_that_serves_and_none_that_ends() -> None:
+    pods = child(service(), "Service", "demo-engine-pods")["spec"]
+    assert pods["clusterIP"] == "None"
+    assert not pods.get("publishNotReadyAddresses")
+    assert pods["selector"] == child(service(), "Service", "demo-engine")["spec"]["selector"]
+    (scraped,) = child(service(), "ServiceMonitor", "demo-engine")["spec"]["endpoints"]
+    assert [port["name"] for port in pods["ports"]] != [scraped["port"]], "or Prometheus would count each pod twice"
+
+
+def test_an_engine_that_ends_serves_until_every_orchestrator_has_forgotten_it() -> None:
+    dns_answers_are_kept = 30  # what kubeadm and NodeLocal DNSCache set
+    (engine,) = child(service(), "Deployment", "demo-engine")["spec"]["template"]["spec"]["containers"]
+    serves_on = engine["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert serves_on >= dns_answers_are_kept + RESOLVE_SECONDS + RESOLVE_TIMEOUT
+
+
+def test_only_what_is_read_at_start_rolls_the_pods() -> None:
+    def mark(config: Json) -> str:
+        stamp: str = template(config)["metadata"]["annotations"]["tandem.dev/config"]
+        return stamp
+
+    assert mark({"tools": {"maxRounds": 3}}) == mark({})
+    assert mark({"models": [{"name": "org/model", "aliases": ["a"]}]}) == mark({})
+    assert mark({"server": {"trustedHosts": ["a"]}}) == mark({})
+    assert mark({"server": {"workers": 2}}) != mark({})
+    assert mark({"redis": {"url": "redis://redis"}}) != mark({})
+
+
+def test_what_is_read_at_start_are_settings_of_the_file() -> None:
+    for path in NEEDS_RESTART:
+        found: Any = OrchestratorConfig.model_validate({"upstreams": [ENGINE]}).model_dump(by_alias=True)
+        for name in path.split("."):
+            assert name in found
+            found = found[name]

@@ -1,0 +1,66 @@
+"""When a replica's breaker opens, and what closes it."""
+
+from tandem_orchestrator.gateway.breaker import Breaker
+
+
+def fail(breaker):
+    return breaker.fail(breaker.begin())
+
+
+def test_it_opens_after_failures_in_a_row():
+    breaker = Breaker(3)
+    assert [fail(breaker), fail(breaker)] == [False, False]
+    breaker.succeed()
+    assert [fail(breaker), fail(breaker), fail(breaker)] == [False, False, True]
+    assert (breaker.admits, breaker.closed, breaker.state) == (False, False, "open")
+
+
+def test_requests_that_fail_side_by_side_fail_once():
+    breaker = Breaker(2)
+    begun = [breaker.begin() for _ in range(50)]
+    assert not any(breaker.fail(one) for one in begun)
+    assert fail(breaker)
+
+
+def opened():
+    breaker = Breaker(1)
+    assert fail(breaker)
+    breaker.half_open()
+    return breaker
+
+
+def test_one_request_probes_and_closes_it():
+    breaker = opened()
+    assert (breaker.admits, breaker.state) == (True, "half-open")
+    breaker.begin()
+    assert (breaker.admits, breaker.state) == (False, "half-open")
+    breaker.succeed()
+    assert (breaker.admits, breaker.closed) == (True, True)
+
+
+def test_a_probe_that_fails_opens_it_again():
+    breaker = opened()
+    assert fail(breaker)
+    assert not breaker.admits
+
+
+def test_a_probe_without_outcome_leaves_room_for_another():
+    breaker = opened()
+    breaker.begin()
+    breaker.abandon()
+    assert breaker.admits
+
+
+def test_an_answer_from_before_it_opened_does_not_close_it():
+    breaker = Breaker(1)
+    fail(breaker)
+    breaker.succeed()
+    assert not breaker.admits
+    breaker.reset()
+    assert breaker.closed
+
+
+def test_a_rest_that_ends_late_does_not_disturb():
+    breaker = Breaker(1)
+    breaker.half_open()
+    assert breaker.closed

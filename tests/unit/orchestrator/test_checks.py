@@ -1,0 +1,69 @@
+"""What one section of the settings cannot know about another."""
+
+import pytest
+from tandem_contract.config import OrchestratorConfig, checks
+
+
+def config(**settings):
+    settings.setdefault("upstreams", [{"name": "a", "url": "http://a", "model": "big"}])
+    return OrchestratorConfig.model_validate(settings)
+
+
+def paths(problems):
+    return [problem.partition(":")[0] for problem in problems]
+
+
+def models(*fallbacks):
+    return [{"name": name, "fallback": fallback} for name, fallback in fallbacks]
+
+
+def test_settings_that_agree_have_no_errors():
+    assert checks.errors(config(models=models(("big", "small"), ("small", None)))) == []
+
+
+def test_names_that_stand_twice():
+    upstreams = [{"name": name, "url": "http://a"} for name in ("a", "b", "a")]
+    assert paths(checks.errors(config(upstreams=upstreams))) == ["upstreams.2.name"]
+    twice = [{"name": "big", "aliases": ["x", "x"]}, {"name": "small", "aliases": ["big"]}, {"name": "small"}]
+    found = checks.errors(config(models=twice))
+    assert paths(found) == ["models.0.aliases.1", "models.1.aliases.0", "models.2.name"]
+    assert "models.0.name" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "endless"),
+    [
+        ([("a", "a")], ["models.0.fallback"]),
+        ([("a", "b"), ("b", "c"), ("c", None)], []),
+        ([("a", "b"), ("b", "a"), ("c", "a")], ["models.0.fallback", "models.1.fallback"]),
+    ],
+)
+def test_fallbacks_that_never_end(fallbacks, endless):
+    assert paths(checks.errors(config(models=models(*fallbacks)))) == endless
+
+
+def test_tools_of_one_name():
+    http = [{"name": name, "description": "x", "url": "http://a"} for name in ("calculate_math", "web_search", "mine")]
+    search = {"provider": "searxng", "url": "http://a"}
+    found = checks.errors(config(tools={"http": [*http, http[2]], "webSearch": search}))
+    assert paths(found) == ["tools.http.0.name", "tools.http.1.name", "tools.http.3.name"]
+
+
+def test_a_fallback_by_an_alias_is_followed():
+    circle = [{"name": "a", "aliases": ["x"], "fallback": "b"}, {"name": "b", "fallback": "x"}]
+    assert "a -> b -> a" in checks.errors(config(models=circle))[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"keys": {"values": ["k"]}}, []),
+        ({}, ["keys"]),
+        ({"keys": {"required": True}}, ["keys.required"]),
+        ({"keys": {"required": False, "values": ["k"]}}, ["keys.required"]),
+        ({"keys": {"values": ["k"]}, "models": models(("big", "nowhere"))}, ["models.0.fallback"]),
+        ({"keys": {"values": ["k"]}, "tracing": {"headers": {"file": "f"}}}, ["tracing.headers"]),
+    ],
+)
+def test_what_most_often_is_a_mistake(settings, warned):
+    assert paths(checks.warnings(config(**settings))) == warned

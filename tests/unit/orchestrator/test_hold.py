@@ -1,0 +1,167 @@
+"""The queue of requests that wait for an engine."""
+
+import asyncio
+
+import pytest
+from tandem_contract.config import Hold as Settings
+from tandem_orchestrator.errors import NoEngine, ShuttingDown
+from tandem_orchestrator.gateway.hold import FIRST_BATCH, Hold
+
+
+class Waiting:
+    """A queue, who waits in it, and who has gone."""
+
+    def __init__(self, workers=1, **settings):
+        self.open = False
+        self.hold = Hold(Settings(**settings), workers, lambda _: self.open)
+        self.gone = []
+        self.tasks = {}
+
+    async def enter(self, name, size=10, model="m", place=None, heartbeat=None):
+        place = place or self.hold.place(model, model, size)
+        self.tasks[name] = asyncio.create_task(self._wait(name, place, heartbeat))
+        await asyncio.sleep(0)
+        return place
+
+    async def _wait(self, name, place, heartbeat):
+        await self.hold.wait(place, heartbeat, lambda: "no engine")
+        self.gone.append(name)
+
+    async def advance(self):
+        self.open = True
+        self.hold.advance()
+        await asyncio.gather(*self.tasks.values())
+
+
+async def test_first_come_first_served():
+    queue = Waiting()
+    for name in range(5):
+        await queue.enter(name)
+    assert queue.hold.has_line("m")
+    await queue.advance()
+    assert queue.gone == list(range(5))
+    assert not queue.hold.has_line("m")
+
+
+async def test_who_comes_back_has_the_place_of_before():
+    queue = Waiting()
+    early = queue.hold.place("m", "m", 1)
+    await queue.enter("late")
+    await queue.enter("early", place=early)
+    await queue.advance()
+    assert queue.gone == ["early", "late"]
+
+
+async def test_a_fresh_engine_gets_them_in_growing_batches(monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.0)
+    queue = Waiting()
+    for name in range(FIRST_BATCH * 3):
+        await queue.enter(name)
+    queue.open = True
+    queue.hold.advance()
+    queue.hold.advance()  # another replica that appears does not make the batch larger
+    assert sum(place.turn.done() for place in queue.hold._lines["m"].places) == FIRST_BATCH
+    await queue.advance()
+    assert queue.gone == list(range(FIRST_BATCH * 3))
+
+
+async def test_an_engine_that_goes_again_gets_no_more(monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.0)
+    queue = Waiting()
+    for name in range(FIRST_BATCH + 1):
+        await queue.enter(name)
+    queue.open = True
+    queue.hold.advance()
+    queue.open = False
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(queue.gone) == FIRST_BATCH
+    await queue.advance()
+    assert len(queue.gone) == FIRST_BATCH + 1
+
+
+async def test_models_wait_apart():
+    queue = Waiting()
+    queue.hold._may_go = lambda model: model == "b"
+    await queue.enter(1, model="a")
+    await queue.enter(2, model="b")
+    queue.hold.advance()
+    await queue.tasks[2]
+    assert queue.gone == [2]
+    queue.tasks[1].cancel()
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"max_requests": 2}, "hold.maxRequests"),
+        ({"max_requests": 6, "workers": 3}, "hold.maxRequests"),
+        ({"max_bytes": 25}, "hold.maxBytes"),
+        ({"max_bytes": 75, "workers": 3}, "hold.maxBytes"),
+    ],
+)
+async def test_bounds(settings, word):
+    queue = Waiting(**settings)
+    for name in range(3):
+        await queue.enter(name)
+    with pytest.raises(NoEngine, match=word) as caught:
+        await queue.tasks.pop(2)
+    assert dict(caught.value.headers)[b"retry-after"] == b"5"
+    await queue.advance()
+    assert queue.gone == [0, 1]
+
+
+async def test_nobody_waits_where_waiting_is_off():
+    queue = Waiting(max_requests=0)
+    assert not queue.hold.on
+    await queue.enter("first")
+    with pytest.raises(NoEngine):
+        await queue.tasks["first"]
+
+
+async def test_who_leaves_makes_room_at_once():
+    queue = Waiting(max_requests=1, max_bytes=10)
+    await queue.enter("first")
+    queue.tasks.pop("first").cancel()
+    await asyncio.sleep(0)
+    await queue.enter("second")
+    await queue.advance()
+    assert queue.gone == ["second"]
+    assert (queue.hold._count, queue.hold._bytes, queue.hold._lines) == (0, 0, {})
+
+
+async def test_time_is_up():
+    queue = Waiting(seconds=0.02)
+    await queue.enter("patient")
+    with pytest.raises(NoEngine, match=r"hold\.seconds"):
+        await queue.tasks["patient"]
+    place = queue.hold.place("m", "m", 1)
+    assert not place.overdue
+    place.deadline = 0
+    assert place.overdue
+
+
+async def test_heartbeats_go_on_until_the_turn_comes():
+    beats = []
+
+    async def heartbeat():
+        beats.append(1)
+        if len(beats) == 3:
+            queue.open = True
+            queue.hold.advance()
+
+    queue = Waiting(heartbeat_seconds=0.01)
+    await queue.enter("stream", heartbeat=heartbeat)
+    await queue.tasks["stream"]
+    assert len(beats) == 3
+
+
+async def test_nobody_waits_beyond_the_drain():
+    queue = Waiting()
+    await queue.enter("first")
+    queue.hold.drain(0.01)
+    with pytest.raises(ShuttingDown):
+        await queue.tasks["first"]
+    await queue.enter("second")
+    with pytest.raises(ShuttingDown):
+        await queue.tasks["second"]

@@ -1,0 +1,170 @@
+from typing import Any
+
+import orjson
+import pytest
+from tandem_contract.config import ModelSettings
+from tandem_orchestrator.errors import BadRequest
+from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway.catalogue import Model
+from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
+from tandem_orchestrator.gateway.request import Request, parse
+
+ASKED: dict[str, dict[str, Any]] = {
+    CHAT: {"messages": [{"role": "user", "content": "?"}]},
+    COMPLETIONS: {"prompt": "?"},
+    EMBEDDINGS: {"input": "?"},
+}
+
+
+def request(path=CHAT, **fields) -> Request:
+    return parse(ENDPOINTS[path], orjson.dumps({"model": "m", **ASKED[path], **fields}), "default", 128)
+
+
+def model(*, takes_cache_salt=False, **settings) -> Model:
+    return Model("m", ModelSettings(name="m", **settings), (), takes_cache_salt)
+
+
+def planned(path=CHAT, settings=None, max_choices=8, **fields):
+    asked = request(path, **fields)
+    plan.apply(ENDPOINTS[path], asked, model(**settings or {}), None, max_choices)
+    return orjson.loads(asked.body())
+
+
+def test_nothing_to_change_leaves_the_bytes():
+    asked = request(temperature=1.0)
+    before = asked.body()
+    plan.apply(ENDPOINTS[CHAT], asked, model(inject={"temperature": 1.0}), "t", 8)
+    assert asked.body() is before
+
+
+def test_an_alias_becomes_the_engines_name():
+    assert planned(model="alias")["model"] == "m"
+    assert planned(model=None)["model"] == "m"
+
+
+def test_defaults_fill_what_is_left_out():
+    settings = {"defaults": {"temperature": 0.2, "top_k": 5, "top_p": 0}}
+    body = planned(settings=settings, temperature=0.0, top_k=None)
+    assert (body["temperature"], body["top_k"], body["top_p"]) == (0.0, 5, 0)
+
+
+def test_injected_fields_win():
+    settings = {"defaults": {"user": "a"}, "inject": {"user": "b", "priority": 1}}
+    body = planned(settings=settings, user="c")
+    assert (body["user"], body["priority"]) == ("b", 1)
+
+
+def test_a_system_prompt_where_there_is_none():
+    settings = {"system_prompt": "Be brief."}
+    assert planned(settings=settings)["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        *ASKED[CHAT]["messages"],
+    ]
+    for role in ("system", "developer"):
+        messages = [*ASKED[CHAT]["messages"], {"role": role, "content": "Be long."}]
+        assert planned(settings=settings, messages=messages)["messages"] == messages
+    assert planned(COMPLETIONS, settings)["prompt"] == "?"
+    assert planned(settings=settings, messages=[{"role": ["odd"]}])["messages"][1:] == [{"role": ["odd"]}]
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_ceiling_lowers_what_is_above_it(name):
+    settings = {"max_tokens": 100}
+    assert planned(settings=settings, **{name: 101})[name] == 100
+    assert planned(settings=settings, **{name: 99})[name] == 99
+    for odd in ("200", 200.0, [200]):
+        with pytest.raises(BadRequest, match=name) as caught:
+            planned(settings=settings, **{name: odd})
+        assert caught.value.param == name
+
+
+def test_a_chat_that_says_nothing_gets_the_ceiling():
+    settings = {"max_tokens": 100}
+    assert planned(settings=settings)["max_tokens"] == 100
+    assert "max_tokens" not in planned(settings=settings, max_completion_tokens=7)
+    assert "max_tokens" not in planned(COMPLETIONS, settings)
+    assert "max_tokens" not in planned(EMBEDDINGS, settings)
+
+
+@pytest.mark.parametrize("name", ["n", "best_of"])
+def test_choices_are_bounded(name):
+    assert planned(max_choices=3, **{name: 3})[name] == 3
+    for odd in (4, 1_000_000_000, "2", 2.0, [2]):
+        with pytest.raises(BadRequest, match="at most 3") as caught:
+            planned(max_choices=3, **{name: odd})
+        assert caught.value.param == name
+
+
+def test_usage_is_asked_for_where_the_client_does_not():
+    asked = request(stream=True)
+    before = asked.body()
+    assert plan.count_usage(asked)
+    assert asked.body() == b'{"stream_options":{"include_usage":true},' + before[1:]
+    asked = request(stream=True, stream_options={"include_usage": False, "other": 1})
+    assert plan.count_usage(asked)
+    assert orjson.loads(asked.body())["stream_options"] == {"include_usage": True, "other": 1}
+
+
+def test_usage_that_the_client_asks_for_is_not_hidden():
+    asked = request(stream=True, stream_options={"include_usage": True})
+    before = asked.body()
+    assert not plan.count_usage(asked)
+    assert asked.body() is before
+
+
+def test_options_of_another_shape_are_refused():
+    with pytest.raises(BadRequest, match="stream_options"):
+        plan.count_usage(request(stream=True, stream_options=3))
+
+
+@pytest.mark.parametrize(("takes", "tenant", "salted"), [(True, "a", True), (True, None, False), (False, "a", False)])
+def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
+    asked = request(cache_salt="theirs")
+    plan.apply(ENDPOINTS[CHAT], asked, model(takes_cache_salt=takes), tenant, 8)
+    assert orjson.loads(asked.body())["cache_salt"] == (plan.salt("a") if salted else "theirs")
+
+
+def test_salts_are_stable_and_tell_nothing():
+    assert plan.salt("a") == "7a075f8a3f4ef2b9e9f42dc3d515ea47"
+    assert plan.salt("a") != plan.salt("b")
+
+
+def affinity(tenant="t", path=CHAT, **fields):
+    return plan.affinity(ENDPOINTS[path], request(path, **fields), tenant)
+
+
+def said(*contents):
+    return [{"role": role, "content": content} for role, content in contents]
+
+
+def test_turns_of_a_conversation_go_together():
+    first = said(("system", "Be brief."), ("user", "Hello"))
+    later = [*first, *said(("assistant", "Hi"), ("user", "And now?"))]
+    assert affinity(messages=first) == affinity(messages=later, temperature=1) == affinity(messages=first)
+    assert affinity(messages=first[1:]) == affinity(messages=later[1:])
+
+
+def test_other_conversations_and_tenants_go_elsewhere():
+    hello = affinity(messages=said(("system", "Be brief."), ("user", "Hello")))
+    assert hello != affinity(messages=said(("system", "Be brief."), ("user", "Good bye")))
+    assert hello != affinity("u", messages=said(("system", "Be brief."), ("user", "Hello")))
+
+
+@pytest.mark.parametrize(
+    "content", [None, [], 7, [7], ["text"], [{"type": "image_url"}, {"type": "text", "text": "What is it?"}], "\ud800"]
+)
+def test_contents_of_any_shape(content):
+    asked = request()
+    asked.payload["messages"] = [{"role": "user", "content": content}]
+    assert plan.affinity(ENDPOINTS[CHAT], asked, "t")
+
+
+def test_texts_behind_an_image_count():
+    image = {"type": "image_url", "image_url": {"url": "data:"}}
+    asked = [affinity(messages=said(("user", [image, {"type": "text", "text": text}]))) for text in ("a", "b")]
+    assert asked[0] != asked[1]
+
+
+def test_prompts_and_tokens_count():
+    prompts = ["a", "b", ["c", "d"], [1, 2], [3, 4]]
+    assert len({affinity(path=COMPLETIONS, prompt=prompt) for prompt in prompts}) == len(prompts)
