@@ -42,9 +42,11 @@ def open_files(pid: int) -> set[str]:
         return set()
 
 
-def folders() -> set[Path]:
-    """Where services on this machine keep what their workers share."""
-    return set(Path("/dev/shm").glob("tandem-*"))
+def shared_folder_of(pid: int) -> Path:
+    """Where the service of this process keeps what its workers share: it holds a lock in there."""
+    opened = [descriptor.readlink() for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
+    (lock,) = [path for path in opened if path.name == "lock" and path.parent.name.startswith("tandem-")]
+    return lock.parent
 
 
 def alive(pid: int) -> bool:
@@ -115,12 +117,11 @@ async def test_one_port_one_metrics_page_and_a_new_worker_for_one_that_dies(engi
 
 async def test_every_worker_drains_its_streams_and_none_outlives_the_service(engine):
     engine.rule = lambda _: Reply(" ".join(["word"] * 20), between_pieces=0.05)
-    before = folders()
     async with workers(engine) as running:
-        pids = running.workers()
+        pids, folder = running.workers(), shared_folder_of(running.process.pid)
+        assert folder.is_dir()
         async with aiohttp.ClientSession(running.url) as client:
             streams = [await client.post(CHAT, json=question(stream=True)) for _ in range(16)]
-            assert len(folders() - before) == 1
             running.terminate()
             await running.until_status("/ready", 503)
             assert await each_on_its_own_connection(running, 8, "/ready") == [503] * 8
@@ -129,7 +130,7 @@ async def test_every_worker_drains_its_streams_and_none_outlives_the_service(eng
         assert all(text.endswith("data: [DONE]\n\n") for text in texts)
         assert (await running.ended())[0] == 0
     assert not any(alive(pid) for pid in pids)
-    assert folders() <= before
+    assert not folder.exists()
 
 
 async def test_workers_end_when_their_supervisor_is_killed(engine):
