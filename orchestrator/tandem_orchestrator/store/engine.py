@@ -1,9 +1,11 @@
 """Connections to the database, by SQLAlchemy."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -75,10 +77,19 @@ def _postgresql(url: str) -> AsyncEngine:
 
 
 def _sqlite(path: str) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS}
-    )
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=NullPool, async_creator=lambda: _file(path))
     event.listen(engine.sync_engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
     # Writers of several processes queue up at BEGIN, where SQLite waits; later it would fail at once.
     event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+async def _file(path: str) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(path, timeout=CONNECT_SECONDS)
+    thread = connection._thread  # noqa: SLF001 # as SQLAlchemy does: nothing else tells of it
+    thread.daemon = True
+    try:
+        return await connection
+    except BaseException:
+        await asyncio.to_thread(thread.join)  # it would still speak to a loop that may be closed by then
+        raise
