@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Self, cast
 
 import httptools
 
@@ -103,3 +103,24 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _run(self, exchange: Exchange) -> None:
         await self._handle(exchange)
+
+
+class HttpServer:
+    """`async with` a subclass: it serves at `url`, on a free port, and answers in `_handle`."""
+
+    async def __aenter__(self) -> Self:
+        self._open: set[HttpProtocol] = set()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
+        )
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for connection in tuple(self._open):
+            connection.transport.abort()
+
+    async def _handle(self, exchange: Exchange) -> None:
+        raise NotImplementedError

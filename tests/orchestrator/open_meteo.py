@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.http import Exchange, HttpServer
 
 PLACES = {
     "Tokyo": {"name": "Tokyo", "latitude": 35.6895, "longitude": 139.69171, "country": "Japan"},
@@ -14,7 +14,7 @@ PLACES = {
 }
 
 
-class OpenMeteo:
+class OpenMeteo(HttpServer):
     """`async with OpenMeteo() as weather:`; `weather.settings` is what the configuration takes."""
 
     def __init__(self) -> None:
@@ -27,20 +27,11 @@ class OpenMeteo:
         self.running = 0
         self.most = 0
         self.asked: list[str] = []
-        self._open: set[HttpProtocol] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
-        )
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        await super().__aenter__()
         self.settings = {"geocodingUrl": f"{self.url}/v1/search", "forecastUrl": f"{self.url}/v1/forecast"}
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in tuple(self._open):
-            connection.transport.abort()
 
     async def _handle(self, exchange: Exchange) -> None:
         self.running += 1

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tandem_contract.config import Database as DatabaseSettings
-from tandem_contract.config import KeyLimits, RateLimits, Redis
-from tandem_orchestrator.auth.principal import Principal
-from tandem_orchestrator.errors import LimitExceeded
+from tandem_contract.config import RateLimits, Redis
 from tandem_orchestrator.limits import budgets, exchange, sharing
-from tandem_orchestrator.limits.limiter import Limiter, Ticket
+from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sharing import Sharing
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
@@ -26,6 +24,7 @@ from tandem_orchestrator.store.redis_ledger import RedisLedger
 
 from tests.orchestrator.redis_server import PASSWORD, running_redis
 from tests.orchestrator.running import until
+from tests.unit.orchestrator.limits.clock import admitted, key
 
 ACROSS = "limits hold across replicas"
 ALONE = "Redis cannot be used, limits hold for this replica alone"
@@ -53,20 +52,6 @@ async def replica(redis: dict[str, Any], database: str = "sqlite:////nonexistent
         await asyncio.gather(watching, return_exceptions=True)
         await upkeep.close()
         await store.close()
-
-
-def key(name: str = "a", **limits: int) -> Principal:
-    return Principal(name, "acme", KeyLimits(**limits))
-
-
-def admitted(limiter: Limiter, principal: Principal, times: int) -> list[Ticket]:
-    tickets = []
-    for _ in range(times):
-        try:
-            tickets.append(limiter.admit(principal))
-        except LimitExceeded:
-            continue
-    return tickets
 
 
 def requests(limiter: Limiter, name: str = "a") -> int:

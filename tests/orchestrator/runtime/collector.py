@@ -1,12 +1,12 @@
 """An OpenTelemetry collector that keeps what it gets."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.http import Exchange, HttpServer
 
 
 class Span:
@@ -23,7 +23,7 @@ class Span:
         self.attributes = attributes(span.attributes)
 
 
-class Collector:
+class Collector(HttpServer):
     """`async with Collector() as collector:` takes OTLP over HTTP at `collector.url`."""
 
     def __init__(self) -> None:
@@ -33,19 +33,6 @@ class Collector:
         self.hold = asyncio.Event()
         """While it is not set, nothing is answered."""
         self.hold.set()
-        self._open: set[HttpProtocol] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
-        )
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in tuple(self._open):
-            connection.transport.abort()
 
     async def _handle(self, exchange: Exchange) -> None:
         assert (exchange.method, exchange.target) == ("POST", "/v1/traces")

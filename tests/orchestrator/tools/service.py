@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 
-from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.http import Exchange, HttpServer
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Says:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Service:
+class Service(HttpServer):
     """`async with Service() as service:`; `service.says[path]` is the answer to any request to the path."""
 
     def __init__(self) -> None:
@@ -37,20 +37,6 @@ class Service:
         self.hold.set()
         self.waiting = 0
         self.most = 0
-        self._open: set[HttpProtocol] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in tuple(self._open):
-            connection.transport.abort()
 
     async def _handle(self, exchange: Exchange) -> None:
         target = urlsplit(exchange.target)
