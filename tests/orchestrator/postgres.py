@@ -44,20 +44,32 @@ class Postgres:
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="tandem-postgres-"))  # not tmp_path, which only its owner may enter
+    programs, data = PROGRAMS, folder / "data"
     if USER:
-        shutil.chown(folder, USER)
-    data = folder / "data"
-    control = (PROGRAMS / "pg_ctl", "-w", "-D", data)
+        programs = _copied(folder, USER) / "bin"
+    control = (programs / "pg_ctl", "-w", "-D", data)
     # Cleans up when this end of the pipe is closed, be it because pytest was killed.
     after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "fast", "stop")
     with subprocess.Popen(after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, start_new_session=True):
-        _run(PROGRAMS / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        _run(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         options = " ".join((f"-h 127.0.0.1 -p {port} -k {folder}", *(f"-c {setting}" for setting in FAST)))
         _run(*control, "-l", folder / "log", "-o", options, "start")
         yield Postgres(port)
+
+
+def _copied(folder: Path, user: str) -> Path:
+    """PostgreSQL in `folder`, all of it `user`'s, who may have no way to where the checkout lies."""
+    package = PROGRAMS.parents[1]
+    copy = folder / package.name / PROGRAMS.parent.name
+    shutil.copytree(PROGRAMS.parent, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    for path in (folder, *folder.rglob("*")):
+        shutil.chown(path, user)
+    return copy
 
 
 def _run(*command: object) -> None:
