@@ -2,12 +2,11 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Protocol
 
 from tandem_contract.config import KeyLimits, RateLimits
 
 from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
-from tandem_orchestrator.limits.counters import Period, Window
+from tandem_orchestrator.limits.counters import Period, Places, Window
 from tandem_orchestrator.limits.headers import Header, figure_header
 from tandem_orchestrator.limits.subjects import Subject, Subjects
 
@@ -16,25 +15,14 @@ REQUESTS = "requests per minute"
 PLACES = "concurrent requests"
 
 
-class Counter(Protocol):
-    """What a limit is held against."""
-
-    def at(self, second: int) -> int:
-        """The count."""
-
-    def wait(self, figure: int, second: int) -> int:
-        """Seconds until the count is below `figure`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `figure` in `counter`. `level` is key, tenant or service, `who` the same for people."""
+    """At most `figure`. `level` is key, tenant or service, `who` the same for people."""
 
     level: str
     who: str
     kind: str
     figure: int
-    counter: Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +39,13 @@ class Quota(Limit):
 
     counter: Window | Period
     header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Room(Limit):
+    """At most so many requests under way."""
+
+    counter: Places
 
 
 class Account:
@@ -86,10 +81,10 @@ class Account:
         self.budgeted = limits.tokens_per_day is not None or limits.tokens_per_month is not None
         self.free = not self.rates and not self.quotas and self.most == UNLIMITED
 
-    def limits(self) -> list[Limit]:
+    def limits(self) -> list[Rate | Quota | Room]:
         """Every limit that applies."""
-        places = [Limit("key", self.who, PLACES, self.most, self.key.places)] if self.most != UNLIMITED else []
-        return [*self.rates, *self.quotas, *places]
+        room = [Room("key", self.who, PLACES, self.most, self.key.places)] if self.most != UNLIMITED else []
+        return [*self.rates, *self.quotas, *room]
 
     def _limit_requests(self, level: str, who: str, subject: Subject, figure: int | None) -> None:
         if figure is not None:
