@@ -27,7 +27,7 @@ class Record:
     """
 
     status = 0
-    route = OTHER
+    route = "other"
     """Path of the endpoint as metrics know it; never a client's word."""
     model: str | None = None
     """Only names from the configuration or the engines' own lists: it is a metric label."""
@@ -43,7 +43,6 @@ class Record:
     queue_seconds = 0.0
     engine_seconds = 0.0
     tool_seconds = 0.0
-    trace: Trace = NO_TRACE
     bodies: "Bodies | None" = None
     headers: Sequence[tuple[bytes, bytes]] = ()
     """Go out with the answer, whoever writes it: the state of the key's limits."""
@@ -52,6 +51,7 @@ class Record:
         self.request_id = request_id
         self.started = perf_counter()
         self.tool_calls: list[str] = []
+        self.trace: Trace = NO_TRACE
 
     def count_usage(self, usage: Any) -> None:
         """Adds an OpenAI `usage` object; anything else adds nothing."""
