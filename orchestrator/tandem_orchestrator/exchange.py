@@ -9,7 +9,10 @@ from tandem_orchestrator.outbox import Outbox
 
 ON_LEAVE: Final = "on_leave"
 """In the state of an ASGI scope: `Exchange.on_leave` of its request."""
+SEND_AT_ONCE: Final = "send_at_once"
+"""In the state of an ASGI scope: `Exchange.send_at_once` of its request, unless somebody is to see every message."""
 WITHOUT_BODY = frozenset({204, 304})
+CHUNK = b"%x\r\n%b\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -23,6 +26,7 @@ class Exchange(RequestResponseCycle):
     """Set by who makes it."""
     _head = b""
     _leave: Callable[[], None] | None = None
+    _flows = False
 
     def on_leave(self, leave: Callable[[], None] | None) -> None:
         """Has `leave` called when the client goes before it is answered, now if it has gone; None takes that back.
@@ -39,6 +43,16 @@ class Exchange(RequestResponseCycle):
         """The client has gone."""
         if self._leave is not None and not self.response_complete:
             self._leave()
+
+    def send_at_once(self, body: bytes) -> bool:
+        """Sends a piece of a stream that has begun, in this very call; false when that is for `send` to do.
+
+        Not past the outbox: writes that do not follow one another at once took 2.5 us more of a token's time.
+        """
+        if not self._flows or self.flow.write_paused or self.disconnected:
+            return False
+        self.outbox.write(self.transport, CHUNK % (len(body), body))
+        return True
 
     async def send(self, message: Any) -> None:
         """ASGI."""
@@ -81,7 +95,8 @@ class Exchange(RequestResponseCycle):
         if self.scope["method"] == "HEAD":
             self.expected_content_length, body = 0, b""
         elif self.chunked_encoding:
-            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body = CHUNK % (len(body), body) if body else b""
+            self._flows = more
             if not more:
                 body += LAST_CHUNK
         else:

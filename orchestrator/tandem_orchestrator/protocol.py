@@ -11,7 +11,7 @@ from tandem_contract.config import OrchestratorConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
-from tandem_orchestrator.exchange import ON_LEAVE, Exchange
+from tandem_orchestrator.exchange import ON_LEAVE, SEND_AT_ONCE, Exchange
 from tandem_orchestrator.outbox import outbox_of
 
 NEVER = float("inf")
@@ -154,6 +154,7 @@ class Protocol(HttpToolsProtocol):
         )
         exchange.outbox = self._outbox
         self.scope["state"][ON_LEAVE] = exchange.on_leave
+        self.scope["state"][SEND_AT_ONCE] = exchange.send_at_once
         return exchange
 
     @property

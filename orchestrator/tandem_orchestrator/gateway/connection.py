@@ -17,7 +17,7 @@ PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before t
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_connection", "_waiter", "complete", "error", "headers", "status")
+    __slots__ = ("_buffered", "_chunks", "_connection", "_pass_on", "_waiter", "complete", "error", "headers", "status")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -27,6 +27,7 @@ class Response:
         self.error: EngineError | None = None
         """What broke the answer off."""
         self._waiter: asyncio.Future[None] | None = None
+        self._pass_on: Callable[[bytes], bool] | None = None
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
 
@@ -45,13 +46,18 @@ class Response:
             await self._wait()
         return self._chunks[0] if self._chunks else b""
 
-    async def read(self) -> bytes:
-        """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came."""
+    async def read(self, pass_on: Callable[[bytes], bool] | None = None) -> bytes:
+        """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came.
+
+        While it waits, `pass_on` is offered each piece as it arrives; those that it takes, by returning true, are not
+        returned. So a token needs no turn of the task that reads.
+        """
         while not self._chunks:
             if self.complete:
                 return b""
             if self.error:
                 raise self.error
+            self._pass_on = pass_on
             await self._wait()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
@@ -74,11 +80,12 @@ class Response:
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:
-        """Awaited, it lasts until something new is there. No coroutine, for a stream waits at each token."""
+        """Awaited, it lasts until something new is there."""
         self._waiter = waiter = self._connection.loop.create_future()
         return waiter
 
     def _wake(self) -> None:
+        self._pass_on = None  # or what comes next would overtake what is to be read
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -89,7 +96,8 @@ class Response:
 
     def feed(self, data: bytes) -> bool:
         """Takes a piece of the body; true when so much waits that reading should pause."""
-        if self.complete:
+        pass_on = self._pass_on
+        if self.complete or (pass_on is not None and pass_on(data)):
             return False
         self._chunks.append(data)
         self._buffered += len(data)

@@ -1,11 +1,12 @@
 """The client's side of a stream of server-sent events."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.exchange import SEND_AT_ONCE
+from tandem_orchestrator.observability.record import record_of
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -17,12 +18,19 @@ HEADERS = [
 class EventStream:
     """An answer that goes out piece by piece; it begins with its first piece or with `start`."""
 
-    __slots__ = ("_record", "_send", "_started")
+    __slots__ = ("_record", "_send", "_started", "write_at_once")
 
-    def __init__(self, send: Send, record: Record) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
-        self._record = record
+        self._record = record_of(scope)
         self._started = False
+        self.write_at_once: Callable[[bytes], bool] = scope["state"].get(SEND_AT_ONCE, _cannot)
+        """Sends whole lines in this very call, once the stream has `begun`; false when that is for `write` to do."""
+
+    @property
+    def begun(self) -> bool:
+        """True once lines of the engine's answer went out."""
+        return self._record.first_byte is not None
 
     async def start(self) -> None:
         """Answers 200, so that the client knows that events will come; a second call does nothing."""
@@ -32,7 +40,7 @@ class EventStream:
 
     def write(self, data: bytes) -> Awaitable[None]:
         """Sends whole lines of the engine's answer. No coroutine of its own, since there are many."""
-        if self._record.first_byte is None:
+        if not self.begun:
             return self._first(data)
         return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
@@ -54,6 +62,10 @@ class EventStream:
         """Sends the last lines."""
         await self.start()
         await self._send({"type": "http.response.body", "body": data})
+
+
+def _cannot(_: bytes) -> bool:
+    return False
 
 
 async def end_with_error(send: Send, error: GatewayError) -> None:

@@ -92,7 +92,7 @@ class HotPath:
             else:
                 await relay_answer(self._dispatcher, call, request.body(), send)
             return
-        stream = EventStream(send, record)
+        stream = EventStream(scope, send)
         call.heartbeat = stream.heartbeat
         if conversation is not None:
             seconds = self._settings.hold.heartbeat_seconds

@@ -1,6 +1,8 @@
 """Hands an engine's bytes on as they are."""
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -32,9 +34,10 @@ async def relay_stream(
     """
     response = await dispatcher.stream(call, body)
     lines = Lines(hide_usage=hide_usage)
+    pass_on = partial(lines.pass_on, stream.write_at_once)
     try:
         await stream.start()
-        while data := await response.read():
+        while data := await response.read(pass_on if stream.begun else None):
             if whole := lines.take(data):
                 await stream.write(whole)
         await stream.end(lines.end())
@@ -73,11 +76,20 @@ class Lines:
                 raise Malformed("the engine's stream has a line without end")
         if not data:
             return data
-        self._events += data.count(EVENT)
-        self._last.append(data)
+        self._count(data)
         if self._hidden or USAGE in data:  # quotes in a text are escaped: it is a field's name
             data = b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))
         return data
+
+    def pass_on(self, write: Callable[[bytes], bool], data: bytes) -> bool:
+        """Gives `data` to `write` where `take` would return it as it is; false if it did not, or `write` says so.
+
+        What is false has changed nothing, and `data` is for `take`.
+        """
+        if self._rest or self._hidden or not data.endswith(b"\n") or USAGE in data or not write(data):
+            return False
+        self._count(data)
+        return True
 
     def end(self) -> bytes:
         """What is left of the stream. Raises `Malformed` if it ended without saying so."""
@@ -85,6 +97,10 @@ class Lines:
         if DONE not in tail and ERROR not in tail:
             raise Malformed("the engine's stream ended without [DONE]")
         return self._rest and self._rest + b"\n\n"
+
+    def _count(self, data: bytes) -> None:
+        self._events += data.count(EVENT)
+        self._last.append(data)
 
     def _passes(self, line: bytes) -> bool:
         if self._hidden:

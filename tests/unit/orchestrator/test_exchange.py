@@ -173,6 +173,30 @@ async def test_a_client_that_reads_slowly_is_waited_for():
     assert wire.writes[0].endswith(b"5\r\nlater\r\n0\r\n\r\n")
 
 
+async def test_a_piece_goes_out_at_once_while_a_stream_runs():
+    answer, wire, _ = exchange()
+    assert not answer.send_at_once(b"too early")
+    await answer.send(start())
+    assert not answer.send_at_once(b"still too early")
+    await answer.send(body(b"one", more=True))
+    assert answer.send_at_once(b"two")
+    answer.flow.pause_writing()
+    assert not answer.send_at_once(b"too much")
+    answer.flow.resume_writing()
+    await answer.send(body(b"three"))
+    assert not answer.send_at_once(b"too late")
+    await turn()
+    assert wire.writes[0].endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "headers"), [("HEAD", []), ("GET", [(b"content-length", b"6")])])
+async def test_only_pieces_of_chunked_bodies_go_out_at_once(method, headers):
+    answer, _, _ = exchange(method)
+    await answer.send(start(*headers))
+    await answer.send(body(b"one", more=True))
+    assert not answer.send_at_once(b"two")
+
+
 async def test_leaving_is_told_until_the_answer_is_complete():
     told = []
     answer, _, _ = exchange()

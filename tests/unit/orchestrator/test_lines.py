@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +10,15 @@ FIRST = b'data: {"choices":[{"delta":{"content":"the \\"usage\\" of {}"}}],"usag
 USAGE = b'data: {"choices": [], "usage":{"total_tokens":3}}\n\n'
 END = b"data: [DONE]\n\n"
 STREAM = FIRST + USAGE + END
+
+
+class Passed:
+    def __init__(self):
+        self.data = b""
+
+    def write(self, data):
+        self.data += data
+        return True
 
 
 def relayed(stream, cuts, **options):
@@ -37,6 +46,23 @@ def test_the_usage_is_hidden_at_every_split_of_the_bytes():
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_the_usage_is_hidden_in_any_number_of_pieces(cuts):
     assert relayed(STREAM, cuts, hide_usage=True) == (FIRST + END, {"total_tokens": 3})
+
+
+@pytest.mark.parametrize("hide_usage", [False, True])
+def test_what_passes_at_once_is_what_would_be_taken(hide_usage):
+    for cuts in combinations(range(0, len(STREAM) + 1, 3), 2):
+        lines, passed = Lines(hide_usage=hide_usage), Passed()
+        for start, end in pairwise([0, *cuts, len(STREAM)]):
+            if not lines.pass_on(passed.write, STREAM[start:end]):
+                passed.write(lines.take(STREAM[start:end]))
+        assert (passed.data, lines.usage) == relayed(STREAM, cuts, hide_usage=hide_usage)
+
+
+def test_what_is_not_written_at_once_is_still_to_be_taken():
+    lines = Lines()
+    assert not lines.pass_on(lambda _: False, FIRST)
+    assert lines.take(FIRST) == FIRST
+    assert lines.estimate == {"completion_tokens": 1}
 
 
 def test_usage_beside_a_choice_is_counted_and_passes():
