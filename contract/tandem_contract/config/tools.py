@@ -199,7 +199,7 @@ class OpenApi(Section):
     name: Prefix
     """Tools are called by it and their operationId, e.g. orders_getOrder."""
     document: SecretFile | None = None
-    """The document as a file, or in an LLMService as a key of a Secret."""
+    """The document as a file, or in an LLMService as a key of a Secret; read again when it changes."""
     url: HttpUrl | None = None
     """Where the document is fetched from, at the start and every hour."""
     base_url: HttpUrl | None = None
