@@ -12,7 +12,7 @@ from tandem_contract.config import WebSearch as WebSearchSettings
 
 from tandem_orchestrator.config import ConfigError
 from tandem_orchestrator.config.secrets import unreadable_secrets
-from tandem_orchestrator.secret_file import read_secret
+from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.http_tool import HttpTool, Service, Template
@@ -46,13 +46,14 @@ def build(settings: ToolSettings) -> Toolbox:
 
 def check(settings: ToolSettings) -> None:
     """Raises `ConfigError` with all that `build` finds wrong, and all that would keep tools away on this machine."""
-    if problems := unreadable_secrets(settings, "tools"):
-        raise ConfigError(problems)
+    problems = unreadable_secrets(settings, "tools")
     try:
         if settings.query_database is not None:
             database_url(settings.query_database)
     except SourceError as error:
         problems.append(f"tools.queryDatabase: {error}")
+    except SecretError:
+        pass  # told already, as below
     toolbox = Toolbox((), settings)
     problems += _added(toolbox, _tools(settings))
     problems += _added(toolbox, ((path, make) for path, _, make, _ in _local(settings)))
@@ -68,6 +69,8 @@ def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
             toolbox.add(make())
         except (InvalidTool, SourceError) as error:
             problems.append(f"{path}: {error}")
+        except SecretError:
+            continue  # `unreadable_secrets` tells, under the secret's own path
     return problems
 
 

@@ -8,7 +8,7 @@ from tandem_contract.config import Tools
 from tandem_contract.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.config import ConfigError
 from tandem_orchestrator.tools import source
-from tandem_orchestrator.tools.build import check
+from tandem_orchestrator.tools.build import build, check
 
 MODULE = """
 class Echo:
@@ -66,6 +66,11 @@ async def test_a_factory_makes_the_tool(tools):
     box = await (await tools(python=[{"name": "echo", "settings": {"times": 2}}])).ready()
     assert await box.call("echo", text="ab") == ("success", "abab")
     assert (await box.call("echo"))[0] == "invalid_arguments"
+
+
+def test_it_is_loaded_before_anything_is_served():
+    build(Tools.model_validate({"python": [{"name": "echo", "settings": {"times": 2}}]}))
+    assert "tandem_echo" in sys.modules
 
 
 MISSING = "the image does not have it: no installed package has an entry point 'missing' in tandem.tools"
@@ -134,6 +139,18 @@ def test_a_check_tells_everything_that_keeps_tools_away(tmp_path):
     assert math == "tools.http.0: another tool is called calculate_math"
     assert missing.startswith(f"tools.python.0: {MISSING}")
     assert echo == "tools.python.1: another tool is called echo"
-    settings["http"] = [{**HTTP, "secretHeaders": [{"name": "a", "value": {"file": "/nowhere"}}]}]
-    with pytest.raises(ConfigError, match=r"tools\.http\.0\.secretHeaders\.0\.value: /nowhere cannot be read"):
+    nowhere = {"file": "/nowhere"}
+    settings = {
+        "python": [{"name": "missing"}],
+        "http": [{**HTTP, "secretHeaders": [{"name": "a", "value": nowhere}]}],
+        "openapi": [{"name": "shop", "document": nowhere}],
+        "queryDatabase": {"urlFrom": nowhere},
+    }
+    with pytest.raises(ConfigError) as caught:
         check(Tools.model_validate(settings))
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
+        "tools.queryDatabase.urlFrom",
+        "tools.http.0.secretHeaders.0.value",
+        "tools.openapi.0.document",
+        "tools.python.0",
+    ]

@@ -1,5 +1,6 @@
 """What orchestrators are asked, and what is believed of their answers."""
 
+import asyncio
 import shutil
 import ssl
 from collections.abc import AsyncIterator
@@ -108,7 +109,8 @@ async def test_one_that_does_not_answer_is_waited_for_not_long(
 ) -> None:
     monkeypatch.setattr(orchestrators, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     orchestrator.hold.clear()
-    assert await orchestrators.ask({A: [pod(orchestrator.port)], B: [pod(1)]}) == {}
+    async with asyncio.timeout(2):
+        assert await orchestrators.ask({A: [pod(orchestrator.port)], B: [pod(1)]}) == {}
     assert unheard() == 2
 
 
