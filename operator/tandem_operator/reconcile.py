@@ -1,7 +1,7 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -34,6 +34,8 @@ class Cluster:
     images: Images
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
+    said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+    """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
 
 
 async def reconcile(cluster: Cluster, key: Key) -> None:
@@ -53,7 +55,14 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     children = Children(cluster.api, cluster.store, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
-    observed = Observed(now, cluster.store.children(key), cluster.store.pods(key), failed, cluster.capabilities)
+    observed = Observed(
+        now,
+        cluster.store.children(key),
+        cluster.store.pods(key),
+        failed,
+        cluster.capabilities,
+        said=cluster.said.get(key),
+    )
     if status.waits_for_secrets(service, observed):
         observed = replace(observed, secrets=await _secrets(cluster.api, service))
     await _report(cluster, live, status.compute(service, observed))

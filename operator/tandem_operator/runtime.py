@@ -10,7 +10,7 @@ import kopf
 
 from tandem_operator import handlers
 from tandem_operator.health import Heartbeat, health_server
-from tandem_operator.kube import discovery, metrics
+from tandem_operator.kube import discovery, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
 from tandem_operator.kube.leader import Candidacy, lead
 from tandem_operator.manifests import Images
@@ -29,7 +29,7 @@ class Options:
     """Namespaces to serve, or patterns of their names; none means all."""
     metrics_port: int = 8080
     resync_seconds: float = 60
-    """How often everything is looked at again."""
+    """How often everything is looked at again, and orchestrators are asked how they are."""
     candidacy: Candidacy | None = None
     """How to take part in the election; None means to be alone."""
 
@@ -52,6 +52,7 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
         background = [
             group.create_task(queue.run()),
             group.create_task(_resync(cluster, queue, heartbeat, options.resync_seconds)),
+            group.create_task(_listen(cluster, queue, options.resync_seconds)),
         ]
         await kopf.operator(
             registry=handlers.REGISTRY,
@@ -80,3 +81,14 @@ async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat, seco
         for key in services:
             queue.add(key)
         await asyncio.sleep(seconds)
+
+
+async def _listen(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
+    """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for."""
+    while True:
+        await asyncio.sleep(seconds)
+        said = await orchestrators.ask({key: cluster.store.pods(key) for key in cluster.store.services()})
+        turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
+        cluster.said = said
+        for key in turned:
+            queue.add(key)

@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> int:
     from tandem_orchestrator.auth.key_files import KeyFiles  # noqa: PLC0415 # see `_serve`
     from tandem_orchestrator.server import certificate_of  # noqa: PLC0415
-    from tandem_orchestrator.tools.build import build  # noqa: PLC0415
+    from tandem_orchestrator.tools import build  # noqa: PLC0415
 
     config = Source(options.config).load()
-    build(config.tools)
+    build.check(config.tools)
     certificate_of(config)
     if problems := KeyFiles(config.keys.files).problems:
         raise ConfigError([f"keys.files: {problem}" for problem in problems])

@@ -10,6 +10,7 @@ from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
 from tests.integration.test_reconcile import CHILDREN_OF_MINIMAL, owned, service_monitors
+from tests.orchestrator.tools.service import Says, Service
 
 
 async def complete(kubernetes: Kubernetes, key: Key) -> None:
@@ -96,6 +97,72 @@ async def test_what_pods_say_reaches_the_status(kubernetes: Kubernetes, live_nam
     conditions = await kubernetes.conditions(key)
     assert {conditions[kind]["reason"] for kind in ("Ready", "Stalled", "EngineReady")} == {"ImagePullBackOff"}
     assert "nowhere/image: not found" in conditions["Ready"]["message"]
+
+
+async def ready_orchestrator(kubernetes: Kubernetes, key: Key, port: int) -> None:
+    """A pod as the Deployment wants it, that serves at a port of this machine."""
+    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, "demo-orchestrator")
+    assert deployment
+    template = deployment["spec"]["template"]
+    template["spec"]["containers"][0]["ports"][0]["containerPort"] = port
+    metadata = {**template["metadata"], "name": "demo-orchestrator-0", "namespace": key.namespace}
+    await kubernetes.create({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
+    address = {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], **address}
+    await kubernetes.edit(by_kind("Pod"), key, metadata["name"], {"status": ready}, "status")
+
+
+async def test_what_orchestrators_say_reaches_the_status_and_only_when_it_is_new(
+    kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    namespace = await kubernetes.namespace("said")
+    key = await kubernetes.serve(namespace)
+    problem = "tools of python dice: tools.python.0: the image does not have it"
+
+    async def degraded() -> tuple[str, str]:
+        found = (await kubernetes.conditions(key)).get("Degraded", {})
+        return found.get("status", ""), found.get("message", "")
+
+    async def version() -> str:
+        service = await kubernetes.get(LLM_SERVICE, *key)
+        assert service
+        return str(service["metadata"]["resourceVersion"])
+
+    async def is_unusable() -> bool:
+        return await degraded() == ("True", problem)
+
+    async def is_usable() -> bool:
+        return (await degraded())[0] == "False"
+
+    with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5"):
+        await complete(kubernetes, key)
+        async with Service() as orchestrator:
+            orchestrator.says["/ready"] = Says({"status": "ready", "degraded": [problem]})
+            await ready_orchestrator(kubernetes, key, orchestrator.port)
+            await eventually(is_unusable)
+            before = await version()
+            await asked_again(orchestrator)
+            assert await version() == before, "nothing new, nothing written"
+            orchestrator.says["/ready"] = Says({"status": "ready", "degraded": []})
+            await eventually(is_usable)
+            orchestrator.says["/ready"] = Says({"status": "ready", "degraded": [problem]})
+            await eventually(is_unusable)
+            orchestrator.says["/ready"] = Says({"status": "starting"}, 503)
+            await asked_again(orchestrator)
+            assert await is_unusable(), "what is not said changes nothing"
+        events = await kubernetes._request("GET", f"/api/v1/namespaces/{namespace}/events")
+        told = [(event["reason"], event["type"]) for event in events["items"] if "Degraded" in event["message"]]
+        assert sorted(told) == [("PartsUnusable", "Warning")] * 2 + [("PartsUsable", "Normal")]
+
+
+async def asked_again(orchestrator: Service) -> None:
+    """Until it has been asked three times more, so that the answers before the last have been taken in."""
+    seen = len(orchestrator.asked)
+
+    async def so_often() -> bool:
+        return len(orchestrator.asked) >= seen + 3
+
+    await eventually(so_often)
 
 
 async def test_an_optional_api_that_is_installed_later_is_picked_up(

@@ -14,6 +14,8 @@ Prefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,31}
 Description = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 PLACE = re.compile(r"\{([^{}\s]+)\}")
 """Where an argument goes in the texts of an HTTP tool."""
+DATABASES = ("postgresql://", "postgres://", "sqlite:///")
+"""How the URL of a database begins that `query_database` can ask."""
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 HeaderName = Annotated[str, StringConstraints(pattern=rf"^{HEADER_NAME.pattern}$", max_length=128)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=4096)]
@@ -105,6 +107,8 @@ class QueryDatabase(Section):
     def _has_a_url(self) -> Self:
         if self.url is None and self.url_from is None:
             raise ValueError("set url or urlFrom")
+        if self.url is not None and not self.url.get_secret_value().startswith(DATABASES):
+            raise ValueError("url must begin with postgresql:// or sqlite:///")
         return self
 
 
@@ -177,10 +181,15 @@ class HttpTool(Section):
     def _names_its_arguments(self) -> Self:
         if self.parameters.get("type", "object") != "object":
             raise ValueError('parameters must be a JSON schema with "type": "object"')
-        if unknown := self.mentioned - set(self.parameters.get("properties") or ()):
+        properties, required = self.parameters.get("properties", {}), self.parameters.get("required", [])
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            raise ValueError(  # noqa: TRY004 # pydantic makes a report of this one
+                "parameters must be a JSON schema: properties an object, required a list of names"
+            )
+        if unknown := self.mentioned - set(properties):
             raise ValueError(f"parameters do not declare {', '.join(sorted(unknown))}, which {self.name} uses")
-        if optional := set(PLACE.findall(self.url)) - set(self.parameters.get("required") or ()):
-            raise ValueError(f"parameters must require {', '.join(sorted(optional))}, which stands in the url")
+        if optional := [name for name in PLACE.findall(self.url) if name not in required]:
+            raise ValueError(f"parameters must require {', '.join(optional)}, which stands in the url")
         return self
 
 
@@ -190,7 +199,7 @@ class OpenApi(Section):
     name: Prefix
     """Tools are called by it and their operationId, e.g. orders_getOrder."""
     document: SecretFile | None = None
-    """The document as a file, or in an LLMService as a key of a Secret."""
+    """The document as a file, or in an LLMService as a key of a Secret; read again when it changes."""
     url: HttpUrl | None = None
     """Where the document is fetched from, at the start and every hour."""
     base_url: HttpUrl | None = None

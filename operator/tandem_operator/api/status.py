@@ -15,7 +15,7 @@ class ConditionStatus(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """Conditions of an LLMService; Reconciling and Stalled are true when something is amiss (kstatus)."""
+    """Conditions of an LLMService; Reconciling, Stalled and Degraded are true when something is amiss (kstatus)."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     ENGINE_READY = "EngineReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
     MONITORING_READY = "MonitoringReady"
+    DEGRADED = "Degraded"
 
 
 class Condition(Section):

@@ -14,6 +14,11 @@ RECONCILE_SECONDS: Final = Histogram(
 )
 QUEUE_DEPTH: Final = Gauge("tandem_operator_queue_depth", "LLMServices waiting to be reconciled", registry=REGISTRY)
 SERVICES: Final = Gauge("tandem_operator_services", "LLMServices known", registry=REGISTRY)
+UNHEARD: Final = Gauge(
+    "tandem_operator_unheard_services",
+    "LLMServices whose ready orchestrators did not answer when they were asked how they are",
+    registry=REGISTRY,
+)
 WRITES: Final = Counter(
     "tandem_operator_writes", "Writes to the API server by verb and kind", ["verb", "kind"], registry=REGISTRY
 )

@@ -20,7 +20,8 @@ _PROGRESS: Final = frozenset(
 def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
     """Return what to tell about the way from a resource's last status to its new one.
 
-    A part is told about whenever its reason turns; Ready, which repeats the worst part's, when it comes or goes.
+    A part is told about whenever its reason turns; Ready, which repeats the worst part's, and Degraded when they come
+    or go.
     """
     known = {c["type"]: (c["status"], c["reason"]) for c in before.get("status", {}).get("conditions", [])}
     return [_told(condition) for condition in after.conditions if _turned(known.get(condition.type), condition)]
@@ -28,15 +29,16 @@ def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
 
 def _turned(known: tuple[str, str] | None, condition: Condition) -> bool:
     status, reason = known or (ConditionStatus.FALSE, "")
-    if condition.type == ConditionType.READY:
+    if condition.type in (ConditionType.READY, ConditionType.DEGRADED):
         return status != condition.status
     return condition.type in _PARTS and (status, reason) != (condition.status, condition.reason)
 
 
 def _told(condition: Condition) -> Change:
-    good = condition.status == ConditionStatus.TRUE
+    holds = condition.status == ConditionStatus.TRUE
+    good = holds != (condition.type == ConditionType.DEGRADED)
     return Change(
-        reason=condition.type if good else condition.reason,
+        reason=condition.type if good and holds else condition.reason,
         message=f"{condition.type}: {condition.message}",
         warning=not good and condition.reason not in _PROGRESS,
     )

@@ -7,6 +7,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.status.degraded import unusable_parts
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.model import model_finding
 from tandem_operator.status.observed import Object, Observed
@@ -32,6 +33,7 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         _part(ConditionType.ENGINE_READY, engine.finding, "Serving", _serving(engine)),
         _part(ConditionType.ORCHESTRATOR_READY, orchestrator.finding, "Serving", _serving(orchestrator)),
         _monitoring(service, observed),
+        *_degraded(service, observed),
     ]
     labels = selector(service, Tier.ENGINE)
     return LLMServiceStatus(
@@ -42,7 +44,10 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         engine=engine.counts,
         orchestrator=orchestrator.counts,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
-        conditions=_conditions(verdicts, service.status, service.metadata.generation, observed.now),
+        conditions=[
+            *_conditions(verdicts, service.status, service.metadata.generation, observed.now),
+            *_unheard(service, verdicts),
+        ],
     )
 
 
@@ -105,6 +110,27 @@ def _monitoring(service: LLMService, observed: Observed) -> Verdict:
         if problem.kind == "ServiceMonitor":
             return kind, false, problem.reason, problem.message
     return kind, true, "Created", "Prometheus finds both tiers by their ServiceMonitors"
+
+
+def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
+    """No verdict while no orchestrator was heard."""
+    kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
+    if service.spec.suspend:
+        return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
+    if observed.said is None:
+        return []
+    finding = unusable_parts(observed.said)
+    if finding is None:
+        return [(kind, false, "PartsUsable", "every part can be used")]
+    return [(kind, true, finding.reason, finding.message)]
+
+
+def _unheard(service: LLMService, verdicts: list[Verdict]) -> list[Condition]:
+    """Return Degraded as it was, if there is no new word of it."""
+    if any(kind == ConditionType.DEGRADED for kind, *_ in verdicts):
+        return []
+    before = service.status.get("conditions", [])
+    return [Condition.model_validate(known) for known in before if known["type"] == ConditionType.DEGRADED]
 
 
 def _conditions(verdicts: list[Verdict], before: dict[str, Any], generation: int, now: datetime) -> list[Condition]:

@@ -39,6 +39,8 @@ class Observed:
     """Optional APIs that the cluster has."""
     secrets: Mapping[str, frozenset[str]] | None = None
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
+    said: Sequence[str] | None = None
+    """What is degraded by the word of the orchestrators themselves; None while none was heard."""
 
     def tier_pods(self, tier: str) -> list[Object]:
         """Return a tier's pods that are not on their way out, oldest first."""

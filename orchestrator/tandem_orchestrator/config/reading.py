@@ -12,7 +12,7 @@ from tandem_contract.names import CONFIG_PATH
 
 from tandem_orchestrator.config import variables
 from tandem_orchestrator.config.errors import ConfigError, sentences
-from tandem_orchestrator.config.secrets import unreadable_secrets
+from tandem_orchestrator.config.secrets import refused_secrets
 
 State = tuple[int, int, int]
 
@@ -20,7 +20,8 @@ State = tuple[int, int, int]
 def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> OrchestratorConfig:
     """The valid configuration of `file` (or `TANDEM_CONFIG`, or the usual path if it exists) and `environ`.
 
-    Raises `ConfigError`, which names every problem at once, secret files that cannot be read among them.
+    Raises `ConfigError`, which names every problem at once, secret files that cannot be read among them. Those of
+    tools are not: they keep some tools away, and nobody from asking the model.
     """
     return Source(file, environ).load()
 
@@ -42,7 +43,7 @@ class Source:
             config = OrchestratorConfig.model_validate(data)
         except ValidationError as error:
             raise ConfigError([*problems, *sentences(error)]) from None
-        problems += checks.errors(config) + unreadable_secrets(config)
+        problems += checks.errors(config) + refused_secrets(config)
         if problems:
             raise ConfigError(problems)
         return config

@@ -21,16 +21,29 @@ def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile
             yield from secret_files(item, f"{path}.{key}")
 
 
-def unreadable_secrets(config: OrchestratorConfig) -> list[str]:
-    """A sentence for each secret that is not there, or not where this process can read it."""
+def refused_secrets(config: OrchestratorConfig) -> list[str]:
+    """A sentence for each secret that is named wrongly, or cannot be read; without those of tools the rest works."""
     return [
-        f"{path}: {problem}" for path, secret in secret_files(config) if (problem := _problem(path, secret)) is not None
+        f"{path}: {problem}"
+        for path, secret in secret_files(config)
+        if (problem := _mistake(secret) or (None if path.startswith("tools.") else _unreadable(path, secret)))
     ]
 
 
-def _problem(path: str, secret: SecretFile) -> str | None:
+def unreadable_secrets(section: Section, path: str) -> list[str]:
+    """A sentence for each secret below `section`, which stands at `path`, that this process cannot read now."""
+    return [
+        f"{path}: {problem}" for path, secret in secret_files(section, path) if (problem := _unreadable(path, secret))
+    ]
+
+
+def _mistake(secret: SecretFile) -> str | None:
     if secret.secret_name or secret.secret_key:
         return "a Secret can be named only in an LLMService; outside Kubernetes write `file: PATH` instead"
+    return None if secret.file else "no file is named; set `file`"
+
+
+def _unreadable(path: str, secret: SecretFile) -> str | None:
     try:
         if secret.file and path.startswith("keys.files.") and Path(secret.file).is_dir():
             return None  # a folder of key files, which may fill later

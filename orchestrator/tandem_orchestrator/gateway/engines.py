@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.gateway.engine import Engine
@@ -29,7 +30,8 @@ class Engines:
 
     def degraded(self) -> list[str]:
         """One line for each engine that does not answer."""
-        return [f"engine {engine.name}: {engine.problem}" for engine in self.all if not engine.ready]
+        silent = (engine for engine in self.all if not engine.ready)
+        return [names.ENGINE_PROBLEM.format(name=engine.name, problem=engine.problem) for engine in silent]
 
     def update(self, config: OrchestratorConfig) -> None:
         """Makes these the engines of `config`. Unchanged ones keep their connections and state."""

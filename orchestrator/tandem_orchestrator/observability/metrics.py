@@ -24,6 +24,9 @@ ENGINE_SECONDS = Times(
 )
 TOOL_SECONDS = Times(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
 TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
+TOOL_SOURCES_ABSENT = Gauge(
+    names.TOOL_SOURCES_ABSENT, "1 while the tools of a source are absent", ["source"], multiprocess_mode="livemax"
+)
 TOOL_CALLS = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
 UPSTREAM_ERRORS = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
 RETRIES = Counter(

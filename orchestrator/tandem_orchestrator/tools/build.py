@@ -1,6 +1,6 @@
 """Puts the tools together that the configuration names."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from tandem_contract.config import BuiltinTool, McpServer, PythonTool, SecretFile
@@ -11,48 +11,72 @@ from tandem_contract.config import Weather as WeatherSettings
 from tandem_contract.config import WebSearch as WebSearchSettings
 
 from tandem_orchestrator.config import ConfigError
+from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.http_tool import HttpTool, Service, Template
+from tandem_orchestrator.tools.local_source import LocalSource
 from tandem_orchestrator.tools.openapi import DocumentError, read_document, server_of, tools_of
 from tandem_orchestrator.tools.openapi_source import OpenApiSource
 from tandem_orchestrator.tools.outbound import Http
-from tandem_orchestrator.tools.python_tool import PluginError, load
-from tandem_orchestrator.tools.query_database import DatabaseSource
+from tandem_orchestrator.tools.python_tool import load
+from tandem_orchestrator.tools.query_database import DatabaseSource, database_url
 from tandem_orchestrator.tools.source import Source, SourceError
 from tandem_orchestrator.tools.tool import Function, Tool
 from tandem_orchestrator.tools.toolbox import InvalidTool, Toolbox
 from tandem_orchestrator.tools.weather import Weather
 from tandem_orchestrator.tools.web_search import WebSearch
 
-UNUSABLE = (DocumentError, InvalidTool, PluginError, SecretError, SourceError)
+Maker = Callable[[], Sequence[Tool]]
 
 
 def build(settings: ToolSettings) -> Toolbox:
-    """The toolbox, whose `watch` has still to run; opens no connection. Raises `ConfigError` with all problems."""
-    problems: list[str] = []
-    sources: list[Source] = []
-    for path, make_source in _sources(settings):
-        try:
-            sources.append(make_source())
-        except UNUSABLE as error:
-            problems.append(f"{path}: {error}")
-    toolbox = Toolbox((), settings, sources)
-    for path, make in _tools(settings):
-        try:
-            for tool in make():
-                toolbox.add(tool)
-        except UNUSABLE as error:
-            problems.append(f"{path}: {error}")
-    if problems:
+    """The toolbox, whose `watch` has still to run; opens no connection.
+
+    Raises `ConfigError` with all that is wrong with the settings themselves. What is wrong with what they name, such
+    as a package that is not installed, keeps the tools concerned away, and `Toolbox.degraded` tells.
+    """
+    local = [LocalSource(name, path, make, file) for path, name, make, file in _local(settings)]
+    toolbox = Toolbox((), settings, [*local, *_sources(settings)])
+    if problems := _added(toolbox, _tools(settings)):
         raise ConfigError(problems)
     return toolbox
 
 
-def _tools(settings: ToolSettings) -> Iterator[tuple[str, Callable[[], Sequence[Tool]]]]:
-    """What makes the tools of this process, with its place in the configuration."""
-    builtin: dict[BuiltinTool, Callable[[], Sequence[Tool]]] = {
+def check(settings: ToolSettings) -> None:
+    """Raises `ConfigError` with all that `build` finds wrong, and all that would keep tools away on this machine."""
+    problems = unreadable_secrets(settings, "tools")
+    try:
+        if settings.query_database is not None:
+            database_url(settings.query_database)
+    except SourceError as error:
+        problems.append(f"tools.queryDatabase: {error}")
+    except SecretError:
+        pass  # told already, as below
+    toolbox = Toolbox((), settings)
+    problems += _added(toolbox, _tools(settings))
+    problems += _added(toolbox, ((path, make) for path, _, make, _ in _local(settings)))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
+    """Adds what can be made; a line for each that cannot, with its place in the configuration."""
+    problems = []
+    for path, make in makers:
+        try:
+            toolbox.add(make())
+        except (InvalidTool, SourceError) as error:
+            problems.append(f"{path}: {error}")
+        except SecretError:
+            continue  # `unreadable_secrets` tells, under the secret's own path
+    return problems
+
+
+def _tools(settings: ToolSettings) -> Iterator[tuple[str, Maker]]:
+    """What makes the tools that need nothing but their settings, with its place in the configuration."""
+    builtin: dict[BuiltinTool, Maker] = {
         BuiltinTool.WEATHER: partial(_weather, settings.weather),
         BuiltinTool.MATH: lambda: [Calculator()],
     }
@@ -62,22 +86,24 @@ def _tools(settings: ToolSettings) -> Iterator[tuple[str, Callable[[], Sequence[
         yield "tools.webSearch", partial(_web_search, settings.web_search)
     for number, described in enumerate(settings.http):
         yield f"tools.http.{number}", partial(_http_tool, described)
+
+
+def _local(settings: ToolSettings) -> Iterator[tuple[str, str, Maker, SecretFile | None]]:
+    """What makes the tools that need something of this machine: place, name, maker, and the file that it reads."""
     for number, api in enumerate(settings.openapi):
         if api.document is not None:
-            yield f"tools.openapi.{number}", partial(_operations, api, api.document)
+            make = partial(_operations, api, api.document)
+            yield f"tools.openapi.{number}", f"openapi {api.name}", make, api.document
     for number, plugin in enumerate(settings.python):
-        yield f"tools.python.{number}", partial(_python, plugin)
+        yield f"tools.python.{number}", f"python {plugin.name}", partial(_python, plugin), None
 
 
-def _sources(settings: ToolSettings) -> Iterator[tuple[str, Callable[[], Source]]]:
-    """What makes the sources of further tools, with its place in the configuration."""
+def _sources(settings: ToolSettings) -> Iterator[Source]:
+    """Where further tools come from."""
     if settings.query_database is not None:
-        yield "tools.queryDatabase", partial(DatabaseSource, settings.query_database)
-    for number, api in enumerate(settings.openapi):
-        if api.url is not None:
-            yield f"tools.openapi.{number}", partial(OpenApiSource, api)
-    for number, server in enumerate(settings.mcp):
-        yield f"tools.mcp.{number}", partial(_mcp, server)
+        yield DatabaseSource(settings.query_database)
+    yield from (OpenApiSource(api) for api in settings.openapi if api.url is not None)
+    yield from map(_mcp, settings.mcp)
 
 
 def _weather(settings: WeatherSettings) -> Sequence[Tool]:
@@ -100,9 +126,14 @@ def _http_tool(settings: HttpToolSettings) -> Sequence[Tool]:
 
 
 def _operations(settings: OpenApiSettings, file: SecretFile) -> Sequence[Tool]:
-    document = read_document(read_secret(file).encode())
     headers = ToolHeaders(settings.headers, settings.secret_headers)
-    return tools_of(document, settings, Service(Http([server_of(document, settings)]), headers))
+    try:
+        document = read_document(read_secret(file).encode())
+        return tools_of(document, settings, Service(Http([server_of(document, settings)]), headers))
+    except DocumentError as error:
+        raise SourceError(f"the document in {file.file} {error}") from None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # whatever stands where it does not belong
+        raise SourceError(f"the document in {file.file} does not follow OpenAPI: {error!r}") from error
 
 
 def _mcp(settings: McpServer) -> Source:

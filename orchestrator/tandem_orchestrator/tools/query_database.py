@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from tandem_contract.config import QueryDatabase as QueryDatabaseSettings
+from tandem_contract.config.tools import DATABASES
 
 from tandem_orchestrator.secret_file import read_secret
 from tandem_orchestrator.tools.source import Offer, SourceError
@@ -21,9 +22,7 @@ class DatabaseSource:
     name = "query_database"
 
     def __init__(self, settings: QueryDatabaseSettings) -> None:
-        """Raises what `database_url` raises, so that a slip in the configuration shows at the start."""
         self._settings = settings
-        database_url(settings)
 
     async def follow(self, offer: Offer) -> None:
         """Offers the tool until the database fails. Raises `SourceError`."""
@@ -76,12 +75,11 @@ class QueryDatabase:
 
 def database_url(settings: QueryDatabaseSettings) -> str:
     """Where the database is. Raises `SecretError`, and `SourceError` for a kind of database that is not known."""
-    if settings.url_from is not None:
-        url = read_secret(settings.url_from)
-    else:
-        url = settings.url.get_secret_value() if settings.url else ""
-    if not url.startswith(("postgresql://", "postgres://", "sqlite:///")):
-        raise SourceError("the URL must begin with postgresql:// or sqlite:///")
+    if settings.url_from is None:
+        return settings.url.get_secret_value() if settings.url else ""
+    url = read_secret(settings.url_from)
+    if not url.startswith(DATABASES):
+        raise SourceError(f"the URL in {settings.url_from.file} must begin with postgresql:// or sqlite:///")
     return url
 
 

@@ -1,4 +1,4 @@
-"""Tools that something outside provides, and that are absent while it is down."""
+"""Tools that something else provides, and that are absent while it is down or cannot be used."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,6 +6,8 @@ from typing import Protocol
 
 import structlog
 
+from tandem_orchestrator.observability.metrics import TOOL_SOURCES_ABSENT
+from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tools.tool import Tool
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0  # seconds between two attempts to reach a source
@@ -37,16 +39,24 @@ class Followed:
         self.problem: str | None = "not reached yet"
         self._source = source
         self._changed = changed
+        self._absent = TOOL_SOURCES_ABSENT.labels(source.name)
         self._delay = FIRST_DELAY
 
     async def watch(self) -> None:
         """Follows the source, from the start again when it fails; runs until cancelled."""
+        self._absent.inc(self.problem is not None)
+        try:
+            await self._follow()
+        finally:
+            self._absent.dec(self.problem is not None)
+
+    async def _follow(self) -> None:
         while True:
             try:
                 await self._source.follow(self._offer)
                 problem = "ended"
             except Exception as error:  # noqa: BLE001 # it is logged below, and what failed is tried again
-                problem = _reason(error)
+                problem = reason(error)
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 return  # the source made an error of its own out of the cancellation
             log.warning("tools are absent", source=self.name, problem=problem, again_in_seconds=self._delay)
@@ -61,11 +71,13 @@ class Followed:
         self._set(tools, None)
 
     def _set(self, tools: Sequence[Tool], problem: str | None) -> None:
+        self._absent.inc((problem is not None) - (self.problem is not None))
         self.tools, self.problem = tools, problem
         self._changed()
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a source has no tools, in a line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"[:300]
+    return str(error) if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {error}"[:300]

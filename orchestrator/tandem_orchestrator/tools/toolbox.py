@@ -12,6 +12,7 @@ import orjson
 import structlog
 from tandem_contract.config import Tools as ToolSettings
 
+from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.tools.source import Followed, Source
@@ -90,12 +91,12 @@ class Toolbox:
         self._known: set[str] = set()
         self._conflicts: list[str] = []
         self._followed = [Followed(source, self._collect) for source in sources]
-        for tool in tools:
-            self.add(tool)
+        self.add(tools)
 
-    def add(self, tool: Tool) -> None:
-        """Adds a tool of this process. Raises `InvalidTool`, also when its name is taken."""
-        self._own[tool.name] = self._offered(tool, self._own)
+    def add(self, tools: Sequence[Tool]) -> None:
+        """Adds tools of this process. Raises `InvalidTool`, also when a name is taken."""
+        for tool in tools:
+            self._own[tool.name] = self._offered(tool, self._own)
         self._collect()
 
     def declarations(self, names: Collection[str]) -> list[orjson.Fragment]:
@@ -104,8 +105,8 @@ class Toolbox:
 
     def degraded(self) -> list[str]:
         """One line for each thing that keeps tools away."""
-        lines = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]
-        return lines + self._conflicts
+        absent = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]
+        return absent + self._conflicts + unreadable_secrets(self._settings, "tools")
 
     async def watch(self) -> None:
         """Follows what provides tools; runs until cancelled."""

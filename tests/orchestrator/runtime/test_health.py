@@ -33,6 +33,38 @@ async def test_redis_that_is_away_degrades_and_fails_nobody(serve, engine):
     assert (await orchestrator.chat())[0] == 200
 
 
+async def test_tools_that_cannot_be_had_degrade_and_fail_nobody(serve, engine, tmp_path):
+    (tmp_path / "empty").write_text("")
+    empty = {"file": str(tmp_path / "empty")}
+    order = {"name": "order", "description": "x", "url": "https://shop.example/"}
+    tools = {
+        "python": [{"name": "missing"}],
+        "openapi": [{"name": "shop", "document": empty}],
+        "queryDatabase": {"urlFrom": empty},
+        "http": [{**order, "secretHeaders": [{"name": "authorization", "value": empty}]}],
+    }
+    orchestrator = await serve(config_for(engine, tools=tools))
+    status, ready = await orchestrator.get("/ready")
+    assert (status, ready["status"]) == (200, "ready")
+    assert [line.partition(": ")[0] for line in ready["degraded"]] == [
+        "tools of openapi shop",
+        "tools of python missing",
+        "tools of query_database",
+        "tools.queryDatabase.urlFrom",
+        "tools.http.0.secretHeaders.0.value",
+        "tools.openapi.0.document",
+    ]
+    assert (await orchestrator.chat())[0] == 200
+    assert 'tandem_tool_sources_absent{source="python missing"} 1.0' in await text(orchestrator, "/metrics")
+    (tmp_path / "empty").write_text(f"sqlite:///{tmp_path}/shop.db")
+    assert "tools.http.0.secretHeaders.0.value" not in await text(orchestrator, "/ready")
+
+
+async def text(orchestrator, path):
+    async with orchestrator.client.get(path) as response:
+        return await response.text()
+
+
 async def test_a_database_that_is_away_degrades_and_fails_nobody(serve, engine):
     settings = {"database": {"url": f"postgresql://me:hush@{NOBODY}/keys"}, "keys": {"required": False}}
     orchestrator = await serve(config_for(engine, **settings))

@@ -11,6 +11,12 @@ from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import QUESTION, question, until
 
 CHAT = "/v1/chat/completions"
+ORDER = {
+    "name": "order",
+    "description": "Looks an order up.",
+    "url": "https://shop.example/",
+    "parameters": {"properties": {"id": {"type": "nothing"}}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -120,10 +126,20 @@ async def test_a_refused_file_changes_nothing_and_shows(running, engine):
 
 
 async def test_what_only_the_parts_see_is_refused_as_well(running, engine):
-    running.file.write(upstreams=[upstream(engine)], tools={"python": [{"name": "nowhere:nothing"}]})
+    running.file.write(upstreams=[upstream(engine)], tools={"http": [ORDER]})
     await until(lambda: running.app.services.state.refused)
-    assert "tools.python.0" in (await running.get("/health"))[1]["problems"][-1]
+    assert (
+        "tools.http.0: the parameters of order are no JSON schema" in (await running.get("/health"))[1]["problems"][-1]
+    )
     assert (await running.chat())[0] == 200
+
+
+async def test_a_tool_that_is_not_there_is_absent_and_the_rest_of_the_file_counts(running, engine):
+    models = [{"name": "double", "aliases": ["x"]}]
+    running.file.write(upstreams=[upstream(engine)], models=models, tools={"python": [{"name": "nowhere:nothing"}]})
+    await until_status(running, 200, model="x")
+    (problem,) = (await running.get("/health"))[1]["problems"]
+    assert problem.startswith("tools of python nowhere:nothing: tools.python.0: the image does not have it")
 
 
 async def test_what_needs_a_restart_is_said_and_the_rest_counts(running, engine):

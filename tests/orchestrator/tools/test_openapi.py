@@ -1,12 +1,17 @@
 """Every operation of an OpenAPI document as a tool."""
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import yaml
+from tandem_contract.config import Tools
 from tandem_orchestrator.config import ConfigError
+from tandem_orchestrator.tools import local_source, source
+from tandem_orchestrator.tools.build import check
 
+from tests.orchestrator.running import until
 from tests.orchestrator.tools.service import Says
 
 TREE: dict[str, Any] = {
@@ -81,6 +86,12 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _soon_again(monkeypatch):
+    monkeypatch.setattr(source, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(local_source, "CHECK_SECONDS", 0.01)
+
+
 @pytest.fixture
 def document(tmp_path, service):
     def write(**changes):
@@ -95,7 +106,7 @@ def document(tmp_path, service):
 
 
 async def test_each_operation_is_a_tool(tools, document):
-    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    box = await (await tools(openapi=[{"name": "shop", "document": document()}])).ready()
     assert box.toolbox.names == {"shop_getOrder", "shop_orders_update", "shop_plant", "shop_post_login"}
     declared = {
         tool["function"]["name"]: tool["function"]
@@ -114,7 +125,7 @@ async def test_each_operation_is_a_tool(tools, document):
 
 async def test_parameters_find_their_places(tools, document, service):
     service.says["/api/orders/7"] = Says({"state": "sent"})
-    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    box = await (await tools(openapi=[{"name": "shop", "document": document()}])).ready()
     arguments = {
         "id": 7,
         "fields": ["a", "b"],
@@ -130,7 +141,7 @@ async def test_parameters_find_their_places(tools, document, service):
 
 
 async def test_bodies_in_json_and_as_a_form(tools, document, service):
-    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    box = await (await tools(openapi=[{"name": "shop", "document": document()}])).ready()
     await box.call("shop_orders_update", id=7, body={"example": "a"})
     await box.call("shop_post_login", body={"user": "a b", "code": 3})
     update, login = service.asked
@@ -139,16 +150,17 @@ async def test_bodies_in_json_and_as_a_form(tools, document, service):
 
 
 async def test_arguments_are_checked_first(tools, document, service):
-    box = await tools(openapi=[{"name": "shop", "document": document()}])
+    box = await (await tools(openapi=[{"name": "shop", "document": document()}])).ready()
     for arguments in ({"id": "seven"}, {}, {"id": 7, "colour": "red"}):
         assert (await box.call("shop_getOrder", **arguments))[0] == "invalid_arguments"
     assert not service.asked
 
 
 async def test_operations_are_chosen(tools, document):
-    box = await tools(openapi=[{"name": "shop", "document": document(), "include": ["getOrder", "plant"]}])
+    chosen = {"name": "shop", "document": document()}
+    box = await (await tools(openapi=[{**chosen, "include": ["getOrder", "plant"]}])).ready()
     assert box.toolbox.names == {"shop_getOrder", "shop_plant"}
-    box = await tools(openapi=[{"name": "shop", "document": document(), "exclude": ["getOrder", "plant"]}])
+    box = await (await tools(openapi=[{**chosen, "exclude": ["getOrder", "plant"]}])).ready()
     assert box.toolbox.names == {"shop_orders_update", "shop_post_login"}
 
 
@@ -156,7 +168,7 @@ async def test_headers_go_with_each_request(tools, document, service, tmp_path):
     (tmp_path / "key").write_text("s3cret")
     header = {"name": "X-Api-Key", "value": {"file": str(tmp_path / "key")}}
     settings = {"name": "shop", "document": document(), "headers": {"x-team": "blue"}, "secretHeaders": [header]}
-    await (await tools(openapi=[settings])).call("shop_getOrder", id=7)
+    await (await (await tools(openapi=[settings])).ready()).call("shop_getOrder", id=7)
     headers = service.asked[0].headers
     assert (headers["x-team"], headers["x-api-key"]) == ("blue", "s3cret")
 
@@ -193,6 +205,7 @@ async def test_a_fetched_document_does_not_lead_inside(tools, service):
     ("changes", "settings", "problem"),
     [
         ({"openapi": "2.0"}, {}, "is no OpenAPI 3 document"),
+        ({"paths": {"/a": {"get": {"parameters": [{"in": "query"}], "summary": 7}}}}, {}, "does not follow OpenAPI"),
         ({"servers": [{"url": "/api"}]}, {}, "names no server with a full URL (found '/api'); set baseUrl"),
         ({}, {"include": ["getOrders"]}, "has no operation getOrders"),
         (
@@ -227,14 +240,18 @@ async def test_a_fetched_document_does_not_lead_inside(tools, service):
         ),
     ],
 )
-async def test_a_document_that_cannot_be_used_is_an_error_of_the_configuration(
-    tools, document, changes, settings, problem
-):
-    with pytest.raises(ConfigError) as caught:
-        await tools(openapi=[{"name": "shop", "document": document(**changes), **settings}])
-    (line,) = caught.value.problems
-    assert line.startswith("tools.openapi.0: ")
+async def test_a_document_that_cannot_be_used_keeps_its_tools_away(tools, document, changes, settings, problem):
+    settings = {"name": "shop", "document": document(**changes), **settings}
+    box = await tools(openapi=[settings], enabled=["calculate_math"])
+    line = await box.down()
+    assert line.startswith("tools of openapi shop: ")
     assert problem in line
+    assert box.toolbox.names == {"calculate_math"}
+    with pytest.raises(ConfigError) as caught:
+        check(Tools.model_validate({"openapi": [settings]}))
+    (told,) = caught.value.problems
+    assert told.startswith("tools.openapi.0: ")
+    assert problem in told
 
 
 async def test_a_schema_that_explodes_is_refused(tools, document):
@@ -242,5 +259,24 @@ async def test_a_schema_that_explodes_is_refused(tools, document):
     schemas["S9"] = {"type": "object"}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}}
     paths = {"/a": {"post": {"operationId": "x", "requestBody": body}}}
-    with pytest.raises(ConfigError, match="more than 20000 parts"):
-        await tools(openapi=[{"name": "shop", "document": document(paths=paths, components={"schemas": schemas})}])
+    exploding = document(paths=paths, components={"schemas": schemas})
+    box = await tools(openapi=[{"name": "shop", "document": exploding}])
+    assert "more than 20000 parts" in await box.down()
+
+
+async def test_a_document_is_followed(tools, document):
+    file = document(openapi="2.0")
+    box = await tools(openapi=[{"name": "shop", "document": file, "include": ["plant"]}])
+    assert (await box.down()).startswith(
+        f"tools of openapi shop: tools.openapi.0: the document in {file['file']} is no"
+    )
+    document()
+    await box.ready()
+    assert box.toolbox.names == {"shop_plant"}
+    paths = {"/b": {"get": {"operationId": "plant", "description": "Another."}}}
+    document(paths=paths)
+    await until(lambda: b"Another." in orjson.dumps(box.toolbox.declarations(["shop_plant"])))
+    Path(file["file"]).unlink()  # noqa: ASYNC240 # it takes no time
+    await until(lambda: not box.toolbox.names)
+    assert "tools.openapi.0: " in await box.down()
+    assert "cannot be read: FileNotFoundError" in await box.down()

@@ -3,7 +3,12 @@
 import sys
 
 import pytest
+from prometheus_client import REGISTRY
+from tandem_contract.config import Tools
+from tandem_contract.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.config import ConfigError
+from tandem_orchestrator.tools import source
+from tandem_orchestrator.tools.build import build, check
 
 MODULE = """
 class Echo:
@@ -21,6 +26,23 @@ class Echo:
 def nothing(settings):
     return object()
 """
+LATE = """
+class Late:
+    name = "late"
+    description = "Comes when nobody expects it any more."
+    parameters = {"type": "object"}
+    closed = False
+
+    def __init__(self, settings):
+        pass
+
+    async def call(self, arguments):
+        return "better than never"
+
+    async def close(self):
+        Late.closed = True
+"""
+HTTP = {"name": "order", "description": "Looks an order up.", "url": "https://shop.example/"}
 POINTS = "[tandem.tools]\necho = tandem_echo:Echo\nnothing = tandem_echo:nothing\nlost = tandem_echo:Lost\n"
 
 
@@ -36,42 +58,99 @@ def _installed(tmp_path, monkeypatch):
     sys.modules.pop("tandem_echo", None)
 
 
+def gauge(name):
+    return REGISTRY.get_sample_value(TOOL_SOURCES_ABSENT, {"source": name})
+
+
 async def test_a_factory_makes_the_tool(tools):
-    box = await tools(python=[{"name": "echo", "settings": {"times": 2}}])
+    box = await (await tools(python=[{"name": "echo", "settings": {"times": 2}}])).ready()
     assert await box.call("echo", text="ab") == ("success", "abab")
     assert (await box.call("echo"))[0] == "invalid_arguments"
+
+
+def test_it_is_loaded_before_anything_is_served():
+    build(Tools.model_validate({"python": [{"name": "echo", "settings": {"times": 2}}]}))
+    assert "tandem_echo" in sys.modules
+
+
+MISSING = "the image does not have it: no installed package has an entry point 'missing' in tandem.tools"
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        (
-            "missing",
-            "no installed package has an entry point 'missing' in tandem.tools; there are: echo, lost, nothing",
-        ),
+        ("missing", f"{MISSING} (there are: echo, lost, nothing); use an image with the package, or correct the name"),
         ("echo", "tandem_echo:Echo failed: KeyError: 'times'"),
         ("nothing", "tandem_echo:nothing gives object, which has no name, description, parameters, call"),
         ("lost", "tandem_echo:Lost failed: AttributeError"),
     ],
 )
-async def test_what_cannot_be_used_is_an_error_of_the_configuration(tools, name, problem):
-    with pytest.raises(ConfigError) as caught:
-        await tools(python=[{"name": name}])
-    assert caught.value.problems[0].startswith(f"tools.python.0: {problem}")
+async def test_one_that_cannot_be_used_is_absent(tools, name, problem):
+    box = await tools(python=[{"name": name}], enabled=["calculate_math"])
+    assert (await box.down()).startswith(f"tools of python {name}: tools.python.0: {problem}")
+    assert box.toolbox.names == {"calculate_math"}
 
 
-async def test_every_problem_is_told_at_once(tools):
+async def test_one_that_can_be_used_later_is_offered_then_and_closed_in_the_end(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "FIRST_DELAY", 0.01)
+    box = await tools(python=[{"name": "late"}])
+    await box.down()
+    assert gauge("python late") == 1
+    (tmp_path / "tandem_late.py").write_text(LATE)
+    package = tmp_path / "tandem_late-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tandem-late\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[tandem.tools]\nlate = tandem_late:Late\n")
+    await box.ready()
+    assert await box.call("late") == ("success", "better than never")
+    assert gauge("python late") == 0
+    late = sys.modules.pop("tandem_late").Late
+    assert not late.closed
+    await box.close()
+    assert late.closed
+
+
+async def test_a_tool_whose_own_words_are_wrong_is_left_out(tools):
+    box = await tools(python=[{"name": "echo", "settings": {"times": 1}}], http=[{**HTTP, "name": "echo"}])
+    assert await box.down() == "tools of python echo: another tool is called echo"
+
+
+async def test_every_mistake_in_the_settings_is_told_at_once(tools):
     schema = {"type": "object", "properties": {"id": {"type": "nothing"}}}
-    http = {"name": "order", "description": "x", "url": "https://shop.example/", "parameters": schema}
+    http = [{**HTTP, "parameters": schema}, {**HTTP, "name": "calculate_math"}]
     with pytest.raises(ConfigError) as caught:
-        await tools(
-            python=[{"name": "missing"}],
-            http=[http, {**http, "name": "calculate_math", "parameters": {}}],
-            enabled=["calculate_math"],
-            queryDatabase={"url": "mysql://host/db"},
-        )
-    database, order, math, python = caught.value.problems
-    assert database == "tools.queryDatabase: the URL must begin with postgresql:// or sqlite:///"
+        await tools(http=http, enabled=["calculate_math"])
+    order, math = caught.value.problems
     assert order.startswith('tools.http.0: the parameters of order are no JSON schema: properties.id.type: "nothing"')
     assert math == "tools.http.1: another tool is called calculate_math"
-    assert python.startswith("tools.python.0: no installed package has an entry point 'missing'")
+
+
+def test_a_check_tells_everything_that_keeps_tools_away(tmp_path):
+    (tmp_path / "url").write_text("mysql://host/db")
+    settings = {
+        "python": [{"name": "missing"}, {"name": "echo", "settings": {"times": 1}}],
+        "http": [{**HTTP, "name": "calculate_math"}, {**HTTP, "name": "echo"}],
+        "queryDatabase": {"urlFrom": {"file": str(tmp_path / "url")}},
+    }
+    with pytest.raises(ConfigError) as caught:
+        check(Tools.model_validate(settings))
+    database, math, missing, echo = caught.value.problems
+    assert database.startswith(f"tools.queryDatabase: the URL in {tmp_path / 'url'} must begin with postgresql://")
+    assert math == "tools.http.0: another tool is called calculate_math"
+    assert missing.startswith(f"tools.python.0: {MISSING}")
+    assert echo == "tools.python.1: another tool is called echo"
+    nowhere = {"file": "/nowhere"}
+    settings = {
+        "python": [{"name": "missing"}],
+        "http": [{**HTTP, "secretHeaders": [{"name": "a", "value": nowhere}]}],
+        "openapi": [{"name": "shop", "document": nowhere}],
+        "queryDatabase": {"urlFrom": nowhere},
+    }
+    with pytest.raises(ConfigError) as caught:
+        check(Tools.model_validate(settings))
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
+        "tools.queryDatabase.urlFrom",
+        "tools.http.0.secretHeaders.0.value",
+        "tools.openapi.0.document",
+        "tools.python.0",
+    ]

@@ -359,6 +359,31 @@ def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
     assert conditions(compute(off))["MonitoringReady"] == ("False", "Disabled")
 
 
+def test_parts_that_orchestrators_cannot_use_degrade_a_service_that_is_ready() -> None:
+    lines = ["tools of python dice: tools.python.0: the image does not have it", "engine engine: loads", "database: no"]
+    computed = compute(said=[*lines, lines[0]])
+    assert conditions(computed)["Degraded"] == ("True", "PartsUnusable")
+    assert message(computed, "Degraded") == f"database: no; {lines[0]}", "the engine has a condition of its own"
+    assert conditions(computed)["Ready"] == ("True", "Serving")
+    assert conditions(computed)["Stalled"][0] == "False"
+    assert conditions(compute(said=["engine engine: loads"]))["Degraded"] == ("False", "PartsUsable")
+    assert len(message(compute(said=[f"{n}: {'x' * 90}" for n in range(500)]), "Degraded")) < 5000
+
+
+def test_what_was_said_stands_while_nobody_is_heard() -> None:
+    assert "Degraded" not in conditions(compute())
+    first = status.written(compute(said=["database: no"]))
+    later = Observed(NOW + timedelta(hours=1), SERVING, [READY_POD])
+    changed = service(status=first)
+    changed.metadata.generation = 4
+    kept = status.written(status.compute(changed, later))["conditions"][-1]
+    assert kept == first["conditions"][-1]
+    assert (kept["type"], kept["status"], kept["observedGeneration"]) == ("Degraded", "True", 3)
+    asleep = service(suspend=True, status=first)
+    stopped = dict([deployment("engine", 0), deployment("orchestrator", 0)])
+    assert conditions(compute(asleep, stopped, pods=(), said=["database: no"]))["Degraded"] == ("False", "Suspended")
+
+
 def test_times_change_with_the_status_only() -> None:
     first = status.written(compute())
     later = Observed(NOW + timedelta(hours=1), SERVING, [READY_POD])
@@ -387,3 +412,16 @@ def test_events_tell_about_turns_only() -> None:
     back = status.changes({"status": status.written(sick)}, compute())
     assert ("Ready", False) in {(change.reason, change.warning) for change in back}
     assert all(not change.warning for change in status.changes({}, compute(children={}, pods=())))
+
+
+def test_events_tell_when_parts_become_unusable_and_usable() -> None:
+    def told(before: list[str] | None, after: list[str]) -> list[tuple[Any, ...]]:
+        return [
+            tuple(change)
+            for change in status.changes({"status": status.written(compute(said=before))}, compute(said=after))
+        ]
+
+    assert told(None, []) == []
+    assert told(None, ["database: no"]) == [("PartsUnusable", "Degraded: database: no", True)]
+    assert told(["database: no"], ["database: down"]) == []
+    assert told(["database: no"], []) == [("PartsUsable", "Degraded: every part can be used", False)]

@@ -179,6 +179,18 @@ def test_secrets_are_looked_for_and_named_by_their_setting(file, tmp_path):
     assert "holds 0 files" in found["redis.urlFrom"]
 
 
+def test_a_tool_s_secret_keeps_nothing_from_starting_unless_it_is_named_wrongly(file):
+    documents = "{name: a, document: {file: /nowhere}}"
+    assert load(file(f"tools: {{openapi: [{documents}]}}"), URL).tools.openapi
+    documents += ", {name: b, document: {}}, {name: c, document: {secretName: c}}"
+    with pytest.raises(ConfigError) as caught:
+        load(file(f"tools: {{openapi: [{documents}]}}"), URL)
+    found = dict(problem.split(": ", 1) for problem in caught.value.problems)
+    assert "set `file`" in found.pop("tools.openapi.1.document")
+    assert "write `file: PATH` instead" in found.pop("tools.openapi.2.document")
+    assert not found
+
+
 def test_a_source_knows_when_its_file_has_changed(file, tmp_path):
     path = file("drainSeconds: 7")
     source = Source(path, URL)

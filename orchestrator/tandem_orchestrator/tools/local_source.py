@@ -1,0 +1,69 @@
+"""Tools made of what this machine holds: an installed package, a file of a Secret."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from tandem_contract.config import SecretFile
+
+from tandem_orchestrator.secret_file import SecretError, read_secret
+from tandem_orchestrator.tools.source import Offer, SourceError, reason
+from tandem_orchestrator.tools.tool import Tool
+
+CHECK_SECONDS = 10.0  # between two looks at the file
+
+
+class LocalSource:
+    """Offers what `make` returns, made anew when `file` changes.
+
+    The first attempt is made at once, so that tools are there from the first request on; later ones run in a thread.
+    """
+
+    def __init__(
+        self, name: str, path: str, make: Callable[[], Sequence[Tool]], file: SecretFile | None = None
+    ) -> None:
+        """`path` is the setting's, for whoever has to correct it."""
+        self.name = name
+        self._path = path
+        self._make = make
+        self._file = file
+        self._first: tuple[Sequence[Tool], str | None] | None = None
+        with suppress(SourceError):  # `follow` tries again, and tells
+            self._first = self._made()
+
+    async def follow(self, offer: Offer) -> None:
+        """Offers the tools until they cannot be made any more. Raises `SourceError`."""
+        first, self._first = self._first, None
+        tools, content = await asyncio.to_thread(self._made) if first is None else first
+        offer(tools)
+        try:
+            while True:
+                await asyncio.sleep(CHECK_SECONDS)
+                if await asyncio.to_thread(self._content) == content:
+                    continue
+                before = tools
+                tools, content = await asyncio.to_thread(self._made)
+                offer(tools)
+                await _close(before)
+        finally:
+            await _close(tools)
+
+    def _made(self) -> tuple[Sequence[Tool], str | None]:
+        """The tools, and what the file held just before they were made."""
+        content = self._content()
+        try:
+            return self._make(), content
+        except Exception as error:
+            raise SourceError(f"{self._path}: {reason(error)}") from error
+
+    def _content(self) -> str | None:
+        try:
+            return read_secret(self._file) if self._file is not None else None
+        except SecretError as error:
+            raise SourceError(f"{self._path}: {error}") from None
+
+
+async def _close(tools: Sequence[Tool]) -> None:
+    for tool in tools:
+        if (close := getattr(tool, "close", None)) is not None:
+            await close()
