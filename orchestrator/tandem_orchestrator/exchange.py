@@ -1,32 +1,153 @@
-"""A client's request and its answer, on the wire: uvicorn's cycle, with an answer that leaves in one piece."""
+"""A client's request and its answer on the wire: the server's side of ASGI, where an answer leaves in one piece."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+import structlog
+from starlette.types import ASGIApp, Message
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.server import ServerState
 
+from tandem_orchestrator.errors import GatewayError, send_error
 from tandem_orchestrator.outbox import Outbox
 
-ON_LEAVE: Final = "on_leave"
-"""In the state of an ASGI scope: `Exchange.on_leave` of its request."""
-SEND_AT_ONCE: Final = "send_at_once"
-"""In the state of an ASGI scope: `Exchange.send_at_once` of its request, unless somebody is to see every message."""
+EXCHANGE: Final = "exchange"
+"""In the state of an ASGI scope, while its request is served: the `Exchange`."""
 WITHOUT_BODY = frozenset({204, 304})
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNK = b"%x\r\n%b\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
+log = structlog.get_logger()
 
-class Exchange(RequestResponseCycle):
-    """Holds the head of an answer back until its first body message, as ASGI asks of servers.
 
-    uvicorn's own cycle writes head and body apart: a second system call, and a client that is woken twice.
+@dataclass(slots=True)
+class Wire:
+    """What the exchanges of a connection write to."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    outbox: Outbox
+    server: ServerState
+
+
+class Exchange:
+    """One request. `completed` is called when its answer is complete.
+
+    The head of an answer is held back until its first body message, as ASGI asks of servers: apart they cost a second
+    system call, and a client that is woken twice.
     """
 
-    outbox: Outbox
-    """Set by who makes it."""
-    _head = b""
-    _leave: Callable[[], None] | None = None
-    _flows = False
+    __slots__ = (
+        "_chunked",
+        "_completed",
+        "_expects_go_ahead",
+        "_flows",
+        "_head",
+        "_keep_alive",
+        "_leave",
+        "_more_body",
+        "_news",
+        "_pieces",
+        "_remaining",
+        "_size",
+        "_started",
+        "_task",
+        "_waiting",
+        "_wire",
+        "complete",
+        "disconnected",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        scope: dict[str, Any],
+        wire: Wire,
+        completed: Callable[[], None],
+        *,
+        keep_alive: bool,
+        expects_go_ahead: bool,
+    ) -> None:
+        self.scope = scope
+        self.complete = False
+        """True once the whole answer is written."""
+        self.disconnected = False
+        """True once the client has gone before that."""
+        self._wire = wire
+        self._completed = completed
+        self._keep_alive = keep_alive
+        self._expects_go_ahead = expects_go_ahead
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._more_body = True
+        self._news = False
+        self._waiting: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._leave: Callable[[], None] | None = None
+        self._started = False
+        self._head = b""
+        self._chunked: bool | None = None
+        self._remaining = 0
+        self._flows = False
+        scope["state"][EXCHANGE] = self
+
+    def start(self, app: ASGIApp, loop: asyncio.AbstractEventLoop) -> None:
+        """Has `app` answer; where it fails, the client gets a 500, or a connection that is cut."""
+        self._task = loop.create_task(self._run(app))
+        self._wire.server.tasks.add(self._task)
+
+    async def _run(self, app: ASGIApp) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException:
+            log.exception("request failed", path=self.scope["path"])
+        if not (self.complete or self.disconnected):
+            await self._give_up()
+        self._let_go()
+
+    async def _give_up(self) -> None:
+        log.error("the application did not complete its answer", path=self.scope["path"])
+        if self._started:
+            self._wire.transport.close()
+        else:
+            await send_error(self.send, GatewayError("an internal error; the log has it"))
+
+    def _let_go(self) -> None:
+        """Drops what refers to this exchange: left to the collector of garbage, it cost a tenth of a request's CPU."""
+        self.scope["state"].clear()
+        if self._task is not None:
+            self._wire.server.tasks.discard(self._task)  # a callback of the task would cost a turn of the loop
+            self._task = None
+
+    def feed(self, piece: bytes) -> None:
+        """Takes a piece of the request's body."""
+        if not self.complete:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > HIGH_WATER_LIMIT:
+                self._wire.flow.pause_reading()
+            self._tell()
+
+    def end(self) -> None:
+        """The request's body is complete."""
+        self._more_body = False
+        self._tell()
+
+    def cut(self) -> None:
+        """The client has gone."""
+        if not (self.complete or self.disconnected):
+            self.disconnected = True
+            if self._leave is not None:
+                self._leave()
+        self._tell()
+
+    def close_after(self) -> None:
+        """Ends the connection with this answer."""
+        self._keep_alive = False
 
     def on_leave(self, leave: Callable[[], None] | None) -> None:
         """Has `leave` called when the client goes before it is answered, now if it has gone; None takes that back.
@@ -35,56 +156,68 @@ class Exchange(RequestResponseCycle):
         """
         self._leave = leave
         if leave is not None:
-            self.flow.resume_reading()  # after a large body; or nobody would hear of it
+            self._wire.flow.resume_reading()  # after a large body; or nobody would hear of it
             if self.disconnected:
                 leave()
-
-    def left(self) -> None:
-        """The client has gone."""
-        if self._leave is not None and not self.response_complete:
-            self._leave()
 
     def send_at_once(self, body: bytes) -> bool:
         """Sends a piece of a stream that has begun, in this very call; false when that is for `send` to do.
 
         Not past the outbox: writes that do not follow one another at once took 2.5 us more of a token's time.
         """
-        if not self._flows or self.flow.write_paused or self.disconnected:
+        if not self._flows or self.disconnected or self._wire.flow.write_paused:
             return False
-        self.outbox.write(self.transport, CHUNK % (len(body), body))
+        self._wire.outbox.write(self._wire.transport, CHUNK % (len(body), body))
         return True
 
-    async def send(self, message: Any) -> None:
+    async def receive(self) -> Message:
         """ASGI."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        if self._expects_go_ahead:
+            self._expects_go_ahead = False
+            if not self._started and not self._wire.transport.is_closing():
+                self._wire.outbox.write(self._wire.transport, GO_ON)
+        if not (self.disconnected or self.complete):
+            self._wire.flow.resume_reading()
+            while not self._news:
+                await self._something_new()
+            self._news = False
+        if self.disconnected or self.complete:
+            return {"type": "http.disconnect"}
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return {"type": "http.request", "body": body, "more_body": self._more_body}
+
+    async def send(self, message: Message) -> None:
+        """ASGI."""
+        if self._wire.flow.write_paused and not self.disconnected:
+            await self._wire.flow.drain()
         if self.disconnected:
             return
         kind = message["type"]
-        if kind == "http.response.body" and self.response_started and not self.response_complete:
+        if kind == "http.response.body" and self._started and not self.complete:
             self._go_on(message.get("body", b""), message.get("more_body", False))
-        elif kind == "http.response.start" and not self.response_started:
+        elif kind == "http.response.start" and not self._started:
             self._start(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"{kind!r} is out of order")
 
-    def _start(self, status: int, headers: Any) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._started = True
         lines = [STATUS_LINE[status]]
-        for header in (*self.default_headers, *headers):
+        for header in (*self._wire.server.default_headers, *headers):
             name, value = header
             if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
+                self._remaining = int(value)
+                self._chunked = False
             elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
+                self._keep_alive = False
                 continue
             lines.append(b"%b: %b\r\n" % header)
-        if not self.keep_alive:
+        if not self._keep_alive:
             lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in WITHOUT_BODY:
-            self.chunked_encoding = True
+        if self._chunked is None and self.scope["method"] != "HEAD" and status not in WITHOUT_BODY:
+            self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         head = b"".join(lines)
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
@@ -93,28 +226,40 @@ class Exchange(RequestResponseCycle):
 
     def _go_on(self, body: bytes, more: bool) -> None:  # noqa: FBT001 # a name costs on each token
         if self.scope["method"] == "HEAD":
-            self.expected_content_length, body = 0, b""
-        elif self.chunked_encoding:
+            self._remaining, body = 0, b""
+        elif self._chunked:
             body = CHUNK % (len(body), body) if body else b""
             self._flows = more
             if not more:
                 body += LAST_CHUNK
         else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (self.expected_content_length and not more):
+            self._remaining -= len(body)
+            if self._remaining < 0 or (self._remaining and not more):
                 raise RuntimeError("the answer's body is not as long as its content-length")
         if self._head:
-            self.outbox.write(self.transport, self._head)
+            self._wire.outbox.write(self._wire.transport, self._head)
             self._head = b""
         if body:
-            self.outbox.write(self.transport, body)
+            self._wire.outbox.write(self._wire.transport, body)
         if not more:
             self._complete()
 
     def _complete(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.outbox.flush()
-            self.transport.close()
-        self.on_response()
+        self.complete = True
+        self._tell()
+        if not self._keep_alive:
+            self._wire.outbox.flush()
+            self._wire.transport.close()
+        self._completed()
+
+    def _tell(self) -> None:
+        """Wakes who waits in `receive`."""
+        self._news = True
+        if self._waiting is not None:
+            self._waiting.set()
+
+    async def _something_new(self) -> None:
+        if self._waiting is None:
+            self._waiting = asyncio.Event()
+        self._waiting.clear()
+        await self._waiting.wait()

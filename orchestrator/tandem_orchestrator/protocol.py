@@ -1,21 +1,27 @@
-"""HTTP/1.1 with clients: uvicorn's protocol, with deadlines for those that do not go on."""
+"""HTTP/1.1 with clients, in uvicorn's server: deadlines for those that do not go on, and exchanges that cost little."""
 
 import asyncio
+from collections import deque
 from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 import structlog
+import uvicorn
 from tandem_contract.config import OrchestratorConfig
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
-from tandem_orchestrator.exchange import ON_LEAVE, SEND_AT_ONCE, Exchange
+from tandem_orchestrator.exchange import Exchange, Wire
 from tandem_orchestrator.outbox import outbox_of
 
 NEVER = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 log = structlog.get_logger()
 
@@ -25,17 +31,42 @@ def protocol_for(config: OrchestratorConfig) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(Protocol, config))
 
 
-class Protocol(HttpToolsProtocol):
-    """Closes a connection whose client does not send or read on in time, and refuses headers that are too large.
+class Protocol:
+    """A connection. Closed when its client does not send or read on in time, or sends headers that are too large.
 
     One timer a connection looks at the deadline now and then, so that moving the deadline costs an assignment.
+    In place of uvicorn's own, of which a request spent most in parts that are not needed here: a timer for each answer,
+    a second look at each path, a call for each task that ends.
     """
 
-    def __init__(self, settings: OrchestratorConfig, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self._outbox = outbox_of(self.loop)
+    def __init__(
+        self,
+        settings: OrchestratorConfig,
+        *,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._server = server_state
+        self._state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._outbox = outbox_of(self._loop)
         self._timeouts = settings.timeouts
         self._max_header_bytes = settings.limits.max_header_bytes
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # or its last answer would never be sent
+        self._transport: asyncio.Transport
+        self._flow: FlowControl
+        self._wire: Wire
+        self._around: dict[str, Any] = {}
+        self._arriving: Exchange | None = None
+        self._running: Exchange | None = None
+        self._ahead: deque[Exchange] = deque()
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_go_ahead = False
         self._refusal: GatewayError | None = None
         self._in_headers = False
         self._header_bytes = 0
@@ -43,139 +74,178 @@ class Protocol(HttpToolsProtocol):
         self._deadline = NEVER
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """asyncio: a client is there."""
-        super().connection_made(transport)
+        self._server.connections.add(self)  # type: ignore[arg-type] # which names uvicorn's own
+        self._transport = transport
+        self._flow = FlowControl(transport)
+        self._wire = Wire(transport, self._flow, self._outbox, self._server)
+        self._around = {
+            "type": "http",
+            "asgi": ASGI,
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "scheme": "https" if is_ssl(transport) else "http",
+            "root_path": "",
+        }
         self._expect_within(self._timeouts.keep_alive_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the client is gone."""
-        super().connection_lost(exc)
-        if isinstance(self.cycle, Exchange):
-            self.cycle.left()
+        self._server.connections.discard(self)
+        self._parser = None  # which refers to this connection
+        self._flow.resume_writing()
+        for exchange in (self._running, self._arriving):
+            if exchange is not None:
+                exchange.cut()
+        if exc is None:
+            self._transport.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def eof_received(self) -> None:
+        """asyncio: the client sends no more, which ends the connection."""
+
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
+        if self._parser is None:
+            return
         self._header_bytes += len(data)
-        super().data_received(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            log.info("request for another protocol answered in HTTP/1.1")
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or BadRequest("Invalid HTTP request received.", code="invalid_http"))
+            return
         if self._in_headers and self._header_bytes > self._max_header_bytes and self._refusal is None:
             self._refuse(self._headers_too_large())
 
     def on_message_begin(self) -> None:
         """httptools: a request begins."""
-        super().on_message_begin()
+        self._url = b""
+        self._headers = []
+        self._expects_go_ahead = False
         self._in_headers = True
         self._expect_within(self._timeouts.body_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        """httptools: a part of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: one header."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_go_ahead = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """httptools: the body follows."""
         self._in_headers = False
         if self._header_bytes > self._max_header_bytes and self._exact_header_bytes() > self._max_header_bytes:
             self._refusal = self._headers_too_large()
-            raise self._refusal  # ends the parsing: httptools wraps it, uvicorn calls send_400_response
+            raise self._refusal  # ends the parsing: httptools wraps it in an error of its own
         self._expect_within(self._timeouts.body_seconds + UNREAD_BODY_SECONDS)
-        self._describe()
-        before, self.cycle = self.cycle, self._exchange()
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+        self._arriving = exchange = self._begin()
+        if self._answered:
+            self._start(exchange)
         else:  # the client sends ahead; its next request waits for the answer to this one
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self._flow.pause_reading()
+            self._ahead.append(exchange)
+
+    def on_body(self, piece: bytes) -> None:
+        """httptools: a piece of the body."""
+        if self._arriving is not None:
+            self._arriving.feed(piece)
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""
-        super().on_message_complete()
         self._header_bytes = 0
         self._deadline = NEVER
-        if self.cycle.response_complete:
-            self._expect_within(self._timeouts.keep_alive_seconds)
-
-    def on_response_complete(self) -> None:
-        """uvicorn: the answer is complete. In place of uvicorn's, whose timer for each answer cost 2 us."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._deadline == NEVER:
+        if self._arriving is not None:
+            self._arriving.end()
+        if self._answered:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
     def shutdown(self) -> None:
         """uvicorn: the server ends."""
-        self._outbox.flush()
-        super().shutdown()
+        if self._running is None or self._running.complete:
+            self._outbox.flush()
+            self._transport.close()
+        else:
+            self._running.close_after()
 
     def pause_writing(self) -> None:
         """asyncio: the client reads more slowly than it is written to."""
-        super().pause_writing()
-        self._unread = self.transport.get_write_buffer_size()
+        self._flow.pause_writing()
+        self._unread = self._transport.get_write_buffer_size()
         self._expect_within(self._timeouts.idle_seconds)
 
     def resume_writing(self) -> None:
         """asyncio: the client has caught up."""
-        super().resume_writing()
+        self._flow.resume_writing()
         self._deadline = NEVER
         if self._answered:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
-    def send_400_response(self, msg: str) -> None:
-        """uvicorn: what came is no HTTP."""
-        self._refuse(self._refusal or BadRequest(msg, code="invalid_http"))
-
-    def _describe(self) -> None:
-        """Completes the scope. In place of uvicorn's, which parses plain paths as URLs, too."""
-        path, query = self.url, b""
+    def _begin(self) -> Exchange:
+        assert self._parser is not None  # noqa: S101 # it is what calls
+        path, query = self._url, b""
         if not path.startswith(b"/") or b"?" in path or b"#" in path:
             parsed = httptools.parse_url(path)
             path, query = parsed.path, parsed.query or b""
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["http_version"] = self.parser.get_http_version()
-        self.scope["path"] = unquote(path) if b"%" in path else path.decode("ascii")
-        self.scope["raw_path"] = path
-        self.scope["query_string"] = query
-
-    def _exchange(self) -> Exchange:
-        exchange = Exchange(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+        version = self._parser.get_http_version()
+        scope = {
+            **self._around,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "path": unquote(path) if b"%" in path else path.decode("ascii"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._headers,
+            "state": self._state.copy(),
+        }
+        keep_alive = version != "1.0" and self._parser.should_keep_alive()
+        return Exchange(
+            scope, self._wire, self._completed, keep_alive=keep_alive, expects_go_ahead=self._expects_go_ahead
         )
-        exchange.outbox = self._outbox
-        self.scope["state"][ON_LEAVE] = exchange.on_leave
-        self.scope["state"][SEND_AT_ONCE] = exchange.send_at_once
-        return exchange
+
+    def _start(self, exchange: Exchange) -> None:
+        self._running = exchange
+        exchange.start(self._app, self._loop)
+
+    def _completed(self) -> None:
+        """An answer is complete."""
+        self._server.total_requests += 1
+        if self._transport.is_closing():
+            return
+        self._flow.resume_reading()
+        if self._ahead:
+            self._start(self._ahead.popleft())
+        elif self._deadline == NEVER:
+            self._expect_within(self._timeouts.keep_alive_seconds)
 
     @property
     def _answered(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._running is None or self._running.complete
 
     def _expect_within(self, seconds: float) -> None:
-        self._deadline = self.loop.time() + seconds
+        self._deadline = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self.loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if self.loop.time() < self._deadline:
+        if self._loop.time() < self._deadline:
             if self._deadline != NEVER:
-                self._timer = self.loop.call_at(self._deadline, self._look)
-        elif self.flow.write_paused:
+                self._timer = self._loop.call_at(self._deadline, self._look)
+        elif self._flow.write_paused:
             self._look_at_reader()
-        elif self.flow.read_paused:
+        elif self._flow.read_paused:
             self._expect_within(self._timeouts.body_seconds)  # it is not the client who makes us wait
         elif self._in_headers:
             seconds = self._timeouts.body_seconds
@@ -184,33 +254,33 @@ class Protocol(HttpToolsProtocol):
             self._close()
 
     def _look_at_reader(self) -> None:
-        unread = self.transport.get_write_buffer_size()
+        unread = self._transport.get_write_buffer_size()
         if unread < self._unread:
             self._unread = unread
             self._expect_within(self._timeouts.idle_seconds)
         else:
             log.info("client does not read", seconds=self._timeouts.idle_seconds, unread_bytes=unread)
-            self.transport.abort()
+            self._transport.abort()
 
     def _headers_too_large(self) -> HeadersTooLarge:
         return HeadersTooLarge(f"the request's headers are larger than {self._max_header_bytes} bytes")
 
     def _exact_header_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _refuse(self, error: GatewayError) -> None:
         log.info("request refused", status=error.status, error=error.code, reason=error.message)
         if not self._answered:
-            self.transport.abort()  # an error in the middle of an answer would be read as a part of it
+            self._transport.abort()  # an error in the middle of an answer would be read as a part of it
             return
         body = error.body()
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self._outbox.write(self.transport, b"".join((STATUS_LINE[error.status], head, body)))
+        self._outbox.write(self._transport, b"".join((STATUS_LINE[error.status], head, body)))
         self._close()
 
     def _close(self) -> None:
         self._outbox.flush()
-        self.transport.close()  # waits until the client has read everything, and for some that is never
+        self._transport.close()  # waits until the client has read everything, and for some that is never
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(self._timeouts.idle_seconds, self.transport.abort)
+        self._timer = self._loop.call_later(self._timeouts.idle_seconds, self._transport.abort)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Scope, Send
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.exchange import SEND_AT_ONCE
+from tandem_orchestrator.exchange import EXCHANGE, Exchange
 from tandem_orchestrator.observability.record import record_of
 
 HEADERS = [
@@ -24,7 +24,9 @@ class EventStream:
         self._send = send
         self._record = record_of(scope)
         self._started = False
-        self.write_at_once: Callable[[bytes], bool] = scope["state"].get(SEND_AT_ONCE, _cannot)
+        exchange: Exchange = scope["state"][EXCHANGE]
+        see_all = self._record.bodies is not None  # a log of answers, which looks at what `send` sends
+        self.write_at_once: Callable[[bytes], bool] = _cannot if see_all else exchange.send_at_once
         """Sends whole lines in this very call, once the stream has `begun`; false when that is for `write` to do."""
 
     @property

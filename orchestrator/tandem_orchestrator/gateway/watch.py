@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import Scope
 
 from tandem_orchestrator.errors import ClientLeft
-from tandem_orchestrator.exchange import ON_LEAVE
+from tandem_orchestrator.exchange import EXCHANGE, Exchange
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 
 
@@ -17,16 +17,16 @@ class ClientWatch:
     It raises `ClientLeft`, or the limit's error, then. The request's body must have been read before.
     """
 
-    __slots__ = ("_end", "_limit", "_on_leave", "_task")
+    __slots__ = ("_end", "_exchange", "_limit", "_task")
 
     def __init__(self, scope: Scope, limit: TimeLimit) -> None:
-        self._on_leave = scope["state"][ON_LEAVE]
+        self._exchange: Exchange = scope["state"][EXCHANGE]
         self._limit = limit
         self._end: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> None:
-        self._on_leave(self._leave)
+        self._exchange.on_leave(self._leave)
         if self._end is not None:
             raise self._end
         self._limit.begin(self)
@@ -35,7 +35,7 @@ class ClientWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._on_leave(None)
+        self._exchange.on_leave(None)
         self._limit.end(self)
         if self._end is not None and self._task is not None:
             self._task.uncancel()

@@ -6,7 +6,6 @@ from random import getrandbits
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_orchestrator.exchange import SEND_AT_ONCE
 from tandem_orchestrator.observability.metrics import REQUESTS_IN_FLIGHT
 from tandem_orchestrator.observability.record import Bodies, Record
 from tandem_orchestrator.observability.report import QUIET_PATHS, report
@@ -39,7 +38,6 @@ class Recorded:
         if self.log_prompts:
             record.bodies = bodies = Bodies(receive, send)
             receive, send = bodies.receive, bodies.send
-            scope["state"].pop(SEND_AT_ONCE, None)  # it goes past `send`
         REQUESTS_IN_FLIGHT.inc()
         try:
             await self.app(scope, receive, _Answer(record, send, self._draining))

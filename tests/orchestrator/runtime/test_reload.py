@@ -138,6 +138,8 @@ async def test_a_tool_that_is_not_there_is_absent_and_the_rest_of_the_file_count
     models = [{"name": "double", "aliases": ["x"]}]
     running.file.write(upstreams=[upstream(engine)], models=models, tools={"python": [{"name": "nowhere:nothing"}]})
     await until_status(running, 200, model="x")
+    toolbox = running.app.services.toolbox
+    await until(lambda: "not reached yet" not in toolbox.degraded()[0])
     (problem,) = (await running.get("/health"))[1]["problems"]
     assert problem.startswith("tools of python nowhere:nothing: tools.python.0: the image does not have it")
 

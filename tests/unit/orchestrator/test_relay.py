@@ -1,20 +1,19 @@
 """An engine's pieces on their way to the client: in the call that brings them where that can be."""
 
 import asyncio
-import logging
 from random import Random
 
 import pytest
 from tandem_contract.config import Timeouts
 from tandem_orchestrator.errors import Cut, Malformed
-from tandem_orchestrator.exchange import SEND_AT_ONCE, Exchange
 from tandem_orchestrator.gateway.connection import PAUSE_ABOVE, Connection
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import relay_stream
 from tandem_orchestrator.gateway.replica import EngineStream
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.outbox import outbox_of
-from uvicorn.protocols.http.flow_control import FlowControl
+
+from tests.unit.orchestrator.line import Client, Line
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
@@ -29,74 +28,24 @@ def chunk(data):
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Wire(asyncio.Transport):
-    def __init__(self):
-        super().__init__()
-        self.written = b""
-        self.reading = True
-        self.closed = False
-
-    def write(self, data):
-        self.written += data
-
-    def writelines(self, list_of_data):
-        self.written += b"".join(list_of_data)
-
-    def pause_reading(self):
-        self.reading = False
-
-    def resume_reading(self):
-        self.reading = True
-
-    def abort(self):
-        self.closed = True
-
-    def is_closing(self):
-        return self.closed
-
-    @property
-    def body(self):
-        """The chunks of the answer, put together."""
-        rest, body = self.written.partition(b"\r\n\r\n")[2], b""
-        while rest:
-            size, _, rest = rest.partition(b"\r\n")
-            body, rest = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
-        return body
-
-
 class Streaming:
     """`async with Streaming():` relays what `say` makes the engine say; `first` has been said then."""
 
     def __init__(self, first=event(0), *, hide_usage=False):  # noqa: B008 # a constant
-        logger = logging.getLogger("test")
-        self.engine, self.wire = Wire(), Wire()
+        self.engine = Line()
         self.connection = Connection(lambda _: None, lambda _: None)
         self.connection.connection_made(self.engine)
         self.outbox = outbox_of(self.connection.loop)
-        self.client = Exchange(
-            scope={"type": "http", "method": "POST"},  # type: ignore[typeddict-item]
-            transport=self.wire,
-            flow=FlowControl(self.wire),
-            logger=logger,
-            access_logger=logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=True,
-            on_response=lambda: None,
-        )
-        self.client.outbox = self.outbox
-        self.record = Record("id")
+        self.client = Client(self.outbox, "POST")
+        self.client.scope["state"]["record"] = self.record = Record("id")
         self.broken: list[Exception] = []
         self._first = first
         self._hide_usage = hide_usage
 
     async def __aenter__(self):
-        scope = {"type": "http", "state": {"record": self.record, SEND_AT_ONCE: self.client.send_at_once}}
         response = self.connection.exchange(b"", b"", Timeouts())
         self.response = EngineStream(response, self.record.engine_pass("engine"), self.broken.append)
-        self.answer = EventStream(scope, self.client.send)
+        self.answer = EventStream(self.client.scope, self.client.exchange.send)
         relay = relay_stream(self, None, b"", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
         self.task = asyncio.create_task(relay)
         self.connection.data_received(HEAD + chunk(self._first))
@@ -107,6 +56,20 @@ class Streaming:
         self.task.cancel()
         await asyncio.wait([self.task])
         self.connection.connection_lost(None)
+
+    @property
+    def written(self):
+        """All that has gone to the client."""
+        return b"".join(self.client.line.writes)
+
+    @property
+    def body(self):
+        """The chunks of the answer, put together."""
+        rest, body = self.written.partition(b"\r\n\r\n")[2], b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            body, rest = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+        return body
 
     async def stream(self, _call, _body):
         """As a dispatcher's."""
@@ -129,8 +92,8 @@ async def test_the_first_piece_is_marked_and_the_next_leave_in_the_calls_that_br
         assert relayed.record.first_byte is not None
         for number in range(1, 4):
             relayed.say(event(number))
-            assert relayed.wire.written.endswith(chunk(event(number)))
-        assert relayed.wire.body == b"".join(map(event, range(4)))
+            assert relayed.written.endswith(chunk(event(number)))
+        assert relayed.body == b"".join(map(event, range(4)))
 
 
 async def test_neither_a_heartbeat_nor_what_is_hidden_is_a_first_piece():
@@ -140,7 +103,7 @@ async def test_neither_a_heartbeat_nor_what_is_hidden_is_a_first_piece():
         relayed.say(event(1))
         await turns()
         assert relayed.record.first_byte is not None
-        assert relayed.wire.body.endswith(event(1))
+        assert relayed.body.endswith(event(1))
 
 
 async def test_half_a_line_waits_for_its_end():
@@ -149,11 +112,11 @@ async def test_half_a_line_waits_for_its_end():
         relayed.say(event(1)[9:] + event(2)[:5])
         await turns()
         relayed.say(event(2)[5:])
-        assert relayed.wire.body == event(0) + event(1)
+        assert relayed.body == event(0) + event(1)
         await turns()
-        assert relayed.wire.body == event(0) + event(1) + event(2)
+        assert relayed.body == event(0) + event(1) + event(2)
         relayed.say(event(3))
-        assert relayed.wire.body.endswith(event(3)), "whole lines leave at once again"
+        assert relayed.body.endswith(event(3)), "whole lines leave at once again"
 
 
 async def test_pieces_leave_in_their_order_however_they_are_cut_and_whenever_the_client_reads():
@@ -173,7 +136,7 @@ async def test_pieces_leave_in_their_order_however_they_are_cut_and_whenever_the
             relayed.client.flow.resume_writing()
             await relayed.task
             await turns()
-            assert relayed.wire.body == event(0) + events.replace(USAGE, b"")
+            assert relayed.body == event(0) + events.replace(USAGE, b"")
             assert relayed.record.completion_tokens == 3
 
 
@@ -181,27 +144,27 @@ async def test_a_client_that_does_not_read_makes_the_engine_wait():
     large = b": " + b"x" * 10_000 + b"\n"
     async with Streaming() as relayed:
         relayed.client.flow.pause_writing()
-        before, said = relayed.wire.written, event(0)
+        before, said = relayed.written, event(0)
         while relayed.engine.reading:
             relayed.say(large)
             said += large
             assert len(said) < 2 * PAUSE_ABOVE
             await turns()
-        assert relayed.wire.written == before
+        assert relayed.written == before
         relayed.client.flow.resume_writing()
         await turns()
         assert relayed.engine.reading
-        assert relayed.wire.body == said
+        assert relayed.body == said
         relayed.say(event(1))
-        assert relayed.wire.body == said + event(1)
+        assert relayed.body == said + event(1)
 
 
 async def test_nothing_is_written_to_a_client_that_left():
     async with Streaming() as relayed:
-        before, relayed.client.disconnected = relayed.wire.written, True
+        before, relayed.client.exchange.disconnected = relayed.written, True
         relayed.say(event(1))
         await turns()
-        assert relayed.wire.written == before
+        assert relayed.written == before
 
 
 async def test_tokens_are_counted_where_the_engine_does_not_say_how_many():
@@ -220,7 +183,7 @@ async def test_a_cut_is_told_after_what_came_before_it():
         relayed.connection.connection_lost(None)
         with pytest.raises(Cut):
             await relayed.task
-        assert relayed.wire.body == event(0) + event(1)
+        assert relayed.body == event(0) + event(1)
         assert [type(error) for error in relayed.broken] == [Cut]
 
 
@@ -235,5 +198,5 @@ async def test_what_is_no_stream_is_told(monkeypatch, last, complaint):
         relayed.connection.data_received(b"0\r\n\r\n")
         with pytest.raises(Malformed, match=complaint):
             await relayed.task
-        assert relayed.wire.body.startswith(event(0) + event(1))
+        assert relayed.body.startswith(event(0) + event(1))
         assert not relayed.broken

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from tandem_orchestrator.errors import ClientLeft, TookTooLong
-from tandem_orchestrator.exchange import ON_LEAVE
+from tandem_orchestrator.exchange import EXCHANGE
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.gateway.watch import ClientWatch
 
@@ -68,9 +68,9 @@ class Client:
         self.leave()
 
     def watch(self, seconds=5.0):
-        return ClientWatch({"type": "http", "state": {ON_LEAVE: self._on_leave}}, limit(seconds))
+        return ClientWatch({"type": "http", "state": {EXCHANGE: self}}, limit(seconds))
 
-    def _on_leave(self, leave):
+    def on_leave(self, leave):
         self.leave = leave
         if leave is not None and self.gone:
             leave()
