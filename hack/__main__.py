@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from hack import cache, cluster, progress, tools
+from hack import cache, cluster, compiled, progress, tools
 from hack.cluster import mounts, status
 from hack.failure import Failure
 
@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("tools", help="get programs where they are missing, print their folders for PATH")
     command.add_argument("names", nargs="+", metavar="NAME")
     command.set_defaults(run=_get_tools)
+
+    command = commands.add_parser("compiled", help="compile the orchestrator's hot path, print the folder that has it")
+    command.set_defaults(run=_show_compiled)
 
     command = commands.add_parser("cache", help="print the path of the cache, or of a part of it")
     command.add_argument("name", nargs="?", default="")
@@ -114,6 +117,10 @@ def _run_e2e(options: argparse.Namespace) -> None:
 
 def _get_tools(options: argparse.Namespace) -> None:
     print(os.pathsep.join(map(str, tools.folders(*options.names))))
+
+
+def _show_compiled(_: argparse.Namespace) -> None:
+    print(compiled.folder())
 
 
 def _show_cache(options: argparse.Namespace) -> None:

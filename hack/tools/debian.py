@@ -13,6 +13,7 @@ from hack.failure import Failure
 PACKAGES = {
     "buildah": "buildah",
     "conntrack": "conntrack",
+    "gcc": "build-essential",
     "host-local": "containernetworking-plugins",
     "ip": "iproute2",
     "iptables": "iptables",

@@ -116,7 +116,7 @@ class Response:
             self._wake()
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
 
     def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:

@@ -89,7 +89,7 @@ class Pool:
         self._connecting += 1
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.get_running_loop().create_connection(
+                await asyncio.get_running_loop().create_connection(  # type: ignore[type-var] # a protocol by its methods
                     lambda: connection, self._host, self._port, ssl=self._tls, server_hostname=self._server_name
                 )
         except TimeoutError:

@@ -1,0 +1,46 @@
+"""The orchestrator with its hot path as machine code, as images have it: for benchmarks and tests."""
+
+import os
+import shutil
+import sysconfig
+import zipfile
+from pathlib import Path
+
+from hack import cache, progress, tools
+from hack.command import run
+from hack.failure import Failure
+from hack.images import content
+
+PROJECT = Path(__file__).parents[1]
+PYTHON = PROJECT / ".venv/bin/python"
+INPUTS = ("orchestrator", "contract", "requirements/dev.lock")
+
+
+def folder() -> Path:
+    """What to put on PYTHONPATH for the Python of .venv, compiled where that has not been done.
+
+    Failure where .venv, a compiler or Python's headers are missing.
+    """
+    if not PYTHON.exists():
+        raise Failure("there is no .venv to compile for: make venv")
+    version = run([PYTHON, "-c", "import sys; print(sys.version)"])
+    name = content.digest(PROJECT, INPUTS, {"python": version})
+    return cache.ensure(cache.root() / "compiled" / name, _build)
+
+
+def _build(target: Path) -> None:
+    with progress.step("the orchestrator as machine code (about two minutes)"):
+        if not Path(sysconfig.get_path("include"), "Python.h").exists():
+            raise Failure("Python's headers are missing. On Debian they are in the package python3-dev")
+        path = os.pathsep.join(map(str, [*tools.folders("gcc", "uv"), os.environ["PATH"]]))
+        # a copy, since compiled modules that stayed beside their sources would hide later changes of these
+        source = target.with_name(f"{target.name}.source")
+        cache.remove(source)
+        shutil.copytree(PROJECT / "orchestrator", source, ignore=shutil.ignore_patterns("__pycache__"))
+        try:
+            build = ["uv", "build", "--wheel", "--no-build-isolation", "--python", str(PYTHON), str(source)]
+            run(build, env={"PATH": path, "HATCH_BUILD_HOOK_ENABLE_MYPYC": "true", "UV_CACHE_DIR": str(cache.uv())})
+            (wheel,) = (source / "dist").glob("*.whl")
+            zipfile.ZipFile(wheel).extractall(target)
+        finally:
+            cache.remove(source)
