@@ -1,5 +1,7 @@
 """The real process: command line, start, drain."""
 
+import asyncio
+
 from tests.engine_double import Call, Reply
 from tests.orchestrator.process import serving
 from tests.orchestrator.running import MATH_TOOL, question
@@ -33,6 +35,39 @@ async def test_a_stream_beyond_the_drain_time_ends_in_an_error_event(engine):
         assert "[DONE]" not in text
         assert (await running.ended())[0] == 0
     await engine.until(lambda: engine.seen[0].outcome == "left")
+
+
+async def test_a_request_that_waits_for_an_engine_is_told_in_the_drain_time(engine):
+    engine.stop()
+    async with serving(VLLM_URL=engine.url, MODEL_ID="double", TANDEM_DRAIN_SECONDS="1") as running:
+        asking = asyncio.create_task(running.client.post("/v1/chat/completions", json=question()))
+        await held(running, 1)
+        running.terminate()
+        async with asyncio.timeout(5), await asking as response:
+            error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (503, "shutting_down")
+        assert "no engine came back" in error["message"], "it was told by the queue, before everything was cut"
+        assert (await running.ended())[0] == 0
+
+
+async def test_a_request_that_waits_is_answered_when_its_engine_comes_back_in_the_drain_time(engine):
+    engine.stop()
+    async with serving(VLLM_URL=engine.url, MODEL_ID="double", TANDEM_DRAIN_SECONDS="15") as running:
+        asking = asyncio.create_task(running.client.post("/v1/chat/completions", json=question()))
+        await held(running, 1)
+        running.terminate()
+        await running.until_status("/ready", 503)
+        await engine.start()
+        async with await asking as response:
+            assert response.status == 200
+        assert (await running.ended())[0] == 0
+
+
+async def held(running, requests):
+    """Waits until so many requests wait for an engine."""
+    async with asyncio.timeout(10):
+        while (await running.metrics()).get('tandem_held_requests{model="double"}') != requests:  # noqa: ASYNC110 # another process
+            await asyncio.sleep(0.02)
 
 
 async def test_one_log_line_a_request_and_no_prompt_in_it(engine):
