@@ -5,7 +5,6 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.gateway.catalogue import Catalogue
 
 from tests.orchestrator.running import config_for, question
-from tests.orchestrator.surface.raw import RawClient
 
 SHAPE = {"message", "type", "param", "code"}
 
@@ -67,19 +66,6 @@ async def test_a_defect(orchestrator, monkeypatch):
         assert "secret" not in error["message"]
     async with orchestrator.client.post("/chat", json={"messages": question()["messages"]}) as response:
         assert (response.status, list(await response.json())) == (500, ["detail"])
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [b"garbage\r\n\r\n", b"GET /live HTTP/9.9\r\n\r\n", b"GET /live HTTP/1.1\r\nno colon\r\n\r\n", b"\x16\x03\x01"],
-)
-async def test_what_is_no_http(orchestrator, sent):
-    async with RawClient(orchestrator) as client:
-        client.send(sent)
-        answer = await client.until_closed()
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b'{"error":{"message":' in answer
-    assert b'"code":"invalid_http"' in answer
 
 
 @pytest.mark.parametrize(
