@@ -11,7 +11,7 @@ from tests.orchestrator.running import MATH_TOOL, config_for, question, until
 from tests.orchestrator.surface.asking import CALLS, CHAT, STREAMS, USED, asked
 
 GUARDED = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/chat"]
-OPEN = ["/live", "/ready", "/health", "/metrics", "/docs", "/openapi.json"]
+OPEN = ["/live", "/ready", "/health", "/metrics", "/docs", "/redoc", "/openapi.json"]
 KEY = {"Authorization": "Bearer right"}
 
 

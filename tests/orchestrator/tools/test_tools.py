@@ -266,6 +266,25 @@ async def test_outcomes_are_counted(orchestrator, engine):
     assert (await counted("success"), await counted("error")) == (before[0] + 1, before[1] + 1)
 
 
+async def test_time_in_tools_is_measured_apart_from_the_engines(serve, engine, weather):
+    orchestrator = await serve(config_for(engine, tools={"weather": weather.settings}))
+
+    async def seconds():
+        async with orchestrator.client.get("/metrics") as response:
+            lines = [line.rpartition(" ") for line in (await response.text()).splitlines()]
+        found = {name: float(value) for name, _, value in lines if "_seconds_sum" in name}
+        tools = found.get('tandem_tool_seconds_sum{tool_name="get_current_weather"}', 0.0)
+        return tools, found.get('tandem_engine_seconds_sum{upstream="engine-0"}', 0.0)
+
+    before = await seconds()
+    weather.delay = 0.2
+    engine.replies += [Reply("", (place("Tokyo"),), before_first_byte=0.05), Reply("Done.", before_first_byte=0.05)]
+    await orchestrator.chat(tools=[WEATHER_TOOL])
+    in_tools, in_engine = (now - then for now, then in zip(await seconds(), before, strict=True))
+    assert in_tools >= 0.2
+    assert 0.1 <= in_engine < in_tools + 0.1
+
+
 async def test_a_request_may_say_question_without_tools(orchestrator, engine):
     raw = orjson.dumps(question(tools=[]))
     async with orchestrator.client.post("/v1/chat/completions", data=raw) as response:
