@@ -1,6 +1,7 @@
 """The real process: command line, start, drain."""
 
 import asyncio
+from time import monotonic
 
 from tests.engine_double import Call, Reply
 from tests.orchestrator.process import serving
@@ -15,7 +16,9 @@ async def test_an_open_stream_survives_sigterm(engine):
             await response.content.readline()
             running.terminate()
             await running.until_status("/ready", 503)
+            red = monotonic()
             await running.until_status("/ready", 0)
+            assert monotonic() - red > 0.5, "so long others may take to hear of it"
             text = (await response.read()).decode()
         assert text.count(" word") == 39
         assert text.endswith("data: [DONE]\n\n")
@@ -35,6 +38,19 @@ async def test_a_stream_beyond_the_drain_time_ends_in_an_error_event(engine):
         assert "[DONE]" not in text
         assert (await running.ended())[0] == 0
     await engine.until(lambda: engine.seen[0].outcome == "left")
+
+
+async def test_a_second_signal_ends_it_at_once(engine):
+    engine.replies.append(Reply(fault="hang"))
+    async with (
+        serving(VLLM_URL=engine.url, TANDEM_DRAIN_SECONDS="600") as running,
+        running.client.post("/v1/chat/completions", json=question(stream=True)) as response,
+    ):
+        await response.content.readline()
+        running.terminate()
+        await running.until_status("/ready", 0)
+        running.terminate()
+        await running.ended()
 
 
 async def test_a_request_that_waits_for_an_engine_is_told_in_the_drain_time(engine):
