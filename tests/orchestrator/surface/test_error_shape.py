@@ -46,8 +46,12 @@ async def test_wrong_methods(orchestrator, method, path, allowed):
 
 async def test_a_body_that_fastapi_reads(serve, engine, tmp_path):
     (tmp_path / "admin").write_text("secret")
-    limits = {"maxBodyBytes": 1024}
-    orchestrator = await serve(config_for(engine, keys={"admin": {"file": str(tmp_path / "admin")}}, limits=limits))
+    settings = {
+        "keys": {"admin": {"file": str(tmp_path / "admin")}},
+        "database": {"url": f"sqlite:///{tmp_path}/tandem.db"},
+        "limits": {"maxBodyBytes": 1024},
+    }
+    orchestrator = await serve(config_for(engine, **settings))
     headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
     for body, status, code in ((b" " * 2000, 413, "request_too_large"), (b"{", 422, None), (b'"\xff"', 400, None)):
         answered = await refused(orchestrator, "POST", "/admin/keys", headers=headers, data=body)
