@@ -1,6 +1,7 @@
 """Whatever goes wrong, and whoever notices it: one shape, but for /chat, which has its own."""
 
 import pytest
+from structlog.testing import capture_logs
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.gateway.catalogue import Catalogue
 
@@ -64,12 +65,16 @@ async def test_a_defect(orchestrator, monkeypatch):
 
     monkeypatch.setattr(Catalogue, "entries", fail)
     monkeypatch.setattr(Keys, "identify", fail)
-    for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions")):
-        status, error = await refused(orchestrator, method, path, json=question())
-        assert (status, error["code"]) == (500, "internal_error")
-        assert "secret" not in error["message"]
-    async with orchestrator.client.post("/chat", json={"messages": question()["messages"]}) as response:
-        assert (response.status, list(await response.json())) == (500, ["detail"])
+    with capture_logs() as logged:
+        for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions")):
+            status, error = await refused(
+                orchestrator, method, path, json=question(), headers={"X-Request-Id": f"of{path}"}
+            )
+            assert (status, error["code"]) == (500, "internal_error")
+            assert "secret" not in error["message"]
+            assert [line["request_id"] for line in logged if line["event"] == "request failed"][-1] == f"of{path}"
+        async with orchestrator.client.post("/chat", json={"messages": question()["messages"]}) as response:
+            assert (response.status, list(await response.json())) == (500, ["detail"])
 
 
 @pytest.mark.parametrize(
