@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine_double import Call, Reply
 from tests.orchestrator.open_meteo import OpenMeteo
-from tests.orchestrator.running import MATH_TOOL, QUESTION, config_for, question, until
+from tests.orchestrator.running import MATH_TOOL, QUESTION, Orchestrator, config_for, question, until
 
 WEATHER_TOOL = {
     "type": "function",
@@ -243,11 +243,12 @@ async def test_weather_troubles_are_told_to_the_model(serve, engine, weather, tr
     assert await results(orchestrator, engine, place("Tokyo")) == [{"error": error}]
 
 
-async def test_a_client_that_leaves_ends_the_tools_work(serve, engine, weather):
+@pytest.mark.parametrize("ask", [Orchestrator.chat, Orchestrator.stream])
+async def test_a_client_that_leaves_ends_the_tools_work(serve, engine, weather, ask):
     orchestrator = await serve(config_for(engine, tools={"weather": weather.settings, "timeoutSeconds": 30}))
     weather.delay = 30.0
     engine.replies.append(Reply("", (place("Tokyo"),)))
-    asking = asyncio.create_task(orchestrator.chat(tools=[WEATHER_TOOL]))
+    asking = asyncio.create_task(ask(orchestrator, tools=[WEATHER_TOOL]))
     await until(lambda: weather.running)
     asking.cancel()
     await until(lambda: not weather.running)
