@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -119,7 +119,8 @@ class App:
             else:
                 services = generation.services
                 body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
-                await self._rest(scope, body, send)
+                with suppress(Exception):  # it was logged and answered; uvicorn would cut the connection
+                    await self._rest(scope, body, send)
         finally:
             generation.open_requests -= 1
             if generation.retired:

@@ -2,6 +2,7 @@
 
 GatewayError                the client's request gets `status` and the error body
 ├─ BadRequest          400  the body cannot be used
+├─ UntrustedHost       400  the Host header is none of ours
 ├─ Unauthorized        401  no key, or none that is known
 ├─ Forbidden           403  the key does not allow this
 ├─ UnknownModel        404  no engine serves the model
@@ -10,6 +11,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ TooSlow             408  the request did not arrive in time
 ├─ BodyTooLarge        413
 ├─ HeadersTooLarge     431
+├─ InternalError       500  a defect of ours
 ├─ TookTooLong         504  the whole request took longer than it may
 ├─ RetryLater               with Retry-After
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
@@ -65,6 +67,14 @@ class BadRequest(GatewayError):  # noqa: N818
 
     status = 400
     type = "invalid_request_error"
+
+
+class UntrustedHost(GatewayError):  # noqa: N818
+    """The request names a host that is not in `server.trustedHosts`."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "untrusted_host"
 
 
 class UnknownModel(GatewayError):  # noqa: N818
@@ -137,6 +147,15 @@ class HeadersTooLarge(GatewayError):  # noqa: N818
     status = 431
     type = "invalid_request_error"
     code = "headers_too_large"
+
+
+class InternalError(GatewayError):
+    """A defect of the orchestrator, which the log tells more of."""
+
+    code = "internal_error"
+
+    def __init__(self) -> None:
+        super().__init__("an internal error; the log has it under this request's id")
 
 
 class TookTooLong(GatewayError):  # noqa: N818

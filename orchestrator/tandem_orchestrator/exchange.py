@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from tandem_orchestrator.errors import GatewayError, send_error
+from tandem_orchestrator.errors import InternalError, send_error
 from tandem_orchestrator.outbox import Outbox
 
 EXCHANGE: Final = "exchange"
@@ -114,7 +114,7 @@ class Exchange:
         if self._started:
             self._wire.transport.close()
         else:
-            await send_error(self.send, GatewayError("an internal error; the log has it"))
+            await send_error(self.send, InternalError())
 
     def _let_go(self) -> None:
         """Drops what refers to this exchange: left to the collector of garbage, it cost a tenth of a request's CPU."""

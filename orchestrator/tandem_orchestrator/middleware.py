@@ -1,9 +1,11 @@
 """What stands around the whole application where the configuration asks for it."""
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tandem_contract.config import Server
+
+from tandem_orchestrator.errors import UntrustedHost, send_error
+from tandem_orchestrator.observability.record import record_of
 
 HEALTH = frozenset({"/live", "/ready", "/health", "/metrics"})
 METHODS = ("GET", "POST", "DELETE")
@@ -35,9 +37,29 @@ class _TrustedHosts:
 
     def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
         self._app = app
-        self._checked = TrustedHostMiddleware(app, hosts, www_redirect=False)
+        self._all = "*" in hosts
+        self._names = frozenset(host.lower() for host in hosts)
+        self._endings = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        app = self._app if scope.get("path") in HEALTH else self._checked
-        await app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] not in HEALTH and not self._trusts(host := _host(scope)):
+            error = UntrustedHost(
+                f"the host {host!r} is not served here; the hosts that are stand in server.trustedHosts"
+                if host
+                else "the request has no Host header, and only the hosts in server.trustedHosts are served"
+            )
+            record_of(scope).error = error.code
+            await send_error(send, error)
+        else:
+            await self._app(scope, receive, send)
+
+    def _trusts(self, host: str) -> bool:
+        return self._all or host in self._names or host.endswith(self._endings)
+
+
+def _host(scope: Scope) -> str:
+    """The host that the client named, without its port."""
+    value = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
+    name, colon, port = value.rpartition(":")
+    return name if colon and port.isdecimal() else value

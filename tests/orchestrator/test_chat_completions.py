@@ -33,6 +33,13 @@ async def test_openai_client_gets_its_own_tool_calls(client, engine):
     assert answer.choices[0].message.tool_calls[0].function.arguments == '{"seats": 2}'
 
 
+async def test_proxies_are_told_to_hand_streams_on_at_once(orchestrator):
+    async with orchestrator.client.post("/v1/chat/completions", json=question(stream=True)) as response:
+        await response.read()
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert (response.headers["cache-control"], response.headers["x-accel-buffering"]) == ("no-cache", "no")
+
+
 async def test_request_bytes_reach_the_engine_as_they_came(orchestrator, engine):
     raw = b'{ "model" : "double","messages":[{"role":"user","content":"\\u00e9"}], "unheard_of": [1.50e0] }'
     async with orchestrator.client.post("/v1/chat/completions", data=raw) as response:

@@ -1,5 +1,9 @@
 """Every way in which an engine fails, and what the client is told."""
 
+import asyncio
+import socket
+from contextlib import ExitStack
+
 import orjson
 import pytest
 
@@ -44,6 +48,27 @@ async def test_no_usable_answer(orchestrator, engine, fault, code, stream):
 async def test_half_a_blocking_answer(orchestrator, engine, fault, code):
     engine.replies.append(Reply(fault=fault))
     assert await failure(orchestrator) == (502, code)
+
+
+@pytest.fixture
+def full_house():
+    """URL of a server that lets nobody in any more: connections to it neither come about nor are refused."""
+    with ExitStack() as sockets:
+        server = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):
+            guest = sockets.enter_context(socket.socket())
+            guest.settimeout(0)
+            guest.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_connection_that_never_comes_about(serve, full_house, stream, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_TIMEOUT", 0.05)
+    upstreams = [{"name": "engine", "url": full_house, "model": "double"}]
+    orchestrator = await serve(config_for(upstreams=upstreams, **AT_ONCE, timeouts={"connectSeconds": 0.1}))
+    async with asyncio.timeout(3):
+        assert await failure(orchestrator, stream=stream) == (504, "engine_timeout")
 
 
 @pytest.mark.parametrize("stream", [False, True])

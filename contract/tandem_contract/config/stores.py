@@ -9,7 +9,7 @@ from tandem_contract.config.base import Seconds, SecretFile, Section
 
 
 def _database_url(url: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"sqlite:///[^:?]+|postgres(ql)?://.+", url.get_secret_value()):
+    if not re.fullmatch(r"sqlite(\+\w+)?:///[^:?]+|postgres(ql)?(\+\w+)?://.+", url.get_secret_value()):
         raise ValueError("expected sqlite:///path or postgresql://user:password@host/name")
     return url
 

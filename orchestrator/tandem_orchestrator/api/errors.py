@@ -1,34 +1,69 @@
-"""Errors of the endpoints under /v1 and /admin in OpenAI's shape; elsewhere FastAPI's own."""
+"""Errors of the endpoints that FastAPI serves: in OpenAI's shape, but for /chat, which answers as FastAPI does."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import structlog
 from fastapi import Request
-from fastapi.exception_handlers import http_exception_handler
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from tandem_orchestrator.errors import BadRequest, GatewayError
+from tandem_orchestrator.errors import BadRequest, GatewayError, InternalError, NotFound, WrongMethod
 from tandem_orchestrator.observability.record import record_of
+
+SIMPLE: Final = "/chat"
+NO_SUCH_PATH, OTHER_METHOD, INVALID = 404, 405, 422
+
+log = structlog.get_logger()
 
 
 async def _gateway_error(request: Request, error: GatewayError) -> Response:
     record_of(request.scope).error = error.code or error.type
     headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
-    if request.url.path.startswith(("/v1/", "/admin/")):
-        return Response(error.body(), error.status, headers, media_type="application/json")
-    return await http_exception_handler(request, HTTPException(error.status, error.message, headers))
+    if request.scope["path"] == SIMPLE:
+        return await http_exception_handler(request, HTTPException(error.status, error.message, headers))
+    return Response(error.body(), error.status, headers, media_type="application/json")
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
-    if not request.url.path.startswith(("/v1/", "/admin/")):
+    if request.scope["path"] == SIMPLE:
         return await http_exception_handler(request, error)
-    refusal = BadRequest(f"{request.method} {request.url.path}: {error.detail}")
+    return await _gateway_error(request, _refusal(request, error))
+
+
+def _refusal(request: Request, error: HTTPException) -> GatewayError:
+    method, path = request.method, request.scope["path"]
+    if isinstance(error.__cause__, GatewayError):
+        return error.__cause__
+    if error.status_code == NO_SUCH_PATH:
+        return NotFound(f"there is nothing under {path}; /docs lists what there is")
+    if error.status_code == OTHER_METHOD:
+        allowed = (error.headers or {}).get("Allow", "")
+        return WrongMethod(f"{path} takes {allowed}, not {method}", allowed=allowed)
+    refusal = BadRequest(f"{method} {path}: {error.detail}")
     refusal.status = error.status_code
-    return Response(refusal.body(), error.status_code, error.headers, media_type="application/json")
+    return refusal
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    if request.scope["path"] == SIMPLE:
+        return await request_validation_exception_handler(request, error)
+    problems = [(".".join(map(str, problem["loc"][1:])), problem["msg"]) for problem in error.errors()]
+    refusal = BadRequest("; ".join(f"{field}: {message}" for field, message in problems), param=problems[0][0])
+    refusal.status = INVALID
+    return await _gateway_error(request, refusal)
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    log.error("request failed", request_id=record_of(request.scope).request_id, exc_info=error)
+    return await _gateway_error(request, InternalError())
 
 
 HANDLERS: Final[dict[type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
     GatewayError: _gateway_error,
     HTTPException: _http_error,
+    RequestValidationError: _invalid,
+    Exception: _defect,
 }

@@ -44,6 +44,7 @@ router = APIRouter(
         401: {"description": "The admin key is missing or wrong."},
         403: {"description": "The key is not the admin key."},
         404: {"description": "There is no such key, or no admin API here."},
+        422: {"description": "A field is wrong; `param` names it."},
         503: {"description": "The database does not answer."},
     },
 )

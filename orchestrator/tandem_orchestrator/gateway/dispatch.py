@@ -20,6 +20,7 @@ from tandem_orchestrator.errors import (
     Saturated,
     UnknownModel,
 )
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.balance import pick
 from tandem_orchestrator.gateway.catalogue import Catalogue, Model
 from tandem_orchestrator.gateway.engines import Engines
@@ -129,6 +130,9 @@ class Dispatcher:
                     if not error.retryable or sent > self._routing.retries or place.overdue:
                         raise
                     RETRIES.labels(replica.upstream, error.reason).inc()
+                except asyncio.CancelledError:
+                    call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
+                    raise
                 await asyncio.sleep(_backoff(len(tried)))
             model = self._catalogue.find(model.name)
 

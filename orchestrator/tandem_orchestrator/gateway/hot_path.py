@@ -10,6 +10,7 @@ from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import (
     ClientLeft,
     GatewayError,
+    InternalError,
     ShuttingDown,
     WrongMethod,
     send_error,
@@ -64,7 +65,7 @@ class HotPath:
             log.exception("request failed", request_id=record.request_id)
             if record.status:
                 raise  # the answer has begun: uvicorn cuts the connection, which the client notices
-            await send_error(send, GatewayError("an internal error; the log has it under this request's id"))
+            await send_error(send, InternalError())
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
         endpoint = ENDPOINTS[scope["path"]]

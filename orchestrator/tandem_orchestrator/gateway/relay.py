@@ -9,6 +9,7 @@ import orjson
 from starlette.types import Send
 
 from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.event_stream import EventStream
 
@@ -42,7 +43,7 @@ async def relay_stream(
                 await stream.write(whole)
         await stream.end(lines.end())
     finally:
-        response.count_usage(lines.usage or lines.estimate)
+        response.count_usage(lines.usage or estimate.usage(body, lines.events))
         response.close()
 
 
@@ -54,14 +55,9 @@ class Lines:
         self._hidden = False
         self._rest = b""
         self._last: deque[bytes] = deque(maxlen=LAST_PIECES)
-        self._events = 0
+        self.events = 0
         self.usage: dict[str, Any] | None = None
         """The last `usage` object that the engine sent."""
-
-    @property
-    def estimate(self) -> dict[str, Any]:
-        """A usage for a stream that ended before its own came: engines send about one event a token."""
-        return {"completion_tokens": self._events}
 
     def take(self, data: bytes) -> bytes:
         """The lines that `data` completes. Raises `Malformed` on a line without end."""
@@ -99,7 +95,7 @@ class Lines:
         return self._rest and self._rest + b"\n\n"
 
     def _count(self, data: bytes) -> None:
-        self._events += data.count(EVENT)
+        self.events += data.count(EVENT)
         self._last.append(data)
 
     def _passes(self, line: bytes) -> bool:

@@ -135,7 +135,7 @@ def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
             body = await read_body(receive, limit, time)
         except (BodyTooLarge, TooSlow) as error:
             headers = {name.decode(): value.decode() for name, value in error.headers}
-            raise HTTPException(error.status, error.message, headers) from None
+            raise HTTPException(error.status, error.message, headers) from error
         except ClientLeft:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": False}

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.event_stream import EventStream
@@ -45,7 +46,8 @@ async def stream_with_tools(
 async def _relay_turn(
     dispatcher: Dispatcher, call: Call, conversation: Conversation, client: "_Client"
 ) -> StreamedTurn:
-    response = await dispatcher.stream(call, conversation.next_body(stream=True))
+    body = conversation.next_body(stream=True)
+    response = await dispatcher.stream(call, body)
     turn, lines = StreamedTurn(client.frame), Lines()
     try:
         await client.stream.start()
@@ -53,7 +55,7 @@ async def _relay_turn(
             chunks = [chunk for line in lines.take(data).splitlines() if (chunk := turn.take(line))]
             await client.pass_on(chunks, turn.frame)
     finally:
-        response.count_usage(turn.usage)
+        response.count_usage(turn.usage or estimate.usage(body, lines.events))
         response.close()
         conversation.add_usage(turn.usage)
     return turn

@@ -4,6 +4,7 @@ What speaks SQL is imported when a database is first used, as it takes 30 MB and
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ TRANSACTION_SECONDS = 5.0
 MIGRATION_SECONDS = 60.0
 CLOSE_SECONDS = 3.0
 SQLITE = "sqlite:///"
+DRIVER = re.compile(r"^(\w+)\+\w+(?=://)")  # as in SQLAlchemy's sqlite+aiosqlite:///path; ours are given
 
 log = structlog.get_logger()
 
@@ -87,7 +89,8 @@ class Database:
 
     def _url(self) -> str:
         source = self._settings.url_from
-        return read_secret(source) if source is not None else self._settings.url.get_secret_value()
+        url = read_secret(source) if source is not None else self._settings.url.get_secret_value()
+        return DRIVER.sub(r"\1", url)
 
     def _note(self, problem: str | None) -> None:
         DATABASE_DOWN.set(problem is not None)

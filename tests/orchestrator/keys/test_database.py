@@ -148,3 +148,13 @@ async def test_a_url_in_a_file_wins_and_may_change(url, tmp_path):
     file.write_text(f"{url}\n")
     await Ledger(database).add(TODAY, {"a": 1})
     await database.close()
+
+
+async def test_a_url_may_name_a_driver_as_sqlalchemys_do(url):
+    named = url.replace("sqlite:", "sqlite+aiosqlite:").replace("postgresql:", "postgresql+psycopg:")
+    database = Database(Settings(url=named))
+    await Ledger(database).add(TODAY, {"a": 1})
+    await database.close()
+    same = Database(Settings(url=url))
+    assert await Ledger(same).load(TODAY) == {"a": 1}
+    await same.close()

@@ -70,6 +70,13 @@ async def test_attempts_are_bounded(serve, engine):
     assert len(engine.seen) == 3
 
 
+async def test_attempts_end_when_the_time_to_wait_is_up(serve, engine):
+    orchestrator = await serve(config_for(engine, routing={"retries": 10}, hold={"seconds": 0.1}))
+    engine.rule = lambda _: Reply(status=500, before_first_byte=0.06)
+    assert (await orchestrator.chat())[0] == 502
+    assert 1 < len(engine.seen) < 5
+
+
 @pytest.mark.parametrize("status", [400, 404, 422, 429, 501])
 async def test_a_refusal_is_final(serve, engine, other, status):
     orchestrator = await serve(config_for(engine, other))
@@ -136,6 +143,19 @@ async def test_the_fallback_is_not_asked_for_another_opinion(falling_back):
     engine.rule = lambda _: Reply(status=400)
     assert (await orchestrator.chat())[0] == 400
     assert not small.seen
+
+
+async def test_a_fallback_that_takes_no_cache_salt_gets_none(serve, engine, small):
+    upstreams = [
+        {"name": "vllm", "url": engine.url, "model": "double"},
+        {"name": "other", "url": small.url, "model": "small", "type": "openai"},
+    ]
+    keys = {"values": ["team:key"], "required": False}
+    orchestrator = await serve(config_for(upstreams=upstreams, **with_fallback(keys=keys)))
+    engine.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat())[1]["model"] == "small"
+    assert "cache_salt" in engine.seen[0].body
+    assert "cache_salt" not in small.seen[0].body
 
 
 @pytest.mark.parametrize("fallback", ["unheard-of", "double"])

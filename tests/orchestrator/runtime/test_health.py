@@ -71,5 +71,7 @@ async def test_a_database_that_is_away_degrades_and_fails_nobody(serve, engine):
     health, problem = await until_problem(orchestrator, "database: ")
     assert health["status"] == "degraded"
     assert "hush" not in problem
+    async with orchestrator.client.get("/metrics") as response:
+        assert "\ntandem_database_down 1.0\n" in await response.text()
     assert (await orchestrator.get("/ready"))[0] == 200
     assert (await orchestrator.chat())[0] == 200

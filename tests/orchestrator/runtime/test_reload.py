@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 import yaml
+from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.config import Source
 from tandem_orchestrator.reload import Reloader
 
 from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import QUESTION, question, until
+from tests.orchestrator.runtime.collector import Collector
 
 CHAT = "/v1/chat/completions"
 ORDER = {
@@ -87,6 +89,20 @@ async def test_models_limits_and_origins_change_while_serving(running, engine):
     async with running.client.get("/live", headers={"origin": "https://chat.example.com"}) as response:
         assert response.headers["access-control-allow-origin"] == "https://chat.example.com"
     assert (await running.get("/health"))[1]["tools"] == []
+
+
+async def test_keys_prompts_and_what_spans_say_change_too(serve, engine):
+    async with Collector() as collector:
+        settings = {"upstreams": [upstream(engine)], "tracing": {"endpoint": collector.url}}
+        orchestrator = await serve(OrchestratorConfig.model_validate(settings))
+        assert (await orchestrator.chat())[0] == 200
+        settings |= {"upstreams": [upstream(engine, type="openai")], "keys": {"values": ["k"]}}
+        settings["logging"] = {"prompts": True}
+        orchestrator.app.reload(OrchestratorConfig.model_validate(settings))
+        assert (await orchestrator.chat())[0] == 401
+        assert orchestrator.app._recorded.log_prompts
+        assert orchestrator.app._tracer._providers == {"double": "openai"}
+        await orchestrator.stop()
 
 
 async def test_a_stream_goes_on_at_an_engine_that_is_taken_out(running, engine):

@@ -102,8 +102,12 @@ async def rates() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def machine(tmp_path: Path, engine: EngineDouble, rates: str) -> AsyncIterator[Machine]:
-    machine = Machine(tmp_path, engine.url, rates)
+def machine(tmp_path: Path, engine: EngineDouble, rates: str) -> Machine:
+    return Machine(tmp_path, engine.url, rates)
+
+
+@pytest.fixture
+async def serving(machine: Machine, tmp_path: Path, engine: EngineDouble) -> AsyncIterator[Machine]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tandem_orchestrator.cli", "serve", "--host=127.0.0.1", f"--port={machine.port}"),
         env=environment(TANDEM_CONFIG=str(tmp_path / "config.yaml"), MODEL_ID=engine.model),
@@ -118,7 +122,8 @@ async def machine(tmp_path: Path, engine: EngineDouble, rates: str) -> AsyncIter
         await process.wait()
 
 
-async def test_the_page_from_beginning_to_end(machine: Machine, engine: EngineDouble) -> None:
+async def test_the_page_from_beginning_to_end(serving: Machine, engine: EngineDouble) -> None:
+    machine = serving
     (health,) = commands("Start")
     assert f'"backend":"{engine.url}"' in await machine.run(health)
 

@@ -1,6 +1,9 @@
 """Keys and limits on every endpoint, and the ledger's figures."""
 
+import asyncio
+
 import pytest
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.limits.limiter import Ticket
 
 from tests.engine_double import EngineDouble, Reply
@@ -8,7 +11,7 @@ from tests.orchestrator.running import MATH_TOOL, config_for, question, until
 from tests.orchestrator.surface.asking import CALLS, CHAT, STREAMS, USED, asked
 
 GUARDED = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/chat"]
-OPEN = ["/live", "/ready", "/health", "/metrics", "/docs", "/openapi.json"]
+OPEN = ["/live", "/ready", "/health", "/metrics", "/docs", "/redoc", "/openapi.json"]
 KEY = {"Authorization": "Bearer right"}
 
 
@@ -149,18 +152,63 @@ async def test_failures_are_settled_and_free_their_place(serve, engine, settled,
     assert tokens_of(settled) == [0, 21]
 
 
-async def test_a_stream_that_its_client_left_is_settled_by_an_estimate(serve, engine, settled):
+PROMPT_OF_100 = [{"role": "user", "content": "x" * 396}]  # tokens, by the estimate
+
+
+@pytest.mark.parametrize("fields", [{}, {"tools": [MATH_TOOL], "tandem": {"tools": False}}, {"tools": [MATH_TOOL]}])
+async def test_a_stream_that_its_client_left_is_charged_for_prompt_and_tokens(serve, engine, settled, fields):
     orchestrator = await serve(config_for(engine, rateLimits={"defaults": {"concurrentRequests": 1}}))
+    counted = await tokens_metric(orchestrator)
     engine.replies.append(Reply("one two three four", fault="hang", fault_after=4))
-    response = await orchestrator.client.post(CHAT, json=question(stream=True))
+    body = question(messages=PROMPT_OF_100, stream=True, **fields)
+    response = await orchestrator.client.post(CHAT, json=body)
     text = ""
     while "three" not in text:
         text += (await response.content.readline()).decode()
     assert (await orchestrator.chat())[0] == 429, "its place is taken"
     response.close()
     await until(lambda: len(settled) == 1)
-    assert tokens_of(settled) == [4]
+    prompt = estimate.usage(engine.seen[0].raw)["prompt_tokens"]
+    assert prompt > 100 if fields else prompt == 100
+    assert tokens_of(settled) == [prompt + 4]
+    assert await tokens_metric(orchestrator) == {
+        "prompt": counted["prompt"] + prompt,
+        "completion": counted["completion"] + 4,
+    }
     assert (await orchestrator.chat())[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/chat", CHAT])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_leaves_before_the_answer_is_charged_for_the_prompt(orchestrator, engine, settled, path, stream):
+    engine.replies.append(Reply(before_first_byte=30))
+    body = question(messages=PROMPT_OF_100, stream=stream)
+    asking = asyncio.create_task(orchestrator.client.post(path, json=body))
+    await until(lambda: engine.running)
+    asking.cancel()
+    await until(lambda: settled)
+    assert tokens_of(settled) == [100]
+
+
+async def test_who_leaves_while_waiting_for_an_engine_is_charged_nothing(serve, engine, settled):
+    engine.stop()
+    orchestrator = await serve(config_for(engine))
+    asking = asyncio.create_task(orchestrator.chat())
+    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    asking.cancel()
+    await until(lambda: settled)
+    assert tokens_of(settled) == [0]
+
+
+async def tokens_metric(orchestrator):
+    """What tandem_tokens_total says, by kind."""
+    async with orchestrator.client.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    start = "tandem_tokens_total{"
+    return {
+        kind: sum(float(line.split()[-1]) for line in lines if line.startswith(start) and f'kind="{kind}"' in line)
+        for kind in ("prompt", "completion")
+    }
 
 
 async def test_the_openapi_page_tells_of_endpoints_and_keys(orchestrator):

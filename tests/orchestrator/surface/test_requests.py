@@ -36,14 +36,6 @@ async def test_the_wrong_method(orchestrator, path):
         assert (await response.json())["error"]["code"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat/completions/", "/v1/chat"])
-async def test_unknown_paths(orchestrator, path):
-    async with orchestrator.client.post(path, json=question(), allow_redirects=False) as response:
-        assert response.status == 404
-        if path.startswith("/v1/"):
-            assert set((await response.json())["error"]) == {"message", "type", "param", "code"}
-
-
 async def test_depth_and_choices_are_bounded(serve, engine):
     orchestrator = await serve(config_for(engine, limits={"maxDepth": 10, "maxChoices": 2}))
     status, error = await error_of(orchestrator, CHAT, deep=[[[[[[[[[[[[]]]]]]]]]]]])

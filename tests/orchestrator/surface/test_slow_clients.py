@@ -135,7 +135,7 @@ async def test_a_client_that_reads_slowly_gets_its_whole_answer(serve, engine):
     engine.replies.append(Reply("x" * 12_000_000))
     async with RawClient(orchestrator, small_buffer=True) as client:
         client.send(CHAT)
-        received, last = b"", 0
+        received, last = bytearray(), 0
         async with asyncio.timeout(10):
             while data := await client.reader.read(65_536):
                 received += data

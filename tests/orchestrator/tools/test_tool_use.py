@@ -80,6 +80,14 @@ async def test_a_request_chooses(asking, engine):
         await ask(extra_body={"tandem": {"tools": ["calculator"]}})
 
 
+async def test_a_key_may_not_use_every_tool(asking, engine, searching, tmp_path):
+    file = tmp_path / "keys.yaml"
+    file.write_text("- {key: key, tenant: team, tools: [calculate_math]}")
+    ask = await asking(tools=searching, keys={"files": [{"file": str(file)}]})
+    await ask()
+    assert offered(engine) == ["calculate_math"]
+
+
 async def test_a_tool_that_was_not_chosen_is_not_run(asking, engine, searching, service):
     ask = await asking(tools=searching)
     engine.replies += [Reply("", (SEARCH,)), Reply("Well.")]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine_double import Call, Reply
 from tests.orchestrator.open_meteo import OpenMeteo
-from tests.orchestrator.running import MATH_TOOL, QUESTION, config_for, question, until
+from tests.orchestrator.running import MATH_TOOL, QUESTION, Orchestrator, config_for, question, until
 
 WEATHER_TOOL = {
     "type": "function",
@@ -243,11 +243,12 @@ async def test_weather_troubles_are_told_to_the_model(serve, engine, weather, tr
     assert await results(orchestrator, engine, place("Tokyo")) == [{"error": error}]
 
 
-async def test_a_client_that_leaves_ends_the_tools_work(serve, engine, weather):
+@pytest.mark.parametrize("ask", [Orchestrator.chat, Orchestrator.stream])
+async def test_a_client_that_leaves_ends_the_tools_work(serve, engine, weather, ask):
     orchestrator = await serve(config_for(engine, tools={"weather": weather.settings, "timeoutSeconds": 30}))
     weather.delay = 30.0
     engine.replies.append(Reply("", (place("Tokyo"),)))
-    asking = asyncio.create_task(orchestrator.chat(tools=[WEATHER_TOOL]))
+    asking = asyncio.create_task(ask(orchestrator, tools=[WEATHER_TOOL]))
     await until(lambda: weather.running)
     asking.cancel()
     await until(lambda: not weather.running)
@@ -264,6 +265,25 @@ async def test_outcomes_are_counted(orchestrator, engine):
     engine.replies += [Reply("", (math("1+1"), math("1/0"))), Reply("Done.")]
     await orchestrator.chat(tools=[MATH_TOOL])
     assert (await counted("success"), await counted("error")) == (before[0] + 1, before[1] + 1)
+
+
+async def test_time_in_tools_is_measured_apart_from_the_engines(serve, engine, weather):
+    orchestrator = await serve(config_for(engine, tools={"weather": weather.settings}))
+
+    async def seconds():
+        async with orchestrator.client.get("/metrics") as response:
+            lines = [line.rpartition(" ") for line in (await response.text()).splitlines()]
+        found = {name: float(value) for name, _, value in lines if "_seconds_sum" in name}
+        tools = found.get('tandem_tool_seconds_sum{tool_name="get_current_weather"}', 0.0)
+        return tools, found.get('tandem_engine_seconds_sum{upstream="engine-0"}', 0.0)
+
+    before = await seconds()
+    weather.delay = 0.2
+    engine.replies += [Reply("", (place("Tokyo"),), before_first_byte=0.05), Reply("Done.", before_first_byte=0.05)]
+    await orchestrator.chat(tools=[WEATHER_TOOL])
+    in_tools, in_engine = (now - then for now, then in zip(await seconds(), before, strict=True))
+    assert in_tools >= 0.2
+    assert 0.1 <= in_engine < in_tools + 0.1
 
 
 async def test_a_request_may_say_question_without_tools(orchestrator, engine):

@@ -44,6 +44,7 @@ def test_older_names_set_the_first_upstream_and_the_level(file):
         ("API_KEYS", "one, team:two ,", "keys.values", ["one", "team:two"]),
         ("REQUIRE_API_KEY", "true", "keys.required", True),
         ("DATABASE_URL", "postgresql://db/x", "database.url", "postgresql://db/x"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///./keys.db", "database.url", "sqlite+aiosqlite:///./keys.db"),
         ("REDIS_URL", "redis://r:6379", "redis.url", "redis://r:6379"),
         ("GLOBAL_REQUESTS_PER_MINUTE", "600", "rate_limits.requests_per_minute", 600),
         ("TENANT_REQUESTS_PER_MINUTE", "60", "rate_limits.tenant_requests_per_minute", 60),

@@ -62,7 +62,7 @@ def test_what_is_not_written_at_once_is_still_to_be_taken():
     lines = Lines()
     assert not lines.pass_on(lambda _: False, FIRST)
     assert lines.take(FIRST) == FIRST
-    assert lines.estimate == {"completion_tokens": 1}
+    assert lines.events == 1
 
 
 def test_usage_beside_a_choice_is_counted_and_passes():
@@ -80,11 +80,11 @@ def test_what_only_looks_like_usage_passes():
     assert relayed(stream, [], hide_usage=True) == (stream, None)
 
 
-def test_a_stream_without_usage_is_estimated_by_its_events():
+def test_events_are_counted_however_their_bytes_arrive():
     lines = Lines()
     lines.take(b'data: {"choices":[]}\n\ndata: {"choices"')
     lines.take(b":[]}\n\n")
-    assert lines.estimate == {"completion_tokens": 2}
+    assert lines.events == 2
 
 
 def test_an_end_without_done_is_told():

@@ -46,7 +46,7 @@ class Streaming:
         response = self.connection.exchange(b"", b"", Timeouts())
         self.response = EngineStream(response, self.record.engine_pass("engine"), self.broken.append)
         self.answer = EventStream(self.client.scope, self.client.exchange.send)
-        relay = relay_stream(self, None, b"", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
+        relay = relay_stream(self, None, b"{}", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
         self.task = asyncio.create_task(relay)
         self.connection.data_received(HEAD + chunk(self._first))
         await turns()

@@ -1,0 +1,31 @@
+"""What a request is charged whose engine never said what it used: its client left, or the answer broke off."""
+
+from typing import Any, Final
+
+import orjson
+
+BYTES_A_TOKEN: Final = 4  # a rule of thumb for English text
+READ: Final = ("messages", "prompt", "input", "tools")  # fields that engines make the prompt of
+MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", "file"})  # in messages, and no text
+
+
+def usage(body: bytes, events: int = 0) -> dict[str, int]:
+    """An OpenAI `usage` object for the request in `body`, of whose stream `events` came: about one a token."""
+    payload = orjson.loads(body)
+    prompt = _text_bytes([payload.get(field) for field in READ])
+    return {"prompt_tokens": -(-prompt // BYTES_A_TOKEN), "completion_tokens": events}
+
+
+def _text_bytes(value: Any) -> int:
+    size, left = 0, [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            size += len(item.encode())
+        elif isinstance(item, int):  # a prompt may come as tokens
+            size += BYTES_A_TOKEN
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, dict):
+            left += [value for name, value in item.items() if name not in MEDIA]
+    return size
