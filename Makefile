@@ -28,7 +28,7 @@ images: ## Build the images and load them into the running cluster
 	@python3 -m hack images
 
 .PHONY: test
-test: lint verify test-python test-integration test-e2e ## Everything, on a real cluster at the end
+test: lint verify test-python test-compiled test-integration test-e2e ## Everything, on a real cluster at the end
 
 .PHONY: test-fast
 test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seconds
@@ -38,6 +38,11 @@ test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seco
 test-python: venv tools
 	@python3 -m hack tools redis-server > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
+
+.PHONY: test-compiled
+test-compiled: venv tools ## The orchestrator's tests once more, compiled as in its image
+	@python3 -m hack tools redis-server > /dev/null
+	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/orchestrator
 
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)

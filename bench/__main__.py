@@ -47,8 +47,9 @@ ARRANGEMENT = """\
 - Answers carry 64 bytes of text. CPU is user and system time of the server's processes. A ratio is that of a round;
   the table has the median of the rounds and their spread.
 - nginx takes less CPU for a request the busier it is, since it then handles many at each wake-up. Clients that never
-  pause keep it several times as busy as the orchestrator; so the second row gives both the same number of requests a
-  second."""
+  pause make it do several times what the orchestrator can; so it is also measured at the orchestrator's own rate, and
+  both at half of that.
+- The orchestrator is compiled, as it is in its image (`python3 -m hack compiled`)."""
 
 
 async def run(effort: measures.Effort, names: list[str]) -> tuple[list[report.Row], Cores]:

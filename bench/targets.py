@@ -13,6 +13,7 @@ import yaml
 from bench.engine import MODEL
 from bench.load import KEY, Failed
 from bench.processes import Cores, Process, free_port, running, until_ready
+from hack import compiled
 
 MANY = 1_000_000_000  # a limit that is counted and never reached
 
@@ -65,7 +66,7 @@ def _tandem(folder: Path, engine_url: str, port: int) -> list[str]:
     file = folder / "tandem.yaml"
     file.write_text(yaml.safe_dump(config))
     serve = ["serve", "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "tandem_orchestrator.cli", *serve]
+    return ["env", f"PYTHONPATH={compiled.folder()}", sys.executable, "-m", "tandem_orchestrator.cli", *serve]
 
 
 def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:

@@ -13,7 +13,12 @@ from hack.images import content
 
 PROJECT = Path(__file__).parents[1]
 PYTHON = PROJECT / ".venv/bin/python"
-INPUTS = ("orchestrator", "contract", "requirements/dev.lock")
+INPUTS = (
+    "orchestrator/pyproject.toml",
+    "orchestrator/tandem_orchestrator",
+    "contract/tandem_contract",
+    "requirements/dev.lock",
+)
 
 
 def folder() -> Path:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.api import chat, errors, health, keys, models
+from tandem_orchestrator.api.body import bounded
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
@@ -21,7 +22,7 @@ from tandem_orchestrator.gateway.dispatch import Dispatcher
 from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hot_path import HotPath
-from tandem_orchestrator.gateway.request import bounded, deadlines
+from tandem_orchestrator.gateway.request import deadlines
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.shared import SharedCounters
 from tandem_orchestrator.limits.upkeep import Upkeep

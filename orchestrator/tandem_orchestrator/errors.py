@@ -46,7 +46,8 @@ class GatewayError(Exception):
 
     status = 500
     type = "server_error"
-    code: str | None = None
+    code: str | int | None = None
+    """A number only where an engine has numbers for its errors."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)

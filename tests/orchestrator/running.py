@@ -7,11 +7,15 @@ import aiohttp
 import uvicorn
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.app import App
+from tandem_orchestrator.gateway import hot_path
 from tandem_orchestrator.protocol import protocol_for
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
+
+COMPILED = not hot_path.__file__.endswith(".py")
+NO_PATCHES = "it replaces a method, which compiled code does not look up"
 
 AT_ONCE = {"routing": {"retries": 0}, "hold": {"maxRequests": 0}}  # settings with which a first failure shows
 QUESTION = [{"role": "user", "content": "Hello"}]

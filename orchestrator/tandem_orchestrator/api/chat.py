@@ -71,7 +71,7 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None
     except EngineError as error:
-        record.error = error.code or error.type
+        record.error = str(error.code or error.type)
         raise HTTPException(502, error.message) from None
     choice = answer["choices"][0]
     message = choice.get("message") or {}

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 async def _gateway_error(request: Request, error: GatewayError) -> Response:
-    record_of(request.scope).error = error.code or error.type
+    record_of(request.scope).error = str(error.code or error.type)
     headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
     if request.scope["path"] == SIMPLE:
         return await http_exception_handler(request, HTTPException(error.status, error.message, headers))

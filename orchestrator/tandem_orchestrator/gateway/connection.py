@@ -117,7 +117,10 @@ class Response:
 
 
 class Connection:
-    """Speaks HTTP/1.1 with an engine. `on_idle` and `on_lost` tell its pool when it is free or gone."""
+    """An asyncio protocol that speaks HTTP/1.1 with an engine.
+
+    `on_idle` and `on_lost` tell its pool when it is free or gone.
+    """
 
     def __init__(self, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -195,6 +198,9 @@ class Connection:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(Malformed(f"the engine does not speak HTTP: {error}"))
+
+    def eof_received(self) -> None:
+        """asyncio: the engine sends no more, which ends the connection."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the connection is gone."""

@@ -113,7 +113,7 @@ class HotPath:
 
 
 async def _fail(error: GatewayError, record: Record, send: Send) -> None:
-    record.error = error.code or error.type
+    record.error = str(error.code or error.type)
     if not record.status:
         await send_error(send, error)
     elif record.stream:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 from tandem_contract.config import Timeouts
 
@@ -121,26 +120,6 @@ def _piece(message: Message, size: int, limit: int) -> bytes:
     if size + len(piece) > limit:
         raise BodyTooLarge(f"the request body is larger than {limit} bytes")
     return piece
-
-
-def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
-    """`receive` for FastAPI, which reads as much and as long as it comes: raises an `HTTPException` then."""
-    body: bytes | None = None
-
-    async def whole() -> Message:
-        nonlocal body
-        if body is not None:
-            return await receive()
-        try:
-            body = await read_body(receive, limit, time)
-        except (BodyTooLarge, TooSlow) as error:
-            headers = {name.decode(): value.decode() for name, value in error.headers}
-            raise HTTPException(error.status, error.message, headers) from error
-        except ClientLeft:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return whole
 
 
 def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth: int) -> Request:

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.gateway.catalogue import Catalogue
 
-from tests.orchestrator.running import config_for, question
+from tests.orchestrator.running import COMPILED, NO_PATCHES, config_for, question
 
 SHAPE = {"message", "type", "param", "code"}
 
@@ -59,6 +59,7 @@ async def test_a_body_that_fastapi_reads(serve, engine, tmp_path):
         assert (answered[0], answered[1]["code"]) == (status, code)
 
 
+@pytest.mark.skipif(COMPILED, reason=NO_PATCHES)
 async def test_a_defect(orchestrator, monkeypatch):
     def fail(*_):
         raise RuntimeError("a secret of ours")

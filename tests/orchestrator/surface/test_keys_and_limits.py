@@ -7,7 +7,7 @@ from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.limits.limiter import Ticket
 
 from tests.engine_double import EngineDouble, Reply
-from tests.orchestrator.running import MATH_TOOL, config_for, question, until
+from tests.orchestrator.running import COMPILED, MATH_TOOL, NO_PATCHES, config_for, question, until
 from tests.orchestrator.surface.asking import CALLS, CHAT, STREAMS, USED, asked
 
 GUARDED = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/chat"]
@@ -23,6 +23,8 @@ async def locked(serve, engine):
 @pytest.fixture
 def settled(monkeypatch):
     """Tokens of each call of `settle`, by ticket."""
+    if COMPILED:
+        pytest.skip(NO_PATCHES)
     calls: dict[int, list[int]] = {}
     tickets = []
     real = Ticket.settle

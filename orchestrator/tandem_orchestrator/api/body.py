@@ -1,0 +1,28 @@
+"""The body of a request that FastAPI reads."""
+
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
+
+from tandem_orchestrator.errors import BodyTooLarge, ClientLeft, TooSlow
+from tandem_orchestrator.gateway.request import read_body
+from tandem_orchestrator.gateway.time_limit import TimeLimit
+
+
+def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
+    """`receive` for FastAPI, which reads as much and as long as it comes: raises an `HTTPException` then."""
+    body: bytes | None = None
+
+    async def whole() -> Message:
+        nonlocal body
+        if body is not None:
+            return await receive()
+        try:
+            body = await read_body(receive, limit, time)
+        except (BodyTooLarge, TooSlow) as error:
+            headers = {name.decode(): value.decode() for name, value in error.headers}
+            raise HTTPException(error.status, error.message, headers) from error
+        except ClientLeft:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return whole
