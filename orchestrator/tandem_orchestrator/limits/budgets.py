@@ -61,9 +61,11 @@ class Budgets:
             return True
 
     async def _write(self, ledger: Ledger) -> None:
-        while (batch := self._limiter.spending.batch()) is not None:
-            await ledger.add(*batch)
-            self._limiter.spending.written()
+        spending = self._limiter.spending
+        for _ in range(spending.batches):  # no more: while requests end there is always another
+            if (batch := spending.batch()) is not None:
+                await ledger.add(*batch)
+                spending.written()
 
     async def _load(self, ledger: Ledger) -> None:
         self._limiter.spending.loaded({period: await ledger.load(period) for period in periods(int(self._clock()))})

@@ -38,6 +38,11 @@ class Spending:
             self._turn(second)
         self._today[key_id] = self._today.get(key_id, 0) + tokens
 
+    @property
+    def batches(self) -> int:
+        """How many batches hold all that is unwritten at this moment."""
+        return (self._writing is not None) + sum(1 for tokens in self._unwritten.values() if tokens)
+
     def batch(self) -> tuple[str, dict[str, int]] | None:
         """A day and the tokens to write for it by key id; the same one until it is `written`."""
         if self._writing is None:
