@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+import jsonschema_rs
+
 from tandem_contract.config import OrchestratorSettings
 
 
 def errors(settings: OrchestratorSettings) -> list[str]:
     """What makes the settings unusable."""
-    return [*_names_used_twice(settings), *_endless_fallbacks(settings)]
+    return [*_names_used_twice(settings), *_endless_fallbacks(settings), *_wrong_schemas(settings)]
 
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
@@ -55,6 +57,17 @@ def _endless_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
             fallback = named[fallback].fallback
         if fallback in named and named[fallback] is model:
             yield f"models.{n}.fallback: {' -> '.join([*way, model.name])} leads back to where it began"
+
+
+def _wrong_schemas(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, tool in enumerate(settings.tools.http):
+        try:
+            jsonschema_rs.validator_for({"type": "object", **tool.parameters}, offline=True)  # or it fetches references
+        except jsonschema_rs.ValidationError as error:
+            path = ".".join(map(str, ("parameters", *error.instance_path)))
+            yield f"tools.http.{n}.{path}: no JSON schema: {error.message}"
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            yield f"tools.http.{n}.parameters: no JSON schema: {error}"
 
 
 def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:

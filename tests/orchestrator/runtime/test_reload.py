@@ -141,12 +141,11 @@ async def test_a_refused_file_changes_nothing_and_shows(running, engine):
     assert await metric(running, "tandem_config_reload_success") == 1
 
 
-async def test_what_only_the_parts_see_is_refused_as_well(running, engine):
+async def test_a_tool_that_cannot_be_is_refused(running, engine):
     running.file.write(upstreams=[upstream(engine)], tools={"http": [ORDER]})
     await until(lambda: running.app.services.state.refused)
-    assert (
-        "tools.http.0: the parameters of order are no JSON schema" in (await running.get("/health"))[1]["problems"][-1]
-    )
+    (problem,) = (await running.get("/health"))[1]["problems"]
+    assert "tools.http.0.parameters.properties.id.type: no JSON schema" in problem
     assert (await running.chat())[0] == 200
 
 

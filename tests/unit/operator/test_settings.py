@@ -15,6 +15,12 @@ from tandem_operator.manifests import Platform, build
 from tandem_orchestrator.gateway.engine import RESOLVE_SECONDS, RESOLVE_TIMEOUT
 
 Json = dict[str, Any]
+NO_SCHEMA = {
+    "name": "mine",
+    "description": "x",
+    "url": "http://a",
+    "parameters": {"properties": {"n": {"type": "numbr"}}},
+}
 SECRET = {"secretName": "s", "secretKey": "k"}
 ENGINE = {
     "name": "engine",
@@ -120,6 +126,7 @@ def test_what_holds_no_secret_and_outlives_a_pod_is_accepted(config: Json) -> No
         ({"upstreams": [{"name": "engine", "url": "http://other"}]}, "orchestrator.config.upstreams"),
         ({"models": [{"name": "a", "aliases": ["x"]}, {"name": "b", "aliases": ["x"]}]}, "orchestrator.config.models"),
         ({"models": [{"name": "a", "fallback": "b"}, {"name": "b", "fallback": "a"}]}, "orchestrator.config.models"),
+        ({"tools": {"http": [NO_SCHEMA]}}, "orchestrator.config.tools.http.0.parameters.properties.n.type"),
     ],
 )
 def test_what_contradicts_itself_across_sections_is_refused_with_its_path(config: Json, path: str) -> None:

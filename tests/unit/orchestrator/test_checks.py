@@ -49,6 +49,20 @@ def test_tools_of_one_name():
     assert paths(found) == ["tools.http.0.name", "tools.http.1.name", "tools.http.3.name"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "where"),
+    [
+        ({"properties": {"n": {"type": "numbr"}}}, ["tools.http.0.parameters.properties.n.type"]),
+        ({"$ref": "http://127.0.0.1:9/schema"}, ["tools.http.0.parameters"]),
+        ({"properties": {"n": {"pattern": "("}}}, ["tools.http.0.parameters.properties.n.pattern"]),
+        ({"properties": {"n": {"type": "number"}}}, []),
+    ],
+)
+def test_parameters_that_are_no_json_schema(parameters, where):
+    tool = {"name": "mine", "description": "x", "url": "http://a", "parameters": parameters}
+    assert paths(checks.errors(config(tools={"http": [tool]}))) == where
+
+
 def test_a_fallback_by_an_alias_is_followed():
     circle = [{"name": "a", "aliases": ["x"], "fallback": "b"}, {"name": "b", "fallback": "x"}]
     assert "a -> b -> a" in checks.errors(config(models=circle))[0]
