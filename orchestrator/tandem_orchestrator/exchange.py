@@ -99,6 +99,7 @@ class Exchange:
         """Has `app` answer; where it fails, the client gets a 500, or a connection that is cut."""
         self._task = loop.create_task(self._run(app))
         self._wire.server.tasks.add(self._task)
+        self._wire.outbox.under_way += 1
 
     async def _run(self, app: ASGIApp) -> None:
         try:
@@ -119,6 +120,7 @@ class Exchange:
     def _let_go(self) -> None:
         """Drops what refers to this exchange: left to the collector of garbage, it cost a tenth of a request's CPU."""
         self.scope["state"].clear()
+        self._wire.outbox.under_way -= 1
         if self._task is not None:
             self._wire.server.tasks.discard(self._task)  # a callback of the task would cost a turn of the loop
             self._task = None

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from tandem_orchestrator.exchange import Exchange, Wire
-from tandem_orchestrator.outbox import Outbox
+from tandem_orchestrator.outbox import FEW, Outbox
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
@@ -49,6 +49,7 @@ class Client:
         self.server.default_headers = [(b"date", b"today")]
         self.scope: dict[str, Any] = {"type": "http", "method": method, "path": "/", "state": {}}
         self.completed = False
+        outbox.under_way = FEW  # so that it holds back what is written in a turn
         wire = Wire(self.line, self.flow, outbox, self.server)
         self.exchange = Exchange(self.scope, wire, self._complete, keep_alive=keep_alive, expects_go_ahead=go_ahead)
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 import pytest
-from tandem_orchestrator.outbox import Outbox
+from tandem_orchestrator.outbox import FEW, Outbox
 
 from tests.unit.orchestrator.line import Client
 
@@ -225,6 +225,7 @@ async def run(app, *, pieces=(b"",)):
 async def test_an_exchange_ends_with_its_answer_and_leaves_nothing_behind():
     client = await run(application(start(), body(b"ok")), pieces=(b"a", b"b"))
     assert client.line.writes[0].endswith(b"2\r\nok\r\n0\r\n\r\n")
+    assert client.exchange._wire.outbox.under_way == FEW
     held = sys.getrefcount(client.exchange)
     assert held == len(["by the client", "by the question"]), "a cycle would be left for the collector of garbage"
 

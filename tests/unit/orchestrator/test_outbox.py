@@ -1,6 +1,6 @@
 import asyncio
 
-from tandem_orchestrator.outbox import MOST_BYTES, outbox_of
+from tandem_orchestrator.outbox import FEW, MOST_BYTES, outbox_of
 
 
 class Wire(asyncio.Transport):
@@ -19,8 +19,27 @@ class Wire(asyncio.Transport):
         return self.closed
 
 
-async def test_writes_of_one_turn_leave_together_after_it():
+def busy_outbox():
     outbox = outbox_of(asyncio.get_running_loop())
+    outbox.under_way = FEW
+    return outbox
+
+
+async def test_writes_of_few_requests_leave_at_once_and_in_order():
+    outbox = busy_outbox()
+    order: list[tuple[Wire, bytes]] = []
+    one, other = Wire(order), Wire(order)
+    outbox.write(one, b"a")
+    outbox.under_way = FEW - 1
+    outbox.write(other, b"x")
+    outbox.write(one, b"b")
+    assert order == [(other, b"x")], "what waits already is not overtaken"
+    await asyncio.sleep(0)
+    assert order[1:] == [(one, b"ab")]
+
+
+async def test_writes_of_one_turn_leave_together_after_it():
+    outbox = busy_outbox()
     order: list[tuple[Wire, bytes]] = []
     one, other = Wire(order), Wire(order)
     outbox.write(one, b"a")
@@ -36,7 +55,7 @@ async def test_writes_of_one_turn_leave_together_after_it():
 
 
 async def test_what_is_much_leaves_at_once_and_in_order():
-    outbox = outbox_of(asyncio.get_running_loop())
+    outbox = busy_outbox()
     order: list[tuple[Wire, bytes]] = []
     wire, much = Wire(order), b"x" * MOST_BYTES
     outbox.write(wire, b"before")
@@ -48,13 +67,16 @@ async def test_what_is_much_leaves_at_once_and_in_order():
 
 
 async def test_nothing_is_written_where_the_connection_was_cut():
-    outbox = outbox_of(asyncio.get_running_loop())
+    outbox = busy_outbox()
     order: list[tuple[Wire, bytes]] = []
     cut, whole = Wire(order), Wire(order)
     outbox.write(cut, b"a")
     outbox.write(whole, b"b")
     cut.closed = True
     await asyncio.sleep(0)
+    assert order == [(whole, b"b")]
+    outbox.under_way = 0
+    outbox.write(cut, b"c")
     assert order == [(whole, b"b")]
 
 
