@@ -35,8 +35,8 @@ class Protocol:
     """A connection. Closed when its client does not send or read on in time, or sends headers that are too large.
 
     One timer a connection looks at the deadline now and then, so that moving the deadline costs an assignment.
-    In place of uvicorn's own, of which a request spent most in parts that are not needed here: a timer for each answer,
-    a second look at each path, a call for each task that ends.
+    In place of uvicorn's own, which spends on each request what is not needed here: a timer for its answer, a second
+    look at its path, a callback for its task.
     """
 
     def __init__(
