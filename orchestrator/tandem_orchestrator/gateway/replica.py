@@ -120,7 +120,7 @@ class Replica:
 
     def saturated(self, max_waiting: int) -> bool:
         """True when more than `max_waiting` requests wait inside."""
-        return self._load.full and self._load.waiting(self.in_flight) > max_waiting
+        return self._load.waiting(self.in_flight) > max_waiting
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
@@ -170,11 +170,11 @@ class Replica:
             raise
 
     async def count_waiting(self, path: str) -> bool:
-        """Asks the server at `path` how many requests wait inside; false if it does not say. Raises `EngineError`."""
-        waiting = self.type.waiting(await self._get(path))
-        if waiting is None:
+        """Asks the server at `path` what waits and runs inside; false if it does not say. Raises `EngineError`."""
+        counts = self.type.counts(await self._get(path))
+        if counts is None:
             return False
-        self._load.seen(waiting, self.in_flight)
+        self._load.seen(*counts, self.in_flight)
         self._changed(self)
         return True
 

@@ -232,7 +232,7 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     orchestrator = await serve(named(engine, routing={"maxWaiting": 3}))
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
-    orchestrator.engines.all[0].replicas[0]._load.seen(4, 0)
+    orchestrator.engines.all[0].replicas[0]._load.seen(4, 0, 0)
     engine.waiting = 4
     await engine.start()
     await until(lambda: orchestrator.engines.all[0].ready)
@@ -245,7 +245,7 @@ async def test_an_engine_that_fails_to_count_is_taken_to_be_full(serve, engine, 
     monkeypatch.setattr("tandem_orchestrator.gateway.replica.MAX_METRICS", 1000)
     monkeypatch.setattr(engine, "_metrics", lambda: b" " * 1001)
     orchestrator = await serve(config_for(engine))
-    await until(lambda: orchestrator.engines.all[0].replicas[0]._load.full)
+    await until(lambda: orchestrator.engines.all[0].replicas[0]._load._room == 0)
 
 
 async def test_an_engine_that_tells_no_load_is_never_full(serve, engine):

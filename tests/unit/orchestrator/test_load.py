@@ -10,23 +10,36 @@ VLLM = ENGINE_TYPES[UpstreamType.VLLM]
 
 def test_what_was_sent_since_waits_too_where_some_waited():
     load = Load()
-    load.seen(10, in_flight=30)
+    load.seen(10, 20, in_flight=30)
     assert [load.waiting(in_flight) for in_flight in (30, 35, 20)] == [10, 15, 10]
 
 
-def test_an_engine_in_which_none_waited_had_room():
+def test_an_engine_in_which_none_ever_waited_has_room():
     load = Load()
-    load.seen(0, in_flight=3)
+    load.seen(0, 3, in_flight=3)
     assert load.waiting(500) == 0
     assert load.sent(500) == 497
 
 
+def test_an_engine_runs_what_it_ran_while_some_waited():
+    load = Load()
+    load.seen(5, 20, in_flight=25)
+    load.seen(0, 12, in_flight=12)
+    assert [load.waiting(in_flight) for in_flight in (12, 20, 23)] == [0, 0, 3]
+    load.seen(0, 24, in_flight=24)  # it can do more than was thought
+    load.seen(0, 12, in_flight=12)
+    assert [load.waiting(in_flight) for in_flight in (24, 25)] == [0, 1]
+    load.seen(2, 8, in_flight=10)  # or less, since the prompts are long now
+    load.seen(0, 6, in_flight=6)
+    assert [load.waiting(in_flight) for in_flight in (8, 10)] == [0, 2]
+
+
 def test_an_engine_that_does_not_tell_is_taken_to_be_full():
     load = Load()
-    load.seen(0, in_flight=3)
+    load.seen(0, 3, in_flight=3)
     load.missed()
     assert load.waiting(10) == 7
-    load.seen(0, in_flight=10)
+    load.seen(0, 10, in_flight=10)
     assert load.waiting(10) == 0
 
 
@@ -43,15 +56,16 @@ vllm:num_requests_running{engine="0"} 7.0
 
 
 @pytest.mark.parametrize(
-    ("raw", "waiting"),
+    ("raw", "counts"),
     [
-        (b'vllm:num_requests_waiting{engine="0",model_name="m"} 3.0\n', 3),
-        (SEVERAL, 7),
-        (b"vllm:num_requests_waiting 2", 2),
+        (b'vllm:num_requests_waiting{engine="0",model_name="m"} 3.0\n', (3, 0)),
+        (SEVERAL, (7, 7)),
+        (b"vllm:num_requests_waiting 2\nvllm:num_requests_running 1e1", (2, 10)),
         (b"vllm:num_requests_waiting nothing", None),
+        (b"vllm:num_requests_running 2", None),
         (b"llamacpp:requests_deferred 2\n", None),
         (b"", None),
     ],
 )
-def test_vllms_own_count(raw, waiting):
-    assert VLLM.waiting(raw) == waiting
+def test_vllms_own_counts(raw, counts):
+    assert VLLM.counts(raw) == counts

@@ -9,6 +9,9 @@ class EngineType:
     load_path: str | None = None
     """Where the engine tells how busy it is."""
 
-    def waiting(self, raw: bytes) -> int | None:  # noqa: ARG002 # for subclasses
-        """Requests that wait inside the engine, read from what it answers at `load_path`; None if it does not say."""
+    def counts(self, raw: bytes) -> tuple[int, int] | None:  # noqa: ARG002 # for subclasses
+        """Requests that wait and that run inside the engine, read from what it answers at `load_path`.
+
+        None if it does not say.
+        """
         return None

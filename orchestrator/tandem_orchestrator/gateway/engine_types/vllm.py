@@ -4,19 +4,21 @@ import re
 
 from tandem_orchestrator.gateway.engine_types.engine_type import EngineType
 
-_WAITING = re.compile(rb"^vllm:num_requests_waiting(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+_COUNT = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
 
 
 class Vllm(EngineType):
-    """vLLM tells its load in Prometheus' text format, one line for each of its data-parallel engines."""
+    """vLLM tells its load in Prometheus' text format, a line for each count of each of its data-parallel engines."""
 
     takes_cache_salt = True
     load_path = "/metrics"
 
-    def waiting(self, raw: bytes) -> int | None:
-        """The sum over the server's engines."""
+    def counts(self, raw: bytes) -> tuple[int, int] | None:
+        """The sums over the server's engines."""
+        sums: dict[bytes, float] = {}
         try:
-            values = [float(value) for value in _WAITING.findall(raw)]
+            for name, value in _COUNT.findall(raw):
+                sums[name] = sums.get(name, 0.0) + float(value)
         except ValueError:
             return None
-        return int(sum(values)) if values else None
+        return (int(sums[b"waiting"]), int(sums.get(b"running", 0))) if b"waiting" in sums else None
