@@ -239,8 +239,7 @@ class Exchange:
             if self._remaining < 0 or (self._remaining and not more):
                 raise RuntimeError("the answer's body is not as long as its content-length")
         if self._head:
-            self._wire.outbox.write(self._wire.transport, self._head)
-            self._head = b""
+            body, self._head = self._head + body, b""
         if body:
             self._wire.outbox.write(self._wire.transport, body)
         if not more:

@@ -11,6 +11,7 @@ from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 from tandem_orchestrator.outbox import outbox_of
 
 STALE_SECONDS = 1.0  # a request on a kept connection that ends so soon, without a byte, met one that was closed already
+APART_ABOVE = 65_536  # bytes of a request that are dearer to copy behind its head than to send in a system call more
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
 
@@ -150,8 +151,11 @@ class Connection:
         self._answered = False
         self._timeouts = timeouts
         self._expect_within(timeouts.first_byte_seconds)
-        self._outbox.write(self._transport, head)
-        self._outbox.write(self._transport, body)
+        if len(body) > APART_ABOVE:
+            self._outbox.write(self._transport, head)
+            self._outbox.write(self._transport, body)
+        else:
+            self._outbox.write(self._transport, head + body)
         return response
 
     def resume(self) -> None:
