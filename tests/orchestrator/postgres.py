@@ -90,6 +90,7 @@ class Door:
         self._passing: set[asyncio.Future[tuple[None, None]]] = set()
         self.port = 0
         self.blocked = False
+        self._take_place()
 
     @property
     def url(self) -> str:
@@ -98,16 +99,26 @@ class Door:
 
     async def open(self) -> None:
         self.blocked = False
-        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._pass, sock=self._place)
 
     async def shut(self) -> None:
         if self._server:
             self._server.close()
             self._server = None
+            self._take_place()
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*self._passing)
+
+    def remove(self) -> None:
+        self._place.close()
+
+    def _take_place(self) -> None:
+        """Keeps the port from others while nobody listens there."""
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", self.port))
+        self.port = self._place.getsockname()[1]
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
@@ -134,3 +145,4 @@ async def door_to(url: str) -> AsyncIterator[Door]:
         yield door
     finally:
         await door.shut()
+        door.remove()
