@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import openai
 import pytest
 from tandem_contract.config import OrchestratorConfig
+from tandem_orchestrator.observability import logs
 
 from tests.engine_double import EngineDouble
 from tests.orchestrator.postgres import Postgres, running_postgres
@@ -15,6 +17,15 @@ from tests.orchestrator.running import Orchestrator, config_for
 async def engine() -> AsyncIterator[EngineDouble]:
     async with EngineDouble() as double:
         yield double
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is logged of requests."""
+    written: list[dict[str, Any]] = []
+    monkeypatch.setattr(logs, "write_request", written.append)
+    monkeypatch.setattr(logs, "enabled", lambda _: True)
+    return written
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import asyncio
 import orjson
 import pytest
 from tandem_orchestrator.exchange import Exchange
-from tandem_orchestrator.observability import logs
 
 from tests.engine_double import Reply
 from tests.orchestrator.running import AT_ONCE, config_for, question, until
@@ -29,15 +28,6 @@ def at_once(monkeypatch):
 
     monkeypatch.setattr(Exchange, "send_at_once", watched)
     return sent
-
-
-@pytest.fixture
-def lines(monkeypatch):
-    """What is logged of requests."""
-    written: list[dict] = []
-    monkeypatch.setattr(logs, "write_request", written.append)
-    monkeypatch.setattr(logs, "enabled", lambda _: True)
-    return written
 
 
 def content(text):

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-import jsonschema_rs
-
+from tandem_contract import json_schema
 from tandem_contract.config import OrchestratorSettings
 
 
@@ -62,12 +61,10 @@ def _endless_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
 def _wrong_schemas(settings: OrchestratorSettings) -> Iterator[str]:
     for n, tool in enumerate(settings.tools.http):
         try:
-            jsonschema_rs.validator_for({"type": "object", **tool.parameters}, offline=True)  # or it fetches references
-        except jsonschema_rs.ValidationError as error:
-            path = ".".join(map(str, ("parameters", *error.instance_path)))
+            json_schema.validator({"type": "object", **tool.parameters})
+        except json_schema.InvalidSchema as error:
+            path = f"parameters.{error.path}".removesuffix(".")
             yield f"tools.http.{n}.{path}: no JSON schema: {error.message}"
-        except (ValueError, jsonschema_rs.ReferencingError) as error:
-            yield f"tools.http.{n}.parameters: no JSON schema: {error}"
 
 
 def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:

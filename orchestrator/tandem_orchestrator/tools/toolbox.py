@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 import structlog
+from tandem_contract import json_schema
 from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.config.secrets import unreadable_secrets
@@ -66,10 +67,8 @@ class Offered:
         if not isinstance(tool.parameters, dict) or tool.parameters.get("type") != "object":
             raise InvalidTool(f'the parameters of {tool.name} must be a JSON schema with "type": "object"')
         try:
-            self.validator = jsonschema_rs.validator_for(tool.parameters, offline=True)  # or it fetches references
-        except jsonschema_rs.ValidationError as error:
-            raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {_problem(error)}") from None
-        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            self.validator = json_schema.validator(tool.parameters)
+        except json_schema.InvalidSchema as error:
             raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {error}") from None
         function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
         self.declaration = orjson.Fragment(orjson.dumps({"type": "function", "function": function}))

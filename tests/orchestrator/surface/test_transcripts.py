@@ -1,20 +1,10 @@
 """Prompts in the log, where that was asked for and nowhere else."""
 
 import pytest
-from tandem_orchestrator.observability import logs
 
 from tests.engine_double import Reply
 from tests.orchestrator.running import config_for, until
 from tests.orchestrator.surface.asking import CALLS, asked
-
-
-@pytest.fixture
-def lines(monkeypatch):
-    """What is logged of requests."""
-    written: list[dict] = []
-    monkeypatch.setattr(logs, "write_request", written.append)
-    monkeypatch.setattr(logs, "enabled", lambda _: True)
-    return written
 
 
 @pytest.mark.parametrize(("path", "stream"), CALLS)

@@ -1,0 +1,24 @@
+"""JSON schemas: what stands in a configuration as one, and is to be checked before it is used."""
+
+from typing import Any
+
+import jsonschema_rs
+
+
+class InvalidSchema(Exception):  # noqa: N818
+    """A document that is no JSON schema; `path` leads to what is wrong in it, empty where that is all of it."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+    """What checks documents against the schema; fetches no references. Raises `InvalidSchema`."""
+    try:
+        return jsonschema_rs.validator_for(schema, offline=True)
+    except jsonschema_rs.ValidationError as error:
+        raise InvalidSchema(".".join(map(str, error.instance_path)), error.message) from None
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise InvalidSchema("", str(error)) from None
