@@ -3,6 +3,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
+# nothing is found but what the project declares, whatever else this machine has
+export PATH := $(or $(shell python3 -m hack path),$(error this needs Python 3.11 or newer as python3))
+
 BIN := .venv/bin
 MODEL ?=
 PYTEST := $(BIN)/pytest
@@ -31,22 +34,23 @@ images: ## Build the images and load them into the running cluster
 test: lint verify test-python test-compiled test-integration test-e2e ## Everything, on a real cluster at the end
 
 .PHONY: test-fast
-test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seconds
+test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
+	@python3 -m hack tools helm openssl > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden
 
 .PHONY: test-python
-test-python: venv tools
-	@python3 -m hack tools redis-server > /dev/null
+test-python: venv
+	@python3 -m hack tools curl helm openssl redis-server > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
 
 .PHONY: test-compiled
-test-compiled: venv tools ## The orchestrator's tests once more, compiled as in its image
-	@python3 -m hack tools redis-server > /dev/null
+test-compiled: venv ## The orchestrator's tests once more, compiled as in its image
+	@python3 -m hack tools curl openssl redis-server > /dev/null
 	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/orchestrator
 
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)
-	@python3 -m hack tools etcd kube-apiserver kubectl > /dev/null
+	@python3 -m hack tools etcd helm kube-apiserver kubectl openssl > /dev/null
 	@$(PYTEST) -q tests/integration
 
 .PHONY: test-e2e
@@ -71,11 +75,11 @@ format: venv ## Let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
 
 .PHONY: generate
-generate: venv tools ## Write again what is generated: CRD, install.yaml, reference
+generate: venv ## Write again what is generated: CRD, install.yaml, reference
 	@hack/generate
 
 .PHONY: verify
-verify: venv tools ## Fail where a generated file is stale
+verify: venv ## Fail where a generated file is stale
 	@hack/verify
 
 .PHONY: lock
@@ -85,7 +89,3 @@ lock: ## Pin the Python dependencies (hack/lock --upgrade renews them)
 .PHONY: venv
 venv:
 	@hack/venv
-
-.PHONY: tools
-tools:
-	@python3 -m hack tools helm kubectl > /dev/null

@@ -21,8 +21,8 @@ import uvloop
 from bench import measures, report
 from bench.load import Failed
 from bench.processes import Cores
-from bench.targets import all_running
-from hack import progress
+from bench.targets import all_running, nginx_version
+from hack import path, progress
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ALL = {
@@ -88,10 +88,11 @@ def main() -> int:
         return 130
     print("\n".join([report.HEADER, *map(str, rows)]))
     if not options.quick and not options.measures:
-        RESULTS.write_text(report.document(rows, cores, ARRANGEMENT, time.monotonic() - begun))
+        RESULTS.write_text(report.document(rows, cores, ARRANGEMENT, nginx_version(), time.monotonic() - begun))
         print(f"\nwritten to {RESULTS}")
     return 1 if any(row.passed is False for row in rows) else 0
 
 
 if __name__ == "__main__":
+    path.confine()
     sys.exit(main())

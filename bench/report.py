@@ -3,7 +3,6 @@
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,8 +60,8 @@ def at_least(what: str, figures: str, ratio: Series, bound: float) -> Row:
     return Row(what, figures, str(ratio), f"at least {bound:g}", ratio.median >= bound)
 
 
-def document(rows: Sequence[Row], cores: Cores, arrangement: str, seconds: float) -> str:
-    """RESULTS.md."""
+def document(rows: Sequence[Row], cores: Cores, arrangement: str, nginx: str, seconds: float) -> str:
+    """RESULTS.md. `nginx` is its version."""
     table = "\n".join([HEADER, *map(str, rows)])
     return f"""# How fast the orchestrator is
 
@@ -73,7 +72,7 @@ in {seconds:.0f} s.
 
 ## Where
 - {_processor()}, {os.cpu_count()} cores, load average before {os.getloadavg()[2]:.1f}; {platform.platform()}
-- Python {platform.python_version()}, {", ".join(f"{name} {version(name)}" for name in PACKAGES)}; {_nginx_version()}
+- Python {platform.python_version()}, {", ".join(f"{name} {version(name)}" for name in PACKAGES)}; {nginx}
 - Core {cores.target}: the server under measurement; core {cores.engine}: the engine; core {cores.load}: the load
 
 ## How
@@ -86,9 +85,3 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _nginx_version() -> str:
-    path = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-    result = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True, env={"PATH": path})
-    return result.stderr.strip().removeprefix("nginx version: ")

@@ -1,6 +1,6 @@
 """What is compared: the orchestrator with all its duties on, nginx, and a naive proxy, each in front of one engine."""
 
-import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +11,9 @@ from string import Template
 import yaml
 
 from bench.engine import MODEL
-from bench.load import KEY, Failed
+from bench.load import KEY
 from bench.processes import Cores, Process, free_port, running, until_ready
-from hack import compiled
+from hack import compiled, tools
 
 MANY = 1_000_000_000  # a limit that is counted and never reached
 
@@ -70,13 +70,16 @@ def _tandem(folder: Path, engine_url: str, port: int) -> list[str]:
 
 
 def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        raise Failed("nginx is missing: python3 -m hack tools nginx")
     template = Template((Path(__file__).parent / "nginx.conf").read_text())
     file = folder / "nginx.conf"
     file.write_text(template.substitute(folder=folder, engine=engine_port, port=port))
-    return [program, "-p", str(folder), "-c", str(file)]
+    return [str(tools.executable("nginx")), "-p", str(folder), "-c", str(file)]
+
+
+def nginx_version() -> str:
+    """For example nginx/1.22.1."""
+    answer = subprocess.run([tools.executable("nginx"), "-v"], capture_output=True, text=True, check=True)
+    return answer.stderr.strip().removeprefix("nginx version: ")
 
 
 def _naive(engine_url: str, port: int) -> list[str]:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from hack import cache, cluster, compiled, progress, tools
+from hack import cache, cluster, compiled, path, progress, tools
 from hack.cluster import mounts, status
 from hack.failure import Failure
 
@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("tools", help="get programs where they are missing, print their folders for PATH")
     command.add_argument("names", nargs="+", metavar="NAME")
     command.set_defaults(run=_get_tools)
+
+    command = commands.add_parser("path", help="print the PATH with which all of this runs: only what is declared")
+    command.set_defaults(run=_show_path)
 
     command = commands.add_parser("compiled", help="compile the orchestrator's hot path, print the folder that has it")
     command.set_defaults(run=_show_compiled)
@@ -119,6 +122,10 @@ def _get_tools(options: argparse.Namespace) -> None:
     print(os.pathsep.join(map(str, tools.folders(*options.names))))
 
 
+def _show_path(_: argparse.Namespace) -> None:
+    print(os.environ["PATH"])
+
+
 def _show_compiled(_: argparse.Namespace) -> None:
     print(compiled.folder())
 
@@ -135,4 +142,5 @@ def _clean(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    path.confine()
     sys.exit(main(sys.argv[1:]))

@@ -44,6 +44,11 @@ def uv() -> Path:
     return root() / "uv"
 
 
+def links() -> Path:
+    """Folders of links to programs of the operating system."""
+    return root() / "links"
+
+
 def image(name: str, content: str) -> Path:
     """The docker-archive of an image, keyed by a hash of what it is built from."""
     return root() / "images" / f"{name}-{content}.tar"

@@ -34,7 +34,9 @@ def run(
             check=False,
         )
     except FileNotFoundError as error:
-        raise Failure(f"{command[0]} is not installed: {error}") from error
+        raise Failure(
+            f"{command[0]} is not installed, or not declared in hack/path.py or hack/tools: {error}"
+        ) from error
     if result.returncode != 0:
         output = tail(result.stdout + result.stderr)
         raise Failure(f"this command ended with {result.returncode}:\n  {shlex.join(command)}\n{output}")

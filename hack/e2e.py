@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from hack import cluster, images, install, tools
+from hack import cluster, images, install
 from hack.cluster.kubectl import Kubectl
 from hack.failure import Failure
 from hack.progress import say
@@ -31,11 +31,9 @@ def run(arguments: list[str]) -> None:
 
 
 def pytest(kubeconfig: Path, arguments: list[str]) -> int:
-    """Run pytest with kubectl and helm on its PATH; returns its exit status."""
-    folders = [str(tools.ensure(tool)) for tool in ("kubectl", "helm")]
-    path = os.pathsep.join([*folders, os.environ["PATH"]])
+    """Run pytest; returns its exit status."""
     argv = [str(PROJECT / ".venv" / "bin" / "pytest"), "-v", "--durations=10", "tests/e2e", *arguments]
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     return subprocess.run(argv, cwd=PROJECT, env=environment, check=False).returncode
 
 

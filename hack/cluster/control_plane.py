@@ -58,7 +58,6 @@ class ControlPlane:
 
     def start(self) -> Path:
         """Start what does not run, wait until the API is ready, and return the path of an admin's kubeconfig."""
-        tools.ensure("openssl")
         self._start_etcd()
         self._start_api_server()
         return kubeconfig.write(self.kubeconfig, self.url, self.authority().certificate, self.admin())

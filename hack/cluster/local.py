@@ -3,10 +3,9 @@
 It behaves as a cluster of one node does, but for one thing: network policies are accepted and not enforced.
 """
 
-import os
 from pathlib import Path
 
-from hack import cache, progress, tools
+from hack import cache, path, progress, tools
 from hack.cluster import (
     addons,
     addresses,
@@ -198,6 +197,5 @@ def _is_outdated(reference: str) -> bool:
 
 
 def _find_system_tools() -> None:
-    """Have the programs of the operating system that the cluster needs, where root's PATH may not look for them."""
-    folders = map(str, tools.folders(*SYSTEM_TOOLS))
-    os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
+    """Have the programs of the operating system that the cluster and its parts start by their names."""
+    path.add(tools.folders(*SYSTEM_TOOLS))

@@ -1,8 +1,8 @@
 """Parts of the kernel that are loaded on demand."""
 
-import shutil
 from pathlib import Path
 
+from hack import tools
 from hack.command import run
 from hack.failure import Failure
 
@@ -12,10 +12,9 @@ def load(proc: Path = Path("/proc")) -> None:
     for name, present in {"overlay": _has_overlay, "br_netfilter": _has_bridge_filter}.items():
         if present(proc):
             continue
-        if shutil.which("modprobe"):
-            run(["modprobe", name])
+        run([tools.executable("modprobe"), name])
         if not present(proc):
-            raise Failure(f"this kernel lacks {name}, and modprobe does not load it. On Debian: apt-get install kmod")
+            raise Failure(f"this kernel lacks {name}, and modprobe does not load it")
 
 
 def _has_overlay(proc: Path) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack import tools
 from hack.command import run
 
 DAYS = 3650
@@ -58,7 +59,7 @@ class Authority:
         draft = kept.with_suffix(".draft")
         draft.write_text(configuration)
         files: list[str | Path] = ["-config", draft, "-keyout", made.key, "-out", made.path, *signer]
-        run(["openssl", "req", "-x509", "-days", str(DAYS), *NEW_KEY, *files])
+        run([tools.executable("openssl"), "req", "-x509", "-days", str(DAYS), *NEW_KEY, *files])
         draft.rename(kept)
 
 
@@ -72,6 +73,17 @@ def signing_key(path: Path) -> Path:
     """A private key to sign service account tokens with."""
     if not path.exists():
         draft = path.with_suffix(".draft")
-        run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", draft])
+        run(
+            [
+                tools.executable("openssl"),
+                "genpkey",
+                "-algorithm",
+                "RSA",
+                "-pkeyopt",
+                "rsa_keygen_bits:2048",
+                "-out",
+                draft,
+            ]
+        )
         draft.rename(path)
     return path

@@ -13,7 +13,6 @@ from hack.failure import Failure
 
 START_SECONDS = 60.0
 NAMESPACE = "k8s.io"
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Runtime:
@@ -37,7 +36,7 @@ class Runtime:
         }
         options = ["--config", str(configuration), "--log-level", "warn"]
         program = tools.executable("containerd")
-        path = os.pathsep.join([*map(str, tools.folders("containerd-shim-runc-v2", "runc")), SYSTEM_PATH])
+        path = os.pathsep.join([*map(str, tools.folders("containerd-shim-runc-v2", "runc")), os.environ["PATH"]])
         self.processes.start("containerd", program, options, environment={"PATH": path}, files=files)
         self.processes.wait("containerd", self.answers, START_SECONDS, until="answering")
 

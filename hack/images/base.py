@@ -30,7 +30,7 @@ def write_context(folder: Path) -> None:
     with progress.step("image python (of Debian packages: no container registry answers)"):
         if not KEYRING.exists():
             debian.install(["debian-archive-keyring"])
-        run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), folder / "root.tar"])
+        run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), folder / "root.tar"], env=debian.ENVIRONMENT)
         (folder / "Dockerfile").write_bytes((PROJECT / DOCKERFILE).read_bytes())
 
 

@@ -1,6 +1,5 @@
 """The programs that the cluster, the images and the tests need, got where a machine lacks them."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +18,6 @@ def _kubectl() -> Path:
 
 
 def _uv() -> Path:
-    if found := shutil.which("uv"):
-        return Path(found).parent
     version = versions.pinned("tools")["uv"]
     return pypi.install("uv", f"uv=={version}", version) / "bin"
 

@@ -1,23 +1,27 @@
 """What Debian packages well enough."""
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack import progress
+from hack import path, progress
 from hack.command import run
 from hack.failure import Failure
 
+MACHINE = f"{platform.machine()}-linux-gnu"
 PACKAGES = {
     "buildah": "buildah",
     "conntrack": "conntrack",
+    "curl": "curl",
     "gcc": "build-essential",
     "host-local": "containernetworking-plugins",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    "modprobe": "kmod",
     "nginx": "nginx",
     "openssl": "openssl",
     "redis-server": "redis-server",
@@ -25,22 +29,32 @@ PACKAGES = {
 }
 """Executable -> the package that has it."""
 
-CNI_PLUGINS = Path("/usr/lib/cni")
-FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", str(CNI_PLUGINS))
+COMPANIONS = {
+    "gcc": ("ar", "as", "c++", "cc", "g++", "ld", f"{MACHINE}-gcc", f"{MACHINE}-g++"),
+    "host-local": ("bridge",),
+    "iptables": ("iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"),
+}
+"""Executable -> what its package (or one that this needs) has besides and is of no use without."""
+
+CNI_PLUGINS = "/usr/lib/cni"
+SYSTEM_PATH = os.pathsep.join(path.SYSTEM)
+ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
+"""For Debian's own tools: what packages run when they are installed is for Debian to say."""
+
 LISTS = Path("/var/lib/apt/lists")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def folder(executable: str) -> Path:
-    """The folder that has `executable`. Failure where it is not installed."""
-    found = _find(executable)
-    if found is None:
+    """A folder that has `executable` and its companions alone. Failure where it is not installed."""
+    if _find(executable) is None:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
-    return found.parent
+    found = {name: _find(name) for name in (executable, *COMPANIONS.get(executable, ()))}
+    return path.links({name: program for name, program in found.items() if program})
 
 
 def _find(executable: str) -> Path | None:
-    found = shutil.which(executable, path=os.pathsep.join(FOLDERS))
+    found = shutil.which(executable, path=os.pathsep.join([SYSTEM_PATH, CNI_PLUGINS]))
     return Path(found) if found else None
 
 
@@ -53,22 +67,21 @@ def ensure(executables: Sequence[str]) -> None:
 def install(packages: Sequence[str]) -> None:
     """apt-get install; Failure where this is not Debian, or not root."""
     listed = " ".join(packages)
-    if not shutil.which("apt-get"):
+    if not _find("apt-get"):
         raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
     if os.geteuid() != 0:
         raise Failure(f"missing: {listed}. Run this as root, or: sudo apt-get install {listed}")
     with progress.step(f"installing {', '.join(packages)} (apt)"), _no_services():
         command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
         if not any(LISTS.glob("*_Packages*")):
-            run([*command, "update"], env=environment)
+            run([*command, "update"], env=ENVIRONMENT)
         arguments = ["install", "--yes", "--no-install-recommends", *packages]
         try:
-            run([*command, *arguments], env=environment)
+            run([*command, *arguments], env=ENVIRONMENT)
         except Failure:
             progress.say("apt: the lists may be out of date, updating them")
-            run([*command, "update"], env=environment)
-            run([*command, *arguments], env=environment)
+            run([*command, "update"], env=ENVIRONMENT)
+            run([*command, *arguments], env=ENVIRONMENT)
 
 
 @contextmanager

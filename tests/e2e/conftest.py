@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from hack import demo
+from hack import demo, path, tools
 from tests.e2e.cluster import Json, Namespace, eventually, kubectl
 
 ENGINE_SECONDS = 400  # vLLM's start on two busy cores
@@ -14,6 +14,8 @@ CONFIG: Json = {
     "keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]},
     "hold": {"seconds": ENGINE_SECONDS + 200},  # longer than an engine's restart takes
 }
+
+path.add(tools.folders("kubectl"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,6 @@
-"""What LLMServices become. UPDATE_GOLDEN=1 writes what is rendered now; the difference is then for review."""
+"""What LLMServices become. `--update-golden` writes what is rendered now; the difference is then for review."""
 
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tandem_operator.manifests import Platform, build
 from tests.unit.charts.schemas import problems, unrestricted
 
 FOLDER = Path(__file__).parent
+EXPECTED = FOLDER / "expected"
 INPUTS = sorted(FOLDER.glob("*.yaml"))
 
 
@@ -24,12 +25,21 @@ def rendered(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
-def test_a_service_becomes_what_it_became_before(path: Path) -> None:
-    expected = FOLDER / "expected" / path.name
+def test_a_service_becomes_what_it_became_before(path: Path, pytestconfig: pytest.Config) -> None:
+    expected = EXPECTED / path.name
     objects = rendered(path)
-    if os.environ.get("UPDATE_GOLDEN"):
+    if pytestconfig.getoption("--update-golden"):
         expected.write_text(yaml.safe_dump_all(objects, sort_keys=False, width=120))
     assert list(yaml.load_all(expected.read_text(), yaml.CSafeLoader)) == objects
+
+
+def test_updating_writes_what_is_rendered_now(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "EXPECTED", tmp_path)
+    monkeypatch.setattr(pytestconfig.option, "update_golden", True)
+    test_a_service_becomes_what_it_became_before(INPUTS[0], pytestconfig)
+    assert list(yaml.safe_load_all((tmp_path / INPUTS[0].name).read_text())) == rendered(INPUTS[0])
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)

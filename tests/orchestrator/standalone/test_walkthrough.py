@@ -4,6 +4,7 @@ Only places differ: the port, the folder of manifests/compose, the engine and th
 """
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from hack import tools
 from tests.engine_double import Call, EngineDouble, Reply
 from tests.orchestrator.process import environment, free_port
 
@@ -102,7 +104,8 @@ async def rates() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, engine: EngineDouble, rates: str) -> Machine:
+def machine(tmp_path: Path, engine: EngineDouble, rates: str, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setenv("PATH", f"{tools.ensure('curl')}:{os.environ['PATH']}")
     return Machine(tmp_path, engine.url, rates)
 
 

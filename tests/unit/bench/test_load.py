@@ -94,7 +94,8 @@ def test_ratios_are_taken_within_a_round():
 
 def test_the_document_has_every_row_and_how_it_came_about():
     rows = [Row("one thing", "1 µs", "1.00", "at most 2", passed=True), Row("another", "3 µs", passed=False)]
-    text = document(rows, Cores(1, 0, 0), "so and so", 12.0)
+    text = document(rows, Cores(1, 0, 0), "so and so", "nginx/1.2", 12.0)
     assert "| one thing | 1 µs | 1.00 | at most 2 | pass |" in text
     assert "| another | 3 µs |  |  | FAIL |" in text
     assert "so and so" in text
+    assert "nginx/1.2" in text

@@ -1,7 +1,6 @@
 """What orchestrators are asked, and what is believed of their answers."""
 
 import asyncio
-import shutil
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -114,7 +113,6 @@ async def test_one_that_does_not_answer_is_waited_for_not_long(
     assert unheard() == 2
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path) -> None:
     files = Files(tmp_path)
     files.renew()

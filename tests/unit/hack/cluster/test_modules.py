@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (tmp_path / "sys/net/bridge/bridge-nf-call-iptables").touch()
 
     monkeypatch.setattr(modules, "run", modprobe)
-    monkeypatch.setattr(shutil, "which", lambda _: "/sbin/modprobe")
+    monkeypatch.setattr("hack.tools.executable", lambda name: f"/sbin/{name}")
     (tmp_path / "filesystems").write_text("nodev\tsysfs\nnodev\toverlay\n")
     return tmp_path
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from hack import tools
 from hack.cluster.pki import Authority, Certificate, signing_key
 from hack.command import run
 
@@ -13,12 +14,21 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def text(certificate: Certificate) -> str:
-    return run(["openssl", "x509", "-noout", "-text", "-in", str(certificate.path)])
+    return run([tools.executable("openssl"), "x509", "-noout", "-text", "-in", str(certificate.path)])
 
 
 def test_what_it_issues_is_verified_by_its_certificate(authority: Authority) -> None:
     for issued in (authority.server("web", ["IP:127.0.0.1", "DNS:localhost"]), authority.client("me", "me", "admins")):
-        run(["openssl", "verify", "-x509_strict", "-CAfile", str(authority.certificate.path), str(issued.path)])
+        run(
+            [
+                tools.executable("openssl"),
+                "verify",
+                "-x509_strict",
+                "-CAfile",
+                str(authority.certificate.path),
+                str(issued.path),
+            ]
+        )
         ssl.create_default_context().load_cert_chain(issued.path, issued.key)
 
 

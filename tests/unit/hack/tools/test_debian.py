@@ -15,14 +15,14 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     commands = []
 
     def run(argv: list[str], env: dict[str, str]) -> None:
-        assert env == {"DEBIAN_FRONTEND": "noninteractive"}
+        assert env == debian.ENVIRONMENT
         commands.append(" ".join(argv[4:]))
 
     monkeypatch.setattr(debian, "run", run)
     monkeypatch.setattr(debian, "LISTS", tmp_path)
     monkeypatch.setattr(debian, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(shutil, "which", lambda name, path="": None if path else f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}" if name == "apt-get" else None)
     return commands
 
 
