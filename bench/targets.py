@@ -1,4 +1,5 @@
-"""What is compared: the orchestrator with all its duties on, nginx, and a naive proxy, each in front of one engine."""
+"""What is compared, all in front of one engine: the orchestrator with all its duties on, nginx and a naive proxy; or
+this checkout's orchestrator and another's."""
 
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import yaml
 
 from bench.engine import MODEL
 from bench.load import KEY
-from bench.processes import Cores, Process, free_port, running, until_ready
-from hack import compiled, tools
+from bench.processes import ROOT, Cores, Process, free_port, running, until_ready
+from hack import progress, tools
+from hack.command import run
 
 MANY = 1_000_000_000  # a limit that is counted and never reached
 
@@ -28,28 +30,72 @@ class Targets:
     naive: Process
 
 
+@dataclass(frozen=True)
+class Checkouts:
+    """The orchestrators of two checkouts, running."""
+
+    engine: Process
+    new: Process
+    old: Process
+
+
 @asynccontextmanager
 async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
     """Starts every server, its files and logs in `folder`; ends them all. Raises `Failed`."""
-    engine_port, tandem_port, nginx_port, naive_port = (free_port() for _ in range(4))
-    engine_url = f"http://127.0.0.1:{engine_port}"
     async with AsyncExitStack() as stack:
-
-        async def start(name: str, command: list[str], port: int, core: int, ready: str) -> Process:
-            process = stack.enter_context(running(name, command, port, core, folder))
-            await until_ready(process, ready, folder)
-            return process
-
-        engine = [sys.executable, "-m", "bench.engine", "--port", str(engine_port)]
+        servers = _Servers(folder, cores, stack)
         yield Targets(
-            await start("engine", engine, engine_port, cores.engine, "/state"),
-            await start("tandem", _tandem(folder, engine_url, tandem_port), tandem_port, cores.target, "/ready"),
-            await start("nginx", _nginx(folder, engine_port, nginx_port), nginx_port, cores.target, "/v1/models"),
-            await start("naive", _naive(engine_url, naive_port), naive_port, cores.target, "/openapi.json"),
+            await servers.engine(),
+            await servers.tandem("tandem", ROOT),
+            await servers.nginx(),
+            await servers.naive(),
         )
 
 
-def _tandem(folder: Path, engine_url: str, port: int) -> list[str]:
+@asynccontextmanager
+async def checkouts_running(folder: Path, cores: Cores, other: Path) -> AsyncIterator[Checkouts]:
+    """The same for the orchestrator of this checkout and that of the one in `other`, which has its .venv."""
+    async with AsyncExitStack() as stack:
+        servers = _Servers(folder, cores, stack)
+        yield Checkouts(await servers.engine(), await servers.tandem("new", ROOT), await servers.tandem("old", other))
+
+
+class _Servers:
+    """Starts servers, each of which ends with `stack`; the engine first."""
+
+    def __init__(self, folder: Path, cores: Cores, stack: AsyncExitStack) -> None:
+        self._folder = folder
+        self._cores = cores
+        self._stack = stack
+        self._engine_port = free_port()
+        self._engine_url = f"http://127.0.0.1:{self._engine_port}"
+
+    async def engine(self) -> Process:
+        port = self._engine_port
+        command = [sys.executable, "-m", "bench.engine", "--port", str(port)]
+        return await self._start("engine", command, port, self._cores.engine, "/state")
+
+    async def tandem(self, name: str, project: Path) -> Process:
+        port = free_port()
+        command = _tandem(project, self._folder / name, self._engine_url, port)
+        return await self._start(name, command, port, self._cores.target, "/ready")
+
+    async def nginx(self) -> Process:
+        port = free_port()
+        command = _nginx(self._folder, self._engine_port, port)
+        return await self._start("nginx", command, port, self._cores.target, "/v1/models")
+
+    async def naive(self) -> Process:
+        port = free_port()
+        return await self._start("naive", _naive(self._engine_url, port), port, self._cores.target, "/openapi.json")
+
+    async def _start(self, name: str, command: list[str], port: int, core: int, ready: str) -> Process:
+        process = self._stack.enter_context(running(name, command, port, core, self._folder))
+        await until_ready(process, ready, self._folder)
+        return process
+
+
+def _tandem(project: Path, folder: Path, engine_url: str, port: int) -> list[str]:
     every_limit = {
         "requestsPerMinute": MANY,
         "tokensPerMinute": MANY,
@@ -63,10 +109,14 @@ def _tandem(folder: Path, engine_url: str, port: int) -> list[str]:
         "rateLimits": {"requestsPerMinute": MANY, "tenantRequestsPerMinute": MANY, "defaults": every_limit},
         "database": {"url": f"sqlite:///{folder}/tandem.db"},
     }
+    folder.mkdir(exist_ok=True)
     file = folder / "tandem.yaml"
     file.write_text(yaml.safe_dump(config))
     serve = ["serve", "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
-    return ["env", f"PYTHONPATH={compiled.folder()}", sys.executable, "-m", "tandem_orchestrator.cli", *serve]
+    with progress.step(f"the orchestrator of {project}, compiled"):
+        compiled = run(["python3", "-m", "hack", "compiled"], cwd=project).strip()  # each checkout in its own way
+    python = project / ".venv" / "bin" / "python"
+    return ["env", f"PYTHONPATH={compiled}", str(python), "-m", "tandem_orchestrator.cli", *serve]
 
 
 def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:

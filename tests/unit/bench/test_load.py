@@ -7,11 +7,13 @@ import sys
 import orjson
 import pytest
 
+from bench.comparison import Found, in_turns, rows
 from bench.engine import Connection, State
 from bench.load import Address, Failed, Load, ask, get, post
 from bench.measures import MATH_TOOL
-from bench.processes import Cores, free_port, running, until_ready
+from bench.processes import Cores, Process, free_port, running, until_ready
 from bench.report import Row, Series, at_least, at_most, document
+from bench.targets import Checkouts
 
 
 @pytest.fixture
@@ -90,6 +92,24 @@ def test_ratios_are_taken_within_a_round():
     assert at_most("CPU", "", mine.over(theirs), 2.9).passed is False
     assert at_least("speed", "", mine.over(theirs), 3.1).passed is False
     assert statistics.median(mine.minus(theirs).values) == 20
+
+
+async def test_two_checkouts_are_measured_in_turns_and_compared_within_a_round():
+    engine, new, old = (Process(name, 1, Address("127.0.0.1", 1)) for name in ("engine", "new", "old"))
+    order = []
+
+    async def cost(server):
+        order.append(server.name)
+        return {"cost": {"new": 11.0, "old": 10.0}[server.name], "size": 5.0}
+
+    found: Found = {}
+    for _ in range(2):
+        await in_turns(Checkouts(engine, new, old), [cost], 2, found)
+    assert order == ["new", "old", "old", "new"] * 2
+    assert [str(row) for row in rows(found)] == [
+        "| cost | 11.0, before 10.0 | 1.10 (1.10-1.10) | at most 1.05 | FAIL |",
+        "| size | 5.0, before 5.0 | 1.00 (1.00-1.00) | at most 1.05 | pass |",
+    ]
 
 
 def test_the_document_has_every_row_and_how_it_came_about():
