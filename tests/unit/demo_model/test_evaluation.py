@@ -3,6 +3,7 @@
 import json
 import random
 import socket
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from hack.demo_model import evaluate
 from hack.demo_model.engine import Engine
 from hack.demo_model.split import held_out
+
+
+skills = cache(evaluate.skills)  # drawing all of them takes a while
 
 
 class Scripted(Engine):
@@ -52,14 +56,14 @@ def test_a_record_counts_only_when_it_is_complete() -> None:
 
 @pytest.mark.parametrize("skill", evaluate.RANDOM_SKILLS)
 def test_random_skills_have_a_hundred_cases_that_differ(skill: str) -> None:
-    cases = evaluate.skills()[skill]
+    cases = skills()[skill]
     assert len(cases) == evaluate.CASES
     assert len({json.dumps(case.messages) for case in cases}) > evaluate.CASES * 0.6
 
 
 @pytest.mark.parametrize("skill", evaluate.NEEDED)
 def test_required_skills_ask_for_values_that_training_never_shows(skill: str) -> None:
-    for case in evaluate.skills()[skill]:
+    for case in skills()[skill]:
         [(_, arguments)] = case.calls
         assert all(map(held_out, arguments.values()))
 
@@ -70,7 +74,7 @@ def test_the_demo_s_own_sentences_are_measured() -> None:
 
 def test_figures_do_not_depend_on_the_hour() -> None:
     first = evaluate.calculate_calls(random.Random("7 calculate_math calls 0"))
-    assert first == evaluate.skills()["calculate_math calls"][0]
+    assert first == skills()["calculate_math calls"][0]
 
 
 @pytest.mark.parametrize(("right", "code"), [(95, 0), (94, 1)])
