@@ -1,17 +1,29 @@
 """What reaches the engine, and what is refused before."""
 
+import orjson
 import pytest
 
 from tests.orchestrator.running import MATH_TOOL, config_for, question
-from tests.orchestrator.surface.asking import ASKED, BLOCKING, CALLS, CHAT, asked, error_of
+from tests.orchestrator.surface.asking import ASKED, BLOCKING, CALLS, CHAT, COMPLETIONS, asked, error_of
 
 
 @pytest.mark.parametrize(("path", "stream"), BLOCKING)
-async def test_bytes_and_unknown_fields_pass_untouched(orchestrator, engine, path, stream):
-    raw = b' { "unheard_of" : [1.50e0, "\\u00e9"], ' + repr(asked(path)).replace("'", '"').encode()[1:]
-    async with orchestrator.client.post(path, data=raw) as response:
+async def test_unknown_fields_pass(orchestrator, engine, path, stream):
+    body = {"unheard_of": [1.5, "é", None, {"a": []}], **asked(path)}
+    async with orchestrator.client.post(path, json=body) as response:
         assert response.status == 200
-    assert (engine.seen[0].raw, engine.seen[0].path) == (raw, path)
+    assert (engine.seen[0].body, engine.seen[0].path) == (body, path)
+
+
+@pytest.mark.parametrize(("path", "stream"), CALLS)
+async def test_of_two_fields_with_one_name_the_engine_gets_the_one_that_was_checked(orchestrator, engine, path, stream):
+    fields = orjson.dumps(asked(path, stream=stream))[1:]
+    async with orchestrator.client.post(
+        path, data=b'{"n":5000,"model":"other",' + fields[:-1] + b',"n":1}'
+    ) as response:
+        assert response.status == 200
+    assert engine.seen[0].raw.count(b'"n":') == engine.seen[0].raw.count(b'"model":') == 1
+    assert (engine.seen[0].body["n"], engine.seen[0].body["model"]) == (1, "double")
 
 
 @pytest.mark.parametrize(("path", "stream"), CALLS)
@@ -42,6 +54,8 @@ async def test_depth_and_choices_are_bounded(serve, engine):
     assert (status, error["code"]) == (400, "invalid_json")
     status, error = await error_of(orchestrator, CHAT, n=3)
     assert (status, error["param"]) == (400, "n")
+    status, error = await error_of(orchestrator, COMPLETIONS, prompt=["a"] * 5000, n=2)
+    assert (status, error["param"]) == (400, "prompt")
     assert not engine.seen
 
 
