@@ -1,4 +1,7 @@
 import asyncio
+import re
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -127,6 +130,85 @@ def test_declared_tools_of_any_shape():
     tools = [{"type": "function", "function": {"name": "a"}}, {"type": "custom"}, 7, {"function": {"name": 7}}]
     assert parse(body(tools=tools)).declared_tools == ["a"]
     assert parse(body(tools=None)).declared_tools == []
+
+
+def array(item: bytes, size: int) -> bytes:
+    return b'{"model":"m","messages":[{}],"x":[' + b",".join([item] * (size // (len(item) + 1))) + b"]}"
+
+
+def said(text: bytes) -> bytes:
+    return b'{"model":"m","messages":[{"role":"user","content":"' + text + b'"}]}'
+
+
+MEGABYTES = 10_000_000
+HARMFUL = {
+    "lists": array(b"[]", MEGABYTES),
+    "objects": array(b"{}", MEGABYTES),
+    "nested lists": array(b"[" * 100 + b"]" * 100, MEGABYTES),
+    "one in a list": array(b"[1]", MEGABYTES),
+    "digits": array(b"1", MEGABYTES),
+    "numbers": array(b"0.1", MEGABYTES),
+    "empty texts": array(b'""', MEGABYTES),
+    "short texts": array(b'"ab"', MEGABYTES),
+    "short texts with quotes": array(b'"\\""', MEGABYTES),
+    "names": b'{"model":"m","messages":[{}],%b}' % b",".join(b'"%x":1' % n for n in range(MEGABYTES // 10)),
+    "short messages": array(b'{"role":"user","content":"a"}', MEGABYTES),
+    "fewer lists": array(b"[]", 400_000),
+}
+HARMLESS = {
+    "a text": said(b"a" * MEGABYTES),
+    "a text of four bytes a character": said(b"a" * MEGABYTES + "\U0001f600".encode()),
+    "a table": said(b"a,1;[{:" * (MEGABYTES // 7)),
+    "JSON in a text": said(b'{\\"a\\": [1, 2]},\\\\' * (MEGABYTES // 20)),
+    "escapes": said(b"\\n" * (MEGABYTES // 2)),
+    "long texts": array(b'"%b"' % (b"word, " * 20), MEGABYTES),
+    "long numbers": array(b"-1.23456789012345678e-100" + b" " * 15, MEGABYTES),
+    "tokens": array(b"12345", 1_700_000),
+}
+
+
+@contextmanager
+def at_most(size):
+    """Bounds what the process takes of memory meanwhile, at its peak."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
+    yield
+    assert resident("VmHWM") - before < size
+
+
+def resident(line):
+    return int(re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+@pytest.mark.parametrize("raw", HARMLESS.values(), ids=HARMLESS)
+async def test_a_large_request_costs_ten_times_its_size_at_most(raw):
+    with at_most(9 * len(raw)):  # its body is there already
+        await request.weigh(raw)
+        assert len(parse(raw).body()) > len(raw) / 2
+
+
+@pytest.mark.parametrize("raw", HARMFUL.values(), ids=HARMFUL)
+async def test_what_would_cost_more_is_refused_before_it_is_parsed(raw):
+    with at_most(9 * len(raw)), pytest.raises(BadRequest, match="more than 300000 JSON values") as caught:
+        await request.weigh(raw)
+    assert caught.value.code == "too_many_values"
+
+
+async def test_others_go_on_between_the_steps():
+    turns = []
+
+    async def others():
+        while True:
+            turns.append("turn")
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    for raw, steps in ((body(), 0), (HARMLESS["a text"], 1), (HARMLESS["a table"], 3)):
+        turns.clear()
+        await request.weigh(raw)
+        assert len(turns) == steps
+    going_on.cancel()
 
 
 def receiving(*messages):
