@@ -75,12 +75,12 @@ class HotPath:
         principal, ticket = self._admission.admit(scope["headers"], record)
         try:
             body = await read_body(receive, self._settings.limits.max_body_bytes, self._deadlines.body)
-            if len(body) > LARGE:
+            if large := len(body) > LARGE:
                 await weigh(body)
             request = parse(endpoint, body, self._admission.default_model, self._settings.limits.max_depth)
-            if len(body) > LARGE:
+            if large:
+                body = b""  # or it would be held as long as the engine takes
                 await asyncio.sleep(0)  # others go on before it is written again
-            body = b""  # or it would be held as long as the engine takes
             with ClientWatch(scope, self._deadlines.request):
                 await self._answer(request, principal, scope, send)
         finally:

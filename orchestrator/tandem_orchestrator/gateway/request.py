@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import orjson
 from starlette.types import Message, Receive
@@ -14,6 +15,8 @@ from tandem_orchestrator.gateway.time_limit import TimeLimit
 
 LARGE: Final = 65_536  # bytes of a body; a smaller one cannot hold much
 MOST_VALUES: Final = 300_000  # in JSON, where a name, an object and a list count twice: 30 ms of parsing, 30 MB
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Request:
@@ -112,21 +115,35 @@ def _piece(message: Message, size: int, limit: int) -> bytes:
 async def weigh(body: bytes, most: int = MOST_VALUES) -> None:
     """Refuses a large body of so many values that to make objects of them would hold up everybody.
 
-    Other requests go on between its steps, and before the next of the caller's. Raises `BadRequest`.
+    Other requests go on between its steps, and so that they do, large bodies take turns: the next one's begins in the
+    second turn of the loop after this has returned. Raises `BadRequest`.
     """
-    if len(body) <= LARGE:
-        return
-    if _values(body) > most:
+    loop = asyncio.get_running_loop()
+    turn = _turn_of(loop)
+    await turn.acquire()
+    try:
+        if _values(body) > most:
+            await _refuse_values(body, most)
         await asyncio.sleep(0)
-        structure = _without_texts(body, most)
-        await asyncio.sleep(0)
-        if _values(structure) > most:
-            raise BadRequest(
-                f"the request body has more than {most} JSON values, where names, objects and lists count twice; "
-                "send it in several requests",
-                code="too_many_values",
-            )
+    finally:
+        loop.call_soon(turn.release)
+
+
+async def _refuse_values(body: bytes, most: int) -> None:
+    """Counts again, without what stands in texts."""
     await asyncio.sleep(0)
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+        await asyncio.sleep(0)
+    if body.count(b'"') < 2 * most:  # else its texts alone are too many
+        body = b"".join(body.split(b'"')[::2])
+        await asyncio.sleep(0)
+    if _values(body) > most:
+        raise BadRequest(
+            f"the request body has more than {most} JSON values, where names, objects and lists count twice; "
+            "send it in several requests",
+            code="too_many_values",
+        )
 
 
 def _values(body: bytes) -> int:
@@ -134,11 +151,11 @@ def _values(body: bytes) -> int:
     return body.count(b",") + 2 * (body.count(b":") + body.count(b"[") + body.count(b"{"))
 
 
-def _without_texts(body: bytes, most: int) -> bytes:
-    """What `body` has outside of the quotes, at least as far as `most` texts go."""
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(body.split(b'"', 2 * most)[::2])
+def _turn_of(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = asyncio.Lock()
+    return turn
 
 
 def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth: int) -> Request:

@@ -204,11 +204,27 @@ async def test_others_go_on_between_the_steps():
 
     going_on = asyncio.create_task(others())
     await asyncio.sleep(0)
-    for raw, steps in ((body(), 0), (HARMLESS["a text"], 1), (HARMLESS["a table"], 3)):
+    for raw, steps in (("a text", 1), ("a table", 3), ("JSON in a text", 4)):
         turns.clear()
-        await request.weigh(raw)
+        await request.weigh(HARMLESS[raw])
         assert len(turns) == steps
+        await asyncio.sleep(0)
     going_on.cancel()
+
+
+async def test_large_bodies_take_turns():
+    steps = []
+
+    async def work(name):
+        await request.weigh(HARMLESS["a text"])
+        steps.append((name, "parse"))
+        await asyncio.sleep(0)
+        steps.append((name, "write"))
+
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(work(name))
+    assert steps == [(name, step) for name in "abc" for step in ("parse", "write")]
 
 
 def receiving(*messages):
