@@ -54,10 +54,10 @@ class Exchange:
         "_pieces",
         "_remaining",
         "_size",
-        "_started",
         "_task",
         "_waiting",
         "_wire",
+        "begun",
         "complete",
         "disconnected",
         "scope",
@@ -73,6 +73,8 @@ class Exchange:
         expects_go_ahead: bool,
     ) -> None:
         self.scope = scope
+        self.begun = False
+        """True once the head of the answer is made."""
         self.complete = False
         """True once the whole answer is written."""
         self.disconnected = False
@@ -88,7 +90,6 @@ class Exchange:
         self._waiting: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._leave: Callable[[], None] | None = None
-        self._started = False
         self._head = b""
         self._chunked: bool | None = None
         self._remaining = 0
@@ -112,7 +113,7 @@ class Exchange:
 
     async def _give_up(self) -> None:
         log.error("the application did not complete its answer", path=self.scope["path"])
-        if self._started:
+        if self.begun:
             self._wire.transport.close()
         else:
             await send_error(self.send, InternalError())
@@ -176,7 +177,7 @@ class Exchange:
         """ASGI."""
         if self._expects_go_ahead:
             self._expects_go_ahead = False
-            if not self._started and not self._wire.transport.is_closing():
+            if not self.begun and not self._wire.transport.is_closing():
                 self._wire.outbox.write(self._wire.transport, GO_ON)
         if not (self.disconnected or self.complete):
             self._wire.flow.resume_reading()
@@ -197,15 +198,17 @@ class Exchange:
         if self.disconnected:
             return
         kind = message["type"]
-        if kind == "http.response.body" and self._started and not self.complete:
+        if kind == "http.response.body" and self.begun and not self.complete:
             self._go_on(message.get("body", b""), message.get("more_body", False))
-        elif kind == "http.response.start" and not self._started:
+        elif kind == "http.response.start" and not self.begun:
             self._start(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"{kind!r} is out of order")
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self._started = True
+        self.begun = True
+        if self._expects_go_ahead:
+            self._keep_alive = False  # whether the body still comes, only the client knows
         lines = [STATUS_LINE[status]]
         for header in (*self._wire.server.default_headers, *headers):
             name, value = header

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import unquote
 
 import httptools
@@ -21,6 +21,8 @@ from tandem_orchestrator.outbox import outbox_of
 
 NEVER = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
+VERSIONS = frozenset({"1.0", "1.1"})
+MOST_AHEAD = 100  # requests that a client may send before it has the answer to one
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 log = structlog.get_logger()
@@ -55,8 +57,7 @@ class Protocol:
         self._outbox = outbox_of(self._loop)
         self._timeouts = settings.timeouts
         self._max_header_bytes = settings.limits.max_header_bytes
-        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # or its last answer would never be sent
+        self._parser: httptools.HttpRequestParser | None = self._new_parser()
         self._transport: asyncio.Transport
         self._flow: FlowControl
         self._wire: Wire
@@ -66,10 +67,11 @@ class Protocol:
         self._ahead: deque[Exchange] = deque()
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._hosts = 0
         self._expects_go_ahead = False
         self._refusal: GatewayError | None = None
         self._in_headers = False
-        self._header_bytes = 0
+        self._header_bytes = 0  # of headers, or of what else may come between two pieces of a body
         self._unread = 0
         self._deadline = NEVER
         self._timer: asyncio.TimerHandle | None = None
@@ -113,19 +115,18 @@ class Protocol:
             return
         self._header_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            log.info("request for another protocol answered in HTTP/1.1")
+            self._feed(data)
         except httptools.HttpParserError:
-            self._refuse(self._refusal or BadRequest("Invalid HTTP request received.", code="invalid_http"))
+            self._refuse(self._refusal or _malformed(self._parser))
             return
-        if self._in_headers and self._header_bytes > self._max_header_bytes and self._refusal is None:
+        if self._header_bytes > self._max_header_bytes:
             self._refuse(self._headers_too_large())
 
     def on_message_begin(self) -> None:
         """httptools: a request begins."""
         self._url = b""
         self._headers = []
+        self._hosts = 0
         self._expects_go_ahead = False
         self._in_headers = True
         self._expect_within(self._timeouts.body_seconds)
@@ -135,37 +136,52 @@ class Protocol:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: one header."""
+        """httptools: one header, or a trailer behind the body."""
+        if not self._in_headers:
+            self._stop(BadRequest("Trailers are not read here; send all headers before the body.", code="invalid_http"))
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
             self._expects_go_ahead = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """httptools: the body follows."""
+        assert self._parser is not None  # noqa: S101 # it is what calls
+        if self._parser.should_upgrade():  # httptools reads no body then; the request is read again
+            if self._parser.get_method() == b"CONNECT":
+                self._stop(BadRequest("CONNECT is not served: this is no proxy.", code="invalid_http"))
+            return
         self._in_headers = False
         if self._header_bytes > self._max_header_bytes and self._exact_header_bytes() > self._max_header_bytes:
-            self._refusal = self._headers_too_large()
-            raise self._refusal  # ends the parsing: httptools wraps it in an error of its own
+            self._stop(self._headers_too_large())
+        self._header_bytes = 0
         self._expect_within(self._timeouts.body_seconds + UNREAD_BODY_SECONDS)
-        self._arriving = exchange = self._begin()
+        self._arriving = exchange = self._begin(self._parser)
         if self._answered:
             self._start(exchange)
-        else:  # the client sends ahead; its next request waits for the answer to this one
+        elif len(self._ahead) < MOST_AHEAD:  # its next request waits for the answer to this one
             self._flow.pause_reading()
             self._ahead.append(exchange)
+        else:
+            self._stop(BadRequest(f"More than {MOST_AHEAD} requests wait for their answers.", code="invalid_http"))
 
     def on_body(self, piece: bytes) -> None:
         """httptools: a piece of the body."""
+        self._header_bytes = 0
         if self._arriving is not None:
             self._arriving.feed(piece)
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""
+        if self._in_headers:  # it only seems so: it offers another protocol
+            return
         self._header_bytes = 0
         self._deadline = NEVER
         if self._arriving is not None:
             self._arriving.end()
+            self._arriving = None
         if self._answered:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
@@ -190,24 +206,51 @@ class Protocol:
         if self._answered:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
-    def _begin(self) -> Exchange:
-        assert self._parser is not None  # noqa: S101 # it is what calls
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # or its last answer would never be sent
+        return parser
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        assert self._parser is not None  # noqa: S101 # the caller has looked
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+                head = self._head_without_offer(self._parser)
+                self._parser = self._new_parser()
+                self._parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_offer(self, parser: httptools.HttpRequestParser) -> bytes:
+        """The head that `parser` has read, but for its `Upgrade`: no offer of another protocol is taken here."""
+        lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), self._url, parser.get_http_version().encode())]
+        lines += [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
+        return b"".join((*lines, b"\r\n"))
+
+    def _begin(self, parser: httptools.HttpRequestParser) -> Exchange:
+        version = parser.get_http_version()
+        if version not in VERSIONS:
+            self._stop(BadRequest(f"HTTP/{version} is not spoken here; use HTTP/1.1.", code="invalid_http"))
+        if self._hosts != 1 and (self._hosts or version != "1.0"):
+            self._stop(BadRequest("A request needs one Host header, and not more.", code="invalid_http"))
         path, query = self._url, b""
         if not path.startswith(b"/") or b"?" in path or b"#" in path:
             parsed = httptools.parse_url(path)
             path, query = parsed.path, parsed.query or b""
-        version = self._parser.get_http_version()
         scope = {
             **self._around,
             "http_version": version,
-            "method": self._parser.get_method().decode("ascii"),
+            "method": parser.get_method().decode("ascii"),
             "path": unquote(path) if b"%" in path else path.decode("ascii"),
             "raw_path": path,
             "query_string": query,
             "headers": self._headers,
             "state": self._state.copy(),
         }
-        keep_alive = version != "1.0" and self._parser.should_keep_alive()
+        keep_alive = version != "1.0" and parser.should_keep_alive()
         return Exchange(
             scope, self._wire, self._completed, keep_alive=keep_alive, expects_go_ahead=self._expects_go_ahead
         )
@@ -268,11 +311,18 @@ class Protocol:
     def _exact_header_bytes(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
+    def _stop(self, error: GatewayError) -> NoReturn:
+        """Ends the parsing, in a call of the parser: `error` is what the client gets."""
+        self._refusal = error
+        raise error  # httptools wraps it in an error of its own
+
     def _refuse(self, error: GatewayError) -> None:
         log.info("request refused", status=error.status, error=error.code, reason=error.message)
-        if not self._answered:
-            self._transport.abort()  # an error in the middle of an answer would be read as a part of it
-            return
+        if self._running is not None and not self._running.complete:
+            if self._running.begun or self._running is not self._arriving:
+                self._transport.abort()  # an error in the place or the middle of an answer would be read as that
+                return
+            self._running.cut()
         body = error.body()
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self._outbox.write(self._transport, b"".join((STATUS_LINE[error.status], head, body)))
@@ -284,3 +334,9 @@ class Protocol:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(self._timeouts.idle_seconds, self._transport.abort)
+
+
+def _malformed(parser: httptools.HttpRequestParser) -> BadRequest:
+    if parser.get_method() == b"PRI":
+        return BadRequest("HTTP/2 is not spoken here; use HTTP/1.1.", code="invalid_http")
+    return BadRequest("Invalid HTTP request received.", code="invalid_http")

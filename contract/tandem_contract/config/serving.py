@@ -52,12 +52,12 @@ class Limits(Section):
 
     max_body_bytes: int = Field(default=10_485_760, ge=1_024, le=268_435_456)
     """A larger request body is refused with 413."""
-    max_depth: int = Field(default=128, ge=8, le=512)
+    max_depth: int = Field(default=128, ge=8, le=250)
     """JSON that is nested deeper is refused with 400."""
     max_header_bytes: int = Field(default=32_768, ge=1_024, le=65_536)
     """A request with larger headers is refused with 431."""
-    max_choices: int = Field(default=8, ge=1, le=128)
-    """Most answers (`n`, `best_of`) that a request may ask for."""
+    max_choices: int = Field(default=8, ge=1, le=1024)
+    """Most answers that a request may ask for: prompts times `n` or `best_of`."""
 
 
 class Tracing(Section):

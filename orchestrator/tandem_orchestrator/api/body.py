@@ -3,9 +3,11 @@
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from tandem_orchestrator.errors import BodyTooLarge, ClientLeft, TooSlow
-from tandem_orchestrator.gateway.request import read_body
+from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
+from tandem_orchestrator.gateway.request import LARGE, read_body, weigh
 from tandem_orchestrator.gateway.time_limit import TimeLimit
+
+MOST_VALUES = 50_000  # each takes several times longer here than in the hot path
 
 
 def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
@@ -18,7 +20,9 @@ def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
             return await receive()
         try:
             body = await read_body(receive, limit, time)
-        except (BodyTooLarge, TooSlow) as error:
+            if len(body) > LARGE:
+                await weigh(body, MOST_VALUES)
+        except (BadRequest, BodyTooLarge, TooSlow) as error:
             headers = {name.decode(): value.decode() for name, value in error.headers}
             raise HTTPException(error.status, error.message, headers) from error
         except ClientLeft:

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import fastapi
-import orjson
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
@@ -33,7 +32,7 @@ class Message(BaseModel):
 class ChatQuestion(BaseModel):
     """A conversation to go on with."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, fail_fast=True)
     max_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
 
@@ -55,7 +54,7 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     model = services.admission.model(principal, name)
     record.model = model.name if model.known else None
     payload = {"model": model.name, **question.model_dump(exclude_none=True)}
-    asked = Request(orjson.dumps(payload), payload, model.name, stream=False)
+    asked = Request(payload, model.name, stream=False)
     tenant = None if services.admission.open else principal.tenant
     plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
     use = tool_use(asked, request.scope["headers"], principal, services.toolbox)

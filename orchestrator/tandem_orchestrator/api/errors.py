@@ -49,6 +49,8 @@ def _refusal(request: Request, error: HTTPException) -> GatewayError:
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     if request.scope["path"] == SIMPLE:
+        for problem in error.errors():
+            problem.pop("input", None)  # it may be the whole body
         return await request_validation_exception_handler(request, error)
     problems = [(".".join(map(str, problem["loc"][1:])), problem["msg"]) for problem in error.errors()]
     refusal = BadRequest("; ".join(f"{field}: {message}" for field, message in problems), param=problems[0][0])

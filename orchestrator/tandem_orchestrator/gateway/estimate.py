@@ -22,10 +22,11 @@ def _text_bytes(value: Any) -> int:
         item = left.pop()
         if isinstance(item, str):
             size += len(item.encode())
-        elif isinstance(item, int):  # a prompt may come as tokens
-            size += BYTES_A_TOKEN
         elif isinstance(item, list):
-            left += item
+            if item and isinstance(item[0], int):  # a prompt may come as tokens, and a million of them
+                size += BYTES_A_TOKEN * len(item)
+            else:
+                left += item
         elif isinstance(item, dict):
             left += [value for name, value in item.items() if name not in MEDIA]
     return size

@@ -22,7 +22,7 @@ from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.endpoints import ENDPOINTS, Endpoint
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
-from tandem_orchestrator.gateway.request import Deadlines, Request, parse, read_body
+from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, weigh
 from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
 from tandem_orchestrator.gateway.tool_use import tool_use
@@ -75,7 +75,12 @@ class HotPath:
         principal, ticket = self._admission.admit(scope["headers"], record)
         try:
             body = await read_body(receive, self._settings.limits.max_body_bytes, self._deadlines.body)
+            if large := len(body) > LARGE:
+                await weigh(body)
             request = parse(endpoint, body, self._admission.default_model, self._settings.limits.max_depth)
+            if large:
+                body = b""  # or it would be held as long as the engine takes
+                await asyncio.sleep(0)  # others go on before it is written again
             with ClientWatch(scope, self._deadlines.request):
                 await self._answer(request, principal, scope, send)
         finally:

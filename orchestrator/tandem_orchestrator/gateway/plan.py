@@ -12,6 +12,7 @@ from tandem_orchestrator.gateway.request import Request
 
 MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 CHOICES = ("n", "best_of")
+PROMPTS = ("prompt", "prompt_embeds")  # vLLM takes both in one request
 INSTRUCTIONS = ("system", "developer")  # no set: a role may be anything, also what cannot be hashed
 AFFINITY_CHARACTERS = 2048  # of each text that counts
 MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_usage"
@@ -22,22 +23,20 @@ def apply(endpoint: Endpoint, request: Request, model: Model, tenant: str | None
 
     `tenant` is None while all clients are one.
     """
-    settings = model.settings
-    if endpoint.generates:
-        _check_choices(request.payload, max_choices)
-    if request.payload.get(MODEL) != model.name:
-        request.set(MODEL, model.name)
+    settings, payload = model.settings, request.payload
+    payload[MODEL] = model.name
     for name, value in settings.defaults.items():
-        if request.payload.get(name) is None:
-            request.set(name, value)
-    for name, value in settings.inject.items():
-        request.set(name, value)
-    if settings.max_tokens is not None and endpoint.generates:
-        _lower_tokens(endpoint, request, settings.max_tokens)
+        if payload.get(name) is None:
+            payload[name] = value
+    payload.update(settings.inject)
+    if endpoint.generates:
+        _check_choices(endpoint, payload, max_choices)
+        if settings.max_tokens is not None:
+            _lower_tokens(endpoint, payload, settings.max_tokens)
     if settings.system_prompt is not None and endpoint.chat:
-        _instruct(request, settings.system_prompt)
+        _instruct(payload, settings.system_prompt)
     if model.takes_cache_salt and tenant is not None:
-        request.set(SALT, salt(tenant))
+        payload[SALT] = salt(tenant)
 
 
 def count_usage(request: Request) -> bool:
@@ -47,7 +46,7 @@ def count_usage(request: Request) -> bool:
         raise BadRequest(f"`{OPTIONS}` must be an object", param=OPTIONS)
     if options.get(USAGE):
         return False
-    request.set(OPTIONS, {**options, USAGE: True})
+    request.payload[OPTIONS] = {**options, USAGE: True}
     return True
 
 
@@ -81,25 +80,54 @@ def _text(content: Any) -> str:
     return next((text for text in texts if isinstance(text, str)), "")
 
 
-def _check_choices(payload: dict[str, Any], limit: int) -> None:
+def _check_choices(endpoint: Endpoint, payload: dict[str, Any], limit: int) -> None:
+    """Bounds what one request makes an engine answer: each of its prompts, as often as it says."""
+    most = 1
     for name in CHOICES:
         value = payload.get(name)
-        if value is not None and (not isinstance(value, int) or value > limit):
-            raise BadRequest(f"`{name}` must be a whole number of at most {limit}", param=name)
+        if value is not None:
+            if not _is_whole(value, 1) or value > limit:
+                raise BadRequest(f"`{name}` must be a whole number from 1 to {limit}", param=name)
+            most = max(most, value)
+    if endpoint.chat:
+        return
+    prompts = sum(_prompts(payload.get(name)) for name in PROMPTS)
+    if prompts * most > limit:
+        raise BadRequest(
+            f"`{endpoint.asks}` asks for {prompts * most} answers, and a request may ask for {limit}; send several",
+            param=endpoint.asks,
+        )
 
 
-def _lower_tokens(endpoint: Endpoint, request: Request, limit: int) -> None:
-    given = [name for name in MAX_TOKENS if request.payload.get(name) is not None]
-    for name in given:
-        if not isinstance(request.payload[name], int):
-            raise BadRequest(f"`{name}` must be a whole number", param=name)
-        if request.payload[name] > limit:
-            request.set(name, limit)
-    if not given and endpoint.chat:  # a completion that says nothing gets few tokens, a chat as many as fit
-        request.set(MAX_TOKENS[0], limit)
+def _prompts(value: Any) -> int:
+    """How many prompts a field has: one text, one list of tokens, or a list of either."""
+    if isinstance(value, list) and value and not isinstance(value[0], int):
+        return len(value)
+    return 0 if value is None else 1
 
 
-def _instruct(request: Request, prompt: str) -> None:
-    messages = request.payload["messages"]
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _lower_tokens(endpoint: Endpoint, payload: dict[str, Any], limit: int) -> None:
+    least = 0 if not endpoint.chat and payload.get("echo") is True else 1  # engines take other zeros for "no limit"
+    given = False
+    for name in MAX_TOKENS:
+        value = payload.get(name)
+        if value is None:
+            continue
+        if not _is_whole(value, least):
+            raise BadRequest(f"`{name}` must be a whole number of at least {least}", param=name)
+        payload[name] = min(value, limit)
+        given = True
+    # A completion that says nothing gets few tokens; a chat, and a completion that says null, as many as fit.
+    boundless = not given if endpoint.chat else payload.get(MAX_TOKENS[0], limit) is None
+    if boundless:
+        payload[MAX_TOKENS[0]] = limit
+
+
+def _instruct(payload: dict[str, Any], prompt: str) -> None:
+    messages = payload["messages"]
     if not any(message.get("role") in INSTRUCTIONS for message in messages):
-        request.set("messages", [{"role": "system", "content": prompt}, *messages])
+        payload["messages"] = [{"role": "system", "content": prompt}, *messages]

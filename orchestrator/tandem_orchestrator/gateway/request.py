@@ -1,7 +1,9 @@
 """Reads and checks a client's request to an engine."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import orjson
 from starlette.types import Message, Receive
@@ -11,41 +13,29 @@ from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, Too
 from tandem_orchestrator.gateway.endpoints import Endpoint
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 
+LARGE: Final = 65_536  # bytes of a body; a smaller one cannot hold much
+MOST_VALUES: Final = 300_000  # in JSON, where a name counts two and an object or list four: 30 ms of parsing, 30 MB
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
 
 class Request:
     """A request whose fields that matter here have the right types."""
 
-    __slots__ = ("_added", "_raw", "_rewritten", "model", "payload", "stream")
+    __slots__ = ("model", "payload", "stream")
 
-    def __init__(self, raw: bytes, payload: dict[str, Any], model: str, *, stream: bool) -> None:
-        self._raw = raw
-        self._added: dict[str, Any] = {}
-        self._rewritten = False
+    def __init__(self, payload: dict[str, Any], model: str, *, stream: bool) -> None:
         self.payload = payload
         self.model = model
         self.stream = stream
 
-    def set(self, name: str, value: Any) -> None:
-        """Gives the engine another value for a field."""
-        if name not in self.payload or name in self._added:
-            self._added[name] = value
-        elif self.payload[name] != value:
-            self._rewritten = True
-        self.payload[name] = value
-
-    def remove(self, name: str) -> Any:
-        """Takes a field out, which the engine does not get to see; returns its value."""
-        self._rewritten = True
-        return self.payload.pop(name)
-
     def body(self) -> bytes:
-        """What the engine gets: the client's own bytes, with nothing but new fields in front where that suffices."""
-        if self._rewritten:
-            return orjson.dumps(self.payload)
-        if not self._added:
-            return self._raw
-        begin = self._raw.index(b"{") + 1
-        return b"".join((orjson.dumps(self._added)[:-1], b",", memoryview(self._raw)[begin:]))
+        """What the engine gets: what was checked, and never the client's own bytes.
+
+        An engine may read these otherwise, and of two fields with one name keep the one that was not looked at. Writing
+        takes 0.2 us for a short request, which is less than adding fields to the client's bytes did.
+        """
+        return orjson.dumps(self.payload)
 
     @property
     def declared_tools(self) -> list[str]:
@@ -122,6 +112,52 @@ def _piece(message: Message, size: int, limit: int) -> bytes:
     return piece
 
 
+async def weigh(body: bytes, most: int = MOST_VALUES) -> None:
+    """Refuses a large body of so many values that to make objects of them would hold up everybody.
+
+    Other requests go on between its steps, and so that they do, large bodies take turns: the next one's begins in the
+    second turn of the loop after this has returned. Raises `BadRequest`.
+    """
+    loop = asyncio.get_running_loop()
+    turn = _turn_of(loop)
+    await turn.acquire()
+    try:
+        if _values(body) > most:
+            await _refuse_values(body, most)
+        await asyncio.sleep(0)
+    finally:
+        loop.call_soon(turn.release)
+
+
+async def _refuse_values(body: bytes, most: int) -> None:
+    """Counts again, without what stands in texts."""
+    await asyncio.sleep(0)
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+        await asyncio.sleep(0)
+    if body.count(b'"') < 2 * most:  # else its texts alone are too many
+        body = b"".join(body.split(b'"')[::2])
+        await asyncio.sleep(0)
+    if _values(body) > most:
+        raise BadRequest(
+            f"the request body has more than {most} JSON values, where a name counts two and an object or list four; "
+            "send it in several requests",
+            code="too_many_values",
+        )
+
+
+def _values(body: bytes) -> int:
+    """At least as many as `body` has; exact where its texts have no such characters."""
+    return body.count(b",") + 2 * body.count(b":") + 4 * (body.count(b"[") + body.count(b"{"))
+
+
+def _turn_of(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = asyncio.Lock()
+    return turn
+
+
 def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth: int) -> Request:
     """The request in `body`. Raises `BadRequest`, which names the field."""
     try:
@@ -144,7 +180,7 @@ def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth:
         model = default_model
     if not isinstance(model, str) or not model:
         raise BadRequest("`model` must be the name of a model", param="model")
-    return Request(body, payload, model, stream=stream and endpoint.generates)
+    return Request(payload, model, stream=stream and endpoint.generates)
 
 
 def _check_chat(payload: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def tool_use(
     wish: bool | list[str] | None = None
     events = False
     if FIELD in payload:
-        wish, events = _wishes(request.remove(FIELD))
+        wish, events = _wishes(payload.pop(FIELD))
     always = wish is True or (wish is None and toolbox.attach is Attach.ALWAYS)
     if not (always or wish or (wish is None and payload.get("tools"))):
         return None

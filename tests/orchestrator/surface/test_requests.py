@@ -1,17 +1,33 @@
 """What reaches the engine, and what is refused before."""
 
+from io import BytesIO
+
+import orjson
 import pytest
 
 from tests.orchestrator.running import MATH_TOOL, config_for, question
-from tests.orchestrator.surface.asking import ASKED, BLOCKING, CALLS, CHAT, asked, error_of
+from tests.orchestrator.surface.asking import ASKED, BLOCKING, CALLS, CHAT, COMPLETIONS, EMBEDDINGS, asked, error_of
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(("path", "stream"), BLOCKING)
-async def test_bytes_and_unknown_fields_pass_untouched(orchestrator, engine, path, stream):
-    raw = b' { "unheard_of" : [1.50e0, "\\u00e9"], ' + repr(asked(path)).replace("'", '"').encode()[1:]
-    async with orchestrator.client.post(path, data=raw) as response:
+async def test_unknown_fields_pass(orchestrator, engine, path, stream):
+    body = {"unheard_of": [1.5, "é", None, {"a": []}], **asked(path)}
+    async with orchestrator.client.post(path, json=body) as response:
         assert response.status == 200
-    assert (engine.seen[0].raw, engine.seen[0].path) == (raw, path)
+    assert (engine.seen[0].body, engine.seen[0].path) == (body, path)
+
+
+@pytest.mark.parametrize(("path", "stream"), CALLS)
+async def test_of_two_fields_with_one_name_the_engine_gets_the_one_that_was_checked(orchestrator, engine, path, stream):
+    fields = orjson.dumps(asked(path, stream=stream))[1:]
+    async with orchestrator.client.post(
+        path, data=b'{"n":5000,"model":"other",' + fields[:-1] + b',"n":1}'
+    ) as response:
+        assert response.status == 200
+    assert engine.seen[0].raw.count(b'"n":') == engine.seen[0].raw.count(b'"model":') == 1
+    assert (engine.seen[0].body["n"], engine.seen[0].body["model"]) == (1, "double")
 
 
 @pytest.mark.parametrize(("path", "stream"), CALLS)
@@ -42,7 +58,52 @@ async def test_depth_and_choices_are_bounded(serve, engine):
     assert (status, error["code"]) == (400, "invalid_json")
     status, error = await error_of(orchestrator, CHAT, n=3)
     assert (status, error["param"]) == (400, "n")
+    status, error = await error_of(orchestrator, COMPLETIONS, prompt=["a"] * 5000, n=2)
+    assert (status, error["param"]) == (400, "prompt")
     assert not engine.seen
+
+
+HARMFUL = {
+    "lists": b"[]",
+    "nested lists": b"[" * 99 + b"]" * 99,
+    "objects": b'{"a":1}',
+    "texts": b'"ab"',
+    "numbers": b"1",
+}
+
+
+@pytest.mark.parametrize("path", [*ASKED, "/chat"])
+@pytest.mark.parametrize("item", HARMFUL.values(), ids=HARMFUL)
+async def test_bodies_that_would_become_many_objects(orchestrator, engine, path, item):
+    raw = BytesIO(b'{"messages":[%b]}' % b",".join([item] * (2_000_000 // len(item))))
+    async with orchestrator.client.post(path, data=raw, headers=JSON) as response:
+        assert response.status == 400
+        assert "more than" in await response.text()
+    assert not engine.seen
+
+
+@pytest.mark.parametrize("wrong", [b"[" + b"1," * 30_000 + b"1]", b"7", b'[{"role":"user"}]', b"[]"])
+async def test_a_wrong_question_is_told_once_and_not_sent_back(orchestrator, wrong):
+    async with orchestrator.client.post("/chat", data=b'{"messages":%b}' % wrong, headers=JSON) as response:
+        assert response.status == 422
+        (problem,) = (await response.json())["detail"]
+    assert problem["loc"][:2] == ["body", "messages"]
+    assert "input" not in problem
+
+
+async def test_a_large_picture_and_a_large_table_pass(orchestrator, engine):
+    for text in ("data:image/png;base64," + "A" * 9_000_000, "a,1;[{:" * 1_000_000, '{"a": [1, 2]},\\' * 500_000):
+        body = asked(CHAT, padding=text)
+        async with orchestrator.client.post(CHAT, data=BytesIO(orjson.dumps(body))) as response:
+            assert response.status == 200
+        assert engine.seen.pop().body == body
+
+
+async def test_many_tokens_pass(orchestrator, engine):
+    body = asked(EMBEDDINGS, input=[[*range(1000, 1500)]] * 500)
+    async with orchestrator.client.post(EMBEDDINGS, data=BytesIO(orjson.dumps(body))) as response:
+        assert response.status == 200
+    assert engine.seen[0].body == body
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_a_message_becomes_a_turn():
 
 
 def test_the_first_pass_is_what_the_client_sent():
-    raw = b'{ "model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}] }'
+    raw = b'{"model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}]}'
     request = parse(ENDPOINTS[CHAT], raw, None, 128)
     talk = Conversation(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
     assert talk.next_body(stream=False) == raw

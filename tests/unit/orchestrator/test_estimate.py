@@ -16,6 +16,7 @@ TEXT = {"type": "text", "text": "x" * 23}
         ({"prompt": [1, 2, 3]}, 3),
         ({"prompt": [[1, 2, 3], [4]]}, 4),
         ({"input": "x" * 8}, 2),
+        ({"input": ["x" * 8, [1, 2]]}, 4),
         ({"messages": [{"role": "user", "content": "x" * 36}]}, 10),
         ({"messages": [{"role": "user", "content": [TEXT, PICTURE]}]}, 10),
         ({"messages": [{"role": "user", "content": None}]}, 1),

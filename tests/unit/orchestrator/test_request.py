@@ -1,9 +1,13 @@
 import asyncio
+import re
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from tandem_contract.config import Timeouts
+from tandem_contract.config.serving import Limits
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
 from tandem_orchestrator.gateway import request
 from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
@@ -26,9 +30,48 @@ def nested(depth):
     return inner
 
 
-def test_the_body_is_kept_as_it_came():
-    raw = b' {"messages":[{}],"model":"m"}'
-    assert parse(raw, "other").body() == raw
+def test_what_was_checked_is_what_is_sent():
+    raw = b' {"model":"m", "n": 100, "messages":[{"role":"user","role":"tool"}], "\\u006e": 1, "x": 1.50e0}'
+    asked = parse(raw)
+    assert asked.payload["n"] == 1
+    assert asked.body() == b'{"model":"m","n":1,"messages":[{"role":"tool"}],"x":1.5}'
+
+
+@pytest.mark.parametrize("number", [b"9223372036854775807", b"18446744073709551615", b"-1.5e-7", b"0.1", b"1.0"])
+def test_numbers_stay_as_they_are(number):
+    raw = b'{"model":"m","messages":[{}],"x":%b}' % number
+    assert parse(raw).body() == raw
+
+
+def test_numbers_beyond_64_bits_become_the_nearest_that_all_engines_know():
+    asked = parse(b'{"model":"m","messages":[{}],"seed":18446744073709551616}')
+    assert orjson.loads(asked.body())["seed"] == 2.0**64
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'\xef\xbb\xbf{"model":"m","messages":[{}]}',
+        '{"model":"m","messages":[{}]}'.encode("utf-16"),
+        '{"model":"m","messages":[{}]}'.encode("utf-32-le"),
+        b'{"model":"m","messages":[{}],"x":NaN}',
+        b'{"model":"m","messages":[{}],"x":1e999}',
+        b'{"model":"m","messages":[{}],"x":"\\ud800"}',
+        b'{"model":"m","messages":[{}]}{"n":9}',
+        b'{"model":"m","messages":[{}],}',
+        b'{"model":"m","messages":[{}]/**/}',
+    ],
+)
+def test_what_readers_differ_about_is_no_json(raw):
+    with pytest.raises(BadRequest) as caught:
+        parse(raw)
+    assert caught.value.code == "invalid_json"
+
+
+def test_the_deepest_body_can_be_sent():
+    deepest = Limits.model_fields["max_depth"].metadata[1].le
+    asked = request.parse(ENDPOINTS[CHAT], body(extra=nested(deepest - 2)), None, deepest)
+    assert asked.body() == body(extra=nested(deepest - 2))
 
 
 def test_a_missing_model_is_the_default_one():
@@ -89,23 +132,99 @@ def test_declared_tools_of_any_shape():
     assert parse(body(tools=None)).declared_tools == []
 
 
-def test_new_fields_go_in_front_of_the_clients_own_bytes():
-    raw = b' \n{ "messages":[{"content":"\\u00e9"}], "model":"m", "x": 1.50e0 }'
-    asked = parse(raw)
-    asked.set("cache_salt", "s")
-    asked.set("stream_options", {"include_usage": True})
-    asked.set("cache_salt", "t")
-    assert asked.body() == b'{"cache_salt":"t","stream_options":{"include_usage":true},' + raw[3:]
-    assert orjson.loads(asked.body()) == asked.payload
+def array(item: bytes, size: int) -> bytes:
+    return b'{"model":"m","messages":[{}],"x":[' + b",".join([item] * (size // (len(item) + 1))) + b"]}"
 
 
-def test_changed_fields_are_written_anew_and_equal_ones_are_not():
-    asked = parse(body(top_k=3))
-    asked.set("top_k", 3)
-    assert asked.body() == body(top_k=3)
-    asked.set("top_k", 4)
-    asked.set("top_p", 1)
-    assert orjson.loads(asked.body()) == orjson.loads(body(top_k=4, top_p=1))
+def said(text: bytes) -> bytes:
+    return b'{"model":"m","messages":[{"role":"user","content":"' + text + b'"}]}'
+
+
+MEGABYTES = 10_000_000
+HARMFUL = {
+    "lists": array(b"[]", MEGABYTES),
+    "objects": array(b"{}", MEGABYTES),
+    "nested lists": array(b"[" * 100 + b"]" * 100, MEGABYTES),
+    "one in a list": array(b"[1]", MEGABYTES),
+    "digits": array(b"1", MEGABYTES),
+    "numbers": array(b"0.1", MEGABYTES),
+    "empty texts": array(b'""', MEGABYTES),
+    "short texts": array(b'"ab"', MEGABYTES),
+    "short texts with quotes": array(b'"\\""', MEGABYTES),
+    "names": b'{"model":"m","messages":[{}],%b}' % b",".join(b'"%x":1' % n for n in range(MEGABYTES // 10)),
+    "short messages": array(b'{"role":"user","content":"a"}', MEGABYTES),
+    "fewer lists": array(b"[]", 190_000),
+}
+HARMLESS = {
+    "a text": said(b"a" * MEGABYTES),
+    "a text of four bytes a character": said(b"a" * MEGABYTES + "\U0001f600".encode()),
+    "a table": said(b"a,1;[{:" * (MEGABYTES // 7)),
+    "JSON in a text": said(b'{\\"a\\": [1, 2]},\\\\' * (MEGABYTES // 20)),
+    "escapes": said(b"\\n" * (MEGABYTES // 2)),
+    "long texts": array(b'"%b"' % (b"word, " * 20), MEGABYTES),
+    "long numbers": array(b"-1.23456789012345678e-100" + b" " * 15, MEGABYTES),
+    "tokens": array(b"12345", 1_700_000),
+}
+
+
+@contextmanager
+def at_most(size):
+    """Bounds what the process takes of memory meanwhile, at its peak."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
+    yield
+    assert resident("VmHWM") - before < size
+
+
+def resident(line):
+    return int(re.search(rf"{line}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+@pytest.mark.parametrize("raw", HARMLESS.values(), ids=HARMLESS)
+async def test_a_large_request_costs_ten_times_its_size_at_most(raw):
+    with at_most(9 * len(raw)):  # its body is there already
+        await request.weigh(raw)
+        assert len(parse(raw).body()) > len(raw) / 2
+
+
+@pytest.mark.parametrize("raw", HARMFUL.values(), ids=HARMFUL)
+async def test_what_would_cost_more_is_refused_before_it_is_parsed(raw):
+    with at_most(9 * len(raw)), pytest.raises(BadRequest, match="more than 300000 JSON values") as caught:
+        await request.weigh(raw)
+    assert caught.value.code == "too_many_values"
+
+
+async def test_others_go_on_between_the_steps():
+    turns = []
+
+    async def others():
+        while True:
+            turns.append("turn")
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    for raw, steps in (("a text", 1), ("a table", 3), ("JSON in a text", 4)):
+        turns.clear()
+        await request.weigh(HARMLESS[raw])
+        assert len(turns) == steps
+        await asyncio.sleep(0)
+    going_on.cancel()
+
+
+async def test_large_bodies_take_turns():
+    steps = []
+
+    async def work(name):
+        await request.weigh(HARMLESS["a text"])
+        steps.append((name, "parse"))
+        await asyncio.sleep(0)
+        steps.append((name, "write"))
+
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(work(name))
+    assert steps == [(name, step) for name in "abc" for step in ("parse", "write")]
 
 
 def receiving(*messages):
