@@ -1,10 +1,13 @@
 """The one account of what has become of a request."""
 
-from asyncio import Event
+from typing import TYPE_CHECKING
 
 from tandem_orchestrator.errors import Cut, EngineError, Stopping
 from tandem_orchestrator.gateway.replica import Replica
 from tandem_orchestrator.gateway.verdict import ForRequest, judge
+
+if TYPE_CHECKING:
+    from asyncio import Event
 
 SENT_AGAIN = 1  # times for a request that an engine may have begun to read
 DEATHS = 2  # of engines that had a request in their hands, after which it goes to no other one
