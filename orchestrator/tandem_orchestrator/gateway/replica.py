@@ -31,7 +31,7 @@ OK = 200
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
 SETTLE_SECONDS = 10.0  # for which requests wait for a check at most
-STOP_SECONDS = 2.0  # for which an engine that says it stops is given to do so
+STOP_SECONDS = 3.0  # for which an engine that says it stops is given to do so
 NOT_CHECKED = "not checked yet"
 
 

@@ -65,7 +65,7 @@ class DyingEngine:
     def _start(self) -> None:
         # Not asyncio's server, which leaks a connection that it accepts while it is closed.
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self.port = self._listener.getsockname()[1]
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
