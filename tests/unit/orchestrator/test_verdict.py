@@ -1,8 +1,7 @@
 """What a failed attempt means, and how often a request goes on its way again."""
 
-import asyncio
-
 import pytest
+from tandem_contract.config import Routing, Timeouts, Upstream
 from tandem_orchestrator.errors import (
     Cut,
     EngineError,
@@ -15,7 +14,8 @@ from tandem_orchestrator.errors import (
 )
 from tandem_orchestrator.gateway.answers import refusal
 from tandem_orchestrator.gateway.attempts import Attempts
-from tandem_orchestrator.gateway.breaker import Breaker
+from tandem_orchestrator.gateway.credentials import EngineKey
+from tandem_orchestrator.gateway.replica import Replica
 from tandem_orchestrator.gateway.verdict import ForReplica, ForRequest, Verdict, judge
 
 OVER, UNSENT, TURNED_AWAY, FAILED, DIED = ForRequest
@@ -59,18 +59,9 @@ def test_the_last_words_of_vllm(said):
     refusal(400, {}, b'{"error":{"message":"%b"}}' % said.encode())
 
 
-class Server:
-    """As much of a replica as the account of a request asks for."""
-
-    def __init__(self):
-        self.breaker = Breaker(5)
-        self.blamed = []
-
-    def doubt(self):
-        return asyncio.Event()
-
-    def blame(self, row):
-        self.blamed.append(row)
+def server():
+    upstream = Upstream(name="engine", url="http://127.0.0.1:9")
+    return Replica(upstream, None, EngineKey(upstream), (Timeouts(), Routing()), lambda _: None)
 
 
 def cut(*, stale=False):
@@ -104,45 +95,45 @@ SLOW, NO = TimedOut("no", phase="idle"), refusal(400, {}, b"")
 )
 def test_how_often_a_request_goes_again(retries, failures, again):
     attempts = Attempts()
-    assert [attempts.failed(Server(), failure, retries, waits=True) for failure in failures] == again
+    assert [attempts.failed(server(), failure, retries, waits=True) for failure in failures] == again
     assert attempts.deadly == (sum(isinstance(failure, Cut) for failure in failures) == 2)
 
 
 def test_where_nobody_waits_an_engine_that_is_not_there_costs_an_attempt():
     attempts = Attempts()
-    assert [attempts.failed(Server(), UNREACHABLE, 2, waits=False) for _ in range(3)] == [True, True, False]
+    assert [attempts.failed(server(), UNREACHABLE, 2, waits=False) for _ in range(3)] == [True, True, False]
 
 
 def test_deaths_count_through_models_and_passes():
     attempts = Attempts()
-    assert attempts.failed(Server(), cut(), 2, waits=True)
+    assert attempts.failed(server(), cut(), 2, waits=True)
     attempts.forget()
-    attempts.answered(Server())
-    assert not attempts.failed(Server(), cut(), 2, waits=True)
+    attempts.answered(server())
+    assert not attempts.failed(server(), cut(), 2, waits=True)
     assert attempts.deadly
 
 
 def test_a_pass_that_was_answered_is_over():
     attempts = Attempts()
     for _ in range(3):
-        assert attempts.failed(Server(), BROKEN, 2, waits=True)
-        attempts.answered(Server())
+        assert attempts.failed(server(), BROKEN, 2, waits=True)
+        attempts.answered(server())
 
 
 def test_another_model_gets_what_failed_twice_once():
     attempts = Attempts()
-    assert [attempts.failed(Server(), BROKEN, 2, waits=True) for _ in range(2)] == [True, False]
+    assert [attempts.failed(server(), BROKEN, 2, waits=True) for _ in range(2)] == [True, False]
     attempts.forget()
-    assert not attempts.failed(Server(), BROKEN, 2, waits=True)
+    assert not attempts.failed(server(), BROKEN, 2, waits=True)
 
 
 def test_only_what_another_replica_answers_is_a_replicas_own_fault():
-    first, second = Server(), Server()
+    first, second = server(), server()
     attempts = Attempts()
     attempts.failed(first, BROKEN, 2, waits=True)
     attempts.answered(first)
-    assert first.blamed == []
-    first.breaker.row = 3
-    attempts.failed(first, BROKEN, 2, waits=True)
-    attempts.answered(second)
-    assert (first.blamed, second.blamed) == ([3], [])
+    assert first.breaker.row == 0
+    for row in (1, 2):
+        attempts.failed(first, BROKEN, 2, waits=True)
+        attempts.answered(second)
+        assert (first.breaker.row, second.breaker.row) == (row, 0)
