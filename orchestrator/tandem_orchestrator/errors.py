@@ -22,8 +22,11 @@ GatewayError                the client's request gets `status` and the error bod
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
    ├─ Cut              502  the connection ended before the answer did
+   │  └─ Stopping      502  the engine says that it stops
+   ├─ DiedTwice        502  two engines died while they had the request
    ├─ Malformed        502  the answer is not what the protocol asks for
-   ├─ KeyUnusable      502  the engine's key cannot be read, or the engine refuses it
+   ├─ KeyUnusable      502  the engine's key cannot be read
+   │  └─ KeyRefused    502  the engine refuses its key
    ├─ TimedOut         504  a phase took longer than its limit
    ├─ ToolLoopFailed   502  the model's tool calls lead nowhere
    └─ Refused          4xx, 5xx  the engine said no itself
@@ -222,7 +225,7 @@ class EngineError(GatewayError):
     retryable = False
     """Another attempt may go better."""
     unsent = False
-    """The engine cannot have seen the request, so that sending it again does no harm."""
+    """No engine can have seen the request."""
 
 
 class Unreachable(EngineError):  # noqa: N818
@@ -233,11 +236,25 @@ class Unreachable(EngineError):  # noqa: N818
 
 
 class Cut(EngineError):  # noqa: N818
-    """The connection ended before the answer did; `stale` if no byte of it had come."""
+    """The connection ended before the answer did: most often the engine died."""
 
     code = reason = "engine_cut"
     retryable = True
     stale = False
+    """The connection was an older one, and closed without a byte so soon that it may have been closed before."""
+
+
+class Stopping(Cut):
+    """The engine says that it dies or shuts down, which its checks may not show yet."""
+
+
+class DiedTwice(EngineError):  # noqa: N818
+    """Two engines died while they had the request, so that it may be the cause and goes to no other one."""
+
+    code = reason = "engine_died_twice"
+
+    def __init__(self) -> None:
+        super().__init__("two engines died, or cut the connection, while they had this request; it is not sent again")
 
 
 class Malformed(EngineError):  # noqa: N818
@@ -248,11 +265,17 @@ class Malformed(EngineError):  # noqa: N818
 
 
 class KeyUnusable(EngineError):  # noqa: N818
-    """The engine's key cannot be read, or the engine refuses it."""
+    """The engine's key cannot be read."""
 
     code = "engine_key_refused"
     reason = "engine_key"
     retryable = unsent = True
+
+
+class KeyRefused(KeyUnusable):
+    """The engine refuses its key."""
+
+    unsent = False
 
 
 class TimedOut(EngineError):  # noqa: N818

@@ -48,6 +48,8 @@ class EngineDouble:
         self.adapters: list[str] = []
         self.loading = False
         """While it is true, every request is answered 503."""
+        self.ill = False
+        """While it is true, /health is answered 503, as by vLLM when its core has died."""
         self._connections: set[HttpProtocol] = set()
         self._server: asyncio.Server | None = None
 
@@ -93,6 +95,10 @@ class EngineDouble:
                 connection.transport.close()
 
     @property
+    def serving(self) -> bool:
+        return self._server is not None
+
+    @property
     def connections(self) -> int:
         return len(self._connections)
 
@@ -110,7 +116,7 @@ class EngineDouble:
         elif path in ANSWERS and exchange.method == "POST":
             await self._serve(exchange, path)
         elif path == "/health":
-            await exchange.answer(200, b"", "text/plain")
+            await exchange.answer(503 if self.ill else 200, b"", "text/plain")
         elif path == "/metrics":
             await exchange.answer(200, self._metrics(), "text/plain; version=0.0.4")
         elif path == "/control/replies" and exchange.method == "POST":

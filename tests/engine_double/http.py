@@ -16,13 +16,13 @@ class Exchange:
         self.headers = headers
         self.body = b""
         self.keep_alive = True
-        self._transport = transport
+        self.transport = transport
         self._writable = asyncio.Event()
         self._writable.set()
 
     async def write(self, data: bytes) -> None:
         await self._writable.wait()
-        self._transport.write(data)
+        self.transport.write(data)
 
     async def head(self, status: int, headers: dict[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in headers.items())]
@@ -37,7 +37,7 @@ class Exchange:
         await self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def cut(self) -> None:
-        self._transport.close()
+        self.transport.close()
 
     def pause(self) -> None:
         self._writable.clear()

@@ -49,11 +49,13 @@ class Routing(Section):
     """Send requests that begin alike to the same replica, as long as it is not much busier than the others, so that its
     prefix cache is used."""
     retries: int = Field(default=2, ge=0, le=10)
-    """Further attempts, on another replica where there is one, for a request of which nothing was answered yet."""
+    """Further attempts, on another replica where there is one, for a request of which nothing was answered yet. What an
+    engine may have begun with is sent again once at most, and never after two engines died while they had it."""
     breaker_failures: int = Field(default=5, ge=1, le=1000)
-    """Failures in a row after which a replica gets no requests for a while."""
+    """Failures in a row, at what another replica answered then, after which a replica gets no requests for a while; the
+    only one that is left goes on getting them."""
     breaker_seconds: Seconds = 10.0
-    """How long that while is; then one request probes the replica."""
+    """How long that while is; then the replica gets requests again, until the first that fails."""
     max_waiting: int = Field(default=256, ge=1, le=100_000)
     """Requests that may wait inside each vLLM replica; when all have more, a request is refused with 429."""
 

@@ -4,12 +4,14 @@ from typing import Any
 
 import orjson
 
-from tandem_orchestrator.errors import Cut, EngineError, KeyUnusable, Malformed, Refused
+from tandem_orchestrator.errors import EngineError, KeyRefused, Malformed, Refused, Stopping
 
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
 PASSING = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
 KEY_REFUSED = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
+ERROR_EVENT = b'data: {"error"'
+LAST_WORDS = ("EngineCore encountered an issue", "cannot schedule new futures after")  # vLLM's when it dies, and stops
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -37,7 +39,9 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
 
 
 def check_first_events(data: bytes) -> None:
-    """Raises `Cut` if a stream that begins so is aborted already."""
+    """Raises `Stopping` if a stream that begins so is aborted already."""
+    if data.startswith(ERROR_EVENT):
+        _check_last_words(data.decode(errors="replace"))
     if b'"abort"' not in data:
         return
     for line in data.splitlines():
@@ -59,13 +63,15 @@ def model_list(raw: bytes) -> list[dict[str, Any]]:
 
 
 def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError:
-    """What an answer that is not 200 means to the client."""
+    """What an answer that is not 200 means to the client. Raises `Stopping`."""
     try:
         fields = _error_fields(orjson.loads(raw))
     except orjson.JSONDecodeError:
         fields = {}
+    if status >= SERVER_ERRORS:
+        _check_last_words(str(fields.get("message")))
     if status in KEY_REFUSED:
-        return KeyUnusable(f"the engine refused the orchestrator's key ({status})")
+        return KeyRefused(f"the engine refused the orchestrator's key ({status})")
     retryable = status in PASSING
     if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
         return Refused(status, fields, headers.get(b"retry-after"), retryable=retryable)
@@ -76,7 +82,12 @@ def _check_abort(choice: dict[str, Any]) -> None:
     # vLLM ends requests so, within a 200, while it shuts down.
     said = choice.get("message") or choice.get("delta") or {}
     if not (said.get("content") or choice.get("text")):
-        raise Cut("the engine aborted the request before it answered")
+        raise Stopping("the engine aborted the request before it answered")
+
+
+def _check_last_words(said: str) -> None:
+    if any(words in said for words in LAST_WORDS):
+        raise Stopping(f"the engine stops: {said}")
 
 
 def _error_fields(document: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tandem_contract.config import Timeouts
 from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 from tandem_orchestrator.outbox import outbox_of
 
-STALE_SECONDS = 1.0  # a request on a kept connection that ends so soon, without a byte, met one that was closed already
+STALE_SECONDS = 1.0  # a kept connection that ends so soon, without a byte, may have been closed before the request
 APART_ABOVE = 65_536  # bytes of a request that are dearer to copy behind its head than to send in a system call more
 PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
@@ -134,6 +134,7 @@ class Connection:
         self._timeouts: Timeouts
         self._keep_alive = False
         self._answered = False
+        self._kept = False
         self._paused = False
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -172,6 +173,7 @@ class Connection:
         self._response = None
         self.resume()
         if reusable and self._keep_alive and self.usable:
+            self._kept = True
             self._on_idle(self)
         else:
             self.abort()
@@ -213,7 +215,7 @@ class Connection:
             if exc is None and response.status and self._until_close():
                 response.end()
             error = Cut("the engine closed the connection before its answer was complete")
-            error.stale = not self._answered and self._age() < STALE_SECONDS
+            error.stale = self._kept and not self._answered and self._age() < STALE_SECONDS
             response.fail(error)
         if self._timer is not None:
             self._timer.cancel()

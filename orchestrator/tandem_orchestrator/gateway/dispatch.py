@@ -12,6 +12,7 @@ import structlog
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.errors import (
+    DiedTwice,
     EngineError,
     GatewayError,
     KeyUnusable,
@@ -21,6 +22,7 @@ from tandem_orchestrator.errors import (
     UnknownModel,
 )
 from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.gateway.attempts import Attempts
 from tandem_orchestrator.gateway.balance import pick
 from tandem_orchestrator.gateway.catalogue import Catalogue, Model
 from tandem_orchestrator.gateway.engines import Engines
@@ -53,6 +55,8 @@ class Call:
     all processes: a checksum, not `hash()`."""
     heartbeat: Heartbeat | None = None
     """Tells the client of a stream that its request still waits."""
+    attempts: Attempts | None = None
+    """None until one has failed."""
 
 
 class Dispatcher:
@@ -108,40 +112,51 @@ class Dispatcher:
             asked.add(fallback.name)
             FALLBACKS.labels(model.name, fallback.name).inc()
             call.record.model = fallback.name
+            if call.attempts is not None:
+                call.attempts.forget()
             model, body = fallback, _rewritten(body, fallback)
 
     async def _attempts(self, model: Model, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
-        tried: list[Replica] = []
-        sent = 0
         place: Place | None = None  # given to a request that was not answered at its first attempt
         while True:
-            replica = self._choose(model, call.affinity, tried, place)
+            replica = self._choose(model, call, place)
             if replica is None:
                 place = place or self._place(model, body)
                 await self._wait(model, call, place)
+            elif call.attempts is not None and call.attempts.suspects(replica):
+                await call.attempts.settled()
             else:
                 try:
-                    return await exchange(replica, call.path, body, call.record)
+                    answer = await exchange(replica, call.path, body, call.record)
                 except EngineError as error:
-                    tried.append(replica)
                     place = place or self._place(model, body)
-                    if not (error.unsent and self._hold.on):  # else it waits for an engine like any other
-                        sent += 1
-                    if not error.retryable or sent > self._routing.retries or place.overdue:
-                        raise
-                    RETRIES.labels(replica.upstream, error.reason).inc()
+                    attempts = self._note_failure(call, replica, error, place)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
                     raise
-                await asyncio.sleep(_backoff(len(tried)))
+                else:
+                    if call.attempts is not None:
+                        call.attempts.answered(replica)
+                    return answer
+                await asyncio.sleep(_backoff(attempts.number))
             model = self._catalogue.find(model.name)
 
-    def _choose(self, model: Model, affinity: int, tried: list[Replica], place: Place | None) -> Replica | None:
+    def _note_failure(self, call: Call, replica: Replica, error: EngineError, place: Place) -> Attempts:
+        """What has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
+        attempts = call.attempts = call.attempts or Attempts()
+        again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
+        if attempts.deadly:
+            raise DiedTwice from error
+        if not again or place.overdue:
+            raise error
+        RETRIES.labels(replica.upstream, error.reason).inc()
+        return attempts
+
+    def _choose(self, model: Model, call: Call, place: Place | None) -> Replica | None:
         """A replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
-        ready = [replica for replica in model.replicas if replica.available]
+        ready = self._ready(model)
         if not ready and not self._hold.on:
-            # Where requests may not wait for a check to go well, they are tried themselves.
-            ready = [replica for replica in model.replicas if replica.breaker.admits]
+            ready = list(model.replicas)  # where requests may not wait for a check to go well, they try it themselves
         if not ready:
             return None
         roomy = [replica for replica in ready if not replica.saturated(self._routing.max_waiting)]
@@ -152,16 +167,22 @@ class Dispatcher:
             )
         if not roomy or (place is None and self._hold.has_line(model.name)):
             return None
-        return pick(roomy, affinity if self._routing.prefix_affinity else 0, tried)
+        tried = call.attempts.tried if call.attempts is not None else ()
+        return pick(roomy, call.affinity if self._routing.prefix_affinity else 0, tried)
+
+    def _ready(self, model: Model) -> list[Replica]:
+        """The replicas that answer their checks, without those that should rest where there are others."""
+        available = [replica for replica in model.replicas if replica.available]
+        return available or [replica for replica in model.replicas if replica.ready]
 
     def _has_room(self, name: str) -> bool:
         """True if a replica can take a request for the model."""
         try:
-            replicas = self._catalogue.find(name).replicas
+            ready = self._ready(self._catalogue.find(name))
         except UnknownModel:
             return True  # which is what its requests are to be told
         limit = self._routing.max_waiting
-        return any(replica.available and not replica.saturated(limit) for replica in replicas)
+        return any(not replica.saturated(limit) for replica in ready)
 
     def _place(self, model: Model, body: bytes) -> Place:
         return self._hold.place(model.name, model.name if model.known else OTHER, len(body))
@@ -179,7 +200,7 @@ class Dispatcher:
     def _fallback(self, model: Model, error: GatewayError) -> Model | None:
         """The model to ask after this failure, if there is one."""
         name = model.settings.fallback
-        if name is None or (isinstance(error, Refused) and not error.retryable):
+        if name is None or isinstance(error, DiedTwice) or (isinstance(error, Refused) and not error.retryable):
             return None
         try:
             return self._catalogue.find(name)
@@ -195,7 +216,7 @@ def _backoff(attempt: int) -> float:
 
 
 def _why(model: Model) -> str:
-    problems = [replica.problem or "it failed too often and rests" for replica in model.replicas]
+    problems = [replica.problem or "too many requests wait inside" for replica in model.replicas]
     return f"no engine of {model.name!r} can take a request now: {problems[0] if problems else 'none is there'}"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tandem_contract.config import Timeouts
@@ -46,21 +47,25 @@ class Pool:
     async def send(self, head: bytes, body: bytes) -> Response:
         """Sends one request and returns when the answer's headers are there. Raises `EngineError`.
 
-        A request that met a connection which the engine had just closed is sent once more on a new one.
+        It is sent once: that a kept connection was closed already cannot be told from an engine that dies of it.
         """
-        if connection := self._take():
-            try:
-                return await self._exchange(connection, head, body)
-            except Cut as error:
-                if not error.stale:
-                    raise
-        return await self._exchange(await self._connect(), head, body)
+        if (connection := self._take()) is None:
+            connection = await self._connect(self._keep)
+        try:
+            return await self._exchange(connection, head, body)
+        except Cut as error:
+            if error.stale:
+                self._drop_idle()  # which are likely to be closed, too
+            raise
+
+    async def send_apart(self, head: bytes, body: bytes) -> Response:
+        """The same on a connection of its own, which only a server that lives opens."""
+        return await self._exchange(await self._connect(self._drop), head, body)
 
     def retire(self) -> None:
         """Closes each connection as soon as it carries no request."""
         self._retired = True
-        for connection in tuple(self._idle):
-            connection.abort()
+        self._drop_idle()
 
     def close(self) -> None:
         """Closes every connection."""
@@ -83,8 +88,8 @@ class Pool:
             raise
         return response
 
-    async def _connect(self) -> Connection:
-        connection = Connection(self._keep, self._forget)
+    async def _connect(self, on_idle: Callable[[Connection], None]) -> Connection:
+        connection = Connection(on_idle, self._forget)
         seconds = self.timeouts.connect_seconds
         self._connecting += 1
         try:
@@ -114,6 +119,14 @@ class Pool:
             connection.abort()
         else:
             self._idle.append(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        connection.abort()
+        self._forget(connection)  # at once, not when asyncio has closed it, so that it does not count as busy
+
+    def _drop_idle(self) -> None:
+        for connection in tuple(self._idle):
+            connection.abort()
 
     def _forget(self, connection: Connection) -> None:
         self._all.discard(connection)

@@ -29,9 +29,12 @@ async def probe(replica: Replica) -> None:
 
 async def _keep_checking(replica: Replica) -> None:
     while True:
-        replica.doubted.clear()
+        check = replica.begin_check()
         before = replica.problem
-        await _check(replica)
+        try:
+            await _check(replica)
+        finally:
+            check.set()
         replica.checked.set()
         if replica.problem != before:
             level = log.info if replica.ready else log.warning
@@ -49,6 +52,8 @@ async def _check(replica: Replica) -> None:
     began = monotonic()
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
+            if replica.type.health_path is not None:
+                await replica.check_health(replica.type.health_path)
             replica.mark_up(await replica.list_models())
     except (TimeoutError, TimedOut):
         if replica.answered_at < began:  # else it is busy, not gone

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from tandem_orchestrator.gateway.endpoints import ENDPOINTS
 from tandem_orchestrator.gateway.engine_types import ENGINE_TYPES
 from tandem_orchestrator.gateway.load import Load
 from tandem_orchestrator.gateway.pool import Pool
+from tandem_orchestrator.gateway.verdict import ForReplica, judge
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
 from tandem_orchestrator.observability.record import EnginePass, Record
 
@@ -28,6 +30,8 @@ MAX_METRICS = 16_777_216
 OK = 200
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
+SETTLE_SECONDS = 10.0  # for which requests wait for a check at most
+STOP_SECONDS = 3.0  # for which an engine that says it stops is given to do so
 NOT_CHECKED = "not checked yet"
 
 
@@ -88,10 +92,11 @@ class Replica:
         self.trouble: EngineError | None = None
         """Why it is not ready."""
         self.available = False
-        """True while requests may be sent here."""
+        """True while requests should be sent here."""
         self.checked = asyncio.Event()
         self.doubted = asyncio.Event()
         """Set when its next check should not wait."""
+        self._next_check = asyncio.Event()
         self.outdated = asyncio.Event()
         """Set when its count of waiting requests should not wait."""
         self.answered_at = float("-inf")
@@ -124,40 +129,40 @@ class Replica:
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
-        begun = self._begin()
+        downs = self._begin()
         engine_pass = record.engine_pass(self.upstream)
         try:
-            response = await self._send(b"POST", path, body, record.request_id, engine_pass.span.traceparent)
+            response = await self._post(path, body, record.request_id, engine_pass.span.traceparent)
             try:
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
             answer = whole_answer(raw, ENDPOINTS[path].answers)
         except BaseException as error:
-            self._ended_badly(error, begun)
+            self._ended_badly(error, downs)
             engine_pass.end(error)
             raise
-        self._answered(begun)
+        self._answered(downs)
         engine_pass.count_usage(answer.get("usage"))
         engine_pass.end()
         return raw, answer
 
     async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
         """A streamed answer whose first bytes are there, for the caller to read and close. Raises `EngineError`."""
-        begun = self._begin()
+        downs = self._begin()
         engine_pass = record.engine_pass(self.upstream)
         try:
-            response = await self._send(b"POST", path, body, record.request_id, engine_pass.span.traceparent)
+            response = await self._post(path, body, record.request_id, engine_pass.span.traceparent)
             try:
                 await _check_stream(response, ENDPOINTS[path].answers)
             except BaseException:
                 response.close()
                 raise
         except BaseException as error:
-            self._ended_badly(error, begun)
+            self._ended_badly(error, downs)
             engine_pass.end(error)
             raise
-        self._answered(begun)
+        self._answered(downs)
         return EngineStream(response, engine_pass, self._broke_off)
 
     async def list_models(self) -> list[dict[str, Any]]:
@@ -168,6 +173,14 @@ class Replica:
             if error.status in WITHOUT_LIST:
                 return []
             raise
+
+    async def check_health(self, path: str) -> None:
+        """Raises `EngineError` if the server says at `path` that it is ill; one without such a page says nothing."""
+        try:
+            await self._get(path)
+        except Refused as error:
+            if error.retryable:
+                raise
 
     async def count_waiting(self, path: str) -> bool:
         """Asks the server at `path` what waits and runs inside; false if it does not say. Raises `EngineError`."""
@@ -200,9 +213,33 @@ class Replica:
         self.trouble = trouble
         self._notice()
 
-    def doubt(self) -> None:
-        """Something went wrong: its state is to be checked at once."""
+    def doubt(self) -> asyncio.Event:
+        """Something went wrong: its state is to be checked at once. What this returns is set after that check."""
         self.doubted.set()
+        return self._next_check
+
+    def begin_check(self) -> asyncio.Event:
+        """A check begins; what this returns is to be set when it is done."""
+        self.doubted.clear()
+        check, self._next_check = self._next_check, asyncio.Event()
+        return check
+
+    async def settled(self, check: asyncio.Event, *, stopping: bool) -> None:
+        """Returns when `check` is done; of a server that says it is `stopping`, when it has done so, or goes on."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await check.wait()
+            async with asyncio.timeout(STOP_SECONDS):
+                while stopping and self.ready:
+                    await self.doubt().wait()
+
+    def blame(self, row: int) -> None:
+        """Another replica answered what this one failed at when its breaker had counted `row` failures."""
+        if self.breaker.fail(row):
+            if self._rest is not None:
+                self._rest.cancel()
+            self._rest = asyncio.get_running_loop().call_later(self._routing.breaker_seconds, self._half_open)
+        self._notice()
 
     def tune(self, timeouts: Timeouts, routing: Routing) -> None:
         """Takes changed settings."""
@@ -216,43 +253,35 @@ class Replica:
         if self._rest is not None:
             self._rest.cancel()
         self.pool.retire()
+        self._next_check.set()  # there is none any more
         self._notice()
 
-    def _begin(self) -> tuple[int, int]:
-        row = self.breaker.begin()
-        if not self.breaker.closed:
-            self._notice()
+    def _begin(self) -> int:
         if self._load.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
             self.outdated.set()
-        return row, self._downs
+        return self._downs
 
-    def _answered(self, begun: tuple[int, int]) -> None:
+    def _answered(self, downs: int) -> None:
         self.answered_at = monotonic()
-        if self.available and not self.breaker.failing:
+        if self.available and not self.breaker.row:
             return
         self.breaker.succeed()
-        if begun[1] == self._downs:  # else it is an answer from before it went down
+        if downs == self._downs:  # else it is an answer from before it went down
             self.ready = self.served = True
             self.trouble = None
         self._notice()
 
-    def _ended_badly(self, error: BaseException, begun: tuple[int, int]) -> None:
+    def _ended_badly(self, error: BaseException, downs: int) -> None:
         if not isinstance(error, EngineError):
-            self.breaker.abandon()
-            self._notice()
             return
         UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
-        if isinstance(error, Refused) and not error.retryable:
-            self._answered(begun)  # a no is an answer
+        state = judge(error).replica
+        if state is ForReplica.WELL:
+            self._answered(downs)
             return
-        if self.breaker.fail(begun[0]):
-            if self._rest is not None:
-                self._rest.cancel()
-            self._rest = asyncio.get_running_loop().call_later(self._routing.breaker_seconds, self._half_open)
-        if error.unsent:
+        if state is ForReplica.DOWN:
             self.mark_down(error)
         self.doubt()
-        self._notice()
 
     def _broke_off(self, error: EngineError) -> None:
         UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
@@ -269,7 +298,10 @@ class Replica:
     async def _get(self, path: str) -> bytes:
         self._checks += 1
         try:
-            response = await self._send(b"GET", path, b"", "engine-check", b"")
+            # On a connection of its own: whether the server opens one is part of the question.
+            response = await self.pool.send_apart(self._head(b"GET", path, 0, "engine-check", b""), b"")
+            if response.status != OK:
+                await _refuse(response)
             try:
                 return await response.read_all(MAX_METRICS)
             finally:
@@ -277,8 +309,14 @@ class Replica:
         finally:
             self._checks -= 1
 
-    async def _send(self, method: bytes, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
-        head = (
+    async def _post(self, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
+        response = await self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
+        if response.status != OK:
+            await _refuse(response)
+        return response
+
+    def _head(self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes) -> bytes:
+        return (
             b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%b"
             b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
         ) % (
@@ -289,15 +327,16 @@ class Replica:
             request_id.encode(),
             self._key.header(),
             traceparent,
-            len(body),
+            length,
         )
-        response = await self.pool.send(head, body)
-        if response.status == OK:
-            return response
-        try:
-            raise refusal(response.status, response.headers, await response.read_all(MAX_ERROR))
-        finally:
-            response.close()
+
+
+async def _refuse(response: Response) -> None:
+    """Raises the `EngineError` that an answer other than 200 stands for."""
+    try:
+        raise refusal(response.status, response.headers, await response.read_all(MAX_ERROR))
+    finally:
+        response.close()
 
 
 async def _check_stream(response: Response, field: str) -> None:

@@ -1,7 +1,5 @@
 """Further attempts, fallbacks and breakers."""
 
-import asyncio
-
 import pytest
 
 from tests.engine_double import EngineDouble, Reply
@@ -63,17 +61,18 @@ async def test_half_a_blocking_answer_is_no_answer(serve, engine, fault):
     assert len(engine.seen) == 2
 
 
-async def test_attempts_are_bounded(serve, engine):
-    orchestrator = await serve(config_for(engine, routing={"retries": 2}))
-    engine.rule = lambda _: Reply(status=500)
-    assert (await orchestrator.chat())[0] == 502
-    assert len(engine.seen) == 3
+@pytest.mark.parametrize(("retries", "status", "times"), [(2, 503, 3), (5, 500, 2), (0, 500, 1)])
+async def test_attempts_are_bounded(serve, engine, retries, status, times):
+    orchestrator = await serve(config_for(engine, routing={"retries": retries}))
+    engine.rule = lambda _: Reply(status=status)
+    assert (await orchestrator.chat())[0] in (502, 503)
+    assert len(engine.seen) == times, "what it may have begun with goes to it once more at most"
 
 
 async def test_attempts_end_when_the_time_to_wait_is_up(serve, engine):
     orchestrator = await serve(config_for(engine, routing={"retries": 10}, hold={"seconds": 0.1}))
-    engine.rule = lambda _: Reply(status=500, before_first_byte=0.06)
-    assert (await orchestrator.chat())[0] == 502
+    engine.rule = lambda _: Reply(status=503, before_first_byte=0.06)
+    assert (await orchestrator.chat())[0] == 503
     assert 1 < len(engine.seen) < 5
 
 
@@ -127,7 +126,7 @@ async def test_the_fallback_answers(falling_back, counted, stream, status):
         assert (await orchestrator.stream(top_k=7)).endswith("data: [DONE]\n\n")
     else:
         assert (await orchestrator.chat(top_k=7))[1]["model"] == "small"
-    assert len(engine.seen) == 3
+    assert len(engine.seen) == (2 if status == 500 else 3)
     assert (small.seen[0].body["model"], small.seen[0].body["top_k"]) == ("small", 7)
     assert await counted(orchestrator, fallbacks) == 1
 
@@ -163,7 +162,7 @@ async def test_a_fallback_that_leads_nowhere(serve, engine, fallback):
     orchestrator = await serve(config_for(engine, models=[{"name": "double", "fallback": fallback}]))
     engine.rule = lambda _: Reply(status=500)
     assert (await orchestrator.chat())[0] == 502
-    assert len(engine.seen) == 3
+    assert len(engine.seen) == 2
 
 
 async def test_fallbacks_that_lead_back_end(serve, engine, small):
@@ -174,42 +173,62 @@ async def test_fallbacks_that_lead_back_end(serve, engine, small):
     assert (len(engine.seen), len(small.seen)) == (1, 1)
 
 
-async def test_a_replica_that_fails_and_fails_gets_a_rest(serve, engine, counted):
-    settings = {"hold": {"maxRequests": 0}, "routing": {"retries": 0, "breakerFailures": 2, "breakerSeconds": 60}}
-    orchestrator = await serve(config_for(engine, **settings))
+def breaker(orchestrator, name):
+    (engine,) = (engine for engine in orchestrator.engines.all if engine.name == name)
+    return engine.replicas[0].breaker
+
+
+@pytest.fixture
+async def failing(serve, engine, other):
+    """An orchestrator with two engines, of which the first fails at everything, and a way to make requests meet it."""
+
+    async def start(**routing):
+        engine.rule = lambda _: Reply(status=500)
+        routing = {"breakerFailures": 2, "breakerSeconds": 60, "prefixAffinity": False, **routing}
+        orchestrator = await serve(config_for(engine, other, routing=routing))
+
+        async def until_it_failed(times):
+            before = len(engine.seen)
+            while len(engine.seen) < before + times:
+                assert (await orchestrator.chat())[0] == 200
+
+        return orchestrator, until_it_failed
+
+    return start
+
+
+async def test_a_replica_that_fails_at_what_another_answers_gets_a_rest(failing, engine, counted):
+    orchestrator, until_it_failed = await failing()
     await counted(orchestrator, BREAKER)
-    engine.rule = lambda _: Reply(status=500)
-    assert [(await orchestrator.chat())[0] for _ in range(4)] == [502, 502, 503, 503]
+    await until_it_failed(2)
+    assert [(await orchestrator.chat())[0] for _ in range(6)] == [200] * 6
     assert len(engine.seen) == 2
     assert await counted(orchestrator, BREAKER) == 1
     replica = (await orchestrator.get("/health"))[1]["engines"][0]["replicas"][0]
     assert (replica["breaker"], replica["ready"]) == ("open", True)
 
 
-async def test_one_request_probes_after_the_rest(serve, engine, counted):
-    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 0.1}
-    orchestrator = await serve(config_for(engine, routing=routing))
-    engine.replies.append(Reply(status=500))
-    assert (await orchestrator.chat())[0] == 502
-    engine.replies.append(Reply(before_first_byte=0.1))
-    asking = [asyncio.create_task(orchestrator.chat()) for _ in range(5)]
-    await until(lambda: len(engine.seen) == 2)
-    assert engine.seen[1].arrived - engine.seen[0].ended > 0.09
-    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * 5
-    assert all(seen.arrived >= engine.seen[1].ended for seen in engine.seen[2:])
-    assert await counted(orchestrator, BREAKER) == 0
+async def test_after_the_rest_one_more_failure_is_enough(failing, engine):
+    orchestrator, until_it_failed = await failing(breakerSeconds=0.05)
+    await until_it_failed(2)
+    opened = breaker(orchestrator, "engine-0")
+    for _ in range(2):
+        assert opened.state == "open"
+        await until(lambda: opened.state == "half-open")
+        await until_it_failed(1)
+    engine.rule = lambda _: Reply()
+    await until(lambda: opened.state == "half-open")
+    await until_it_failed(1)
+    assert opened.closed
 
 
-async def test_a_probe_whose_client_leaves_is_followed_by_another(serve, engine):
-    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 0.02}
-    orchestrator = await serve(config_for(engine, routing=routing))
-    engine.replies += [Reply(status=500), Reply(before_first_byte=30)]
-    await orchestrator.chat()
-    probing = asyncio.create_task(orchestrator.chat())
-    await until(lambda: len(engine.seen) == 2)
-    waiting = asyncio.create_task(orchestrator.chat())
-    probing.cancel()
-    assert (await waiting)[0] == 200
+async def test_the_only_replica_that_is_left_never_rests(failing, engine, other):
+    orchestrator, until_it_failed = await failing()
+    await until_it_failed(2)
+    other.stop()
+    await until(lambda: not orchestrator.engines.all[1].ready)
+    engine.rule = lambda _: Reply()
+    assert (await orchestrator.chat())[0] == 200
 
 
 async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engine, monkeypatch):
@@ -225,13 +244,12 @@ async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engi
     assert orchestrator.engines.all[0].ready
 
 
-async def test_a_replica_that_comes_back_needs_no_rest(serve, engine):
-    routing = {"retries": 0, "breakerFailures": 1, "breakerSeconds": 60}
-    orchestrator = await serve(config_for(engine, routing=routing))
-    engine.replies.append(Reply(status=500))
-    assert (await orchestrator.chat())[0] == 502
-    assert orchestrator.engines.all[0].replicas[0].breaker.state == "open"
+async def test_a_replica_that_comes_back_needs_no_rest(failing, engine):
+    orchestrator, until_it_failed = await failing()
+    await until_it_failed(2)
+    assert breaker(orchestrator, "engine-0").state == "open"
     engine.stop()
     await until(lambda: not orchestrator.engines.all[0].ready)
     await engine.start()
-    assert (await orchestrator.chat())[0] == 200
+    await until(lambda: orchestrator.engines.all[0].ready)
+    assert breaker(orchestrator, "engine-0").closed

@@ -58,9 +58,7 @@ async def test_a_killed_engines_requests_go_to_the_next_one(serve, engine, count
     await engine.start()
     assert await asyncio.gather(*asking) == [True] * 5
     assert len(engine.seen) == 10
-    assert 0 < await counted(orchestrator, retries) <= 5, (
-        "one on a kept connection cannot be told from one that was stale"
-    )
+    assert await counted(orchestrator, retries) == 5
     await until(lambda: orchestrator.busy == 0)
 
 
@@ -99,7 +97,8 @@ async def test_an_engine_that_begins_to_load_again(serve, engine):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_what_an_engine_aborts_while_it_shuts_down_is_tried_again(serve, engine, stream):
+async def test_what_an_engine_aborts_while_it_shuts_down_is_tried_again(serve, engine, stream, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.gateway.replica.STOP_SECONDS", 0.1)
     orchestrator = await serve(config_for(engine))
     aborted = b'data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}\n\ndata: [DONE]\n\n'
     whole = HEADERS_ONLY + b"%x\r\n%b\r\n0\r\n\r\n" % (len(aborted), aborted)
@@ -121,14 +120,6 @@ async def test_an_answer_from_before_it_went_makes_no_engine_ready(serve, engine
     await stopping
     await engine.start()
     assert (await later)[0] == 200
-
-
-async def test_a_request_that_kills_its_engine_does_so_only_some_times(serve, engine):
-    orchestrator = await serve(config_for(engine, routing={"retries": 1}))
-    engine.rule = lambda _: Reply(fault="close")
-    status, body = await orchestrator.chat()
-    assert (status, body["error"]["code"]) == (502, "engine_cut")
-    assert len(engine.seen) <= 4, "each attempt may meet a kept connection first"
 
 
 async def test_a_key_that_changes_while_the_engine_restarts(serve, engine, tmp_path, monkeypatch):

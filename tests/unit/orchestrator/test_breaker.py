@@ -4,7 +4,7 @@ from tandem_orchestrator.gateway.breaker import Breaker
 
 
 def fail(breaker):
-    return breaker.fail(breaker.begin())
+    return breaker.fail(breaker.row)
 
 
 def test_it_opens_after_failures_in_a_row():
@@ -17,38 +17,30 @@ def test_it_opens_after_failures_in_a_row():
 
 def test_requests_that_fail_side_by_side_fail_once():
     breaker = Breaker(2)
-    begun = [breaker.begin() for _ in range(50)]
-    assert not any(breaker.fail(one) for one in begun)
+    rows = [breaker.row for _ in range(50)]
+    assert not any(breaker.fail(row) for row in rows)
     assert fail(breaker)
 
 
 def opened():
-    breaker = Breaker(1)
+    breaker = Breaker(2)
+    fail(breaker)
     assert fail(breaker)
     breaker.half_open()
     return breaker
 
 
-def test_one_request_probes_and_closes_it():
+def test_a_success_after_the_rest_closes_it():
     breaker = opened()
-    assert (breaker.admits, breaker.state) == (True, "half-open")
-    breaker.begin()
-    assert (breaker.admits, breaker.state) == (False, "half-open")
+    assert (breaker.admits, breaker.closed, breaker.state) == (True, False, "half-open")
     breaker.succeed()
-    assert (breaker.admits, breaker.closed) == (True, True)
+    assert (breaker.admits, breaker.closed, breaker.row) == (True, True, 0)
 
 
-def test_a_probe_that_fails_opens_it_again():
+def test_a_failure_after_the_rest_opens_it_again():
     breaker = opened()
     assert fail(breaker)
     assert not breaker.admits
-
-
-def test_a_probe_without_outcome_leaves_room_for_another():
-    breaker = opened()
-    breaker.begin()
-    breaker.abandon()
-    assert breaker.admits
 
 
 def test_an_answer_from_before_it_opened_does_not_close_it():
@@ -58,6 +50,11 @@ def test_an_answer_from_before_it_opened_does_not_close_it():
     assert not breaker.admits
     breaker.reset()
     assert breaker.closed
+
+
+def test_it_opens_once():
+    breaker = Breaker(1)
+    assert [fail(breaker), fail(breaker)] == [True, False]
 
 
 def test_a_rest_that_ends_late_does_not_disturb():

@@ -6,6 +6,8 @@ class EngineType:
 
     takes_cache_salt = False
     """Requests may carry `cache_salt`, which keeps the tenants' cached prefixes apart."""
+    health_path: str | None = None
+    """Where the engine tells that it is ill though it answers."""
     load_path: str | None = None
     """Where the engine tells how busy it is."""
 

@@ -11,6 +11,7 @@ class Vllm(EngineType):
     """vLLM tells its load in Prometheus' text format, a line for each count of each of its data-parallel engines."""
 
     takes_cache_salt = True
+    health_path = "/health"
     load_path = "/metrics"
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
