@@ -10,6 +10,7 @@ from zlib import crc32
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.answers import check_first_events, model_list, refusal, whole_answer
 from tandem_orchestrator.gateway.breaker import Breaker
 from tandem_orchestrator.gateway.connection import Response
@@ -19,13 +20,15 @@ from tandem_orchestrator.gateway.engine_types import ENGINE_TYPES
 from tandem_orchestrator.gateway.load import Load
 from tandem_orchestrator.gateway.pool import Pool
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
-from tandem_orchestrator.observability.record import EnginePass, Record
+from tandem_orchestrator.observability.record import EnginePass, Record, counts
 
 EVENT_STREAM = b"text/event-stream"
 MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR = 1_048_576
+MAX_FIRST_EVENT = 65_536
 MAX_METRICS = 16_777_216
 OK = 200
+PLAIN = b"identity"
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
 NOT_CHECKED = "not checked yet"
@@ -45,14 +48,18 @@ class EngineStream:
         self.count_usage = engine_pass.count_usage
         """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
 
-    def close(self) -> None:
-        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+    def close(self, failure: EngineError | None = None) -> None:
+        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work.
+
+        `failure` is what was wrong with the answer.
+        """
         self._response.close()
         if self._broke_off is not None:
-            if self._response.error is not None:
-                self._broke_off(self._response.error)
+            failure = failure or self._response.error
+            if failure is not None:
+                self._broke_off(failure)
             self._broke_off = None
-            self._engine_pass.end(self._response.error)
+            self._engine_pass.end(failure)
 
 
 class Replica:
@@ -138,7 +145,8 @@ class Replica:
             engine_pass.end(error)
             raise
         self._answered(begun)
-        engine_pass.count_usage(answer.get("usage"))
+        usage = answer.get("usage")
+        engine_pass.count_usage(usage if any(counts(usage)) else estimate.of_answer(body, answer))
         engine_pass.end()
         return raw, answer
 
@@ -256,7 +264,8 @@ class Replica:
 
     def _broke_off(self, error: EngineError) -> None:
         UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
-        self.doubt()
+        if not isinstance(error, Refused):  # who tells that it failed is there
+            self.doubt()
 
     def _half_open(self) -> None:
         self.breaker.half_open()
@@ -292,19 +301,32 @@ class Replica:
             len(body),
         )
         response = await self.pool.send(head, body)
-        if response.status == OK:
+        encoding = response.headers.get(b"content-encoding", PLAIN)
+        if response.status == OK and encoding == PLAIN:
             return response
         try:
-            raise refusal(response.status, response.headers, await response.read_all(MAX_ERROR))
+            if response.status == OK:
+                raise Malformed(f"the engine encoded its answer unasked ({encoding.decode('latin-1')})")
+            raise refusal(response.status, response.headers, await _read_error(response))
         finally:
             response.close()
 
 
+async def _read_error(response: Response) -> bytes:
+    """What an answer that is not 200 says; nothing where its status has to do."""
+    try:
+        return await response.read_all(MAX_ERROR)
+    except EngineError:
+        return b""
+
+
 async def _check_stream(response: Response, field: str) -> None:
     """Returns when the first bytes of a stream are there. Raises `EngineError`."""
-    kind = response.headers.get(b"content-type", b"")
+    kind = response.headers.get(b"content-type", b"").lower()
     if kind.startswith(EVENT_STREAM):
-        check_first_events(await response.begun())
+        data = await response.begun()
+        while not check_first_events(data, ended=response.complete) and len(data) < MAX_FIRST_EVENT:
+            data = await response.begun(len(data))
         return
     raw = await response.read_all(MAX_ANSWER)
     if kind.startswith(b"application/json"):
