@@ -47,19 +47,21 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
 def check_first_events(data: bytes, *, ended: bool) -> bool:
     """True if a stream may begin with `data`, false if that is no whole event yet.
 
-    Raises `EngineError` if it fails already: its request may go to another engine.
+    Raises `EngineError` if it fails before it says anything: its request may go to another engine.
     """
-    if data.endswith(b"\n\n") and ABORT not in data and ERROR not in data:
+    if data.endswith(b"\n\n") and ABORT not in data and b"error" not in data:
         return True
     reader = EventReader()
     events = reader.read(data)
     if ended and (rest := reader.end()):
         events.append(rest)
+    said = False
     for event in events:
-        if failure := failure_in(event):
+        if not said and (failure := failure_in(event)):
             raise failure
         for choice in choices_in(json_in(event)):
             _check_abort(choice)
+            said = said or _says(choice)
     if ended and not events:
         raise Malformed("the engine's stream is empty")
     return bool(events)
@@ -145,9 +147,15 @@ def _check_abort(choice: dict[str, Any]) -> None:
     # vLLM ends requests so, within a 200, while it shuts down.
     if choice.get("finish_reason") != "abort":
         return
-    said = choice.get("message") or choice.get("delta")
-    if not (choice.get("text") or (isinstance(said, dict) and said.get("content"))):
+    if not _says(choice):
         raise Cut("the engine aborted the request before it answered")
+
+
+def _says(choice: dict[str, Any]) -> bool:
+    """True if there is something of an answer in it."""
+    said = choice.get("message") or choice.get("delta")
+    spoken = isinstance(said, dict) and any(value for name, value in said.items() if name != "role")
+    return spoken or bool(choice.get("text"))
 
 
 def _error_fields(document: Any) -> dict[str, Any]:

@@ -142,6 +142,17 @@ def test_a_stream_that_begins_with_an_error_has_its_status(first):
         check_first_events(first.rstrip(b"\r\n"), ended=True)
 
 
+@pytest.mark.parametrize(("content", "fails"), [("", True), ("Hi", False)])
+def test_what_was_said_before_an_error_is_not_said_twice(content, fails):
+    first = b'data: {"choices":[{"delta":{"role":"assistant","content":"%b"}}]}\n\n' % content.encode()
+    first += b'data: {"error":{"message":"no"}}\n\n'
+    if fails:
+        with pytest.raises(EngineError):
+            check_first_events(first, ended=False)
+    else:
+        assert check_first_events(first, ended=False)
+
+
 def test_a_stream_that_begins_aborted_or_empty_may_go_elsewhere():
     aborted = b'data:{"choices":[{"delta":{"content":""},"finish_reason":"abort"}]}\n\n'
     with pytest.raises(Cut):
