@@ -98,6 +98,11 @@ def failure_in(event: Event) -> EngineError | None:
     return None
 
 
+def failure_among(raw: bytes) -> EngineError | None:
+    """The same for all events in `raw`."""
+    return next(filter(None, map(failure_in, EventReader().read(raw))), None)
+
+
 def finishes(raw: bytes) -> bool:
     """True if a choice of an answer ends in the events of `raw`."""
     chunks = [json_in(event) for event in EventReader().read(raw)]

@@ -8,7 +8,7 @@ from starlette.types import Send
 
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway import estimate
-from tandem_orchestrator.gateway.answers import ERROR, failure_in, finishes, is_done, json_in
+from tandem_orchestrator.gateway.answers import ERROR, failure_among, failure_in, finishes, is_done, json_in
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.gateway.event_stream import EventStream
@@ -44,10 +44,10 @@ async def relay_stream(
         failure = error
         raise
     finally:
+        if events.over():
+            call.record.tell(events.failure)
         response.count_usage(events.charge(body))
         response.close(failure or events.failure)
-        if events.over:
-            call.record.tell(events.failure)
 
 
 async def _relay(response: EngineStream, events: "Events", stream: EventStream) -> None:
@@ -57,7 +57,7 @@ async def _relay(response: EngineStream, events: "Events", stream: EventStream) 
             if whole := events.take(data):
                 await stream.write(whole)
     except EngineError:
-        if not events.over:
+        if not events.over():
             raise
     await stream.end(events.end())
 
@@ -68,7 +68,7 @@ class Events:
     def __init__(self, *, hide_usage: bool = False) -> None:
         self._hide_usage = hide_usage
         self._reader = EventReader()
-        self._last = b""  # of the events with a choice in them
+        self._last = b""  # of the events but the usage's
         self.count = 0
         """Events with JSON in them: about one a token."""
         self.usage: dict[str, Any] | None = None
@@ -78,9 +78,11 @@ class Events:
         self.failure: EngineError | None = None
         """What the engine told that went wrong."""
 
-    @property
     def over(self) -> bool:
-        """True once the client has seen how the answer ends."""
+        """True once the client has been sent how the answer ends."""
+        if not (self.complete or self.failure) and ERROR in self._last:
+            self.failure = failure_among(self._last)  # only now: it is the last that an engine says
+            self.count -= self.failure is not None
         return self.complete or self.failure is not None
 
     def take(self, data: bytes) -> bytes:
@@ -107,7 +109,7 @@ class Events:
         """What is left of the stream. Raises `Malformed` if it ended before the answer did."""
         rest = self._reader.end()
         whole = rest is not None and (json_in(rest) or is_done(rest)) and self._passes(rest)
-        if not self.over:
+        if not self.over():
             self.complete = finishes(self._last)  # some engines know no [DONE]
             if not self.complete:
                 raise Malformed("the engine's stream ended without [DONE]")
@@ -119,22 +121,24 @@ class Events:
 
     def _plain(self, data: bytes) -> int:
         """How many events `data` is, if each is one line of JSON that nobody has to look into here; else 0."""
-        if self._reader.pending or not data.startswith(BEGINS) or USAGE in data or ERROR in data:
+        # `find`, since `in` takes what it looks for as a number first, which costs as much as the search
+        if self._reader.pending or not data.startswith(BEGINS) or data.find(USAGE) >= 0:
             return 0
-        lines = data.count(b"\n")
-        if b"\r" in data:
-            return 1 if lines == LINES and data.endswith(b"\r\n\r\n") and data.count(b"\r") == LINES else 0
+        if data.find(b"\r") >= 0:
+            return 1 if data.endswith(b"\r\n\r\n") and data.count(b"\r") == data.count(b"\n") == LINES else 0
         if not data.endswith(b"\n\n"):
             return 0
-        count = 1 if lines == LINES else data.count(BETWEEN) + 1
-        return count if lines == LINES * count else 0
+        if data.find(b"\n") == len(data) - LINES:
+            return 1
+        count = data.count(BETWEEN) + 1
+        return count if data.count(b"\n") == LINES * count else 0
 
     def _passes(self, event: Event) -> bool:
         """Reads an event; false if the client shall not see it."""
         if event.data is None:
             return True
         if is_done(event):
-            self.complete = self.failure is None
+            self.complete = self.complete or not self.over()
             return True
         if failure := failure_in(event):
             self.failure = failure

@@ -94,7 +94,6 @@ def test_tokens_in_a_regular_spelling_leave_at_once(begin, end):
         assert events.pass_on(passed.write, begin + CHUNKS[1].encode() + end)
     assert events.count == 3
     assert not events.pass_on(passed.write, begin + b"[DONE]" + end)
-    assert not events.pass_on(passed.write, begin + b'{"error":{}}' + end)
 
 
 def test_several_tokens_in_a_packet_leave_at_once():
@@ -195,6 +194,11 @@ def test_an_error_event_passes_and_is_known_for_what_it_is(error, status, code, 
         assert events.failure
         assert (events.failure.status, events.failure.code, events.failure.message) == (status, code, message)
         assert (events.complete, events.count) == (False, 1)
+
+
+def test_done_may_be_said_twice():
+    passed, events = relayed(FIRST + END + END, [])
+    assert (passed, events.complete) == (FIRST + END + END, True)
 
 
 @pytest.mark.parametrize("text", [b'{"choices":[{"delta":{"content":"error"}}]}', b'{"error":null,"choices":[]}'])
