@@ -18,7 +18,7 @@ STATUSES = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # th
 MAX_MESSAGE = 4096  # characters
 MAX_RETRY_AFTER = 86_400  # seconds
 DONE = b"[DONE]"
-ABORT, ERROR = b'"abort"', b'"error"'
+ABORT, MAYBE_ERROR = b'"abort"', b"error"
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def check_first_events(data: bytes, *, ended: bool) -> bool:
 
     Raises `EngineError` if it fails before it says anything: its request may go to another engine.
     """
-    if data.endswith(b"\n\n") and ABORT not in data and b"error" not in data:
+    if data.endswith(b"\n\n") and ABORT not in data and MAYBE_ERROR not in data:
         return True
     reader = EventReader()
     events = reader.read(data)
@@ -93,14 +93,9 @@ def failure_in(event: Event) -> EngineError | None:
         return None
     if event.name == b"error":
         return _failure(json_in(event))
-    if ERROR in event.data and _tells_failure(document := json_in(event)):
+    if MAYBE_ERROR in event.data and _tells_failure(document := json_in(event)):
         return _failure(document)
     return None
-
-
-def failure_among(raw: bytes) -> EngineError | None:
-    """The same for all events in `raw`."""
-    return next(filter(None, map(failure_in, EventReader().read(raw))), None)
 
 
 def finishes(raw: bytes) -> bool:

@@ -8,7 +8,7 @@ from starlette.types import Send
 
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway import estimate
-from tandem_orchestrator.gateway.answers import ERROR, failure_among, failure_in, finishes, is_done, json_in
+from tandem_orchestrator.gateway.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.gateway.event_stream import EventStream
@@ -80,8 +80,8 @@ class Events:
 
     def over(self) -> bool:
         """True once the client has been sent how the answer ends."""
-        if not (self.complete or self.failure) and ERROR in self._last:
-            self.failure = failure_among(self._last)  # only now: it is the last that an engine says
+        if not (self.complete or self.failure) and MAYBE_ERROR in self._last:
+            self.failure = failure_in(EventReader().read(self._last)[-1])  # only now: an error is the last word
             self.count -= self.failure is not None
         return self.complete or self.failure is not None
 
@@ -139,9 +139,6 @@ class Events:
             return True
         if is_done(event):
             self.complete = self.complete or not self.over()
-            return True
-        if failure := failure_in(event):
-            self.failure = failure
             return True
         self.count += 1
         document = json_in(event) if USAGE in event.data else {}  # quotes in a text are escaped: it is a field's name

@@ -196,6 +196,14 @@ def test_an_error_event_passes_and_is_known_for_what_it_is(error, status, code, 
         assert (events.complete, events.count) == (False, 1)
 
 
+def test_an_error_is_the_last_word_or_none():
+    error = b'data: {"error": "no"}\n\n'
+    for stream in (error + FIRST, error + b": ping\n\n" + FIRST):
+        for cuts in ([], [len(error)], [9, 30]):
+            assert relayed(stream + END, cuts)[1].failure is None
+            assert relayed(FIRST + error + b": ping\n\n" + USAGE + END, cuts)[1].failure
+
+
 def test_done_may_be_said_twice():
     passed, events = relayed(FIRST + END + END, [])
     assert (passed, events.complete) == (FIRST + END + END, True)
