@@ -17,7 +17,7 @@ from tandem_orchestrator.gateway.replica import EngineStream
 BEGINS = (b"data: {", b"data:{")
 LINES = 2  # of such an event: its data, and the empty one
 BETWEEN = b"\n\ndata: {"
-USAGE = b'"usage"'
+USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's own chunks but one
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -122,7 +122,9 @@ class Events:
     def _plain(self, data: bytes) -> int:
         """How many events `data` is, if each is one line of JSON that nobody has to look into here; else 0."""
         # `find`, since `in` takes what it looks for as a number first, which costs as much as the search
-        if self._reader.pending or not data.startswith(BEGINS) or data.find(USAGE) >= 0:
+        if self._reader.pending or not data.startswith(BEGINS):
+            return 0
+        if data.find(USAGE) >= 0 and data.count(USAGE) != data.count(NO_USAGE):
             return 0
         if data.find(b"\r") >= 0:
             return 1 if data.endswith(b"\r\n\r\n") and data.count(b"\r") == data.count(b"\n") == LINES else 0

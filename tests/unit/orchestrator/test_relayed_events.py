@@ -126,6 +126,14 @@ def test_what_passes_at_once_is_what_would_be_taken(hide_usage):
         assert relayed(STREAM, cuts, hide_usage=hide_usage)[0] == taken
 
 
+def test_tokens_that_say_that_they_have_no_usage_leave_at_once():
+    events, passed = Events(hide_usage=True), Passed()
+    none, usage = b'data: {"choices":[],"usage":null}\n\n', b'data: {"choices":[],"usage":{"total_tokens":1}}\n\n'
+    assert events.pass_on(passed.write, none * 2)
+    assert not events.pass_on(passed.write, none + usage)
+    assert not events.pass_on(passed.write, usage.replace(b"}}", b',"usage":null}}'))
+
+
 def test_what_is_not_written_at_once_is_still_to_be_taken():
     events, token = Events(), b"data: " + CHUNKS[1].encode() + b"\n\n"
     assert not events.pass_on(lambda _: False, token)
