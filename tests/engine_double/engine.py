@@ -232,6 +232,8 @@ async def _stream(exchange: Exchange, answer: Answer, reply: Reply) -> None:
                 return
             if reply.fault == "malformed_json":
                 await exchange.piece(b'data: {"id": \n\n')
+            if reply.fault == "no_done":
+                break
             if reply.fault == "error_event":
                 await exchange.piece(
                     event({"error": {"message": "scripted", "type": "InternalServerError", "code": 500}})

@@ -20,7 +20,7 @@ Fault = Literal[
     "cut",  # closes the connection after `fault_after` pieces
     "hang",  # falls silent after `fault_after` pieces
     "error_event",  # an error inside a 200, after `fault_after` pieces
-    "no_done",  # a stream that ends properly but without [DONE]
+    "no_done",  # a stream that ends after `fault_after` pieces, properly but without [DONE]
 ]
 EXPRESSION = re.compile(r"[-\d(][\d\s.+\-*/()]*[-+*/][\d\s.+\-*/()]*\d\)?")
 PLACE = re.compile(r"\bin ([A-Z][\w' -]+)")

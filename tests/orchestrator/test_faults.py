@@ -43,7 +43,7 @@ async def test_no_usable_answer(orchestrator, engine, fault, code, stream):
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [("cut", "engine_cut"), ("malformed_json", "engine_malformed"), ("error_event", "engine_malformed")],
+    [("cut", "engine_cut"), ("malformed_json", "engine_malformed"), ("error_event", "engine_failed")],
 )
 async def test_half_a_blocking_answer(orchestrator, engine, fault, code):
     engine.replies.append(Reply(fault=fault))

@@ -1,17 +1,25 @@
 """Reads what engines answer; does no I/O."""
 
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
 from tandem_orchestrator.errors import EngineError, KeyRefused, Malformed, Refused, Stopping
+from tandem_orchestrator.gateway.event_reader import Event, EventReader
 
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
 PASSING = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
 KEY_REFUSED = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
-ERROR_EVENT = b'data: {"error"'
+STATUSES = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+MAX_MESSAGE = 4096  # characters
+MAX_RETRY_AFTER = 86_400  # seconds
+DONE = b"[DONE]"
 LAST_WORDS = ("EngineCore encountered an issue", "cannot schedule new futures after")  # vLLM's when it dies, and stops
+ABORT, MAYBE_ERROR = b'"abort"', b"error"
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -30,28 +38,71 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
     document = json_object(raw)
     parts = document.get(field)
     if isinstance(parts, list) and parts and isinstance(parts[0], dict):
-        if parts[0].get("finish_reason") == "abort":
-            _check_abort(parts[0])
+        _check_abort(parts[0])
         return document
-    if "error" in document:
-        raise Malformed(f"the engine answered 200 with an error: {_error_fields(document).get('message')}")
+    if _tells_failure(document):
+        raise _failure(document)
     raise Malformed(f"the engine's answer has no {field}")
 
 
-def check_first_events(data: bytes) -> None:
-    """Raises `Stopping` if a stream that begins so is aborted already."""
-    if data.startswith(ERROR_EVENT):
-        _check_last_words(data.decode(errors="replace"))
-    if b'"abort"' not in data:
-        return
-    for line in data.splitlines():
-        try:
-            choices = orjson.loads(line.removeprefix(b"data:")).get("choices")
-        except (orjson.JSONDecodeError, AttributeError):
-            continue
-        for choice in choices or ():
-            if choice.get("finish_reason") == "abort":
-                _check_abort(choice)
+def check_first_events(data: bytes, *, ended: bool) -> bool:
+    """True if a stream may begin with `data`, false if that is no whole event yet.
+
+    Raises `EngineError` if it fails before it says anything: its request may go to another engine.
+    """
+    if data.endswith(b"\n\n") and ABORT not in data and MAYBE_ERROR not in data:
+        return True
+    reader = EventReader()
+    events = reader.read(data)
+    if ended and (rest := reader.end()):
+        events.append(rest)
+    said = False
+    for event in events:
+        if not said and (failure := failure_in(event)):
+            raise failure
+        for choice in choices_in(json_in(event)):
+            _check_abort(choice)
+            said = said or _says(choice)
+    if ended and not events:
+        raise Malformed("the engine's stream is empty")
+    return bool(events)
+
+
+def is_done(event: Event) -> bool:
+    """True for [DONE], with which streams end."""
+    return event.data is not None and event.data.strip() == DONE
+
+
+def json_in(event: Event) -> dict[str, Any]:
+    """The object that an event holds; an empty one if it holds something else."""
+    try:
+        document = orjson.loads(event.data or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def choices_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choices of an answer, or of a chunk of one."""
+    found = document.get("choices")
+    return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+
+
+def failure_in(event: Event) -> EngineError | None:
+    """What an engine tells that went wrong, None if the event tells nothing like that."""
+    if event.data is None:
+        return None
+    if event.name == b"error":
+        return _failure(json_in(event))
+    if MAYBE_ERROR in event.data and _tells_failure(document := json_in(event)):
+        return _failure(document)
+    return None
+
+
+def finishes(raw: bytes) -> bool:
+    """True if a choice of an answer ends in the events of `raw`."""
+    chunks = [json_in(event) for event in EventReader().read(raw)]
+    return any(choice.get("finish_reason") for chunk in chunks for choice in choices_in(chunk))
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:
@@ -63,38 +114,83 @@ def model_list(raw: bytes) -> list[dict[str, Any]]:
 
 
 def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError:
-    """What an answer that is not 200 means to the client. Raises `Stopping`."""
-    try:
-        fields = _error_fields(orjson.loads(raw))
-    except orjson.JSONDecodeError:
-        fields = {}
-    if status >= SERVER_ERRORS:
-        _check_last_words(str(fields.get("message")))
+    """What an answer that is not 200 means to the client."""
     if status in KEY_REFUSED:
         return KeyRefused(f"the engine refused the orchestrator's key ({status})")
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        document = None
+    fields = {"message": f"the engine answered {status}", **_error_fields(document)}
+    return _refused(status, fields, _retry_after(headers.get(b"retry-after", b"")))
+
+
+def _tells_failure(document: dict[str, Any]) -> bool:
+    return bool(document.get("error")) or document.get("object") == "error"
+
+
+def _failure(document: dict[str, Any]) -> EngineError:
+    """What an error inside a 200 means to the client."""
+    fields = {"message": "the engine failed, and does not say how", **_error_fields(document)}
+    code = str(fields.get("code"))
+    status = int(code) if code in STATUSES else SERVER_ERRORS
+    return _refused(status, fields)
+
+
+def _refused(status: int, fields: dict[str, Any], retry_after: bytes | None = None) -> EngineError:
+    said = str(fields.get("message"))
+    if status >= SERVER_ERRORS and any(words in said for words in LAST_WORDS):
+        return Stopping(f"the engine stops: {said}")
     retryable = status in PASSING
     if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
-        return Refused(status, fields, headers.get(b"retry-after"), retryable=retryable)
+        return Refused(status, fields, retry_after, retryable=retryable)
     return Refused(502, {**fields, "type": "engine_error", "code": "engine_failed"}, retryable=retryable)
 
 
 def _check_abort(choice: dict[str, Any]) -> None:
     # vLLM ends requests so, within a 200, while it shuts down.
-    said = choice.get("message") or choice.get("delta") or {}
-    if not (said.get("content") or choice.get("text")):
+    if choice.get("finish_reason") != "abort":
+        return
+    if not _says(choice):
         raise Stopping("the engine aborted the request before it answered")
 
 
-def _check_last_words(said: str) -> None:
-    if any(words in said for words in LAST_WORDS):
-        raise Stopping(f"the engine stops: {said}")
+def _says(choice: dict[str, Any]) -> bool:
+    """True if there is something of an answer in it."""
+    said = choice.get("message") or choice.get("delta")
+    spoken = isinstance(said, dict) and any(value for name, value in said.items() if name != "role")
+    return spoken or bool(choice.get("text"))
 
 
 def _error_fields(document: Any) -> dict[str, Any]:
-    """OpenAI's error object, from whatever shape an engine gives its errors."""
-    if not isinstance(document, dict):
-        return {}
-    error = document.get("error", document)
-    if isinstance(error, str):
-        return {"message": error}
-    return {"message": error.get("message") or error.get("detail"), **error} if isinstance(error, dict) else {}
+    """What is of use to clients in whatever shape an engine gives its errors: OpenAI's fields, if they are there."""
+    error = document.get("error", document) if isinstance(document, dict) else document
+    if not isinstance(error, dict):
+        error = {"message": error}
+    fields: dict[str, Any] = {
+        name: error[name] for name in ("type", "param", "code") if isinstance(error.get(name), str)
+    }
+    if isinstance(error.get("code"), int):
+        fields["code"] = error["code"]
+    if message := _message(error.get("message") or error.get("detail")):
+        fields["message"] = message
+    return fields
+
+
+def _message(said: Any) -> str | None:
+    """Text for people. FastAPI gives a list, with one object for each field that is wrong."""
+    if isinstance(said, list):
+        said = "; ".join(text for item in said if isinstance(item, dict) and (text := _message(item.get("msg"))))
+    return said[:MAX_MESSAGE] if isinstance(said, str) and said else None
+
+
+def _retry_after(value: bytes) -> bytes | None:
+    """An engine's Retry-After in whole seconds and within bounds; None where it is of no use."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value.decode("latin-1")) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return b"%d" % math.ceil(min(seconds, MAX_RETRY_AFTER)) if seconds >= 0 else None

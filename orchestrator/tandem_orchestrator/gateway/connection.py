@@ -39,13 +39,13 @@ class Response:
                 raise self.error
             await self._wait()
 
-    async def begun(self) -> bytes:
-        """The first bytes of the body as soon as they are there, b"" at its end; they stay for `read`."""
-        while not self._chunks and not self.complete:
+    async def begun(self, beyond: int = 0) -> bytes:
+        """The body as soon as more than `beyond` bytes of it are there, or all; it stays for `read`."""
+        while self._buffered <= beyond and not self.complete:
             if self.error:
                 raise self.error
             await self._wait()
-        return self._chunks[0] if self._chunks else b""
+        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     async def read(self, pass_on: Callable[[bytes], bool] | None = None) -> bytes:
         """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came.
@@ -204,6 +204,8 @@ class Connection:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(Malformed(f"the engine does not speak HTTP: {error}"))
+        except httptools.HttpParserUpgrade:
+            self._fail(Malformed("the engine goes over to another protocol"))
 
     def eof_received(self) -> None:
         """asyncio: the engine sends no more, which ends the connection."""

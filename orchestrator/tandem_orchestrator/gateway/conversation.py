@@ -10,6 +10,7 @@ from tandem_contract.config import Tools as ToolSettings
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_use import ToolUse
+from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -86,7 +87,7 @@ class Conversation:
         """Sums a pass's usage; anything that is not a usage object adds nothing."""
         if isinstance(usage, dict):
             for name in USAGE_FIELDS:
-                self.usage[name] = self.usage.get(name, 0) + (usage.get(name) or 0)
+                self.usage[name] = self.usage.get(name, 0) + count(usage.get(name))
 
     def client_calls(self, turn: Turn) -> list[ToolCall]:
         """The calls that the client has to serve; the turn ends the request then."""

@@ -4,6 +4,9 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.gateway.answers import choices_in
+from tandem_orchestrator.observability.record import counts
+
 BYTES_A_TOKEN: Final = 4  # a rule of thumb for English text
 READ: Final = ("messages", "prompt", "input", "tools")  # fields that engines make the prompt of
 MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", "file"})  # in messages, and no text
@@ -14,6 +17,20 @@ def usage(body: bytes, events: int = 0) -> dict[str, int]:
     payload = orjson.loads(body)
     prompt = _text_bytes([payload.get(field) for field in READ])
     return {"prompt_tokens": -(-prompt // BYTES_A_TOKEN), "completion_tokens": events}
+
+
+def charge(body: bytes, told: Any, events: int, *, complete: bool) -> dict[str, int]:
+    """The same where the engine may have told a `usage`: with what came since, if the stream is not complete."""
+    prompt, completion = counts(told)
+    if not (prompt or completion):
+        return usage(body, events)
+    return {"prompt_tokens": prompt, "completion_tokens": completion if complete else max(completion, events)}
+
+
+def of_answer(body: bytes, answer: dict[str, Any]) -> dict[str, int]:
+    """The same for a request that got its `answer` in one piece."""
+    said = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
+    return usage(body, -(-_text_bytes(said) // BYTES_A_TOKEN))
 
 
 def _text_bytes(value: Any) -> int:

@@ -56,7 +56,8 @@ class HotPath:
         try:
             await self._serve(scope, receive, send, record)
         except ClientLeft:
-            record.status, record.error = CLIENT_LEFT, "client_left"
+            if not record.told:
+                record.status, record.error = CLIENT_LEFT, "client_left"
         except GatewayError as error:
             await _fail(error, record, send)
         except asyncio.CancelledError:

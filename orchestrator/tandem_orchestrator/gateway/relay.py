@@ -1,22 +1,23 @@
 """Hands an engine's bytes on as they are."""
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.gateway.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
+from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.replica import EngineStream
 
-DONE, ERROR = b"data: [DONE]", b'data: {"error"'
-EVENT, USAGE = b"data: {", b'"usage"'
-MAX_LINE = 16_777_216
-LAST_PIECES = 4
+BEGINS = (b"data: {", b"data:{")
+LINES = 2  # of such an event: its data, and the empty one
+BETWEEN = b"\n\ndata: {"
+USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's own chunks but one
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -34,87 +35,121 @@ async def relay_stream(
     `hide_usage` keeps the event with the usage from the client, who did not ask for it.
     """
     response = await dispatcher.stream(call, body)
-    lines = Lines(hide_usage=hide_usage)
-    pass_on = partial(lines.pass_on, stream.write_at_once)
+    events = Events(hide_usage=hide_usage)
+    failure: EngineError | None = None
     try:
         await stream.start()
-        while data := await response.read(pass_on if stream.begun else None):
-            if whole := lines.take(data):
-                await stream.write(whole)
-        await stream.end(lines.end())
+        await _relay(response, events, stream)
+    except EngineError as error:
+        failure = error
+        raise
     finally:
-        response.count_usage(lines.usage or estimate.usage(body, lines.events))
-        response.close()
+        if events.over():
+            call.record.tell(events.failure)
+        response.count_usage(events.charge(body))
+        response.close(failure or events.failure)
 
 
-class Lines:
-    """Lets whole lines of an event stream pass, so that a client never sees half an event, and finds the usage."""
+async def _relay(response: EngineStream, events: "Events", stream: EventStream) -> None:
+    pass_on = partial(events.pass_on, stream.write_at_once)
+    try:
+        while data := await response.read(pass_on if stream.begun else None):
+            if whole := events.take(data):
+                await stream.write(whole)
+    except EngineError:
+        if not events.over():
+            raise
+    await stream.end(events.end())
+
+
+class Events:
+    """Lets whole events of a stream pass, so that a client never sees half of one, and reads what matters here."""
 
     def __init__(self, *, hide_usage: bool = False) -> None:
         self._hide_usage = hide_usage
-        self._hidden = False
-        self._rest = b""
-        self._last: deque[bytes] = deque(maxlen=LAST_PIECES)
-        self.events = 0
+        self._reader = EventReader()
+        self._last = b""  # of the events but the usage's
+        self.count = 0
+        """Events with JSON in them: about one a token."""
         self.usage: dict[str, Any] | None = None
         """The last `usage` object that the engine sent."""
+        self.complete = False
+        """True once the answer is whole."""
+        self.failure: EngineError | None = None
+        """What the engine told that went wrong."""
+
+    def over(self) -> bool:
+        """True once the client has been sent how the answer ends."""
+        if not (self.complete or self.failure) and MAYBE_ERROR in self._last:
+            self.failure = failure_in(EventReader().read(self._last)[-1])  # only now: an error is the last word
+            self.count -= self.failure is not None
+        return self.complete or self.failure is not None
 
     def take(self, data: bytes) -> bytes:
-        """The lines that `data` completes. Raises `Malformed` on a line without end."""
-        if self._rest:
-            data = self._rest + data
-        if data.endswith(b"\n"):
-            self._rest = b""
-        else:
-            end = data.rfind(b"\n") + 1
-            data, self._rest = data[:end], data[end:]
-            if len(self._rest) > MAX_LINE:
-                raise Malformed("the engine's stream has a line without end")
-        if not data:
+        """The events that `data` completes. Raises `Malformed` on one without end."""
+        if count := self._plain(data):
+            self.count += count
+            self._last = data
             return data
-        self._count(data)
-        if self._hidden or USAGE in data:  # quotes in a text are escaped: it is a field's name
-            data = b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))
-        return data
+        return b"".join([event.raw for event in self._reader.read(data) if self._passes(event)])
 
     def pass_on(self, write: Callable[[bytes], bool], data: bytes) -> bool:
         """Gives `data` to `write` where `take` would return it as it is; false if it did not, or `write` says so.
 
         What is false has changed nothing, and `data` is for `take`.
         """
-        if self._rest or self._hidden or not data.endswith(b"\n") or USAGE in data or not write(data):
+        count = self._plain(data)
+        if not count or not write(data):
             return False
-        self._count(data)
+        self.count += count
+        self._last = data
         return True
 
     def end(self) -> bytes:
-        """What is left of the stream. Raises `Malformed` if it ended without saying so."""
-        tail = b"".join((*self._last, self._rest))
-        if DONE not in tail and ERROR not in tail:
-            raise Malformed("the engine's stream ended without [DONE]")
-        return self._rest and self._rest + b"\n\n"
+        """What is left of the stream. Raises `Malformed` if it ended before the answer did."""
+        rest = self._reader.end()
+        whole = rest is not None and (json_in(rest) or is_done(rest)) and self._passes(rest)
+        if not self.over():
+            self.complete = finishes(self._last)  # some engines know no [DONE]
+            if not self.complete:
+                raise Malformed("the engine's stream ended without [DONE]")
+        return rest.raw if rest is not None and whole else b""
 
-    def _count(self, data: bytes) -> None:
-        self.events += data.count(EVENT)
-        self._last.append(data)
+    def charge(self, body: bytes) -> dict[str, int]:
+        """The usage to charge for the request in `body`."""
+        return estimate.charge(body, self.usage, self.count, complete=self.complete)
 
-    def _passes(self, line: bytes) -> bool:
-        if self._hidden:
-            self._hidden = False
-            if not line.strip():  # it ended the hidden event
-                return False
-        if USAGE not in line or not line.startswith(EVENT):
+    def _plain(self, data: bytes) -> int:
+        """How many events `data` is, if each is one line of JSON that nobody has to look into here; else 0."""
+        # `find`, since `in` takes what it looks for as a number first, which costs as much as the search
+        if self._reader.pending or not data.startswith(BEGINS):
+            return 0
+        if data.find(USAGE) >= 0 and data.count(USAGE) != data.count(NO_USAGE):
+            return 0
+        if data.find(b"\r") >= 0:
+            return 1 if data.endswith(b"\r\n\r\n") and data.count(b"\r") == data.count(b"\n") == LINES else 0
+        if not data.endswith(b"\n\n"):
+            return 0
+        if data.find(b"\n") == len(data) - LINES:
+            return 1
+        count = data.count(BETWEEN) + 1
+        return count if data.count(b"\n") == LINES * count else 0
+
+    def _passes(self, event: Event) -> bool:
+        """Reads an event; false if the client shall not see it."""
+        if event.data is None:
             return True
-        try:
-            event = orjson.loads(line[len(EVENT) - 1 :])
-        except orjson.JSONDecodeError:
+        if is_done(event):
+            self.complete = self.complete or not self.over()
             return True
-        usage = event.get("usage")
-        if not isinstance(usage, dict):
-            return True
-        self.usage = usage
-        self._hidden = self._hide_usage and event.get("choices") == []
-        return not self._hidden
+        self.count += 1
+        document = json_in(event) if USAGE in event.data else {}  # quotes in a text are escaped: it is a field's name
+        if isinstance(usage := document.get("usage"), dict):
+            self.usage = usage
+            if not document.get("choices"):
+                return not self._hide_usage
+        self._last = event.raw
+        return True
 
 
 async def send_json(send: Send, body: bytes) -> None:

@@ -11,6 +11,7 @@ from zlib import crc32
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
+from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.answers import check_first_events, model_list, refusal, whole_answer
 from tandem_orchestrator.gateway.breaker import Breaker
 from tandem_orchestrator.gateway.connection import Response
@@ -21,13 +22,15 @@ from tandem_orchestrator.gateway.load import Load
 from tandem_orchestrator.gateway.pool import Pool
 from tandem_orchestrator.gateway.verdict import ForReplica, judge
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
-from tandem_orchestrator.observability.record import EnginePass, Record
+from tandem_orchestrator.observability.record import EnginePass, Record, counts
 
 EVENT_STREAM = b"text/event-stream"
 MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR = 1_048_576
+MAX_FIRST_EVENT = 65_536
 MAX_METRICS = 16_777_216
 OK = 200
+PLAIN = b"identity"
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
 SETTLE_SECONDS = 10.0  # for which requests wait for a check at most
@@ -49,14 +52,18 @@ class EngineStream:
         self.count_usage = engine_pass.count_usage
         """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
 
-    def close(self) -> None:
-        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+    def close(self, failure: EngineError | None = None) -> None:
+        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work.
+
+        `failure` is what was wrong with the answer.
+        """
         self._response.close()
         if self._broke_off is not None:
-            if self._response.error is not None:
-                self._broke_off(self._response.error)
+            failure = failure or self._response.error
+            if failure is not None:
+                self._broke_off(failure)
             self._broke_off = None
-            self._engine_pass.end(self._response.error)
+            self._engine_pass.end(failure)
 
 
 class Replica:
@@ -143,7 +150,8 @@ class Replica:
             engine_pass.end(error)
             raise
         self._answered(downs)
-        engine_pass.count_usage(answer.get("usage"))
+        usage = answer.get("usage")
+        engine_pass.count_usage(usage if any(counts(usage)) else estimate.of_answer(body, answer))
         engine_pass.end()
         return raw, answer
 
@@ -285,7 +293,8 @@ class Replica:
 
     def _broke_off(self, error: EngineError) -> None:
         UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
-        self.doubt()
+        if not isinstance(error, Refused):  # who tells that it failed is there
+            self.doubt()
 
     def _half_open(self) -> None:
         self.breaker.half_open()
@@ -300,7 +309,7 @@ class Replica:
         try:
             # On a connection of its own: whether the server opens one is part of the question.
             response = await self.pool.send_apart(self._head(b"GET", path, 0, "engine-check", b""), b"")
-            if response.status != OK:
+            if not _is_usable(response):
                 await _refuse(response)
             try:
                 return await response.read_all(MAX_METRICS)
@@ -311,7 +320,7 @@ class Replica:
 
     async def _post(self, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
         response = await self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
-        if response.status != OK:
+        if not _is_usable(response):
             await _refuse(response)
         return response
 
@@ -331,19 +340,36 @@ class Replica:
         )
 
 
+def _is_usable(response: Response) -> bool:
+    return response.status == OK and response.headers.get(b"content-encoding", PLAIN) == PLAIN
+
+
 async def _refuse(response: Response) -> None:
-    """Raises the `EngineError` that an answer other than 200 stands for."""
+    """Raises the `EngineError` that an answer which is not usable stands for."""
     try:
-        raise refusal(response.status, response.headers, await response.read_all(MAX_ERROR))
+        if response.status == OK:
+            encoding = response.headers[b"content-encoding"].decode("latin-1")
+            raise Malformed(f"the engine encoded its answer unasked ({encoding})")
+        raise refusal(response.status, response.headers, await _read_error(response))
     finally:
         response.close()
 
 
+async def _read_error(response: Response) -> bytes:
+    """What an answer that is not 200 says; nothing where its status has to do."""
+    try:
+        return await response.read_all(MAX_ERROR)
+    except EngineError:
+        return b""
+
+
 async def _check_stream(response: Response, field: str) -> None:
     """Returns when the first bytes of a stream are there. Raises `EngineError`."""
-    kind = response.headers.get(b"content-type", b"")
+    kind = response.headers.get(b"content-type", b"").lower()
     if kind.startswith(EVENT_STREAM):
-        check_first_events(await response.begun())
+        data = await response.begun()
+        while not check_first_events(data, ended=response.complete) and len(data) < MAX_FIRST_EVENT:
+            data = await response.begun(len(data))
         return
     raw = await response.read_all(MAX_ANSWER)
     if kind.startswith(b"application/json"):

@@ -10,11 +10,10 @@ from typing import Any
 
 import orjson
 
-from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.event_stream import EventStream
-from tandem_orchestrator.gateway.relay import Lines
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_loop import run_tool
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
@@ -48,15 +47,20 @@ async def _relay_turn(
 ) -> StreamedTurn:
     body = conversation.next_body(stream=True)
     response = await dispatcher.stream(call, body)
-    turn, lines = StreamedTurn(client.frame), Lines()
+    turn = StreamedTurn(client.frame)
+    failure: EngineError | None = None
     try:
         await client.stream.start()
         while data := await response.read():
-            chunks = [chunk for line in lines.take(data).splitlines() if (chunk := turn.take(line))]
-            await client.pass_on(chunks, turn.frame)
+            await client.pass_on(turn.read(data), turn.frame)
+        await client.pass_on(turn.end(), turn.frame)
+    except EngineError as error:
+        if not turn.complete:
+            failure = error
+            raise
     finally:
-        response.count_usage(turn.usage or estimate.usage(body, lines.events))
-        response.close()
+        response.count_usage(turn.charge(body))
+        response.close(failure)
         conversation.add_usage(turn.usage)
     return turn
 

@@ -4,11 +4,13 @@ from typing import Any
 
 import orjson
 
-from tandem_orchestrator.errors import EngineError, Malformed
+from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.gateway.answers import failure_in, is_done
 from tandem_orchestrator.gateway.conversation import Turn
+from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.tools.toolbox import ToolCall
 
-DONE = b"[DONE]"
 FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
@@ -23,29 +25,53 @@ class StreamedTurn:
         self._first = not frame
         self._content: list[str] = []
         self._calls: dict[int, ToolCall] = {}
+        self._reader = EventReader()
+        self._events = 0
         self.finish_reason: str | None = None
         self.usage: Any = None
         self.complete = False
 
-    def take(self, line: bytes) -> dict[str, Any] | None:
-        """Reads a line of the stream; returns the chunk that the client may see now, if any. Raises `EngineError`."""
-        if not line.startswith(b"data:"):
+    def read(self, data: bytes) -> list[dict[str, Any]]:
+        """Reads a piece of the stream; returns the chunks that the client may see now. Raises `EngineError`."""
+        return [chunk for event in self._reader.read(data) if (chunk := self.take(event))]
+
+    def end(self) -> list[dict[str, Any]]:
+        """The same for the stream's end. Raises `Malformed` if it came before the turn's."""
+        rest = self._reader.end()
+        chunk = self.take(rest) if rest else None
+        if not (self.complete or self.finish_reason):  # some engines know no [DONE]
+            raise Malformed("the engine's stream ended without [DONE]")
+        self.complete = True
+        return [chunk] if chunk else []
+
+    def take(self, event: Event) -> dict[str, Any] | None:
+        """Reads an event; returns the chunk that the client may see now, if any. Raises `EngineError`."""
+        if event.data is None or self.complete:
             return None
-        data = line[5:].strip()
-        if data == DONE:
+        if is_done(event):
             self.complete = True
             return None
-        chunk = _chunk(data)
-        if not self.frame:
-            self.frame = {name: chunk[name] for name in FRAME if name in chunk}
+        if failure := failure_in(event):
+            raise failure
+        chunk = _chunk(event.data)
+        self._events += 1
         self.usage = chunk.pop("usage", None) or self.usage
         choices = chunk.get("choices")
-        return self._visible(chunk, choices[0]) if choices else None
+        if not choices:
+            return None
+        if not self.frame:
+            self.frame = {name: chunk[name] for name in FRAME if name in chunk}
+        try:
+            return self._visible(chunk, choices[0])
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise Malformed("the engine's stream holds a chunk of another shape than OpenAI's") from None
+
+    def charge(self, body: bytes) -> dict[str, int]:
+        """The usage to charge for the request in `body`."""
+        return estimate.charge(body, self.usage, self._events, complete=self.complete)
 
     def turn(self) -> Turn:
-        """The whole turn. Raises `Malformed` if the stream ended before it did."""
-        if not self.complete:
-            raise Malformed("the engine's stream ended without [DONE]")
+        """The whole turn."""
         return Turn("".join(self._content) or None, [self._calls[index] for index in sorted(self._calls)])
 
     def _visible(self, chunk: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,14 +81,14 @@ class StreamedTurn:
         if not self._first:
             delta.pop("role", None)
         if content := delta.get("content"):
-            self._content.append(content)
+            self._content.append("" + content)  # a text, or it is of another shape
         if reason := choice.get("finish_reason"):
             self.finish_reason = reason
             choice["finish_reason"] = None
         return chunk if any(delta.values()) else None
 
     def _collect(self, fragment: dict[str, Any]) -> None:
-        index = fragment.get("index") or 0
+        index = int(fragment.get("index") or 0)
         function = fragment.get("function") or {}
         before = self._calls.get(index) or ToolCall(f"call_{index}", "", "")
         self._calls[index] = ToolCall(
@@ -79,7 +105,4 @@ def _chunk(data: bytes) -> dict[str, Any]:
         raise Malformed(f"the engine's stream holds an event that is not JSON: {error}") from None
     if not isinstance(chunk, dict):
         raise Malformed("the engine's stream holds an event that is not a JSON object")
-    if failure := chunk.get("error"):
-        message = failure.get("message") if isinstance(failure, dict) else failure
-        raise EngineError(f"the engine failed in the middle of its answer: {message}", code="engine_failed")
     return chunk

@@ -2,17 +2,20 @@
 
 import random
 import re
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any, Self
 
 import aiohttp
 import orjson
 
+from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.gateway.answers import is_done
+from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.load_test.result import Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 
 OK = 200
-MAX_LINE = 16_777_216  # bytes of one event
 TOOL = "calculate_math"
 TOOL_DECLARATION = {
     "type": "function",
@@ -53,7 +56,6 @@ class Client:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout_seconds),
             connector=aiohttp.TCPConnector(limit=0),
-            read_bufsize=MAX_LINE,
         )
         return self
 
@@ -131,15 +133,15 @@ class Client:
         async with self._post({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
             if response.status != OK:
                 raise Failed(_refusal(response.status, await response.read()))
-            async for line in response.content:
-                if line.startswith(b":"):
-                    comments.append(line.decode(errors="replace"))
-                elif line.startswith(b"data: [DONE]"):
+            async for event in _events(response.content):
+                if event.data is None:
+                    comments.append(event.raw.decode(errors="replace"))
+                elif is_done(event):
                     done = True
-                elif line.startswith(b"data:"):
+                else:
                     if result.first_token_seconds is None:
                         result.first_token_seconds = perf_counter() - intended
-                    said.append(_delta(line[5:], result))
+                    said.append(_delta(event.data, result))
         if not done:
             raise Failed("stream ended without [DONE]")
         return "".join(said) + "\n" + "".join(comments)
@@ -147,6 +149,18 @@ class Client:
     def _post(self, body: dict[str, Any]) -> Any:
         headers = {"content-type": "application/json"}
         return self._session.post(f"{self._url}/v1/chat/completions", data=orjson.dumps(body), headers=headers)
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncIterator[Event]:
+    reader = EventReader()
+    try:
+        async for piece in content.iter_any():
+            for event in reader.read(piece):
+                yield event
+    except Malformed:
+        raise Failed("event without end") from None
+    if rest := reader.end():
+        yield rest
 
 
 def _refusal(status: int, raw: bytes) -> str:

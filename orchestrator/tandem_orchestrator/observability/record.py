@@ -7,12 +7,14 @@ from typing import Any, Self
 
 from starlette.types import Message, Receive, Scope, Send
 
+from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS
 from tandem_orchestrator.observability.prometheus import Labelled
-from tandem_orchestrator.observability.trace import NO_TRACE, Span, Trace
+from tandem_orchestrator.observability.trace import NO_SPAN, NO_TRACE, Span, Trace
 
 CLIENT_LEFT = 499
 MAX_LOGGED_BODY = 65_536  # bytes
+MAX_TOKENS = 1_000_000_000  # that an engine is believed to have used for one request
 OTHER = "other"
 
 _queue = Labelled(QUEUE_SECONDS)
@@ -46,6 +48,8 @@ class Record:
     bodies: "Bodies | None" = None
     headers: Sequence[tuple[bytes, bytes]] = ()
     """Go out with the answer, whoever writes it: the state of the key's limits."""
+    told = False
+    """True once the client has been sent how its answer ends: that it leaves then is no news."""
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
@@ -55,9 +59,15 @@ class Record:
 
     def count_usage(self, usage: Any) -> None:
         """Adds an OpenAI `usage` object; anything else adds nothing."""
-        if isinstance(usage, dict):
-            self.prompt_tokens += usage.get("prompt_tokens") or 0
-            self.completion_tokens += usage.get("completion_tokens") or 0
+        prompt, completion = counts(usage)
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+
+    def tell(self, failure: GatewayError | None) -> None:
+        """Notes that the client has been sent how its answer ends: well, or with a failure."""
+        self.told = True
+        if failure is not None:
+            self.status, self.error = failure.status, str(failure.code or failure.type)
 
     def mark_first_byte(self) -> None:
         """Notes when a stream's first byte went out."""
@@ -94,9 +104,10 @@ class EnginePass:
     def count_usage(self, usage: Any) -> None:
         """Adds the pass's `usage` object to the request's, and to the span."""
         self._record.count_usage(usage)
-        if isinstance(usage, dict):
-            self.span.set("gen_ai.usage.input_tokens", usage.get("prompt_tokens"))
-            self.span.set("gen_ai.usage.output_tokens", usage.get("completion_tokens"))
+        if self.span is not NO_SPAN:
+            prompt, completion = counts(usage)
+            self.span.set("gen_ai.usage.input_tokens", prompt)
+            self.span.set("gen_ai.usage.output_tokens", completion)
 
     def end(self, error: BaseException | None = None) -> None:
         """The answer is there, or has failed; a second call does nothing."""
@@ -157,6 +168,18 @@ class Bodies:
 
     def _keep(self, kept: bytearray, message: Message) -> None:
         kept += message.get("body", b"")[: MAX_LOGGED_BODY - len(kept)]
+
+
+def counts(usage: Any) -> tuple[int, int]:
+    """The tokens of the prompt and of the answer in an OpenAI `usage` object; 0 where it says nothing of use."""
+    if not isinstance(usage, dict):
+        return 0, 0
+    return count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+
+
+def count(value: Any) -> int:
+    """A number of tokens in an engine's `usage`; 0 for what is none."""
+    return int(min(value, MAX_TOKENS)) if isinstance(value, int | float) and value > 0 else 0
 
 
 def record_of(scope: Scope) -> Record:

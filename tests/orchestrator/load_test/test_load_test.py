@@ -12,6 +12,7 @@ from tandem_orchestrator.load_test.run import Run
 from tandem_orchestrator.load_test.settings import Kind, Settings, Targets
 
 from tests.engine_double import EngineDouble, Reply
+from tests.engine_double.canned import CannedEngine, streamed
 
 ONLY_CHAT = {Kind.CHAT: 1.0}
 ALL_KINDS = {Kind.CHAT: 1.0, Kind.STREAM: 1.0, Kind.TOOLS: 2.0}
@@ -110,6 +111,21 @@ async def test_errors_are_counted_by_kind(engine, kind, reply, error):
     figures = await figures_of(engine.url, mix={kind: 1.0}, rate=20, seconds=0.1, timeout_seconds=0.1)
     assert figures.errors == {error: 2}
     assert figures.failures(Targets(errors_percent=100)) == ["no request was answered"]
+
+
+@pytest.mark.parametrize(("begin", "end"), [("data:", "\n\n"), ("data: ", "\r\n\r\n"), (": note\ndata:", "\r\r")])
+async def test_streams_are_read_in_any_spelling(begin, end):
+    usage = '{"choices":[],"usage":{"completion_tokens":5}}'
+    events = ['{"choices":[{"delta":{"content":"a"}}]}', usage, "[DONE]"]
+    stream = "".join(begin + event + end for event in events).encode()
+    for cut in range(1, len(stream), 7):
+        async with (
+            CannedEngine(streamed(stream[:cut], stream[cut:])) as engine,
+            Client(Settings(engine.url, ONLY_CHAT, 1)) as client,
+        ):
+            await client.prepare()
+            result = await client.send(Kind.STREAM, time.perf_counter())
+        assert (result.error, result.tokens) == (None, 5)
 
 
 async def test_a_few_errors_are_borne(engine):

@@ -49,7 +49,7 @@ async def test_before_the_first_byte(hasty, engine, call, reply, expected):
     ("fault", "expected"),
     [
         ("malformed_json", (502, "engine_malformed")),
-        ("error_event", (502, "engine_malformed")),
+        ("error_event", (502, "engine_failed")),
         ("cut", (502, "engine_cut")),
         ("hang", (504, "engine_timeout")),
     ],

@@ -7,6 +7,7 @@ import pytest
 from tandem_contract.config import Timeouts
 from tandem_orchestrator.errors import Cut, Malformed
 from tandem_orchestrator.gateway.connection import PAUSE_ABOVE, Connection
+from tandem_orchestrator.gateway.dispatch import Call
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import relay_stream
 from tandem_orchestrator.gateway.replica import EngineStream
@@ -46,7 +47,8 @@ class Streaming:
         response = self.connection.exchange(b"", b"", Timeouts())
         self.response = EngineStream(response, self.record.engine_pass("engine"), self.broken.append)
         self.answer = EventStream(self.client.scope, self.client.exchange.send)
-        relay = relay_stream(self, None, b"{}", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
+        call = Call("/v1/chat/completions", "double", self.record)
+        relay = relay_stream(self, call, b"{}", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
         self.task = asyncio.create_task(relay)
         self.connection.data_received(HEAD + chunk(self._first))
         await turns()
@@ -191,7 +193,7 @@ async def test_a_cut_is_told_after_what_came_before_it():
     ("last", "complaint"), [(event(2), r"without \[DONE\]"), (b"data: " + b"x" * 1000, "without end")]
 )
 async def test_what_is_no_stream_is_told(monkeypatch, last, complaint):
-    monkeypatch.setattr("tandem_orchestrator.gateway.relay.MAX_LINE", 500)
+    monkeypatch.setattr("tandem_orchestrator.gateway.event_reader.MAX_EVENT", 500)
     async with Streaming() as relayed:
         relayed.say(event(1))
         relayed.say(last)
@@ -199,4 +201,4 @@ async def test_what_is_no_stream_is_told(monkeypatch, last, complaint):
         with pytest.raises(Malformed, match=complaint):
             await relayed.task
         assert relayed.body.startswith(event(0) + event(1))
-        assert not relayed.broken
+        assert [type(error) for error in relayed.broken] == [Malformed]

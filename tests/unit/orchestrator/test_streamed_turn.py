@@ -1,13 +1,18 @@
 import orjson
 import pytest
 from tandem_orchestrator.errors import EngineError
+from tandem_orchestrator.gateway.event_reader import Event
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
 
 def line(delta, finish=None, **fields):
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return b"data: " + orjson.dumps({"id": "a", "choices": [choice], **fields})
+    return said(orjson.dumps({"id": "a", "choices": [choice], **fields}))
+
+
+def said(data):
+    return Event(b"", data)
 
 
 def test_text_passes_and_calls_stay():
@@ -22,10 +27,10 @@ def test_text_passes_and_calls_stay():
             line({"content": " see", "tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]}),
             line({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}),
             line({"content": ""}, "tool_calls"),
-            b"",
-            b": comment",
-            b'data: {"choices":[],"usage":{"total_tokens":3}}',
-            b"data: [DONE]",
+            Event(b": comment\n"),
+            said(b'{"choices":[],"usage":{"total_tokens":3}}'),
+            said(b"[DONE]"),
+            said(b"more"),
         )
     ]
     deltas = [chunk["choices"][0]["delta"] for chunk in seen if chunk]
@@ -55,15 +60,64 @@ def test_reasoning_passes():
 
 
 @pytest.mark.parametrize(
-    "broken", [b"data: {", b"data: 3", b'data: {"error": {"message": "x"}}', b'data: {"error": "x"}']
+    "broken",
+    [
+        b"{",
+        b"3",
+        b'{"error": {"message": "x"}}',
+        b'{"error": "x"}',
+        b'{"choices": {"a": 1}}',
+        b'{"choices": ["x"]}',
+        b'{"choices": [{"delta": "x"}]}',
+        b'{"choices": [{"delta": {"tool_calls": [7]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {"a": 1}}}]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"index": "first"}]}}]}',
+        b'{"choices": [{"delta": {"content": {"a": 1}}}]}',
+    ],
 )
 def test_broken_events(broken):
     with pytest.raises(EngineError):
-        StreamedTurn({}).take(broken)
+        StreamedTurn({}).take(said(broken))
 
 
-def test_an_end_without_done_is_no_turn():
+def test_an_engines_error_keeps_its_status():
+    with pytest.raises(EngineError) as caught:
+        StreamedTurn({}).take(said(b'{"error": {"message": "too long", "code": 400}}'))
+    assert (caught.value.status, caught.value.message) == (400, "too long")
+
+
+@pytest.mark.parametrize("chunk", [b'{"choices":null}', b"{}", b'{"choices":[{"delta":null}]}', b'{"choices":[{}]}'])
+def test_chunks_that_say_nothing(chunk):
+    assert StreamedTurn({}).take(said(chunk)) is None
+
+
+def test_the_frame_is_that_of_a_chunk_with_a_choice():
     turn = StreamedTurn({})
-    turn.take(line({"content": "x"}, "stop"))
+    turn.take(said(b'{"id": "", "model": "", "choices": [], "prompt_filter_results": []}'))
+    turn.take(line({"content": "x"}))
+    assert turn.frame == {"id": "a"}
+
+
+def test_an_end_before_the_turns_is_told():
+    turn = StreamedTurn({})
+    turn.read(b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n')
     with pytest.raises(EngineError):
-        turn.turn()
+        turn.end()
+
+
+@pytest.mark.parametrize("last", [b"data:[DONE]\n\n", b"data: [DONE]", b""])
+def test_a_stream_in_any_spelling(last):
+    stream = b'data:{"choices":[{"delta":{"content":"a"}}]}\r\n\r\ndata: {\ndata:"choices":[{"delta":{"content":"b"},'
+    stream += b'"finish_reason":"stop"}]}\n\n' + last
+    for cut in range(1, len(stream)):
+        turn = StreamedTurn({})
+        chunks = [*turn.read(stream[:cut]), *turn.read(stream[cut:]), *turn.end()]
+        assert [chunk["choices"][0]["delta"]["content"] for chunk in chunks] == ["a", "b"]
+        assert turn.turn().content == "ab"
+        assert turn.charge(b"{}") == {"prompt_tokens": 0, "completion_tokens": 2}
+
+
+def test_the_last_chunk_is_seen_where_the_stream_leaves_it_open():
+    turn = StreamedTurn({})
+    assert turn.read(b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}') == []
+    assert turn.end()[0]["choices"][0]["delta"] == {"content": "a"}

@@ -54,9 +54,8 @@ def test_what_a_failure_means(error, request_, replica):
 )
 def test_the_last_words_of_vllm(said):
     for shape in (b'{"error":{"message":"%b","code":500}}', b'{"message":"%b"}', b'{"detail":"%b"}', b'{"error":"%b"}'):
-        with pytest.raises(Stopping, match="stops"):
-            refusal(500, {}, shape % said.encode())
-    refusal(400, {}, b'{"error":{"message":"%b"}}' % said.encode())
+        assert isinstance(refusal(500, {}, shape % said.encode()), Stopping)
+    assert not isinstance(refusal(400, {}, b'{"error":{"message":"%b"}}' % said.encode()), Stopping)
 
 
 def server():
