@@ -238,8 +238,8 @@ class Protocol:
             self._stop(BadRequest("A request needs one Host header, and not more.", code="invalid_http"))
         path, query = self._url, b""
         if not path.startswith(b"/") or b"?" in path or b"#" in path:
-            parsed = httptools.parse_url(path)
-            path, query = parsed.path, parsed.query or b""
+            parsed: Any = httptools.parse_url(path)  # Any: parts that are missing are None, whatever its types say
+            path, query = parsed.path or b"/", parsed.query or b""
         scope = {
             **self._around,
             "http_version": version,

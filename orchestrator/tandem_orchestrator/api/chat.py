@@ -1,13 +1,15 @@
 """POST /chat: one question, one answer, without OpenAI's envelope."""
 
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 import fastapi
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.access import BOTH, Admitted
-from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.errors import ClientLeft, EngineError
 from tandem_orchestrator.gateway import plan
 from tandem_orchestrator.gateway.conversation import Conversation
@@ -19,7 +21,25 @@ from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
-router = APIRouter(tags=["chat"])
+Handler = Callable[[fastapi.Request], Coroutine[Any, Any, Response]]
+
+
+class ForClients(APIRoute):
+    """Asks for a key before the body is read."""
+
+    def get_route_handler(self) -> Handler:
+        """What answers the request."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: fastapi.Request) -> Response:
+            services: Services = request.app.state.services
+            services.admission.identify(request.headers.raw, record_of(request.scope))
+            return await handle(request)
+
+        return guarded
+
+
+router = APIRouter(tags=["chat"], route_class=ForClients)
 
 
 class Message(BaseModel):

@@ -53,6 +53,15 @@ async def test_a_body_that_drips(impatient, engine, path):
     assert not engine.seen
 
 
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/embeddings", b"/chat", b"/admin/keys"])
+async def test_a_body_is_not_waited_for_without_a_key(serve, engine, path):
+    orchestrator = await serve(config_for(engine, keys={"values": ["one:secret"]}))
+    async with RawClient(orchestrator) as client:
+        client.send(CHAT_HEAD.replace(b"/v1/chat/completions", path) + b"content-length: 900\r\n\r\n")
+        head, _ = await client.answer()
+    assert head.startswith(b"HTTP/1.1 404" if path == b"/admin/keys" else b"HTTP/1.1 401")
+
+
 async def test_a_slow_body_within_its_time(impatient):
     async with RawClient(impatient) as client:
         half = len(CHAT) // 2

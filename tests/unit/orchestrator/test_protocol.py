@@ -106,6 +106,8 @@ ONE = {
     "upgrade without connection": (with_length(POST + b"upgrade: h2c\r\n", HIDDEN), HIDDEN),
     "empty lines before": (b"\r\n\r\n" + with_length(POST, b"body"), b"body"),
     "expectation": (with_length(POST + b"expect: 100-continue\r\n", b"body"), b"body"),
+    "absolute target without a path": (with_length(POST.replace(b"/ ", b"http://test ", 1), b"body"), b"body"),
+    "target with an empty query": (with_length(POST.replace(b"/ ", b"/? ", 1), b"body"), b"body"),
     "absolute target": (with_length(POST.replace(b"/ ", b"http://test/ ", 1), b"body"), b"body"),
 }
 
