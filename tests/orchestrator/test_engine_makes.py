@@ -83,8 +83,8 @@ class Gateway:
 async def gateway(serve, lines, request):
     async with CannedEngine() as engine:
         upstreams = [{"name": "engine-0", "url": engine.url, "model": "double"}]
-        settings = {"upstreams": upstreams, "timeouts": {"idleSeconds": 0.3}}
-        yield Gateway(engine, await serve(config_for(**{**AT_ONCE, **request.param, **settings})), lines)
+        settings = {"upstreams": upstreams, **AT_ONCE, "timeouts": {"idleSeconds": 0.3}, **request.param}
+        yield Gateway(engine, await serve(config_for(**settings)), lines)
 
 
 def refused():
@@ -165,6 +165,16 @@ async def test_nothing_after_done_spoils_the_answer(gateway, after, fields):
     assert b'"error"' not in body
     line = await gateway.logged()
     assert (line["status"], line.get("error"), line["completion_tokens"]) == (200, None, 3)
+
+
+@pytest.mark.parametrize("gateway", [{"timeouts": {"requestSeconds": 0.2}}], indirect=True)
+@pytest.mark.parametrize(("last", "status", "error"), [(usual(DONE), 200, None), (usual(ERROR), 502, "engine_failed")])
+async def test_a_limit_that_is_reached_when_all_is_said_changes_nothing(gateway, last, status, error):
+    said = usual(chunk(ONE)) + last
+    gateway.says(streamed(said)[:-1])
+    assert await gateway.ask(stream=True) == (200, said)
+    line = await gateway.logged()
+    assert (line["status"], line.get("error")) == (status, error)
 
 
 @pytest.mark.parametrize(

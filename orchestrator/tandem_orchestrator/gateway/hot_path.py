@@ -119,6 +119,9 @@ class HotPath:
 
 
 async def _fail(error: GatewayError, record: Record, send: Send) -> None:
+    if record.told:  # nothing is missing but the end
+        await send({"type": "http.response.body", "body": b""})
+        return
     record.error = str(error.code or error.type)
     if not record.status:
         await send_error(send, error)

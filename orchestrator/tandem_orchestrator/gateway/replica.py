@@ -27,7 +27,7 @@ from tandem_orchestrator.observability.record import EnginePass, Record, counts
 EVENT_STREAM = b"text/event-stream"
 MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR = 1_048_576
-MAX_FIRST_EVENT = 65_536
+MAX_FIRST_EVENT = 16_384
 MAX_METRICS = 16_777_216
 OK = 200
 PLAIN = b"identity"
