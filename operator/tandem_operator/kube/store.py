@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tandem_contract import names
 
@@ -31,8 +31,14 @@ def key_of(item: Object) -> Key | None:
     return Key(metadata["namespace"], name) if name else None
 
 
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
 class Store:
-    """Objects by service; the newest version wins, whatever order the news come in."""
+    """Objects by service; the newest version wins, whatever order the news come in.
+
+    Who manages which field is half of an object's size; of that only who holds a Deployment's replicas is kept.
+    """
 
     def __init__(self) -> None:
         self._objects: dict[Key, dict[Reference, Object]] = defaultdict(dict)
@@ -47,7 +53,7 @@ class Store:
         if key:
             known = self._objects[key].get(reference(item))
             if known is None or _version(known) <= _version(item):
-                self._objects[key][reference(item)] = item
+                self._objects[key][reference(item)] = _trimmed(item)
                 self._keys[uid] = key
         return concerned
 
@@ -63,6 +69,10 @@ class Store:
         if not self._objects[key]:
             del self._objects[key]
         return {key}
+
+    def knows(self, uid: str) -> bool:
+        """Tell whether an object is remembered."""
+        return uid in self._keys
 
     def services(self) -> list[Key]:
         """Return every LLMService."""
@@ -82,6 +92,18 @@ class Store:
 
     def _of(self, key: Key) -> Iterator[tuple[Reference, Object]]:
         yield from self._objects.get(key, {}).items()
+
+
+def _trimmed(item: Object) -> Object:
+    metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
+    holders = [
+        {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        for entry in item["metadata"].get("managedFields") or []
+        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+    ]
+    return {**item, "metadata": {**metadata, "managedFields": holders} if holders else metadata}
 
 
 def _version(item: Object) -> int:

@@ -1,0 +1,52 @@
+"""Holds work back until the watches have shown all that there is: what they have yet to show would pass for gone."""
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+from tandem_contract import names
+
+from tandem_operator.kube.api import Api
+from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, POD, Resource
+from tandem_operator.kube.store import Store, key_of
+
+SELECTORS: Final[dict[Resource, str]] = {LLM_SERVICE: "", **dict.fromkeys((*CHILDREN, POD), names.LABEL_SERVICE)}
+"""What is watched of each kind: a label selector."""
+_PAUSE: Final = 0.5
+
+
+class Barrier:
+    """Compares the store with lists of our own, once for the cluster or once for each namespace."""
+
+    def __init__(self, api: Api, store: Store, *, clusterwide: bool) -> None:
+        self._api = api
+        self._store = store
+        self._clusterwide = clusterwide
+        self._locks: dict[str | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._open: set[str | None] = set()
+
+    async def passed(self, namespace: str) -> None:
+        """Wait until the store knows every object that a namespace has; ApiError when they cannot be listed."""
+        scope = None if self._clusterwide else namespace
+        if scope in self._open:
+            return
+        async with self._locks[scope]:
+            if scope not in self._open:
+                await self._all_shown(scope)
+                self._open.add(scope)
+
+    async def _all_shown(self, scope: str | None) -> None:
+        unknown = await self._unknown(scope)
+        while unknown:
+            await asyncio.sleep(_PAUSE)
+            left = {uid for uid in unknown if not self._store.knows(uid)}
+            # What does not come may have been deleted before the watches began: a new list tells.
+            unknown = left if len(left) < len(unknown) else await self._unknown(scope)
+
+    async def _unknown(self, scope: str | None) -> set[str]:
+        return {
+            item["metadata"]["uid"]
+            for resource, selector in SELECTORS.items()
+            async for item in self._api.list_metadata(resource, scope, selector)
+            if key_of(item) and not self._store.knows(item["metadata"]["uid"])
+        }
