@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from tandem_contract import names
 
 from tandem_operator.api.naming import Reference
-from tandem_operator.kube.resources import LLM_SERVICE, Object
+from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
 
 class Key(NamedTuple):
@@ -32,12 +32,14 @@ def key_of(item: Object) -> Key | None:
 
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
 
 
 class Store:
     """Objects by service; the newest version wins, whatever order the news come in.
 
-    Who manages which field is half of an object's size; of that only who holds a Deployment's replicas is kept.
+    What nobody reads is left out, as it is half of an object's size: who manages which field, but for a Deployment's
+    replicas; what kubectl last applied; and all of a pod's spec but where its orchestrator is asked how it is.
     """
 
     def __init__(self) -> None:
@@ -84,17 +86,21 @@ class Store:
 
     def children(self, key: Key) -> dict[Reference, Object]:
         """Return the objects that a service is made of."""
-        return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, "Pod")}
+        return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, POD.kind)}
 
     def pods(self, key: Key) -> list[Object]:
         """Return a service's pods."""
-        return [item for found, item in self._of(key) if found.kind == "Pod"]
+        return [item for found, item in self._of(key) if found.kind == POD.kind]
 
     def _of(self, key: Key) -> Iterator[tuple[Reference, Object]]:
         yield from self._objects.get(key, {}).items()
 
 
 def _trimmed(item: Object) -> Object:
+    if item["kind"] == POD.kind:
+        containers = item.get("spec", {}).get("containers", ())
+        kept = [{name: each[name] for name in _READ_OF_CONTAINERS if name in each} for each in containers]
+        item = {**item, "spec": {"containers": kept}}
     metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
     if _LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}

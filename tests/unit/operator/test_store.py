@@ -53,7 +53,7 @@ def test_an_object_that_changes_hands_concerns_both() -> None:
 
 
 def test_what_nobody_reads_is_not_kept() -> None:
-    fields = {"f:spec": {"f:template": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:template": {}}}
     managers = [
         {"manager": "kubectl", "operation": "Update", "fieldsV1": fields},
         {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
@@ -71,6 +71,16 @@ def test_what_nobody_reads_is_not_kept() -> None:
         {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
     ], "whoever holds the replicas of a Deployment"
     assert big["metadata"]["managedFields"] == managers, "whose object it is may go on reading all of it"
+
+
+def test_of_a_pod_s_spec_only_where_it_is_asked_for_its_state_is_kept() -> None:
+    pod = item(1, kind="Pod")
+    asked = {"name": "orchestrator", "ports": [{"containerPort": 1}], "readinessProbe": {"httpGet": {"port": 1}}}
+    pod["spec"] = {"containers": [{**asked, "env": []}], "volumes": []}
+    pod["status"] = {"phase": "Running"}
+    store = Store()
+    store.put(pod)
+    assert store.pods(DEMO) == [{**pod, "spec": {"containers": [asked]}}]
 
 
 def test_services_children_and_pods_are_kept_apart() -> None:
