@@ -12,7 +12,7 @@ from tandem_operator import handlers
 from tandem_operator.health import Heartbeat, health_server
 from tandem_operator.kube import discovery, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
-from tandem_operator.kube.barrier import Barrier
+from tandem_operator.kube.barrier import Barrier, UnseenError
 from tandem_operator.kube.leader import Candidacy, lead
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
@@ -74,8 +74,8 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
 async def _look(cluster: Cluster, barrier: Barrier, key: Key) -> None:
     try:
         await barrier.passed(key.namespace)
-    except ApiError as error:
-        raise RetryError(f"what there is could not be listed: {error}") from error
+    except (ApiError, UnseenError) as error:
+        raise RetryError(f"not everything is known yet: {error}") from error
     await reconcile(cluster, key)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tandem_operator.kube import barrier as module
 from tandem_operator.kube.api import ApiError
-from tandem_operator.kube.barrier import Barrier
+from tandem_operator.kube.barrier import Barrier, UnseenError
 from tandem_operator.kube.resources import LLM_SERVICE, Object, Resource
 from tandem_operator.kube.store import Store
 
@@ -118,3 +118,15 @@ async def test_a_list_that_fails_opens_nothing_and_may_succeed_later() -> None:
     assert await is_held(passing)
     store.put(item("a"))
     await asyncio.wait_for(passing, 10)
+
+
+async def test_what_is_never_shown_is_named_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, api = Store(), Api(item("a"), item("b"))
+    store.put(item("a"))
+    held = barrier(api, store)
+    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    for _ in range(2):
+        with pytest.raises(UnseenError, match="1 objects, such as Service ns/b"):
+            await asyncio.wait_for(held.passed("ns"), 10)
+    store.put(item("b"))
+    await asyncio.wait_for(held.passed("ns"), 10)
