@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from hack import cache, cluster, compiled, path, progress, tools
@@ -143,4 +144,11 @@ def _clean(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     path.confine()
-    sys.exit(main(sys.argv[1:]))
+    try:
+        try:
+            sys.exit(main(sys.argv[1:]))
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:  # what reads the output has gone, as `head` does
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGPIPE)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tandem_contract.output import ends_with_its_reader
 
 from tandem_operator import documents
 from tandem_operator.api.llmservice import LLMService
@@ -18,6 +19,7 @@ from tandem_operator.api.schema import crd
 from tandem_operator.manifests import Images, Platform, build
 
 
+@ends_with_its_reader()
 def main() -> int:
     """Run the command line; the exit code is 1 for invalid input and 2 for wrong usage."""
     arguments = _parser().parse_args()

@@ -4,13 +4,26 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import kopf
-from tandem_contract import names
 
-from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, POD
+from tandem_operator.kube.barrier import SELECTORS
 from tandem_operator.kube.store import Store
 from tandem_operator.workqueue import WorkQueue
 
+_CHUNK: Final = 500
 REGISTRY: Final = kopf.OperatorRegistry()
+
+
+class _NoEssence(kopf.DiffBaseStorage):
+    """Spares a copy of each object: what handlers of changes would compare, of which there are none."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return
 
 
 class Memo(kopf.Memo):
@@ -29,20 +42,18 @@ def login(**kwargs: Any) -> Any:
 def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     """Watch our own objects only, give up on silent connections, and look for nothing that we may not see."""
     chosen = kopf.OperatorSettings()
-    for resource in (*CHILDREN, POD):
-        chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = names.LABEL_SERVICE
+    for resource, selector in SELECTORS.items():
+        if selector:
+            chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 5
+    chosen.watching.chunk_size = _CHUNK
+    chosen.persistence.diffbase_storage = _NoEssence()
     chosen.posting.enabled = False
-    chosen.queueing.idle_timeout = 1  # how long the end of the process waits for each object's last news
+    chosen.queueing.idle_timeout = 0.1  # how long the end of the process waits for each object's last news
     patterns = any(set("*?[!,") & set(namespace) for namespace in namespaces)
     chosen.scanning.disabled = bool(namespaces) and not patterns  # Roles cannot list CRDs and namespaces
     return chosen
-
-
-async def remember(body: kopf.Body, memo: Memo, **_: Any) -> None:
-    """Fill the store; kopf calls nothing else before every kind has been listed once."""
-    memo.store.put(dict(body))
 
 
 async def notice(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
@@ -53,7 +64,7 @@ async def notice(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
         memo.queue.add(key)
 
 
-for _resource in (LLM_SERVICE, *CHILDREN, POD):
-    _selector = (_resource.group, _resource.version, _resource.plural)
-    kopf.index(*_selector, registry=REGISTRY, id=f"remember-{_resource.plural}")(remember)
-    kopf.on.event(*_selector, registry=REGISTRY, id=f"notice-{_resource.plural}")(notice)
+for _resource in SELECTORS:
+    kopf.on.event(
+        _resource.group, _resource.version, _resource.plural, registry=REGISTRY, id=f"notice-{_resource.plural}"
+    )(notice)

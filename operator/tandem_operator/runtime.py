@@ -12,10 +12,12 @@ from tandem_operator import handlers
 from tandem_operator.health import Heartbeat, health_server
 from tandem_operator.kube import discovery, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
+from tandem_operator.kube.barrier import Barrier, UnseenError
 from tandem_operator.kube.leader import Candidacy, lead
+from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster, reconcile
-from tandem_operator.workqueue import WorkQueue
+from tandem_operator.workqueue import RetryError, WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,8 @@ async def run(options: Options) -> None:
 
 async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
     cluster = Cluster(api, options.images, capabilities=await discovery.capabilities(api))
-    queue = WorkQueue(partial(reconcile, cluster))
+    barrier = Barrier(api, cluster.store, clusterwide=not options.namespaces)
+    queue = WorkQueue(partial(_look, cluster, barrier))
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(queue.run()),
@@ -66,6 +69,14 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
         )
         for task in background:
             task.cancel()
+
+
+async def _look(cluster: Cluster, barrier: Barrier, key: Key) -> None:
+    try:
+        await barrier.passed(key.namespace)
+    except (ApiError, UnseenError) as error:
+        raise RetryError(f"not everything is known yet: {error}") from error
+    await reconcile(cluster, key)
 
 
 async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat, seconds: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from tandem_contract.config import OrchestratorConfig, checks
 from tandem_contract.names import CONFIG_PATH, ORCHESTRATOR_PORT
+from tandem_contract.output import ends_with_its_reader
 
 from tandem_orchestrator.check import report
 from tandem_orchestrator.config import ConfigError, Source, unknown_variables
@@ -20,6 +21,7 @@ from tandem_orchestrator.shared_folder import shared_folder
 FAILED = 1
 
 
+@ends_with_its_reader()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)

@@ -39,6 +39,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.engine.parallelism",
         "must be engine.gpus",
     ),
+    "tensor beyond gpus": (
+        {**SOURCE, "engine": {"gpus": 2, "parallelism": {"tensor": 4}}},
+        "spec.engine.parallelism",
+        "must be engine.gpus",
+    ),
+    "more than a pod has": (
+        {**SOURCE, "engine": {"parallelism": {"tensor": 64, "pipeline": 2}}},
+        "spec.engine.parallelism",
+        "at most 64",
+    ),
+    "owned argument in short": (
+        {**SOURCE, "engine": {"extraArgs": ["-tp=2"]}},
+        "spec.engine.extraArgs",
+        "operator sets",
+    ),
     "unknown accelerator": ({**SOURCE, "engine": {"accelerator": "vendor.io/npu"}}, "spec.engine", "image is needed"),
     "duration": ({**SOURCE, "engine": {"startupTimeout": "soon"}}, "spec.engine.startupTimeout", "between 1m and 24h"),
     "short duration": ({**SOURCE, "engine": {"startupTimeout": "5s"}}, "spec.engine.startupTimeout", "between 1m"),
@@ -207,6 +222,12 @@ async def test_the_operator_reads_the_defaults_that_the_api_server_filled_in(
     stored = await kubernetes.get(LLM_SERVICE, *key)
     plain = LLMService.model_validate({"metadata": {"name": "demo"}, "spec": copy.deepcopy(SOURCE)})
     assert LLMService.model_validate(stored).spec == plain.spec
+
+
+async def test_parallelism_alone_is_a_valid_engine(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace, engine={"parallelism": {"tensor": 4, "pipeline": 2}})
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    assert LLMService.model_validate(stored).spec.engine.gpu_count == 8
 
 
 async def test_the_engine_scales_through_the_scale_subresource(kubernetes: Kubernetes, namespace: str) -> None:

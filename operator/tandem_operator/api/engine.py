@@ -14,11 +14,13 @@ CPU: Final = "cpu"
 WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
 OWNED_ENV: Final = ("VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP")
 OWNED_ARGS: Final = (
-    r"--(model|served-model-name|host|port|api-key|uds|root-path|tensor-parallel-size|pipeline-parallel-size"
-    r"|shutdown-timeout|ssl-.*)(=.*)?"
+    r"(-tp|-pp|--(model|served[-_]model[-_]name|host|port|api[-_]key|uds|root[-_]path|tensor[-_]parallel[-_]size"
+    r"|pipeline[-_]parallel[-_]size|shutdown[-_]timeout|ssl[-_].*))(=.*)?"
 )
+"""vLLM reads _ in an argument's name as -."""
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
+_MOST_GPUS: Final = 64
 
 
 class EngineType(StrEnum):
@@ -42,9 +44,14 @@ class Parallelism(Ruled):
     """How one replica spreads over its accelerators."""
 
     tensor: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Accelerators that share each layer. Default: engine.gpus divided by pipeline."""
+    """Accelerators that share each layer. Default: engine.gpus divided by pipeline, and 1 without engine.gpus."""
     pipeline: Annotated[int, Field(ge=1, le=64)] = 1
     """Stages that the layers are divided into."""
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators that it takes at least."""
+        return (self.tensor or 1) * self.pipeline
 
 
 class ToolCalling(Ruled):
@@ -68,8 +75,10 @@ def _gpus_fit_accelerator(engine: "EngineSpec") -> bool:
 def _parallelism_fits(engine: "EngineSpec") -> bool:
     if engine.accelerator == CPU:
         return True
-    tensor, pipeline = engine.parallelism.tensor, engine.parallelism.pipeline
-    return engine.gpu_count == tensor * pipeline if tensor else engine.gpu_count % pipeline == 0
+    parallelism = engine.parallelism
+    if engine.gpus is None:
+        return parallelism.accelerators <= _MOST_GPUS
+    return engine.gpus == parallelism.accelerators if parallelism.tensor else engine.gpus % parallelism.pipeline == 0
 
 
 def _timeout_in_range(engine: "EngineSpec") -> bool:
@@ -89,12 +98,14 @@ class EngineSpec(PodSettings):
             field="gpus",
         ),
         Rule(
-            cel="self.accelerator == 'cpu' || (has(self.parallelism.tensor)"
-            " ? self.parallelism.tensor * self.parallelism.pipeline == (has(self.gpus) ? self.gpus : 1)"
-            " : (has(self.gpus) ? self.gpus : 1) % self.parallelism.pipeline == 0)",
+            cel="self.accelerator == 'cpu' || (!has(self.gpus)"
+            " ? (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline"
+            f" <= {_MOST_GPUS} : has(self.parallelism.tensor)"
+            " ? self.parallelism.tensor * self.parallelism.pipeline == self.gpus"
+            " : self.gpus % self.parallelism.pipeline == 0)",
             holds=_parallelism_fits,
-            message="engine.parallelism.tensor * engine.parallelism.pipeline must be engine.gpus; "
-            "leave tensor out to use all of them",
+            message="engine.parallelism.tensor * engine.parallelism.pipeline must be engine.gpus, "
+            f"and at most {_MOST_GPUS}; leave one of them out to have it follow from the others",
             field="parallelism",
         ),
         Rule(
@@ -144,8 +155,9 @@ class EngineSpec(PodSettings):
         StringConstraints(pattern=r"^(cpu|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*)$", max_length=253),
     ] = "nvidia.com/gpu"
     """Extended resource that a replica asks for, such as nvidia.com/gpu or amd.com/gpu, or cpu for none."""
-    gpus: Annotated[int, Field(ge=0, le=64)] | None = None
-    """Accelerators for each replica. Default: 1, with accelerator cpu 0."""
+    gpus: Annotated[int, Field(ge=0, le=_MOST_GPUS)] | None = None
+    """Accelerators for each replica. Default: parallelism.tensor times parallelism.pipeline, each 1 where it is not
+    set; with accelerator cpu 0."""
     parallelism: Parallelism = Parallelism()
     """How a replica spreads over its accelerators."""
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
@@ -178,7 +190,7 @@ class EngineSpec(PodSettings):
         """Accelerators for each replica, the default filled in."""
         if self.accelerator == CPU:
             return 0
-        return 1 if self.gpus is None else self.gpus
+        return self.parallelism.accelerators if self.gpus is None else self.gpus
 
     @property
     def tensor_parallel(self) -> int:

@@ -21,6 +21,8 @@ from tandem_operator.kube.resources import BY_KIND, Object, Resource
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE: Final = 500
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 
@@ -67,6 +69,25 @@ class Api:
                 return None
             raise
         return found
+
+    async def list_metadata(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[Object]:
+        """Yield the objects of one namespace or of all that a label selector admits, without spec and status.
+
+        There are none where the cluster does not have this kind.
+        """
+        query = {"limit": str(_PAGE), "labelSelector": selector}
+        while True:
+            try:
+                page = await self._request("GET", resource.path(namespace), query, media_type=_METADATA)
+            except ApiError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
+                    return
+                raise
+            for item in page["items"] or ():  # null where there are none
+                yield {**item, "apiVersion": resource.api_version, "kind": resource.kind}
+            if not (token := page["metadata"].get("continue")):
+                return
+            query["continue"] = token
 
     async def apply(self, manifest: Object, manager: str, subresource: str | None = None) -> Object:
         """Server-side apply: own the fields in `manifest`, taking them from others, and return the object."""
@@ -119,9 +140,10 @@ class Api:
         path: str,
         query: dict[str, str] | None = None,
         body: Object | None = None,
-        content_type: str = _JSON,
+        media_type: str = _JSON,
     ) -> Any:
-        headers = {"Accept": _JSON, "Content-Type": content_type}
+        """Send a request; `media_type` is that of the body, or of the answer where there is no body."""
+        headers = {"Accept": media_type if body is None else _JSON, "Content-Type": media_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{self._client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
         try:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,8 +55,8 @@ def stamped(manifest: Object) -> Object:
 
 def covers(live: Any, wanted: Any, field: str = "") -> bool:
     """Tell whether `live` has everything that `wanted` says; what the API server or others added does not matter."""
-    if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
             name in live and covers(live[name], value, field if field in _QUANTITIES else name)
             for name, value in wanted.items()
         )

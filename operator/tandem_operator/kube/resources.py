@@ -27,10 +27,11 @@ class Resource:
         """Version without the group."""
         return self.api_version.rpartition("/")[2]
 
-    def path(self, namespace: str, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the URL path of the collection, of one object or of its subresource."""
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """Return the URL path of the collection, of all namespaces without one, of one object or its subresource."""
         root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
-        parts = [root, "namespaces", quote(namespace), self.plural, quote(name) if name else None, subresource]
+        where = f"namespaces/{quote(namespace)}" if namespace else None
+        parts = [root, where, self.plural, quote(name) if name else None, subresource]
         return "/".join(part for part in parts if part)
 
 

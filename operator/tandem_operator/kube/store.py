@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tandem_contract import names
 
 from tandem_operator.api.naming import Reference
-from tandem_operator.kube.resources import LLM_SERVICE, Object
+from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
 
 class Key(NamedTuple):
@@ -31,8 +31,16 @@ def key_of(item: Object) -> Key | None:
     return Key(metadata["namespace"], name) if name else None
 
 
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
+
+
 class Store:
-    """Objects by service; the newest version wins, whatever order the news come in."""
+    """Objects by service; the newest version wins, whatever order the news come in.
+
+    What nobody reads is left out, as it is half of an object's size: who manages which field, but for a Deployment's
+    replicas; what kubectl last applied; and all of a pod's spec but where its orchestrator is asked how it is.
+    """
 
     def __init__(self) -> None:
         self._objects: dict[Key, dict[Reference, Object]] = defaultdict(dict)
@@ -47,7 +55,7 @@ class Store:
         if key:
             known = self._objects[key].get(reference(item))
             if known is None or _version(known) <= _version(item):
-                self._objects[key][reference(item)] = item
+                self._objects[key][reference(item)] = _trimmed(item)
                 self._keys[uid] = key
         return concerned
 
@@ -64,6 +72,10 @@ class Store:
             del self._objects[key]
         return {key}
 
+    def knows(self, uid: str) -> bool:
+        """Tell whether an object is remembered."""
+        return uid in self._keys
+
     def services(self) -> list[Key]:
         """Return every LLMService."""
         return [key for key in self._objects if self.service(key)]
@@ -74,14 +86,30 @@ class Store:
 
     def children(self, key: Key) -> dict[Reference, Object]:
         """Return the objects that a service is made of."""
-        return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, "Pod")}
+        return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, POD.kind)}
 
     def pods(self, key: Key) -> list[Object]:
         """Return a service's pods."""
-        return [item for found, item in self._of(key) if found.kind == "Pod"]
+        return [item for found, item in self._of(key) if found.kind == POD.kind]
 
     def _of(self, key: Key) -> Iterator[tuple[Reference, Object]]:
         yield from self._objects.get(key, {}).items()
+
+
+def _trimmed(item: Object) -> Object:
+    if item["kind"] == POD.kind:
+        containers = item.get("spec", {}).get("containers", ())
+        kept = [{name: each[name] for name in _READ_OF_CONTAINERS if name in each} for each in containers]
+        item = {**item, "spec": {"containers": kept}}
+    metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
+    holders = [
+        {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        for entry in item["metadata"].get("managedFields") or []
+        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+    ]
+    return {**item, "metadata": {**metadata, "managedFields": holders} if holders else metadata}
 
 
 def _version(item: Object) -> int:

@@ -10,17 +10,18 @@ from tandem_operator.manifests.identity import Manifest
 _USER: Final = 10001
 
 
-def container(name: str, image: str, *, pre_stop: int, **fields: Any) -> Manifest:
+def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, **fields: Any) -> Manifest:
     """Return a container that passes the restricted Pod Security Standard.
 
     `pre_stop`: seconds that it serves on after its pod has left the Services, before it is asked to end.
+    `read_only`: whether its root file system is, which the standard does not ask for.
     """
     return {
         "name": name,
         "image": image,
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
+            "readOnlyRootFilesystem": read_only,
             "capabilities": {"drop": ["ALL"]},
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",

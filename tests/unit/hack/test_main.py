@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,3 +42,19 @@ def test_without_a_cluster_every_command_says_so(capsys: pytest.CaptureFixture[s
     assert main([command]) == status
     output = capsys.readouterr()
     assert "no cluster is up" in output.out + output.err
+
+
+@pytest.mark.parametrize(("argument", "unbuffered"), [("cache", ""), ("cache", "1"), ("--help", "")])
+def test_it_ends_like_any_program_when_the_reader_of_its_output_goes(
+    argument: str, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "hack", argument]
+    root = Path(__file__).parents[3]
+    try:
+        ended = subprocess.run(command, cwd=root, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, b"")

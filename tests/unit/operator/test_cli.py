@@ -1,5 +1,8 @@
 """`tandem-operator render` and `crd` as people run them."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -95,3 +98,28 @@ def test_leader_election_needs_a_namespace(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.delenv("POD_NAMESPACE", raising=False)
     assert run(monkeypatch, "run", "--leader-elect") == 2
     assert "--lease-namespace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [("render {file}", ""), ("render {file}", "1"), ("render {file} nowhere.yaml", ""), ("crd", ""), ("--help", "")],
+)
+def test_it_ends_like_any_program_when_the_reader_of_its_output_goes(
+    arguments: str, unbuffered: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "good.yaml"
+    file.write_text(GOOD)
+    program = "from tandem_operator.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", program, *arguments.format(file=file).split()]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            command, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    assert ended.returncode == -signal.SIGPIPE
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr

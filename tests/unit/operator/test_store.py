@@ -52,6 +52,37 @@ def test_an_object_that_changes_hands_concerns_both() -> None:
     assert store.children(OTHER) == {}
 
 
+def test_what_nobody_reads_is_not_kept() -> None:
+    fields: dict[str, Any] = {"f:spec": {"f:template": {}}}
+    managers = [
+        {"manager": "kubectl", "operation": "Update", "fieldsV1": fields},
+        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
+        {"manager": "status", "operation": "Update", "fieldsV1": {"f:status": {}}},
+        {"manager": "none", "operation": "Update"},
+    ]
+    big = item(1)
+    big["metadata"]["managedFields"] = managers
+    big["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "own": "1"}
+    store = Store()
+    store.put(big)
+    kept = store.children(DEMO)[Reference("Service", "a")]["metadata"]
+    assert kept["annotations"] == {"own": "1"}
+    assert kept["managedFields"] == [
+        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    ], "whoever holds the replicas of a Deployment"
+    assert big["metadata"]["managedFields"] == managers, "whose object it is may go on reading all of it"
+
+
+def test_of_a_pod_s_spec_only_where_it_is_asked_for_its_state_is_kept() -> None:
+    pod = item(1, kind="Pod")
+    asked = {"name": "orchestrator", "ports": [{"containerPort": 1}], "readinessProbe": {"httpGet": {"port": 1}}}
+    pod["spec"] = {"containers": [{**asked, "env": []}], "volumes": []}
+    pod["status"] = {"phase": "Running"}
+    store = Store()
+    store.put(pod)
+    assert store.pods(DEMO) == [{**pod, "spec": {"containers": [asked]}}]
+
+
 def test_services_children_and_pods_are_kept_apart() -> None:
     store = Store()
     store.put(item(1, kind="LLMService", name="demo", uid="cr"))

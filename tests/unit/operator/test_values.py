@@ -49,6 +49,9 @@ def test_a_source_is_read_and_names_the_model(uri: str, source: Source, name: st
     [
         ({}, 1, 1),
         ({"gpus": 4}, 4, 4),
+        ({"parallelism": {"tensor": 4}}, 4, 4),
+        ({"parallelism": {"tensor": 4, "pipeline": 2}}, 8, 4),
+        ({"parallelism": {"pipeline": 2}}, 2, 1),
         ({"gpus": 8, "parallelism": {"pipeline": 2}}, 8, 4),
         ({"gpus": 8, "parallelism": {"tensor": 2, "pipeline": 4}}, 8, 2),
         ({"accelerator": "cpu"}, 0, 1),

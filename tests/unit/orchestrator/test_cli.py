@@ -1,5 +1,10 @@
 """tandem-orchestrator check, and serve where it cannot."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import yaml
 from tandem_orchestrator.cli import main
@@ -79,3 +84,17 @@ def test_check_finds_what_only_the_parts_know(tmp_path, capsys, monkeypatch):
         file.write_text(yaml.safe_dump(settings))
         assert main(["check", "--config", str(file)]) == 1
         assert capsys.readouterr().err.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(("argument", "unbuffered"), [("check", ""), ("check", "1"), ("--help", "")])
+def test_it_ends_like_any_program_when_the_reader_of_its_output_goes(argument, unbuffered, monkeypatch):
+    monkeypatch.setenv("VLLM_URL", "http://engine:8000/v1")
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = [sys.executable, "-m", "tandem_orchestrator.cli", argument]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, "")

@@ -21,7 +21,7 @@ _STARTUP_PERIOD: Final = 10
 _SOON_KILLED: Final = {"terminationGracePeriodSeconds": 30}
 """An engine that does not answer has nothing to finish."""
 
-# The image's home is root's and its root file system is read-only here, so every cache is told where to live.
+# The image's home is root's and its root file system may be read-only, so every cache is told where to live.
 _ENV: Final = {
     "HOME": CACHE_PATH,
     "USER": "tandem",
@@ -41,7 +41,9 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
     accelerators = {engine.accelerator: str(engine.gpu_count)} if engine.gpu_count else {}
     attempts = math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
     key = {"secretKeyRef": {"name": engine_key_name(service), "key": names.ENGINE_KEY}}
-    env = [*variables(_ENV), {"name": "VLLM_API_KEY", "valueFrom": key}, *files.env]
+    # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
+    patience = variables({"VLLM_ENGINE_READY_TIMEOUT_S": str(engine.startup_seconds)})
+    env = [*variables(_ENV), *patience, {"name": "VLLM_API_KEY", "valueFrom": key}, *files.env]
     mounts: list[Manifest] = [
         {"name": "cache", "mountPath": CACHE_PATH},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
@@ -55,7 +57,9 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
         "engine",
         image,
         pre_stop=PRE_STOP_SECONDS,
-        command=["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        # NVIDIA's hook for CDI links libraries into it before the container starts, and fails where it cannot.
+        read_only=not engine.gpu_count,
+        command=["vllm", "serve"],
         args=arguments(service, files),
         env=environment(env, engine),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
@@ -72,13 +76,12 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
 
 
 def arguments(service: LLMService, files: ModelFiles) -> list[str]:
-    """Return vLLM's arguments, those of the spec last."""
+    """Return vLLM's arguments: the model, options, those of the spec last."""
     engine, tools = service.spec.engine, service.spec.engine.tool_calling
     template = tools.chat_template
     if configmap.inline_chat_template(service):
         template = f"{TEMPLATE_PATH}/{configmap.CHAT_TEMPLATE_KEY}"
     options = {
-        "--model": files.model,
         "--revision": files.revision,
         "--load-format": "runai_streamer" if files.streamed else None,
         "--served-model-name": service.spec.model.served_name,
@@ -96,4 +99,4 @@ def arguments(service: LLMService, files: ModelFiles) -> list[str]:
         "--shutdown-timeout": math.ceil(service.spec.orchestrator.config.drain_seconds),
     }
     written = [f"{option}={value}" for option, value in options.items() if value is not None]
-    return [*written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
+    return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]

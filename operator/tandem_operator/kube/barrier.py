@@ -1,0 +1,66 @@
+"""Holds work back until the watches have shown all that there is: what they have yet to show would pass for gone."""
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+from tandem_contract import names
+
+from tandem_operator.kube.api import Api
+from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, POD, Resource
+from tandem_operator.kube.store import Store, key_of
+
+SELECTORS: Final[dict[Resource, str]] = {LLM_SERVICE: "", **dict.fromkeys((*CHILDREN, POD), names.LABEL_SERVICE)}
+"""What is watched of each kind: a label selector."""
+_PAUSE: Final = 0.5
+_PATIENCE: Final = 120.0
+
+
+class UnseenError(Exception):
+    """The watches did not show in time what there is; the message says how much, and names one."""
+
+
+class Barrier:
+    """Compares the store with lists of our own, once for the cluster or once for each namespace."""
+
+    def __init__(self, api: Api, store: Store, *, clusterwide: bool) -> None:
+        self._api = api
+        self._store = store
+        self._clusterwide = clusterwide
+        self._locks: dict[str | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._open: set[str | None] = set()
+
+    async def passed(self, namespace: str) -> None:
+        """Wait until the store knows every object that a namespace has.
+
+        ApiError: they cannot be listed. UnseenError: it takes too long; waiting again may be worth it.
+        """
+        scope = None if self._clusterwide else namespace
+        if scope in self._open:
+            return
+        async with self._locks[scope]:
+            if scope not in self._open:
+                await self._all_shown(scope)
+                self._open.add(scope)
+
+    async def _all_shown(self, scope: str | None) -> None:
+        unknown, pause = await self._unknown(scope), _PAUSE
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while unknown:
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnseenError(f"the watches have not shown {len(unknown)} objects, such as {min(unknown.values())}")
+            await asyncio.sleep(pause)
+            left = {uid: what for uid, what in unknown.items() if not self._store.knows(uid)}
+            if len(left) < len(unknown):
+                unknown, pause = left, _PAUSE
+            else:  # what does not come may have been deleted before the watches began: a new list tells
+                unknown, pause = await self._unknown(scope), pause * 2
+
+    async def _unknown(self, scope: str | None) -> dict[str, str]:
+        """Return the objects that the store does not know, by uid."""
+        return {
+            item["metadata"]["uid"]: f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
+            for resource, selector in SELECTORS.items()
+            async for item in self._api.list_metadata(resource, scope, selector)
+            if key_of(item) and not self._store.knows(item["metadata"]["uid"])
+        }

@@ -1,0 +1,54 @@
+"""What stands between a service's news and its reconciling."""
+
+from typing import Any
+
+import pytest
+from tandem_operator import handlers, runtime
+from tandem_operator.kube.api import ApiError
+from tandem_operator.kube.store import Key
+from tandem_operator.workqueue import RetryError
+
+DEMO = Key("ns", "demo")
+
+
+class Barrier:
+    """One that notes who asked, and may fail."""
+
+    def __init__(self, story: list[str], failure: ApiError | None = None) -> None:
+        self.story = story
+        self.failure = failure
+
+    async def passed(self, namespace: str) -> None:
+        self.story.append(f"passed {namespace}")
+        if self.failure:
+            raise self.failure
+
+
+@pytest.fixture
+def story(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    told: list[str] = []
+
+    async def reconcile(_: Any, key: Key) -> None:
+        told.append(f"reconciled {key.name}")
+
+    monkeypatch.setattr(runtime, "reconcile", reconcile)
+    return told
+
+
+async def test_a_service_is_reconciled_when_all_was_shown(story: list[str]) -> None:
+    cluster: Any = None
+    barrier: Any = Barrier(story)
+    await runtime._look(cluster, barrier, DEMO)
+    assert story == ["passed ns", "reconciled demo"]
+
+
+async def test_it_is_tried_again_when_the_api_server_could_not_say_what_there_is(story: list[str]) -> None:
+    cluster: Any = None
+    barrier: Any = Barrier(story, ApiError(503, "not now"))
+    with pytest.raises(RetryError, match="not now"):
+        await runtime._look(cluster, barrier, DEMO)
+    assert story == ["passed ns"]
+
+
+def test_kopf_is_given_no_index_whose_barrier_costs_the_square_of_the_objects() -> None:
+    assert not list(handlers.REGISTRY._indexing.get_all_handlers())
