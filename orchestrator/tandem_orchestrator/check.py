@@ -24,6 +24,7 @@ def report(config: OrchestratorConfig) -> list[str]:
 def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     server = config.server
     yield "server", f"{'https' if server.tls else 'http'}, {_count(server.workers, 'worker')}"
+    yield "metrics", f"at port {server.metrics_port}" if server.metrics_port else "beside the API, behind its keys"
     for upstream in config.upstreams:
         yield "engine", _engine(upstream)
     for model in config.models:

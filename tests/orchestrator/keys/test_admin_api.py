@@ -167,9 +167,9 @@ async def test_the_key_is_nowhere_but_in_its_holders_hands(service, capsys, capl
         async with service.app.services.keys.database.transaction() as transaction:
             rows = (await transaction.connection.execute(text("SELECT * FROM tandem_keys"))).all()
         _, listed = await admin(service, "GET")
-        async with service.client.get("/metrics") as response:
+        async with service.client.get("/metrics", headers=ADMIN) as response:
             metrics = await response.text()
-        _, health = await service.get("/health")
+        _, health = await service.get("/health", **ADMIN)
     told = f"{logged} {capsys.readouterr()} {caplog.text} {rows} {listed} {metrics} {health} {vars(service.app)}"
     assert key_id in told
     assert key not in told
@@ -178,7 +178,7 @@ async def test_the_key_is_nowhere_but_in_its_holders_hands(service, capsys, capl
 
 async def test_metrics_count_keys_and_failures(on_sqlite):
     async def metrics():
-        async with on_sqlite.client.get("/metrics") as response:
+        async with on_sqlite.client.get("/metrics", headers=ADMIN) as response:
             lines = [line.rpartition(" ") for line in (await response.text()).splitlines() if line[0] != "#"]
         return {name: float(value) for name, _, value in lines}
 
