@@ -36,12 +36,12 @@ test-fast: venv tools ## Unit, golden and chart tests: no cluster, under 30 seco
 
 .PHONY: test-python
 test-python: venv tools
-	@python3 -m hack tools redis-server > /dev/null
+	@python3 -m hack tools redis-server chromium > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
 
 .PHONY: test-compiled
 test-compiled: venv tools ## The orchestrator's tests once more, compiled as in its image
-	@python3 -m hack tools redis-server > /dev/null
+	@python3 -m hack tools redis-server chromium > /dev/null
 	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/orchestrator
 
 .PHONY: test-integration

@@ -12,6 +12,7 @@ from hack.failure import Failure
 
 PACKAGES = {
     "buildah": "buildah",
+    "chromium": "chromium",
     "conntrack": "conntrack",
     "gcc": "build-essential",
     "host-local": "containernetworking-plugins",
