@@ -66,9 +66,8 @@ async def text(orchestrator, path):
 
 
 async def test_a_database_that_is_away_degrades_and_fails_nobody(serve, engine):
-    settings = {"database": {"url": f"postgresql://me:hush@{NOBODY}/keys"}, "keys": {"required": False}}
-    settings["keys"]["values"] = ["k"]
-    orchestrator = await serve(config_for(engine, **settings))
+    database = {"url": f"postgresql://me:hush@{NOBODY}/keys"}
+    orchestrator = await serve(config_for(engine, database=database, keys={"values": ["k"], "required": False}))
     key = {"authorization": "Bearer k"}
     health, problem = await until_problem(orchestrator, "database: ", **key)
     assert health["status"] == "degraded"

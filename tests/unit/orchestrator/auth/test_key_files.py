@@ -40,6 +40,7 @@ def entry(name):
         ("- {key: tk-secret, models: []}", "key 1: models"),
         ("- key: !tk-secret", "not YAML \\(line 1, column 8\\)"),
         ("- key: !!int tk-secret", "not YAML"),
+        ("- {key: tk-secret, expires: '0001-01-01T00:00:00+14:00'}", "key 1: expires"),
         ("- {key: tk-secret, expires: soon}", "key 1: expires"),
         ("- tk-secret: alice", "key 1: a field: Extra inputs"),
         ("- {key: a}\n- {key: tk-secret, tenant: ''}", "key 2: tenant"),
