@@ -31,10 +31,8 @@ def _endpoint(service: LLMService, tier: Tier) -> Manifest:
     endpoint = {"path": "/metrics", "interval": service.spec.monitoring.interval}
     if tier == Tier.ENGINE:
         return {"port": "http", **endpoint}
-    endpoint = {
-        "targetPort": names.METRICS_PORT_NAME,
-        **endpoint,
-    }  # of the pods: the Service, and so clients, has it not
+    # A port of the pods alone: the Service, and so its clients, has it not.
+    endpoint = {"targetPort": names.METRICS_PORT_NAME, **endpoint}
     if not serves_tls(service):
         return endpoint
     # Pods are scraped by their addresses, which no certificate names.
