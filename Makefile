@@ -40,12 +40,12 @@ test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 
 .PHONY: test-python
 test-python: venv
-	@python3 -m hack tools curl helm openssl redis-server > /dev/null
+	@python3 -m hack tools chromium curl helm openssl redis-server > /dev/null
 	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
 
 .PHONY: test-compiled
 test-compiled: venv ## The orchestrator's tests once more, compiled as in its image
-	@python3 -m hack tools curl openssl redis-server > /dev/null
+	@python3 -m hack tools chromium curl openssl redis-server > /dev/null
 	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/orchestrator
 
 .PHONY: test-integration

@@ -10,6 +10,8 @@ PLURAL: Final = "llmservices"
 ENGINE_PORT: Final = 8000
 ORCHESTRATOR_PORT: Final = 8001
 SERVICE_PORT: Final = 80
+METRICS_PORT: Final = 8002
+METRICS_PORT_NAME: Final = "metrics"
 
 CONFIG_KEY: Final = "config.yaml"
 CONFIG_PATH: Final = "/etc/tandem/config.yaml"

@@ -14,6 +14,7 @@ from hack.failure import Failure
 MACHINE = f"{platform.machine()}-linux-gnu"
 PACKAGES = {
     "buildah": "buildah",
+    "chromium": "chromium",
     "conntrack": "conntrack",
     "curl": "curl",
     "gcc": "build-essential",

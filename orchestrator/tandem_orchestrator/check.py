@@ -8,7 +8,7 @@ from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Up
 
 from tandem_orchestrator.config import unknown_variables
 
-_PASSWORD = re.compile(r"//[^/@]*@")
+_LOGIN = re.compile(r"//.*@")  # a password may hold a slash
 
 
 def report(config: OrchestratorConfig) -> list[str]:
@@ -24,6 +24,7 @@ def report(config: OrchestratorConfig) -> list[str]:
 def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     server = config.server
     yield "server", f"{'https' if server.tls else 'http'}, {_count(server.workers, 'worker')}"
+    yield "metrics", f"at port {server.metrics_port}" if server.metrics_port else "beside the API, behind its keys"
     for upstream in config.upstreams:
         yield "engine", _engine(upstream)
     for model in config.models:
@@ -34,13 +35,13 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     yield "limits", _limits(config)
     yield "database", _address(config.database.url, config.database.url_from)
     yield "redis", _address(config.redis.url, config.redis.url_from)
-    yield "traces", config.tracing.endpoint or "none"
+    yield "traces", _shown(config.tracing.endpoint) if config.tracing.endpoint else "none"
 
 
 def _engine(upstream: Upstream) -> str:
     model = upstream.model or "the models that it lists itself"
     replicas = ", each address of its name a replica" if upstream.discovery == "dns" else ""
-    return f"{upstream.name} ({upstream.type.value}) at {upstream.url}{replicas}: {model}"
+    return f"{upstream.name} ({upstream.type.value}) at {_shown(upstream.url)}{replicas}: {model}"
 
 
 def _tools(config: OrchestratorConfig) -> str:
@@ -84,7 +85,11 @@ def _limits(config: OrchestratorConfig) -> str:
 def _address(url: SecretStr | None, source: SecretFile | None) -> str:
     if source is not None:
         return f"as {source.file} says"
-    return _PASSWORD.sub("//***@", url.get_secret_value()) if url else "none"
+    return _shown(url.get_secret_value()) if url else "none"
+
+
+def _shown(url: str) -> str:
+    return _LOGIN.sub("//***@", url.partition("?")[0])
 
 
 def _count(number: int, noun: str) -> str:

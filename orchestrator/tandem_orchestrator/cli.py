@@ -74,8 +74,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _serve_here(source: Source, config: OrchestratorConfig, host: str, port: int) -> int:
     from tandem_orchestrator.server import listen, serve  # noqa: PLC0415 # see `_serve`
 
-    opened = listen(host, port)
-    structlog.get_logger().info("serving", host=host, port=opened.getsockname()[1], workers=1)
+    opened = listen(config, host, port)
+    structlog.get_logger().info("serving", host=host, port=opened[0].getsockname()[1], workers=1)
     serve(source, config, opened)
     return 0
 

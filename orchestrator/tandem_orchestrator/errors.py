@@ -227,6 +227,11 @@ class EngineError(GatewayError):
     unsent = False
     """No engine can have seen the request."""
 
+    def __init__(self, message: str, *, detail: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.problem = message if detail is None else f"{message} ({detail})"
+        """For those who run the service: names places such as the engine's address, of which clients hear nothing."""
+
 
 class Unreachable(EngineError):  # noqa: N818
     """No connection to the engine came about."""
@@ -285,8 +290,8 @@ class TimedOut(EngineError):  # noqa: N818
     type = "timeout_error"
     code = reason = "engine_timeout"
 
-    def __init__(self, message: str, *, phase: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, phase: str, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
         self.phase = phase
         self.retryable = self.unsent = phase == "connect"
 

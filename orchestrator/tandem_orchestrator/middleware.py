@@ -1,14 +1,17 @@
 """What stands around the whole application where the configuration asks for it."""
 
+from collections.abc import Awaitable
+
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tandem_contract.config import Server
 
-from tandem_orchestrator.errors import UntrustedHost, send_error
+from tandem_orchestrator.api.access import at_metrics_port
+from tandem_orchestrator.errors import GatewayError, NotFound, UntrustedHost, send_error
 from tandem_orchestrator.observability.record import record_of
 
-HEALTH = frozenset({"/live", "/ready", "/health", "/metrics"})
-METHODS = ("GET", "POST", "DELETE")
+METRICS = "/metrics"
+HEALTH = frozenset({"/live", "/ready", "/health", METRICS})
 EXPOSED = (
     "x-request-id",
     "retry-after",
@@ -24,12 +27,30 @@ def guarded(app: ASGIApp, settings: Server) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors.allow_origins,
-            allow_methods=METHODS,
+            allow_methods=["*"],
             allow_headers=settings.cors.allow_headers,
             expose_headers=EXPOSED,
             max_age=int(settings.cors.max_age_seconds),
         )
+    if settings.metrics_port is not None:
+        app = _TwoPorts(app, settings)
     return app
+
+
+class _TwoPorts:
+    """Keeps the API away from the port for metrics, and metrics from the API's."""
+
+    def __init__(self, app: ASGIApp, settings: Server) -> None:
+        self._app = app
+        self._settings = settings
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """ASGI."""
+        if scope["type"] == "http":
+            path, inside = scope["path"], at_metrics_port(scope, self._settings)
+            if path not in HEALTH if inside else path == METRICS:
+                return _refuse(scope, send, NotFound(f"there is nothing under {path} at this port"))
+        return self._app(scope, receive, send)
 
 
 class _TrustedHosts:
@@ -49,13 +70,17 @@ class _TrustedHosts:
                 if host
                 else "the request has no Host header, and only the hosts in server.trustedHosts are served"
             )
-            record_of(scope).error = error.code
-            await send_error(send, error)
+            await _refuse(scope, send, error)
         else:
             await self._app(scope, receive, send)
 
     def _trusts(self, host: str) -> bool:
         return self._all or host in self._names or host.endswith(self._endings)
+
+
+async def _refuse(scope: Scope, send: Send, error: GatewayError) -> None:
+    record_of(scope).error = str(error.code)
+    await send_error(send, error)
 
 
 def _host(scope: Scope) -> str:

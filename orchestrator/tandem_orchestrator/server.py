@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
         self.config.timeout_graceful_shutdown = int(config.drain_seconds)
 
 
-def serve(source: Source, config: OrchestratorConfig, port: socket.socket, worker: Worker | None = None) -> None:
+def serve(source: Source, config: OrchestratorConfig, ports: list[socket.socket], worker: Worker | None = None) -> None:
     """Serves until a signal comes. Raises `ConfigError` where only the parts themselves see what is wrong."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     counters = SharedCounters(worker.folder / "limits", worker.number, worker.of) if worker else None
@@ -124,7 +124,7 @@ def serve(source: Source, config: OrchestratorConfig, port: socket.socket, worke
     gc.collect()
     gc.freeze()  # what stands now stands for good; going through it again cost a tenth of a request's time
     gc.set_threshold(*GC_THRESHOLD)
-    server.run([port])
+    server.run(ports)
 
 
 def certificate_of(config: OrchestratorConfig) -> Certificate | None:
@@ -135,8 +135,18 @@ def certificate_of(config: OrchestratorConfig) -> Certificate | None:
         raise ConfigError([f"server.tls: {error}"]) from None
 
 
-def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket at an address; `shared` lets other sockets take part. Raises `ConfigError` where it is taken."""
+def listen(config: OrchestratorConfig, host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets of the API's port and, if there is one, of that for metrics; `shared` lets other sockets take part.
+
+    Raises `ConfigError` where a port is taken.
+    """
+    metrics_port = config.server.metrics_port
+    if metrics_port == port:
+        raise ConfigError([f"server.metricsPort: {port} is the API's port"])
+    return [_socket(host, each, shared=shared) for each in (port, metrics_port) if each is not None]
+
+
+def _socket(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     try:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -45,14 +46,15 @@ def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, 
     build(config.tools)
     certificate_of(config)
     prometheus.forget_gauges(prometheus.SUPERVISOR)  # only workers have a state
-    with listen(host, port, shared=True) as reserved:  # the port stays ours while a worker is started again
-        host, port = reserved.getsockname()[:2]
+    with ExitStack() as reserved:  # the ports stay ours while a worker is started again
+        opened = [reserved.enter_context(port) for port in listen(config, host, port, shared=True)]
+        host, port = opened[0].getsockname()[:2]
         log.info("serving", host=host, port=port, workers=config.server.workers, supervisor=os.getpid())
 
         def work(number: int, config: OrchestratorConfig) -> None:
             reserved.close()
             worker = Worker(number, config.server.workers, folder, os.getppid())
-            serve(source, config, listen(host, port, shared=True), worker)
+            serve(source, config, listen(config, host, port, shared=True), worker)
 
         return Supervisor(source, config, work).run()
 

@@ -104,7 +104,7 @@ async def ready_orchestrator(kubernetes: Kubernetes, key: Key, port: int) -> Non
     deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, "demo-orchestrator")
     assert deployment
     template = deployment["spec"]["template"]
-    template["spec"]["containers"][0]["ports"][0]["containerPort"] = port
+    template["spec"]["containers"][0]["ports"][-1]["containerPort"] = port
     metadata = {**template["metadata"], "name": "demo-orchestrator-0", "namespace": key.namespace}
     await kubernetes.create({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
     address = {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}

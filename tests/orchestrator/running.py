@@ -78,8 +78,8 @@ class Orchestrator:
             assert response.content_type == "text/event-stream"
             return await response.text()
 
-    async def get(self, path: str) -> tuple[int, Any]:
-        async with self.client.get(path) as response:
+    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        async with self.client.get(path, headers=headers) as response:
             return response.status, await response.json()
 
 

@@ -117,5 +117,5 @@ class OrchestratorConfig(OrchestratorSettings):
     """Engines behind this orchestrator; the first one's model is the default."""
 
 
-NEEDS_RESTART: Final = ("database", "redis", "tracing", "server.workers", "server.tls")
+NEEDS_RESTART: Final = ("database", "redis", "tracing", "server.workers", "server.metricsPort", "server.tls")
 """Settings that a process reads only when it starts; the others are taken up when the file changes."""

@@ -17,9 +17,9 @@ class Cors(Section):
     )
     """Origins such as https://chat.example.com, or "*" for all. None means no CORS headers."""
     allow_headers: list[Annotated[str, StringConstraints(min_length=1, max_length=256)]] = Field(
-        default=["authorization", "content-type", "x-api-key", "x-request-id"], max_length=64
+        default=["*"], max_length=64
     )
-    """Request headers that pages may send."""
+    """Request headers that pages may send; "*" for all, as clients add headers of their own."""
     max_age_seconds: Seconds = 600.0
     """How long browsers may remember the answer."""
 
@@ -38,6 +38,9 @@ class Server(Section):
 
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that serve the port; metrics and limits are those of one. An LLMService sets it from the CPU limit."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """A port of its own for /metrics, /health and /ready, which tells all of them without a key: keep clients away from
+    it. Default: /metrics stands beside the API. An LLMService sets it to 8002."""
     trusted_hosts: list[Host] = Field(default=[], max_length=256)
     """Host headers that are answered, such as chat.example.com or *.example.com; others get 400. None means all. Health
     endpoints answer anyway."""

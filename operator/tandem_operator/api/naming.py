@@ -50,6 +50,11 @@ def url(service: LLMService) -> str:
     return f"{'https' if serves_tls(service) else 'http'}://{service.name}.{service.namespace}.svc"
 
 
+def metrics_port(service: LLMService) -> int:
+    """Return the port at which the orchestrator's pods tell metrics and how they are; no Service leads there."""
+    return service.spec.orchestrator.config.server.metrics_port or names.METRICS_PORT
+
+
 def serves_tls(service: LLMService) -> bool:
     """Tell whether the orchestrator speaks HTTPS."""
     return service.spec.orchestrator.config.server.tls is not None

@@ -1,4 +1,4 @@
-"""What orchestrators say about themselves, asked where the kubelet asks whether they are ready.
+"""What orchestrators say about themselves, asked at the port for metrics whether they are ready.
 
 Only this is read from pods and not from the API server. Nothing secret is sent, so that the certificate of one that
 serves HTTPS, which is for its users' names and not for a pod's address, need not be looked at.
@@ -86,13 +86,14 @@ def _is_ready(pod: Object) -> bool:
 
 
 def _place(pod: Object) -> str | None:
-    """Return the URL of the readiness probe; None for a pod that has none, or no address."""
+    """Return the URL of the readiness probe, at the port for metrics; None for a pod without probe or address."""
     address = pod["status"].get("podIP")
     for container in pod["spec"]["containers"]:
         probe = container.get("readinessProbe", {}).get("httpGet")
         if container["name"] == _TIER and probe and address:
             ports = {port.get("name"): port["containerPort"] for port in container.get("ports") or []}
-            scheme, port = probe.get("scheme", "HTTP").lower(), ports.get(probe["port"], probe["port"])
+            scheme = probe.get("scheme", "HTTP").lower()
+            port = ports.get(names.METRICS_PORT_NAME) or ports.get(probe["port"], probe["port"])  # a former pod's
             host = f"[{address}]" if ":" in address else address
             return f"{scheme}://{host}:{port}{probe['path']}"
     return None

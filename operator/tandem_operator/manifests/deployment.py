@@ -10,7 +10,7 @@ from tandem_contract.config import NEEDS_RESTART
 
 from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier, child_name, engine_key_name, selector, serves_tls
+from tandem_operator.api.naming import Tier, child_name, engine_key_name, metrics_port, selector, serves_tls
 from tandem_operator.manifests import configmap, secretfiles
 from tandem_operator.manifests.engines import vllm
 from tandem_operator.manifests.hpa import autoscaled
@@ -117,14 +117,19 @@ def orchestrator(service: LLMService, platform: Platform, key_version: str | Non
 
 
 def _orchestrator_container(service: LLMService, image: str) -> Manifest:
-    spec, tls = service.spec.orchestrator, serves_tls(service)
+    spec, tls, metrics = service.spec.orchestrator, serves_tls(service), metrics_port(service)
+    # As a variable, which an older image of the orchestrator leaves alone; in its file it would refuse it.
+    ours = {"HOME": "/tmp", "TMPDIR": "/tmp", "TANDEM_SERVER__METRICS_PORT": str(metrics)}  # noqa: S108 # an emptyDir
     return container(
         "orchestrator",
         image,
         pre_stop=_PRE_STOP_SECONDS,
         args=["serve", f"--config={names.CONFIG_PATH}"],
-        env=environment(variables({"HOME": "/tmp", "TMPDIR": "/tmp"}), spec),  # noqa: S108 # the pod's own emptyDir
-        ports=[{"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"}],
+        env=environment(variables(ours), spec),
+        ports=[
+            {"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"},
+            {"name": names.METRICS_PORT_NAME, "containerPort": metrics, "protocol": "TCP"},
+        ],
         resources=resources(spec.resources),
         volumeMounts=[
             {"name": "files", "mountPath": names.CONFIG_PATH.rpartition("/")[0], "readOnly": True},

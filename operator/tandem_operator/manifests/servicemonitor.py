@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from tandem_contract import names
+
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, selector, serves_tls
 from tandem_operator.manifests.identity import Manifest, child
@@ -26,8 +28,12 @@ def build(service: LLMService, platform: Platform) -> Iterable[Manifest]:
 
 
 def _endpoint(service: LLMService, tier: Tier) -> Manifest:
-    endpoint = {"port": "http", "path": "/metrics", "interval": service.spec.monitoring.interval}
-    if tier == Tier.ENGINE or not serves_tls(service):
+    endpoint = {"path": "/metrics", "interval": service.spec.monitoring.interval}
+    if tier == Tier.ENGINE:
+        return {"port": "http", **endpoint}
+    # A port of the pods alone: the Service, and so its clients, has it not.
+    endpoint = {"targetPort": names.METRICS_PORT_NAME, **endpoint}
+    if not serves_tls(service):
         return endpoint
     # Pods are scraped by their addresses, which no certificate names.
     return {**endpoint, "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}

@@ -9,12 +9,14 @@ from fastapi.exception_handlers import http_exception_handler, request_validatio
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, InternalError, NotFound, WrongMethod
 from tandem_orchestrator.observability.record import record_of
 
 SIMPLE: Final = "/chat"
 NO_SUCH_PATH, OTHER_METHOD, INVALID = 404, 405, 422
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 log = structlog.get_logger()
 
@@ -40,11 +42,21 @@ def _refusal(request: Request, error: HTTPException) -> GatewayError:
     if error.status_code == NO_SUCH_PATH:
         return NotFound(f"there is nothing under {path}; /docs lists what there is")
     if error.status_code == OTHER_METHOD:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods(request))
         return WrongMethod(f"{path} takes {allowed}, not {method}", allowed=allowed)
     refusal = BadRequest(f"{method} {path}: {error.detail}")
     refusal.status = error.status_code
     return refusal
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that any route of the path takes; the error itself knows of one route alone."""
+    found = []
+    for method in METHODS:
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            found.append(method)
+    return found
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

@@ -1,4 +1,7 @@
-"""Health: /live for the process, /ready for traffic, /health for people, /metrics for Prometheus."""
+"""Health: /live for the process, /ready for traffic, /health for people, /metrics for Prometheus.
+
+Without a key only the state is told, unless at `server.metricsPort`.
+"""
 
 import asyncio
 from importlib.metadata import version
@@ -7,7 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from tandem_orchestrator.api.access import BOTH, Insider
 from tandem_orchestrator.api.services import FromApp, Services
+from tandem_orchestrator.errors import Unauthorized
 from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
@@ -21,25 +26,28 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
-async def ready(services: FromApp, response: Response) -> dict[str, Any]:
+@router.get("/ready", dependencies=BOTH)
+async def ready(services: FromApp, insider: Insider, response: Response) -> dict[str, Any]:
     """200 when requests may come; an engine that is down only appears as degraded.
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    degraded = _problems(services)
+    details = {"degraded": _problems(services)} if insider else {}
     if services.state.draining or not (services.engines.checked and services.keys.checked):
         response.status_code = UNAVAILABLE
-        return {"status": "draining" if services.state.draining else "starting", "degraded": degraded}
-    return {"status": "ready", "degraded": degraded}
+        return {"status": "draining" if services.state.draining else "starting", **details}
+    return {"status": "ready", **details}
 
 
-@router.get("/health")
-async def health(services: FromApp) -> dict[str, Any]:
+@router.get("/health", dependencies=BOTH)
+async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
     """The state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
     engines, problems = services.engines, _problems(services)
+    status = {"status": "degraded" if problems else "ok"}
+    if not insider:
+        return status
     return {
-        "status": "degraded" if problems else "ok",
+        **status,
         "version": VERSION,
         "authentication": services.keys.authentication,
         "problems": problems,
@@ -64,6 +72,8 @@ def _problems(services: Services) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics() -> Response:
+async def metrics(insider: Insider) -> Response:
     """Prometheus text format, of all workers; put together in a thread, since it takes milliseconds."""
+    if not insider:
+        raise Unauthorized("metrics need a key here; without one they are told at server.metricsPort, if that is set")
     return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)

@@ -112,7 +112,7 @@ async def key(key_id: KeyId, services: FromApp) -> ShownKey:
 
 
 @router.patch("/{key_id}")
-async def change(key_id: str, terms: Terms, services: FromApp) -> ShownKey:
+async def change(key_id: KeyId, terms: Terms, services: FromApp) -> ShownKey:
     """Changes what the request names; null takes a limit away."""
     async with services.keys.database.transaction() as transaction:
         changed = await transaction.change_key(key_id, terms.model_dump(exclude_unset=True))

@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated
 
-import yaml
 from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from tandem_contract.config import SecretFile
@@ -14,6 +13,8 @@ from tandem_contract.config import SecretFile
 from tandem_orchestrator.auth.api_key import MAX_LENGTH, ApiKey, digest_of, id_of, is_well_formed
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.auth.terms import Label, Terms
+from tandem_orchestrator.config.yaml_text import YamlError
+from tandem_orchestrator.config.yaml_text import parse as parse_yaml
 
 HASH = "sha256:"
 
@@ -147,12 +148,9 @@ def _merged(files: Iterable[KeyFile]) -> tuple[dict[bytes, ApiKey], list[str]]:
 def parse(text: bytes) -> list[ApiKey]:
     """The keys that a file lists. Raises `KeyFileError`."""
     try:
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise KeyFileError(f"this is not YAML{line}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError):
-        raise KeyFileError("this is not YAML") from None
+        data = parse_yaml(text)
+    except YamlError as error:
+        raise KeyFileError(f"this is {error}") from None
     if data is None:  # a file that is being written is empty at first; who wants no keys writes []
         raise KeyFileError("the file is empty; write [] for no keys")
     try:

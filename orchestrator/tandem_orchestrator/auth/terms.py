@@ -12,7 +12,16 @@ UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$", max_length=128)]
 Item = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=253)]
-Moment = Annotated[datetime, AfterValidator(lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=UTC))]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("expected a moment within the years 1 to 9999 (UTC)") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 def _lifetime(text: str) -> str:

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, Final
 
-from pydantic import BaseModel, SecretStr, ValidationError
-from tandem_contract.config import OrchestratorConfig
+from pydantic import ValidationError
 
-_PASSWORD = re.compile(r"//[^/@\s]*@")
+_UNKNOWN: Final = ("extra_forbidden", "invalid_key")
+_WORD = re.compile(r"[A-Za-z_-]{1,64}")
 
 
 class ConfigError(Exception):
@@ -20,39 +19,17 @@ class ConfigError(Exception):
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """One line for each thing that pydantic found. Never shows what stands, or may stand, in a secret's place."""
+    """One line for each thing that pydantic found. Never shows a value: it may be a secret, or stand in its place."""
     return [_sentence(item["loc"], item["msg"], item.get("input"), item["type"]) for item in error.errors()]
 
 
 def _sentence(location: tuple[int | str, ...], message: str, value: Any, kind: str) -> str:
-    path = ".".join(str(part) for part in location) or "configuration"
+    names = [str(part) for part in location]
+    if kind in _UNKNOWN and not _WORD.fullmatch(names[-1]):
+        names[-1] = "…"  # no misspelt name, but perhaps a secret in the wrong place
+    path = ".".join(names) or "configuration"
     if path == "upstreams" and not value:
         return "upstreams: no engine is named; list one under `upstreams`, or set VLLM_URL"
-    message = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return f"{path}: there is no such setting"
-    if not isinstance(value, str | int | float) or _may_be_secret(location):
-        return f"{path}: {message}"
-    shown = _PASSWORD.sub("//***@", value) if isinstance(value, str) else value
-    return f"{path}: {message} (found {shown!r})"
-
-
-def _may_be_secret(location: tuple[int | str, ...]) -> bool:
-    kinds: list[Any] = [OrchestratorConfig]
-    for part in location:
-        fields = [
-            field.annotation
-            for kind in kinds
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-            for name, field in kind.model_fields.items()
-            if part in (name, field.alias)
-        ]
-        kinds = [member for kind in fields or kinds for member in members(kind)]
-    return SecretStr in kinds or "headers" in location
-
-
-def members(annotation: Any) -> list[Any]:
-    """The types that an annotation is made of: of `list[A | None]` they are `A` and `None`."""
-    if get_origin(annotation) in (Union, UnionType, list, dict, Annotated):
-        return [member for part in get_args(annotation) for member in members(part)]
-    return [annotation]
+    return f"{path}: {message.removeprefix('Value error, ')}"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from tandem_contract.config import OrchestratorConfig, checks
 from tandem_contract.names import CONFIG_PATH
@@ -13,6 +12,7 @@ from tandem_contract.names import CONFIG_PATH
 from tandem_orchestrator.config import variables
 from tandem_orchestrator.config.errors import ConfigError, sentences
 from tandem_orchestrator.config.secrets import refused_secrets
+from tandem_orchestrator.config.yaml_text import YamlError, parse
 
 State = tuple[int, int, int]
 
@@ -73,9 +73,11 @@ def _read(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError([f"{file}: {error}"]) from error
+        data = parse(file.read_bytes())
+    except OSError as error:
+        raise ConfigError([f"{file} cannot be read: {error.strerror}"]) from None
+    except YamlError as error:
+        raise ConfigError([f"{file}: {error}"]) from None
     if data is None:
         return {}
     if not isinstance(data, dict):

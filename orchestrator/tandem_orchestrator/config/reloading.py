@@ -1,5 +1,6 @@
 """What of a new configuration counts at once, and what only after a restart."""
 
+from pydantic.alias_generators import to_snake
 from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig
 
 
@@ -8,7 +9,7 @@ def taken_over(now: OrchestratorConfig, new: OrchestratorConfig) -> tuple[Orches
     taken = new.model_copy(deep=True)
     kept = []
     for path in NEEDS_RESTART:
-        *above, name = path.split(".")
+        *above, name = map(to_snake, path.split("."))
         before, after = now, taken
         for part in above:
             before, after = getattr(before, part), getattr(after, part)

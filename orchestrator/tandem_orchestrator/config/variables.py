@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from tandem_contract.config import OrchestratorConfig
+
+from tandem_orchestrator.config.yaml_text import YamlError, parse
 
 PREFIX = "TANDEM_"
 CONFIG_VARIABLE = "TANDEM_CONFIG"
@@ -79,10 +80,10 @@ def _overlay_section(
         section = _section(field.annotation)
         if (text := environ.get(variable)) is not None:
             try:
-                value = yaml.safe_load(text) if text[:1] in ("[", "{") else text
+                value = parse(text) if text[:1] in ("[", "{") else text
                 data[key] = in_camel_case(section, value) if section and isinstance(value, dict) else value
-            except yaml.YAMLError as error:
-                problems.append(f"{variable}: neither YAML nor JSON{_place(error)}")
+            except YamlError as error:
+                problems.append(f"{variable}: {error}")
         if section and any(other.startswith(f"{variable}__") for other in environ):
             below = data[key] if data.get(key) is not None else data.setdefault(key, {})
             if isinstance(below, dict):
@@ -120,9 +121,3 @@ def _names(model: type[BaseModel], prefix: str) -> list[str]:
         if section := _section(field.annotation):
             found += _names(section, f"{prefix}{name.upper()}__")
     return found
-
-
-def _place(error: yaml.YAMLError) -> str:
-    # The whole message would repeat the text, which may be a secret.
-    mark = getattr(error, "problem_mark", None)
-    return f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

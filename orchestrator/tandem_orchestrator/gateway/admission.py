@@ -44,7 +44,7 @@ class Admission:
 
     def model(self, principal: Principal, name: str) -> Model:
         """The model that clients call `name`. Raises `UnknownModel`, `Forbidden`."""
-        model = self._catalogue.find(name)
+        model = self._catalogue.find(name, principal.models)
         if principal.models is not None and principal.models.isdisjoint((name, model.name)):
             raise Forbidden(f"this key may not use the model {name!r}", param="model")
         return model

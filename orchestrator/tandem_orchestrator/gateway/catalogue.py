@@ -44,12 +44,12 @@ class Catalogue:
         self._settings = {model.name: model for model in settings}
         self._version = -1
 
-    def find(self, name: str) -> Model:
-        """The model that clients call `name`. Raises `UnknownModel`."""
+    def find(self, name: str, allowed: Collection[str] | None = None) -> Model:
+        """The model that clients call `name`. Raises `UnknownModel`, which names what there is of `allowed` models."""
         if self._version != self._engines.version:
             self._build()
         model = self._models.get(name)
-        return model if model is not None else self._unlisted(name)
+        return model if model is not None else self._unlisted(name, allowed)
 
     def entries(self, allowed: Collection[str] | None = None) -> list[dict[str, Any]]:
         """OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
@@ -58,7 +58,7 @@ class Catalogue:
         listed = {name: entry for engine in reversed(self._engines.all) for name, entry in engine.listed.items()}
         entries = []
         for name, model in self._models.items():
-            if allowed is None or name in allowed or model.name in allowed:
+            if _offered(name, model, allowed):
                 entry = {"object": "model", "created": 0, "owned_by": "tandem", **listed.get(model.name, {})}
                 entry |= {"id": name, "ready": _ready(model)}
                 if name != model.name:
@@ -85,14 +85,20 @@ class Catalogue:
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
 
-    def _unlisted(self, name: str) -> Model:
+    def _unlisted(self, name: str, allowed: Collection[str] | None) -> Model:
         """A name that only an engine can know of which no model is known yet."""
         unknown = [engine for engine in self._engines.all if not engine.models]
         if not unknown:
-            there = ", ".join(sorted(self._models))
-            raise UnknownModel(f"the model {name!r} does not exist here; there are: {there}", param="model")
+            offered = sorted(other for other, model in self._models.items() if _offered(other, model, allowed))
+            there = f"; there are: {', '.join(offered)}" if offered else ""
+            raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for engine in unknown for replica in engine.serving(name))
         return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+
+
+def _offered(name: str, model: Model, allowed: Collection[str] | None) -> bool:
+    """Whether a holder of a key for `allowed` models may know that there is `model` under this name."""
+    return allowed is None or name in allowed or model.name in allowed
 
 
 def _ready(model: Model) -> bool:

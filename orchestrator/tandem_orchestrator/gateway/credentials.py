@@ -37,13 +37,15 @@ class EngineKey:
                 self._header = _header(read_secret(secret), secret.file)
                 self._seen = (found.st_mtime_ns, found.st_ino)
         except OSError as error:
-            raise KeyUnusable(f"the engine's key file {secret.file} cannot be read: {type(error).__name__}") from None
+            raise KeyUnusable(
+                "the engine's key cannot be read", detail=f"{secret.file}: {type(error).__name__}"
+            ) from None
         except SecretError as error:
-            raise KeyUnusable(f"the engine's key file cannot be used: {error}") from None
+            raise KeyUnusable("the engine's key cannot be used", detail=str(error)) from None
         self._looked = monotonic()
 
 
 def _header(token: str, place: str | None) -> bytes:
     if not token.isascii() or not token.isprintable() or " " in token or not token:
-        raise KeyUnusable(f"the engine's key in {place} is not a single word")
+        raise KeyUnusable("the engine's key is not a single word", detail=place)
     return f"authorization: Bearer {token}\r\n".encode()

@@ -27,7 +27,7 @@ from tandem_orchestrator.gateway.balance import pick
 from tandem_orchestrator.gateway.catalogue import Catalogue, Model
 from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hold import Heartbeat, Hold, Place
-from tandem_orchestrator.gateway.replica import EngineStream, Replica
+from tandem_orchestrator.gateway.replica import NOT_CHECKED, EngineStream, Replica
 from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
 
@@ -216,8 +216,15 @@ def _backoff(attempt: int) -> float:
 
 
 def _why(model: Model) -> str:
-    problems = [replica.problem or "too many requests wait inside" for replica in model.replicas]
-    return f"no engine of {model.name!r} can take a request now: {problems[0] if problems else 'none is there'}"
+    """What a client is told: `Replica.problem` would name addresses."""
+    if not model.replicas:
+        problem = "none is there"
+    elif model.replicas[0].ready:
+        problem = "too many requests wait inside"
+    else:
+        trouble = model.replicas[0].trouble
+        problem = trouble.message if trouble else NOT_CHECKED
+    return f"no engine of {model.name!r} can take a request now: {problem}"
 
 
 def _rewritten(body: bytes, model: Model) -> bytes:

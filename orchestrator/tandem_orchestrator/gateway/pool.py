@@ -99,18 +99,19 @@ class Pool:
                 )
         except TimeoutError:
             raise TimedOut(
-                f"the engine at {self.place} accepted no connection in time (timeouts.connectSeconds: {seconds:g})",
+                f"the engine accepted no connection in time (timeouts.connectSeconds: {seconds:g})",
                 phase="connect",
+                detail=self.place,
             ) from None
         except OSError as error:
-            raise Unreachable(f"the engine at {self.place} cannot be reached: {error}") from error
+            raise Unreachable("the engine cannot be reached", detail=f"{self.place}: {error}") from error
         except BaseException:
             connection.abort()  # it may have opened in the moment of the cancellation
             raise
         finally:
             self._connecting -= 1
         if not connection.usable:
-            raise Unreachable(f"the engine at {self.place} closed a new connection at once")
+            raise Unreachable("the engine closed a new connection at once", detail=self.place)
         self._all.add(connection)
         return connection
 

@@ -128,7 +128,7 @@ class Replica:
         """Why it is not ready, in a sentence."""
         if self.ready:
             return None
-        return self.trouble.message if self.trouble else NOT_CHECKED
+        return self.trouble.problem if self.trouble else NOT_CHECKED
 
     def saturated(self, max_waiting: int) -> bool:
         """True when more than `max_waiting` requests wait inside."""

@@ -7,6 +7,7 @@ from time import monotonic
 import structlog
 
 from tandem_orchestrator.errors import GatewayError
+from tandem_orchestrator.limits.haste import pause
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.spending import Ledger, periods
 from tandem_orchestrator.store.redis import RedisDown
@@ -39,8 +40,12 @@ class Budgets:
         while True:
             # An addition that is broken off may have come about: it is let end, and the last `sync` waits for it.
             done = await asyncio.shield(self.sync())
-            delay = WRITE_SECONDS if done else min(delay * 2, MOST_BACKOFF)
-            await asyncio.sleep(delay)
+            if done:
+                delay = WRITE_SECONDS
+                await pause(delay, self._limiter.write_soon)
+            else:
+                delay = min(delay * 2, MOST_BACKOFF)
+                await asyncio.sleep(delay)
 
     async def sync(self) -> bool:
         """Writes what was used, reads what others used where that is due; whether that came about."""
@@ -64,8 +69,8 @@ class Budgets:
         spending = self._limiter.spending
         for _ in range(spending.batches):  # no more: while requests end there is always another
             if (batch := spending.batch()) is not None:
-                await ledger.add(*batch)
-                spending.written()
+                spending.written(await ledger.add(*batch))
+                self._limiter.recall(batch[1])
 
     async def _load(self, ledger: Ledger) -> None:
         self._limiter.spending.loaded({period: await ledger.load(period) for period in periods(int(self._clock()))})

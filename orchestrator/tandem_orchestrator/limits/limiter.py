@@ -1,6 +1,7 @@
 """Admits requests within their limits; decides in memory alone."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from time import time
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from tandem_contract.config import RateLimits
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import LimitExceeded
 from tandem_orchestrator.limits.account import PLACES, UNLIMITED, Account, Limit, Quota, Rate
+from tandem_orchestrator.limits.haste import PARTS
 from tandem_orchestrator.limits.headers import (
     REMAINING_REQUESTS,
     REMAINING_TOKENS,
@@ -58,9 +60,13 @@ class Limiter:
         self._accounts: dict[str, Account] = {}
         self._counters = counters or OwnCounters()
         self.subjects = Subjects(self._counters)
-        self.changed: set[Subject] | None = None
-        """Those that counted something since this was last emptied, while somebody wants to know."""
+        self.changed: dict[Subject, int] | None = None
+        """Those that counted something since this was last emptied, with their tokens, while somebody wants to know."""
         self.spending = Spending()
+        self.tell_soon = asyncio.Event()
+        """Set when the other replicas should hear of `changed` before it is their turn."""
+        self.write_soon = asyncio.Event()
+        """The same of `spending`, and the ledger."""
 
     def update(self, settings: RateLimits) -> None:
         """Other limits from now on; what was counted stays."""
@@ -77,11 +83,12 @@ class Limiter:
         """Names this replica to the others; all workers of one server are one replica."""
         return self._counters.server
 
-    def recall(self) -> None:
-        """Holds budgets against what `spending` has heard of other replicas."""
+    def recall(self, key_ids: Iterable[str] | None = None) -> None:
+        """Holds budgets, all or those of some keys, against what `spending` has heard of other replicas."""
         second = int(self._clock())
-        for account in self._accounts.values():
-            if account.budgeted:
+        for key_id in self._accounts if key_ids is None else key_ids:
+            account = self._accounts.get(key_id)
+            if account is not None and account.budgeted:
                 self.spending.recall(account.key, account.principal.key_id, second)
 
     def admit(self, principal: Principal) -> Ticket:
@@ -105,20 +112,25 @@ class Limiter:
         if account.key.places.enter() > account.most or requests_left < 0 or tokens_left <= 0:
             raise self._refusal(account, second)
         if self.changed is not None:
-            self.changed.update(account.subjects)
+            for subject in account.subjects:
+                self.changed.setdefault(subject, 0)
         return Ticket(self, account, _headers(rate, requests_left, quota, tokens_left, second))
 
     def settle(self, account: Account, tokens: int) -> None:
         """What `Ticket.settle` does."""
         account.key.places.leave()
+        left = UNLIMITED
         if tokens:
             second = int(self._clock())
             for quota in account.quotas:
                 quota.counter.add(second, tokens)
-            if account.budgeted:
-                self.spending.add(account.principal.key_id, second, tokens)
+                left = min(left, quota.figure - quota.counter.at(second))
+            if account.budgeted and self.spending.add(account.principal.key_id, second, tokens) * PARTS >= left:
+                self.write_soon.set()
         if self.changed is not None:
-            self.changed.add(account.key)
+            untold = self.changed[account.key] = self.changed.get(account.key, 0) + tokens
+            if untold * PARTS >= left:
+                self.tell_soon.set()
 
     def _open(self, principal: Principal) -> Account:
         second = int(self._clock())

@@ -9,6 +9,7 @@ from time import monotonic
 import structlog
 
 from tandem_orchestrator.limits.exchange import Exchange
+from tandem_orchestrator.limits.haste import pause
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.board import KEPT_SECONDS, Board, Message
@@ -36,7 +37,7 @@ class Sharing:
         self.problem: str | None = None
         """What keeps limits from holding across replicas."""
         self._shared: bool | None = None
-        limiter.changed = set()
+        limiter.changed = {}
 
     async def watch(self) -> None:
         """Shares again and again; runs until cancelled."""
@@ -45,7 +46,8 @@ class Sharing:
             # Broken off, nobody would know whether it came about; and redis-py loses some cancellations (Python 3.11).
             done = await asyncio.shield(self.sync())
             delay = self._every if done else min(delay * 2, MOST_BACKOFF)
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
+            uneven = delay * random.uniform(0.8, 1.2)  # noqa: S311
+            await (pause(uneven, self._limiter.tell_soon) if done else asyncio.sleep(uneven))
 
     async def sync(self) -> bool:
         """Tells and learns what is new, in one round trip; whether that came about."""
@@ -64,7 +66,7 @@ class Sharing:
         if monotonic() - self._visited > KEPT_SECONDS / 2:
             self._rejoin()
         second = int(self._clock())
-        changed, self._limiter.changed = self._limiter.changed or set(), set()
+        changed, self._limiter.changed = self._limiter.changed or {}, {}
         message = b""
         if changed or self._exchange.due or monotonic() - self._told >= SIGN_OF_LIFE:
             message = self._exchange.write(changed, self._since, second)

@@ -14,8 +14,11 @@ class Ledger(Protocol):
     async def load(self, period: str) -> dict[str, int]:
         """Tokens by key id of a UTC day ("2026-11-21") or month ("2026-11")."""
 
-    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
-        """Adds tokens by key id to a UTC day. After an error the same call comes again, until it succeeds."""
+    async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
+        """Adds tokens by key id to a UTC day; returns what stands there for these keys then, by whomever.
+
+        After an error the same call comes again, until it succeeds.
+        """
 
 
 class Spending:
@@ -32,11 +35,12 @@ class Spending:
         self._writing: tuple[str, dict[str, int]] | None = None
         self._totals: dict[str, dict[str, int]] = {}
 
-    def add(self, key_id: str, second: int, tokens: int) -> None:
-        """Notes what a request used."""
+    def add(self, key_id: str, second: int, tokens: int) -> int:
+        """Notes what a request used; returns what the key has used since the last batch."""
         if second // DAY != self._day:
             self._turn(second)
-        self._today[key_id] = self._today.get(key_id, 0) + tokens
+        unwritten = self._today[key_id] = self._today.get(key_id, 0) + tokens
+        return unwritten
 
     @property
     def batches(self) -> int:
@@ -52,10 +56,13 @@ class Spending:
                 self._day = -1
         return self._writing
 
-    def written(self) -> None:
-        """The batch stands in the ledger."""
+    def written(self, sums: Mapping[str, int]) -> None:
+        """The batch stands in the ledger, which has `sums` for its day and keys now."""
         if self._writing is not None:
             (day, tokens), self._writing = self._writing, None
+            known = self._totals.get(day)
+            if known is not None:  # else nobody can tell what of the sums is new
+                tokens = {key_id: max(used, sums[key_id] - known.get(key_id, 0)) for key_id, used in tokens.items()}
             for period, totals in self._totals.items():
                 for key_id in tokens if day.startswith(period) else ():
                     totals[key_id] = totals.get(key_id, 0) + tokens[key_id]

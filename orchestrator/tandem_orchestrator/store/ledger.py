@@ -28,12 +28,15 @@ class Ledger:
         async with self._database.transaction() as transaction:
             return await transaction.tokens(*_days(period))
 
-    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
-        """Adds the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`."""
+    async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
+        """Adds the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`.
+
+        Returns the day's tokens of these keys.
+        """
         if not tokens:
-            return
+            return {}
         async with self._database.transaction() as transaction:
-            await transaction.add_tokens(date.fromisoformat(day), tokens)
+            return await transaction.add_tokens(date.fromisoformat(day), tokens)
 
 
 def _days(period: str) -> tuple[date, date]:

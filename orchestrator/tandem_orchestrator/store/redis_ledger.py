@@ -13,18 +13,22 @@ MONTH = len("2026-11")
 # A batch whose number stands there already has been added, though nobody heard of it. A Redis that lost its data is
 # brought up again to what this replica knew.
 ADD = Script("""
-if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then
-  return
-end
+local added = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
 redis.call('SET', KEYS[1], ARGV[1], 'EX', 86400)
+local told = {}
 for place, period in ipairs(cjson.decode(ARGV[2])) do
   local sums = KEYS[place + 1]
   for _, entry in ipairs(period) do
-    local stands = math.max(tonumber(redis.call('HGET', sums, entry[1]) or 0), entry[3])
-    redis.call('HSET', sums, entry[1], string.format('%.0f', stands + entry[2]))
+    local stands = tonumber(redis.call('HGET', sums, entry[1]) or 0)
+    if not added then
+      stands = math.max(stands, entry[3]) + entry[2]
+      redis.call('HSET', sums, entry[1], string.format('%.0f', stands))
+    end
+    told[#told + 1] = string.format('%.0f', stands)
   end
   redis.call('EXPIRE', sums, ARGV[3])
 end
+return told
 """)
 LOAD = Script("return redis.call('HGETALL', KEYS[1])")
 
@@ -48,17 +52,21 @@ class RedisLedger:
         self._known = {**this_month, period: sums}
         return dict(sums)
 
-    async def add(self, day: str, tokens: Mapping[str, int]) -> None:
-        """Adds to a day and its month. Raises `RedisDown`; then the same call must come again, and counts once."""
+    async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
+        """Adds to a day and its month, and returns the day's tokens of these keys.
+
+        Raises `RedisDown`; then the same call must come again, and counts once.
+        """
         periods = (day, day[:MONTH])
         known = [self._known.setdefault(period, {}) for period in periods]
         entries = [[(key_id, count, sums.get(key_id, 0)) for key_id, count in tokens.items()] for sums in known]
         keys = [self._batches, *map(self._sums, periods)]
-        await self._redis.run(ADD, keys, [self._written + 1, orjson.dumps(entries), KEPT_SECONDS])
+        told = iter(await self._redis.run(ADD, keys, [self._written + 1, orjson.dumps(entries), KEPT_SECONDS]))
         self._written += 1
         for sums in known:
-            for key_id, count in tokens.items():
-                sums[key_id] = sums.get(key_id, 0) + count
+            for key_id in tokens:
+                sums[key_id] = int(next(told))
+        return {key_id: known[0][key_id] for key_id in tokens}
 
     def _sums(self, period: str) -> str:
         return self._redis.key("ledger", period)

@@ -60,15 +60,15 @@ class Transaction:
         rows = await self.connection.execute(used.group_by(TOKENS.c.key_id))
         return {key_id: int(tokens) for key_id, tokens in rows}
 
-    async def add_tokens(self, day: date, tokens: Mapping[str, int]) -> None:
-        """Adds the tokens that keys used on a day."""
-        added = insert(TOKENS)
-        added = added.on_conflict_do_update(
-            index_elements=[TOKENS.c.day, TOKENS.c.key_id], set_={"tokens": TOKENS.c.tokens + added.excluded.tokens}
-        )
+    async def add_tokens(self, day: date, tokens: Mapping[str, int]) -> dict[str, int]:
+        """Adds the tokens that keys used on a day, and returns the day's tokens of these keys."""
+        inserted = insert(TOKENS)
+        added = inserted.on_conflict_do_update(
+            index_elements=[TOKENS.c.day, TOKENS.c.key_id], set_={"tokens": TOKENS.c.tokens + inserted.excluded.tokens}
+        ).returning(TOKENS.c.key_id, TOKENS.c.tokens)
         # In one order everywhere, so that replicas that add at once never wait for each other in a circle.
         rows = [{"day": day, "key_id": key_id, "tokens": used} for key_id, used in sorted(tokens.items())]
-        await self.connection.execute(added, rows)
+        return {key_id: stands for key_id, stands in await self.connection.execute(added, rows)}  # noqa: C416 # rows
 
     async def _next_version(self) -> int:
         raised = update(KEYS_VERSION).values(version=KEYS_VERSION.c.version + 1).returning(KEYS_VERSION.c.version)

@@ -10,6 +10,7 @@ import orjson
 import yaml
 from tandem_contract.config import OpenApi as OpenApiSettings
 
+from tandem_orchestrator.config.yaml_text import YamlError, parse
 from tandem_orchestrator.tools.http_tool import (
     JSON,
     HttpTool,
@@ -86,9 +87,9 @@ class Operation:
 def read_document(text: bytes) -> dict[str, Any]:
     """The document in JSON or YAML. Raises `DocumentError`."""
     try:
-        document = orjson.loads(text) if text.lstrip()[:1] == b"{" else yaml.load(text, _YAML)  # noqa: S506 # it is safe
-    except (orjson.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DocumentError(f"is neither JSON nor YAML: {' '.join(str(error).split())}") from None
+        document = orjson.loads(text) if text.lstrip()[:1] == b"{" else parse(text, _YAML)
+    except (orjson.JSONDecodeError, YamlError) as error:
+        raise DocumentError(f"is neither JSON nor YAML: {error}") from None
     if not isinstance(document, dict) or not str(document.get("openapi")).startswith("3."):
         raise DocumentError("is no OpenAPI 3 document: `openapi` must be 3.…")
     return document

@@ -1,6 +1,7 @@
 """Tools that something else provides, and that are absent while it is down or cannot be used."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tools.tool import Tool
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0  # seconds between two attempts to reach a source
+
+_LOGIN = re.compile(r"//\S*@")
+_QUERY = re.compile(r"(?<=[^\s?])\?[^\s'\"]+")
 
 Offer = Callable[[Sequence[Tool]], None]
 log = structlog.get_logger()
@@ -77,7 +81,8 @@ class Followed:
 
 
 def reason(error: BaseException) -> str:
-    """Why a source has no tools, in a line."""
+    """Why a source has no tools, in a line, without what may be secret in the URLs that errors name."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {error}"[:300]
+    told = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))
+    return told if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {told}"[:300]

@@ -133,12 +133,37 @@ async def test_without_an_admin_key_there_is_no_admin_api(serve, engine, tmp_pat
         ({"tenant": "t", "requestPerMinute": 5}, "requestPerMinute"),
         ({"tenant": "t", "expiresIn": "soon"}, "expiresIn"),
         ({"tenant": "t", "expires": "soon"}, "expires"),
+        ({"tenant": "t", "expires": "9999-12-31T23:59:59-14:00"}, "expires"),
+        ({"tenant": "t", "expires": "0001-01-01T00:00:00+14:00"}, "expires"),
+        ({"tenant": "t", "expires": "10000-01-01T00:00:00Z"}, "expires"),
+        ({"tenant": "t", "expires": 10**20}, "expires"),
+        ({"tenant": "t", "expires": -(10**20)}, "expires"),
+        ({"tenant": "t", "expires": float("nan")}, "expires"),
     ],
 )
-async def test_wrong_terms_are_named(on_sqlite, body, field):
-    status, error = await admin(on_sqlite, "POST", json=body)
+async def test_wrong_terms_are_named(service, body, field):
+    status, error = await admin(service, "POST", json=body)
     assert (status, error["error"]["param"]) == (422, field)
     assert error["error"]["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("expires", "told", "status"),
+    [
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z", 200),
+        ("9999-12-31T23:59:59+14:00", "9999-12-31T09:59:59Z", 200),
+        ("2999-01-01T00:00:00", "2999-01-01T00:00:00Z", 200),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", 401),
+        ("0001-01-01T00:00:00-14:00", "0001-01-01T14:00:00Z", 401),
+    ],
+)
+async def test_a_key_may_end_at_any_moment_that_there_is(service, expires, told, status):
+    key_id, key = await make(service, expires=expires)
+    assert (await admin(service, "GET", f"/{key_id}"))[1]["expires"] == told
+    assert (await admin(service, "PATCH", f"/{key_id}", json={"expires": expires}))[1]["expires"] == told
+    assert await ask(service, key) == status
+    wrong, _ = await admin(service, "PATCH", f"/{key_id}", json={"expires": "0001-01-01T00:00:00+00:01"})
+    assert wrong == 422
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/key-none"), ("DELETE", "/key-none")])
@@ -149,6 +174,9 @@ async def test_an_unknown_key_is_not_found(on_sqlite, method, path):
 @pytest.mark.parametrize("path", ["/%00", "/'%20OR%20'1'='1", "?limit=0", "?limit=1001", "?after=%00", "?tenant=%27"])
 async def test_odd_ids_never_reach_the_database(service, path):
     assert (await admin(service, "GET", path))[0] == 422
+    if "?" not in path:
+        assert (await admin(service, "PATCH", path, json={"requestsPerMinute": 1}))[0] == 422
+        assert (await admin(service, "DELETE", path))[0] == 422
 
 
 async def test_many_keys_at_once(service):
@@ -167,9 +195,9 @@ async def test_the_key_is_nowhere_but_in_its_holders_hands(service, capsys, capl
         async with service.app.services.keys.database.transaction() as transaction:
             rows = (await transaction.connection.execute(text("SELECT * FROM tandem_keys"))).all()
         _, listed = await admin(service, "GET")
-        async with service.client.get("/metrics") as response:
+        async with service.client.get("/metrics", headers=ADMIN) as response:
             metrics = await response.text()
-        _, health = await service.get("/health")
+        _, health = await service.get("/health", **ADMIN)
     told = f"{logged} {capsys.readouterr()} {caplog.text} {rows} {listed} {metrics} {health} {vars(service.app)}"
     assert key_id in told
     assert key not in told
@@ -178,7 +206,7 @@ async def test_the_key_is_nowhere_but_in_its_holders_hands(service, capsys, capl
 
 async def test_metrics_count_keys_and_failures(on_sqlite):
     async def metrics():
-        async with on_sqlite.client.get("/metrics") as response:
+        async with on_sqlite.client.get("/metrics", headers=ADMIN) as response:
             lines = [line.rpartition(" ") for line in (await response.text()).splitlines() if line[0] != "#"]
         return {name: float(value) for name, _, value in lines}
 

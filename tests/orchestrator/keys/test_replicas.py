@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.orchestrator.keys.service import admin, ask, make, until_status, with_admin
+from tests.orchestrator.keys.service import ADMIN, admin, ask, make, until_status, with_admin
 from tests.orchestrator.postgres import door_to
 from tests.orchestrator.running import config_for, until
 
@@ -53,7 +53,8 @@ async def test_the_first_key_shuts_an_open_door(serve, engine, tmp_path):
     key_id, key = await make(elsewhere)
     await until_status(service, None, 401)
     assert await ask(service, key) == 200
-    assert (await service.get("/health"))[1]["authentication"] == "keys"
+    assert "authentication" not in (await service.get("/health"))[1]
+    assert (await service.get("/health", authorization=f"Bearer {key}"))[1]["authentication"] == "keys"
     await admin(elsewhere, "DELETE", f"/{key_id}")
     await until_status(service, key, 401)
     assert await ask(service, None) == 401  # the last key's end does not open it again
@@ -75,7 +76,7 @@ async def test_a_database_that_goes_away_and_comes_back(serve, engine, tmp_path,
         ) as answer:
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert (await answer.json())["error"]["code"] == "database_unavailable"
-        status, ready = await service.get("/ready")
+        status, ready = await service.get("/ready", **ADMIN)
         assert (status, ready["status"]) == (200, "ready")
         assert any(line.startswith("database: ") for line in ready["degraded"])
         assert (await service.get("/health"))[1]["status"] == "degraded"
@@ -156,13 +157,14 @@ async def test_files_change_while_it_serves(serve, engine, tmp_path):
     await until_status(service, "tk-of-bob", 200)
     path.write_text("- {name: bob, key: ")
     await until(lambda: service.app.services.keys.problems)
-    _, health = await service.get("/health")
+    alice = {"authorization": "Bearer tk-of-alice"}
+    _, health = await service.get("/health", **alice)
     assert health["status"] == "degraded"
-    assert f"{path}: this is not YAML (line 1)" in health["problems"][0]
+    assert f"{path}: this is not YAML (line 1" in health["problems"][0]
     assert [await ask(service, f"tk-of-{name}") for name in ("alice", "bob")] == [200, 200]
-    async with service.client.get("/metrics") as response:
+    async with service.client.get("/metrics", headers=alice) as response:
         assert "tandem_key_files_broken 1.0" in await response.text()
     path.write_text("- {name: bob, key: tk-of-bob}")
     await until_status(service, "tk-of-alice", 401)
     assert await ask(service, "tk-of-bob") == 200
-    assert (await service.get("/health"))[1]["problems"] == []
+    assert (await service.get("/health", authorization="Bearer tk-of-bob"))[1]["problems"] == []

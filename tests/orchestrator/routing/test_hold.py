@@ -1,6 +1,7 @@
 """The bounds of waiting, as clients see them."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from tandem_orchestrator.gateway.hold import FIRST_BATCH
@@ -60,6 +61,31 @@ async def test_beyond_the_time(waiting, stream):
 async def test_off(waiting):
     orchestrator, _ = await waiting(maxRequests=0)
     assert (await orchestrator.chat())[0] == 502
+
+
+@pytest.mark.parametrize("hold", [{"maxRequests": 0}, {"seconds": 0.05}])
+async def test_addresses_are_for_those_who_run_the_service(waiting, engine, hold):
+    orchestrator, _ = await waiting(**hold)
+    for stream in (False, True):
+        async with orchestrator.client.post("/v1/chat/completions", json=question(stream=stream)) as response:
+            told = await response.text()
+            assert response.status in (502, 503)
+        assert "the engine cannot be reached" in told
+        assert "127.0.0.1" not in told
+        assert str(urlsplit(engine.url).port) not in told
+    _, ready = await orchestrator.get("/ready")
+    assert urlsplit(engine.url).netloc in ready["degraded"][0]
+
+
+async def test_the_path_of_the_engines_key_is_for_those_who_run_the_service(serve, engine, tmp_path):
+    file = tmp_path / "engine-key"
+    file.write_text("two words")
+    upstream = {"name": "a", "url": engine.url, "model": engine.model, "apiKeyFile": str(file)}
+    orchestrator = await serve(config_for(upstreams=[upstream]))
+    status, answer = await orchestrator.chat()
+    assert (status, answer["error"]["message"]) == (502, "the engine's key is not a single word")
+    _, ready = await orchestrator.get("/ready")
+    assert str(file) in ready["degraded"][0]
 
 
 async def test_a_client_that_leaves_makes_room(waiting, engine):

@@ -34,6 +34,23 @@ async def test_aliases_are_listed_and_lead_to_their_model(serve, engine, large):
     assert not engine.seen
 
 
+async def test_a_key_hears_of_the_models_that_it_may_use_alone(serve, engine, large, tmp_path):
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(
+        "- {name: one, key: one, models: [best]}\n- {name: none, key: none, models: [gone]}\n- {name: all, key: all}"
+    )
+    models = [{"name": "large", "aliases": ["best"]}]
+    orchestrator = await serve(config_for(engine, large, models=models, keys={"files": [{"file": str(keys)}]}))
+    for key, there in (("one", "; there are: best"), ("none", ""), ("all", "; there are: best, double, large")):
+        headers = {"Authorization": f"Bearer {key}"}
+        async with orchestrator.client.post(
+            "/v1/chat/completions", json=question(model="nothing"), headers=headers
+        ) as response:
+            assert response.status == 404
+            message = (await response.json())["error"]["message"]
+        assert message == f"the model 'nothing' does not exist here{there}"
+
+
 async def test_adapters_are_routed_by_name(serve, engine, large):
     large.adapters = ["poems"]
     orchestrator = await serve(config_for(engine, large))

@@ -143,8 +143,9 @@ async def test_tls_asks_for_the_name_at_every_address(certificate, monkeypatch):
         assert response.status == 200
         response.close()
         pool.close()
-        with pytest.raises(Unreachable, match="certificate"):
+        with pytest.raises(Unreachable) as caught:
             await Pool(f"https://elsewhere.test:{port}", Timeouts(), "127.0.0.1").send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        assert "certificate" in caught.value.problem
 
 
 async def test_names_are_resolved():

@@ -30,6 +30,19 @@ async def test_pages_of_allowed_origins_may_ask(serve, engine, origins):
             assert "x-ratelimit-remaining-tokens" in response.headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_pages_may_send_what_they_ask_for_unless_headers_are_listed(serve, engine, method):
+    asked = {**PREFLIGHT, "Access-Control-Request-Method": method}
+    asked["Access-Control-Request-Headers"] = "authorization,x-stainless-os,x-tandem-tools"
+    for cors, status in (({}, 200), ({"allowHeaders": ["authorization"]}, 400)):
+        orchestrator = await serve(config_for(engine, server={"cors": {"allowOrigins": [PAGE], **cors}}))
+        async with orchestrator.client.options(CHAT, headers=asked) as response:
+            assert response.status == status
+            assert method in response.headers["access-control-allow-methods"]
+            if not cors:
+                assert response.headers["access-control-allow-headers"] == asked["Access-Control-Request-Headers"]
+
+
 async def test_pages_of_other_origins_may_not(serve, engine):
     orchestrator = await serve(config_for(engine, server={"cors": {"allowOrigins": [PAGE]}}))
     other = {**PREFLIGHT, "Origin": "https://elsewhere.example.com"}

@@ -11,7 +11,7 @@ from tests.orchestrator.running import COMPILED, MATH_TOOL, NO_PATCHES, config_f
 from tests.orchestrator.surface.asking import CALLS, CHAT, STREAMS, USED, asked
 
 GUARDED = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/chat"]
-OPEN = ["/live", "/ready", "/health", "/metrics", "/docs", "/redoc", "/openapi.json"]
+OPEN = ["/live", "/ready", "/health", "/docs", "/redoc", "/openapi.json"]
 KEY = {"Authorization": "Bearer right"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tandem_contract.config import OrchestratorConfig
+from tandem_contract.names import METRICS_PORT
 from tandem_operator.manifests import Images
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
@@ -53,7 +54,7 @@ def test_every_service_is_watched_and_comes_back() -> None:
 
 def test_nothing_is_open_to_other_machines_and_the_engine_to_nobody() -> None:
     published = {name: service.get("ports", []) for name, service in SERVICES.items()}
-    assert published["orchestrator"] == ["127.0.0.1:8001:8001"]
+    assert published["orchestrator"] == ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]
     assert published["prometheus"] == ["127.0.0.1:9090:9090"]
     assert not any(published[name] for name in engines())
 
@@ -77,6 +78,7 @@ def test_the_orchestrator_takes_its_configuration() -> None:
     config = OrchestratorConfig.model_validate(yaml.safe_load((MANIFESTS / "compose" / "config.yaml").read_text()))
     (upstream,) = config.upstreams
     assert upstream.url == "http://engine:8000"
+    assert SERVICES["orchestrator"]["environment"]["TANDEM_SERVER__METRICS_PORT"] == str(METRICS_PORT)
     assert SERVICES["orchestrator"]["environment"]["MODEL_ID"] in str(SERVICES["engine-cpu"]["command"])
 
 
@@ -85,7 +87,7 @@ def test_prometheus_asks_services_that_are_there() -> None:
     asked = {
         target for job in config["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert asked == {"orchestrator:8001", "engine:8000"}
+    assert asked == {f"orchestrator:{METRICS_PORT}", "engine:8000"}
     (mounted,) = [target for name, source, target in volumes() if source == "./compose/prometheus.yaml"]
     assert f"--config.file={mounted}" in SERVICES["prometheus"]["command"]
 

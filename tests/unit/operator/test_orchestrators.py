@@ -43,7 +43,7 @@ def template(tier: str, **config: Any) -> dict[str, Any]:
 def pod(port: int, name: str = "p", tier: str = "orchestrator", ready: str = "True", **config: Any) -> dict[str, Any]:
     made = template(tier, **config)
     (container,) = made["spec"]["containers"]
-    container["ports"][0]["containerPort"] = port
+    container["ports"][-1]["containerPort"] = port
     status = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": ready}]}
     return {**made, "metadata": {**made["metadata"], "name": name}, "status": status}
 
@@ -136,6 +136,12 @@ async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path
 
 
 def test_an_ipv6_address_is_written_as_a_url_wants_it() -> None:
-    made = pod(8001)
+    made = pod(8002)
     made["status"]["podIP"] = "fd00::7"
-    assert orchestrators._places([made]) == ["http://[fd00::7]:8001/ready"]
+    assert orchestrators._places([made]) == ["http://[fd00::7]:8002/ready"]
+
+
+def test_a_pod_of_before_is_asked_where_its_probe_goes() -> None:
+    made = pod(8002)
+    del made["spec"]["containers"][0]["ports"][-1]
+    assert orchestrators._places([made]) == ["http://127.0.0.1:8001/ready"]

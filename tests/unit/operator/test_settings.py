@@ -229,9 +229,20 @@ def test_with_a_certificate_everything_speaks_https() -> None:
     ]
     (endpoint,) = child(secure, "ServiceMonitor", "demo-orchestrator")["spec"]["endpoints"]
     assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"insecureSkipVerify": True})
+    assert endpoint["targetPort"] == "metrics"
     (of_engine,) = child(secure, "ServiceMonitor", "demo-engine")["spec"]["endpoints"]
     assert "scheme" not in of_engine
     assert url(secure) == "https://demo.ns.svc"
+
+
+@pytest.mark.parametrize(("server", "port"), [({}, 8002), ({"metricsPort": 9100}, 9100)])
+def test_metrics_have_a_port_that_no_service_leads_to(server: dict[str, int], port: int) -> None:
+    made = container({"server": server})
+    assert {each["name"]: each["containerPort"] for each in made["ports"]} == {"http": 8001, "metrics": port}
+    assert {"name": "TANDEM_SERVER__METRICS_PORT", "value": str(port)} in made["env"]
+    assert [each["targetPort"] for each in child(service(), "Service", "demo")["spec"]["ports"]] == ["http"]
+    (endpoint,) = child(service(), "ServiceMonitor", "demo-orchestrator")["spec"]["endpoints"]
+    assert (endpoint["targetPort"], "port" in endpoint) == ("metrics", False)
 
 
 def test_the_orchestrator_finds_every_engine_pod_that_serves_and_none_that_ends() -> None:

@@ -40,13 +40,13 @@ def test_check_says_what_it_would_do_and_what_looks_wrong(tmp_path, capsys, monk
     monkeypatch.setenv("TANDEM_TYPO", "1")
     file = tmp_path / "config.yaml"
     file.write_text("""
-server: {workers: 4}
+server: {workers: 4, metricsPort: 8002}
 upstreams: [{name: main, url: "http://engine:8000", model: org/big, discovery: dns}]
 models: [{name: org/big, aliases: [big], fallback: small}]
 tools: {attach: always, enabled: [calculate_math]}
 keys: {values: ["team:hush"], required: false}
 rateLimits: {requestsPerMinute: 600, defaults: {tokensPerDay: 5}}
-database: {url: "postgresql://me:hush@db/keys"}
+database: {url: "postgresql://me:hu/hush@db/keys?password=hush"}
 redis: {url: "redis://:hush@redis:6379"}
 tracing: {endpoint: "http://collector:4318"}
 """)
@@ -55,6 +55,7 @@ tracing: {endpoint: "http://collector:4318"}
     told = {tuple(line.split(maxsplit=1)) for line in out.splitlines()[1:]}
     assert told >= {
         ("server", "http, 4 workers"),
+        ("metrics", "at port 8002"),
         ("engine", "main (vllm) at http://engine:8000, each address of its name a replica: org/big"),
         ("model", "org/big as big, falls back on small"),
         ("tools", "calculate_math (always)"),

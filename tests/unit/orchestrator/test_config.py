@@ -137,7 +137,7 @@ def test_a_file_of_another_shape_is_an_error(file, text, word):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match="none"):
+    with pytest.raises(ConfigError, match=r"none\.yaml cannot be read: No such file"):
         load(tmp_path / "none.yaml", URL)
 
 
@@ -162,6 +162,44 @@ def test_nothing_that_may_be_a_secret_is_repeated(file):
     }
     assert "hush" not in str(caught.value)
     assert "424242" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('redis:\n  url: "redis://:hush@r:6379/0\nlogging: {level: INFO}', "line 3, column 23"),
+        ("redis: redis://:hush/424242@r", "redis: "),
+        ("redis:\n  url: *hush", "line 2, column 8"),
+        ("redis:\n  url: !hush", "line 2, column 8"),
+        ("redis: {url: !!int hush}", "cannot be read"),
+        ("redis: {url: !!bool hush}", "cannot be read"),
+        ("redis: {url: !!binary húsh424242}", "line 1"),
+        ("redis: {url: 2026-13-42}", "cannot be read"),
+        ("redis: {url: \x01hush}", "not YAML"),
+        ("limits: {maxBodyBytes: hush424242}", "limits.maxBodyBytes: "),
+        ("server: {trustedHosts: 'hush 424242'}", "server.trustedHosts: "),
+        ("server: {trustedHosts: ['hush 424242']}", "server.trustedHosts.0: "),
+        ("keys: {tk-hush-424242: alice}", "keys.…: there is no such setting"),
+        ("tools: {maxRounds: 424242}", "tools.maxRounds: "),
+        ("logging: {level: hush}", "logging.level: "),
+        ("drainSeconds: .nan", "drainSeconds: "),
+    ],
+)
+def test_no_value_is_repeated(file, text, told):
+    with pytest.raises(ConfigError) as caught:
+        load(file(text), URL)
+    assert told in str(caught.value)
+    assert "hush" not in repr(caught.value)
+    assert "4242" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"redis: {url: hush\xff}")
+    with pytest.raises(ConfigError, match=r"config\.yaml: not YAML") as caught:
+        load(path, URL)
+    assert "hush" not in repr(caught.value)
 
 
 def test_secrets_are_looked_for_and_named_by_their_setting(file, tmp_path):

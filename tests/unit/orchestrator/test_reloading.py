@@ -14,6 +14,7 @@ def config(**settings):
         ({"server": {"workers": 2, "trustedHosts": ["h"]}, "limits": {"maxDepth": 9}}, ["server.workers"]),
         ({"database": {"url": "postgresql://d"}, "redis": {"url": "redis://r"}}, ["database", "redis"]),
         ({"tracing": {"endpoint": "http://t"}}, ["tracing"]),
+        ({"server": {"metricsPort": 9000, "trustedHosts": ["h"]}}, ["server.metricsPort"]),
         ({"server": {"tls": {"certificate": {"file": "c"}, "key": {"file": "k"}}}}, ["server.tls"]),
     ],
 )
@@ -22,8 +23,16 @@ def test_what_a_running_process_takes_and_what_it_keeps(settings, kept):
     taken, paths = taken_over(now, new)
     assert paths == kept
     assert (taken.limits, taken.keys, taken.server.trusted_hosts) == (new.limits, new.keys, new.server.trusted_hosts)
-    assert (taken.server.workers, taken.server.tls, taken.database, taken.redis, taken.tracing) == (
+    assert (
+        taken.server.workers,
+        taken.server.metrics_port,
+        taken.server.tls,
+        taken.database,
+        taken.redis,
+        taken.tracing,
+    ) == (
         now.server.workers,
+        now.server.metrics_port,
         now.server.tls,
         now.database,
         now.redis,

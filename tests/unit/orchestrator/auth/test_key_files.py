@@ -21,7 +21,7 @@ def entry(name):
     ("text", "problem"),
     [
         ("", "the file is empty; write \\[\\] for no keys"),
-        ("a: [", "not YAML \\(line 1\\)"),
+        ("a: [", "not YAML \\(line 1, column 5\\)"),
         ("- key: *tk-secret", "not YAML"),
         ("- key: \x00", "not YAML"),
         ("key: tk-secret", "valid list"),
@@ -38,6 +38,9 @@ def entry(name):
         ("- {key: tk-secret, requestsPerMinute: 0}", "key 1: requestsPerMinute: Input should be greater"),
         ("- {key: tk-secret, requestPerMinute: 5}", "key 1: requestPerMinute: Extra inputs"),
         ("- {key: tk-secret, models: []}", "key 1: models"),
+        ("- key: !tk-secret", "not YAML \\(line 1, column 8\\)"),
+        ("- key: !!int tk-secret", "not YAML"),
+        ("- {key: tk-secret, expires: '0001-01-01T00:00:00+14:00'}", "key 1: expires"),
         ("- {key: tk-secret, expires: soon}", "key 1: expires"),
         ("- tk-secret: alice", "key 1: a field: Extra inputs"),
         ("- {key: a}\n- {key: tk-secret, tenant: ''}", "key 2: tenant"),
@@ -91,7 +94,9 @@ def test_a_broken_file_keeps_its_former_keys(mount, tmp_path):
     mount(2, a="- {name: alice", b=entry("barbara"))
     assert files.look()
     assert names(files) == ["alice", "barbara"]
-    assert files.problems == [f"{tmp_path}/mounted/a: this is not YAML (line 1)"]
+    assert files.problems == [
+        f"{tmp_path}/mounted/a: this is not YAML (line 1, column 15): expected ',' or '}}', but got '<stream end>'"
+    ]
     assert not files.look()
     mount(3, a=entry("alex"), b=entry("barbara"))
     assert files.look()

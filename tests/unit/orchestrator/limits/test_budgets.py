@@ -24,6 +24,7 @@ class Ledger:
             raise OSError("away")
         assert len(self.added) < 10, "this would go on for ever"
         self.added.append(tokens["a"])
+        return {"a": sum(self.added)}
 
 
 def budgets():

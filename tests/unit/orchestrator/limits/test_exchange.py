@@ -10,7 +10,7 @@ class Replica:
     def __init__(self, name: str, clock: Clock, wrong: int = 0, **limits: int) -> None:
         self.limiter = limiter_for(clock, **limits)
         self.limiter._clock = lambda: clock() + wrong
-        self.limiter.changed = set()
+        self.limiter.changed = {}
         self.exchange = Exchange(self.limiter.subjects, name, name)
         self.since = 0
 
@@ -19,10 +19,10 @@ class Replica:
         return int(self.limiter._clock())
 
     def say(self) -> bytes:
-        message = self.exchange.write(self.limiter.changed or set(), self.since, self.second)
+        message = self.exchange.write(self.limiter.changed or {}, self.since, self.second)
         self.exchange.sent()
         self.since = self.second
-        self.limiter.changed = set()
+        self.limiter.changed = {}
         return message
 
     def hear(self, *messages: bytes, age: float = 0.1) -> None:
