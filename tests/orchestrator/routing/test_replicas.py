@@ -10,6 +10,7 @@ from tandem_orchestrator.errors import Unreachable
 from tandem_orchestrator.gateway.discovery import resolve
 from tandem_orchestrator.gateway.pool import Pool
 
+from hack import tools
 from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import config_for, question, until
 
@@ -110,7 +111,7 @@ def certificate(tmp_path):
     """A context that serves as engine.test, and nobody else."""
     file, key = tmp_path / "crt", tmp_path / "key"
     command = [
-        "openssl",
+        tools.executable("openssl"),
         "req",
         "-x509",
         "-nodes",
