@@ -38,7 +38,7 @@ def post(**fields: Any) -> bytes:
 
 
 def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
 
 
 class Connection(asyncio.Protocol):

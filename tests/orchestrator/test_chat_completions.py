@@ -141,7 +141,9 @@ async def test_the_engines_key_is_read_again_when_it_changes(serve, engine, tmp_
 
 
 @pytest.mark.parametrize("content", [None, "", "two words", "a\nx-header: b"])
-async def test_an_unusable_key_file_is_an_error_that_names_it(serve, engine, tmp_path, content):
+async def test_an_unusable_key_file_is_an_error_and_named_to_those_who_run_the_service(
+    serve, engine, tmp_path, content
+):
     file = tmp_path / "api-key"
     if content is not None:
         file.write_text(content)
@@ -150,7 +152,10 @@ async def test_an_unusable_key_file_is_an_error_that_names_it(serve, engine, tmp
     )
     status, body = await orchestrator.chat()
     assert status == 502
-    assert str(file) in body["error"]["message"]
+    assert body["error"]["message"].startswith("the engine's key ")
+    assert str(file) not in body["error"]["message"]
+    _, ready = await orchestrator.get("/ready")
+    assert str(file) in ready["degraded"][0]
     assert not engine.seen
 
 

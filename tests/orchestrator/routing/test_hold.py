@@ -77,17 +77,6 @@ async def test_addresses_are_for_those_who_run_the_service(waiting, engine, hold
     assert urlsplit(engine.url).netloc in ready["degraded"][0]
 
 
-async def test_the_path_of_the_engines_key_is_for_those_who_run_the_service(serve, engine, tmp_path):
-    file = tmp_path / "engine-key"
-    file.write_text("two words")
-    upstream = {"name": "a", "url": engine.url, "model": engine.model, "apiKeyFile": str(file)}
-    orchestrator = await serve(config_for(upstreams=[upstream]))
-    status, answer = await orchestrator.chat()
-    assert (status, answer["error"]["message"]) == (502, "the engine's key is not a single word")
-    _, ready = await orchestrator.get("/ready")
-    assert str(file) in ready["degraded"][0]
-
-
 async def test_a_client_that_leaves_makes_room(waiting, engine):
     orchestrator, tasks = await waiting(2, maxRequests=2)
     tasks.pop().cancel()
