@@ -13,6 +13,7 @@ from tandem_operator.kube.store import Store, key_of
 SELECTORS: Final[dict[Resource, str]] = {LLM_SERVICE: "", **dict.fromkeys((*CHILDREN, POD), names.LABEL_SERVICE)}
 """What is watched of each kind: a label selector."""
 _PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
 _PATIENCE: Final = 120.0
 
 
@@ -54,7 +55,7 @@ class Barrier:
             if len(left) < len(unknown):
                 unknown, pause = left, _PAUSE
             else:  # what does not come may have been deleted before the watches began: a new list tells
-                unknown, pause = await self._unknown(scope), pause * 2
+                unknown, pause = await self._unknown(scope), min(pause * 2, _LONGEST_PAUSE)
 
     async def _unknown(self, scope: str | None) -> dict[str, str]:
         """Return the objects that the store does not know, by uid."""

@@ -9,6 +9,9 @@ from tandem_contract import names
 from tandem_operator.api.naming import Reference
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
+
 
 class Key(NamedTuple):
     """One LLMService."""
@@ -29,10 +32,6 @@ def key_of(item: Object) -> Key | None:
         return Key(metadata["namespace"], metadata["name"])
     name = (metadata.get("labels") or {}).get(names.LABEL_SERVICE)
     return Key(metadata["namespace"], name) if name else None
-
-
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-_READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
 
 
 class Store:

@@ -15,6 +15,7 @@ HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a cl
 PASSING = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
 KEY_REFUSED = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
 STATUSES = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+UNFINISHED = (None, "", "abort", "error")  # reasons that are none
 MAX_MESSAGE = 4096  # characters
 MAX_RETRY_AFTER = 86_400  # seconds
 DONE = b"[DONE]"
@@ -102,7 +103,7 @@ def failure_in(event: Event) -> EngineError | None:
 def finishes(raw: bytes) -> bool:
     """True if a choice of an answer ends in the events of `raw`."""
     chunks = [json_in(event) for event in EventReader().read(raw)]
-    return any(choice.get("finish_reason") for chunk in chunks for choice in choices_in(chunk))
+    return any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:

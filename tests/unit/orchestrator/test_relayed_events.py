@@ -161,7 +161,13 @@ def test_what_only_looks_like_usage_passes():
 
 
 @pytest.mark.parametrize(
-    "stream", [b'data: {"choices":[]}\n\n', b'data: {"choices":[{"finish_reason":null}]}\n\n', b"data: [DONE\n\n"]
+    "stream",
+    [
+        b'data: {"choices":[]}\n\n',
+        b'data: {"choices":[{"finish_reason":null}]}\n\n',
+        b'data: {"choices":[{"finish_reason":"abort"}]}\n\n',
+        b"data: [DONE\n\n",
+    ],
 )
 def test_an_end_without_done_is_told(stream):
     with pytest.raises(Malformed, match="without"):
