@@ -59,7 +59,7 @@ class Limits(Section):
     """JSON that is nested deeper is refused with 400."""
     max_header_bytes: int = Field(default=32_768, ge=1_024, le=65_536)
     """A request with larger headers is refused with 431."""
-    max_choices: int = Field(default=8, ge=1, le=1024)
+    max_choices: int = Field(default=32, ge=1, le=1024)
     """Most answers that a request may ask for: prompts times `n` or `best_of`."""
 
 
