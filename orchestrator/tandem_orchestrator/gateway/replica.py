@@ -238,7 +238,7 @@ class Replica:
             async with asyncio.timeout(SETTLE_SECONDS):
                 await check.wait()
             async with asyncio.timeout(STOP_SECONDS):
-                while stopping and self.ready:
+                while stopping and self.ready and not self._retired:
                     await self.doubt().wait()
 
     def blame(self, row: int) -> None:

@@ -1,5 +1,7 @@
 """What a failed attempt means, and how often a request goes on its way again."""
 
+import asyncio
+
 import pytest
 from tandem_contract.config import Routing, Timeouts, Upstream
 from tandem_orchestrator.errors import (
@@ -136,3 +138,17 @@ def test_only_what_another_replica_answers_is_a_replicas_own_fault():
         attempts.failed(first, BROKEN, 2, waits=True)
         attempts.answered(second)
         assert (first.breaker.row, second.breaker.row) == (row, 0)
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_nobody_waits_for_the_end_of_a_replica_that_is_taken_out(early):
+    replica = server()
+    replica.mark_up([])
+    check = replica.doubt()
+    if early:
+        replica.retire()
+    waiting = asyncio.create_task(replica.settled(check, stopping=True))
+    await asyncio.sleep(0)
+    replica.retire()
+    async with asyncio.timeout(1):
+        await waiting
