@@ -72,13 +72,13 @@ OPEN = {"additionalProperties": True}
     ],
 )
 @pytest.mark.parametrize("parameters", [ACCOUNT, {"type": "object", "properties": {"page": {}}, **OPEN}])
-@pytest.mark.parametrize("evil", ["evil", ["evil"], {"id": "evil"}])
-async def test_what_the_configuration_sets_the_model_cannot(tools, service, fields, sent, parameters, evil):
+async def test_what_the_configuration_sets_the_model_cannot(tools, service, fields, sent, parameters):
     service.says["/orders"] = Says()
     box = await tools(http=[tool(service, **{"path": "/orders", "parameters": parameters, **fields})])
-    assert (await box.call("orders", account=evil, page=2))[0] == "success"
-    (asked,) = service.asked
-    assert (asked.body or asked.query) == sent
+    for evil in ("evil", ["evil"], {"id": "evil"}):
+        assert (await box.call("orders", account=evil, page=2))[0] == "success"
+        asked = service.asked.pop()
+        assert (asked.body or asked.query) == sent
 
 
 async def test_a_place_whose_argument_is_left_out_stays_the_configurations(tools, service):

@@ -210,7 +210,10 @@ async def test_an_exploded_object_names_no_parameter_of_its_own(tools, document,
     box = await (
         await tools(
             openapi=[
-                {"name": "shop", "document": document(paths={"/a": {"get": {"operationId": "x", "parameters": parameters}}})}
+                {
+                    "name": "shop",
+                    "document": document(paths={"/a": {"get": {"operationId": "x", "parameters": parameters}}}),
+                }
             ]
         )
     ).ready()
