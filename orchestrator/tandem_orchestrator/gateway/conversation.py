@@ -9,7 +9,7 @@ from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.gateway.tool_use import ToolUse
+from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -131,9 +131,14 @@ class Conversation:
         payload = self._request.payload
         fixed = {name: value for name, value in payload.items() if name not in CHANGING}
         if self.use.declarations:
-            fixed["tools"] = [*(payload.get("tools") or ()), *self.use.declarations]
+            kept = [tool for tool in payload.get("tools") or () if not self._is_replaced(tool)]
+            fixed["tools"] = [*kept, *self.use.declarations]
         self._fixed = orjson.dumps(fixed)[:-1] + b","
         self._messages = orjson.dumps(payload["messages"])[:-1]
+
+    def _is_replaced(self, tool: Any) -> bool:
+        function = function_of(tool)
+        return function is not None and function["name"] in self.use.replaced
 
 
 def turn_of(message: dict[str, Any]) -> Turn:

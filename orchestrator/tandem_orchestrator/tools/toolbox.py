@@ -16,6 +16,7 @@ from tandem_contract.config import Tools as ToolSettings
 from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
+from tandem_orchestrator.tools import declaration
 from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
@@ -101,6 +102,10 @@ class Toolbox:
     def declarations(self, names: Collection[str]) -> list[orjson.Fragment]:
         """These tools as a request declares them."""
         return [offered.declaration for name, offered in self._by_name.items() if name in names]
+
+    def fits(self, name: str, parameters: Any) -> bool:
+        """Whether a request that declares one of the `names` with these parameters means the tool that is there."""
+        return declaration.fits(parameters, self._by_name[name].tool.parameters)
 
     def degraded(self) -> list[str]:
         """One line for each thing that keeps tools away."""

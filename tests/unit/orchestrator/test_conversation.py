@@ -119,6 +119,13 @@ def test_the_servers_own_declarations_follow_the_clients():
     assert [tool["function"]["name"] for tool in body["tools"]] == ["add", "book", "other"]
 
 
+def test_a_server_s_declaration_takes_the_place_of_the_clients():
+    other = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    talk = conversation(added=[orjson.dumps(other)])
+    talk.use.replaced = frozenset({"add"})
+    assert [tool["function"] for tool in asked(talk)["tools"]] == [{"name": "book"}, other["function"]]
+
+
 def test_each_pass_holds_all_before_it():
     talk = conversation(stream=False, top_k=3)
     for number in (1, 2):
