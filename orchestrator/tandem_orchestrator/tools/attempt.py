@@ -1,0 +1,71 @@
+"""One call of a tool, which may be anybody's code: its time holds, and what it does becomes text or an error."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import structlog
+
+from tandem_orchestrator.observability.metrics import TOOL_CALLS_LEFT
+from tandem_orchestrator.tools.tool import Tool, ToolError
+
+GRACE_SECONDS = 1.0  # in which a call that was given up has to end
+
+_left: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself does not keep them
+log = structlog.get_logger()
+
+
+async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str:
+    """What the tool says, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
+
+    A call that goes on when it was cancelled is left behind. It keeps its turn, so that there are not more and more.
+    """
+    task = asyncio.create_task(_said(tool, arguments, turn))
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, _notice, task, tool.name)
+    if not task.done():
+        raise TimeoutError
+    said = task.result()
+    if isinstance(said, ToolError):
+        raise said
+    return said
+
+
+async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
+    """The outcome of a call, an error as a value: nobody may be there any more to whom it could be raised."""
+    try:
+        async with turn:
+            return _text(await tool.call(arguments))
+    except ToolError as error:
+        return error
+    except BaseException as error:  # a SystemExit would end the server
+        if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            raise
+        log.exception("tool failed", tool=tool.name)
+        return ToolError(f"{tool.name} failed")
+
+
+def _text(result: Any) -> str:
+    """A tool's result as the model reads it. Raises `TypeError` or `UnicodeDecodeError` for what is no text at all."""
+    if isinstance(result, str):
+        return result
+    return (bytes(result) if isinstance(result, bytes | bytearray) else orjson.dumps(result)).decode()
+
+
+def _notice(task: asyncio.Task[str | ToolError], name: str) -> None:
+    """Counts a call that should have ended, until it does."""
+    if task.done():
+        return
+    log.warning("a tool goes on after its call was given up", tool=name)
+    TOOL_CALLS_LEFT.labels(name).inc()
+    _left.add(task)
+
+    def end(_: object) -> None:
+        TOOL_CALLS_LEFT.labels(name).dec()
+        _left.discard(task)
+
+    task.add_done_callback(end)
