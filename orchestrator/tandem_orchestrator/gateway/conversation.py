@@ -13,6 +13,7 @@ from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+REASONING = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
 CHANGING = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
@@ -22,6 +23,13 @@ class Turn:
 
     content: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
+    reasoning: dict[str, str] = field(default_factory=dict)
+    """By the engine's name for it; models go on better when they get it back."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """All that was said, by a message's fields."""
+        return {"content": self.content, **self.reasoning} if isinstance(self.content, str) else self.reasoning
 
 
 class Conversation:
@@ -49,6 +57,7 @@ class Conversation:
         self._choice = payload.get("tool_choice")
         self._fixed = b""
         self._messages = b""
+        self._said: dict[str, str] = {}
         self._rounds = 0
         self._calls = 0
         self._seconds = 0.0
@@ -119,12 +128,17 @@ class Conversation:
         if not self._fixed:
             self._write_down()
         calls = [_written(result) for result in results]
-        said = [{"role": "assistant", "content": turn.content, "tool_calls": calls}]
+        self._said = self.said(turn)
+        said = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
         said += [
             {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
             for result in results
         ]
         self._messages += b"," + orjson.dumps(said)[1:-1]
+
+    def said(self, turn: Turn) -> dict[str, str]:
+        """What the engine has said from the first turn to this last one, by a message's fields."""
+        return self._said | {name: self._said.get(name, "") + text for name, text in turn.texts.items()}
 
     def _write_down(self) -> None:
         """Turns into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
@@ -148,7 +162,8 @@ def turn_of(message: dict[str, Any]) -> Turn:
         function = call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         calls.append(ToolCall(call.get("id") or f"call_{index}", name, arguments))
-    return Turn(message.get("content"), calls)
+    reasoning = {name: text for name in REASONING if isinstance(text := message.get(name), str) and text}
+    return Turn(message.get("content"), calls, reasoning)
 
 
 def _written(result: ToolResult) -> dict[str, Any]:

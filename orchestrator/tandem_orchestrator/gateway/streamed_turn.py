@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 
 from tandem_orchestrator.errors import EngineError, Malformed
-from tandem_orchestrator.gateway.conversation import Turn
+from tandem_orchestrator.gateway.conversation import REASONING, Turn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
 DONE = b"[DONE]"
+TEXTS = ("content", *REASONING)
 FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
@@ -21,7 +22,7 @@ class StreamedTurn:
     def __init__(self, frame: dict[str, Any]) -> None:
         self.frame = frame
         self._first = not frame
-        self._content: list[str] = []
+        self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, ToolCall] = {}
         self.finish_reason: str | None = None
         self.usage: Any = None
@@ -46,7 +47,8 @@ class StreamedTurn:
         """The whole turn. Raises `Malformed` if the stream ended before it did."""
         if not self.complete:
             raise Malformed("the engine's stream ended without [DONE]")
-        return Turn("".join(self._content) or None, [self._calls[index] for index in sorted(self._calls)])
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        return Turn(texts.pop("content", None), [self._calls[index] for index in sorted(self._calls)], texts)
 
     def _visible(self, chunk: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any] | None:
         delta = choice.get("delta") or {}
@@ -54,8 +56,9 @@ class StreamedTurn:
             self._collect(fragment)
         if not self._first:
             delta.pop("role", None)
-        if content := delta.get("content"):
-            self._content.append(content)
+        for name in TEXTS:
+            if isinstance(text := delta.get(name), str) and text:
+                self._texts.setdefault(name, []).append(text)
         if reason := choice.get("finish_reason"):
             self.finish_reason = reason
             choice["finish_reason"] = None

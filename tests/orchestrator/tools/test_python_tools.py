@@ -2,6 +2,7 @@
 
 import sys
 
+import orjson
 import pytest
 from prometheus_client import REGISTRY
 from tandem_contract.config import Tools
@@ -9,6 +10,9 @@ from tandem_contract.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.config import ConfigError
 from tandem_orchestrator.tools import source
 from tandem_orchestrator.tools.build import build, check
+
+from tests.engine_double import Call, Reply
+from tests.orchestrator.running import Orchestrator, config_for
 
 MODULE = """
 class Echo:
@@ -25,6 +29,25 @@ class Echo:
 
 def nothing(settings):
     return object()
+
+
+def leave(settings):
+    raise SystemExit("no licence")
+
+
+class Raw:
+    name = "raw"
+    description = "Gives back what it was made with, or what its author forgot."
+    parameters = {"type": "object"}
+
+    def __init__(self, settings):
+        pass
+
+    async def call(self, arguments):
+        kind = arguments.get("kind")
+        if kind == "exit":
+            raise SystemExit(3)
+        return {"bytes": b"bytes", "surrogate": "a\\ud800b", "set": {1}}.get(kind)
 """
 LATE = """
 class Late:
@@ -42,8 +65,10 @@ class Late:
     async def close(self):
         Late.closed = True
 """
+FAILED = {"error": "raw failed"}
 HTTP = {"name": "order", "description": "Looks an order up.", "url": "https://shop.example/"}
 POINTS = "[tandem.tools]\necho = tandem_echo:Echo\nnothing = tandem_echo:nothing\nlost = tandem_echo:Lost\n"
+POINTS += "leave = tandem_echo:leave\nraw = tandem_echo:Raw\n"
 
 
 @pytest.fixture(autouse=True)
@@ -68,21 +93,38 @@ async def test_a_factory_makes_the_tool(tools):
     assert (await box.call("echo"))[0] == "invalid_arguments"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"), [("nothing", None), ("bytes", "bytes"), ("surrogate", "a?b"), ("set", FAILED), ("exit", FAILED)]
+)
+@pytest.mark.parametrize("ask", [Orchestrator.chat, Orchestrator.stream])
+async def test_what_its_author_forgot_ends_no_request(serve, engine, kind, told, ask):
+    orchestrator = await serve(config_for(engine, tools={"attach": "always", "python": [{"name": "raw"}]}))
+    engine.replies += [Reply("", (Call("raw", orjson.dumps({"kind": kind}).decode()),)), Reply("Done.")]
+    assert "Done." in str(await ask(orchestrator))
+    content = engine.seen[-1].body["messages"][-1]["content"]
+    assert (content if isinstance(told, str) else orjson.loads(content)) == told
+
+
 def test_it_is_loaded_before_anything_is_served():
     build(Tools.model_validate({"python": [{"name": "echo", "settings": {"times": 2}}]}))
     assert "tandem_echo" in sys.modules
 
 
+THERE = ["echo", "leave", "lost", "nothing", "raw"]
 MISSING = "the image does not have it: no installed package has an entry point 'missing' in tandem.tools"
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("missing", f"{MISSING} (there are: echo, lost, nothing); use an image with the package, or correct the name"),
+        (
+            "missing",
+            f"{MISSING} (there are: {', '.join(THERE)}); use an image with the package, or correct the name",
+        ),
         ("echo", "tandem_echo:Echo failed: KeyError: 'times'"),
         ("nothing", "tandem_echo:nothing gives object, which has no name, description, parameters, call"),
         ("lost", "tandem_echo:Lost failed: AttributeError"),
+        ("leave", "tandem_echo:leave failed: SystemExit: no licence"),
     ],
 )
 async def test_one_that_cannot_be_used_is_absent(tools, name, problem):

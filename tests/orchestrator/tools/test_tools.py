@@ -158,6 +158,41 @@ async def test_a_disabled_tool_is_the_clients(serve, engine):
     assert body["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "calculate_math"
 
 
+async def test_what_is_said_before_a_call_reaches_client_and_next_pass(ask, engine):
+    engine.replies += [
+        Reply("Let me see.", (math("1+1"),), reasoning="Add."),
+        Reply(" So:", (math("2+2"),), reasoning="Again."),
+        Reply(" Two and four."),
+    ]
+    assert (await ask(tools=[MATH_TOOL]))[0] == "Let me see. So: Two and four."
+    _, first, _, second, _ = engine.seen[2].body["messages"]
+    assert [(turn["content"], turn["reasoning"]) for turn in (first, second)] == [
+        ("Let me see.", "Add."),
+        (" So:", "Again."),
+    ]
+
+
+async def test_whole_answers_and_streams_say_the_same(orchestrator, engine):
+    said = []
+    for stream in (False, True):
+        engine.replies += [Reply("One", (math("1+1"),), reasoning="Hm."), Reply(" two", reasoning=" Well.")]
+        if stream:
+            text = await orchestrator.stream(tools=[MATH_TOOL])
+            events = [orjson.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+            deltas = [choice["delta"] for event in events for choice in event["choices"]]
+            said.append(["".join(delta.get(name) or "" for delta in deltas) for name in ("content", "reasoning")])
+        else:
+            message = (await orchestrator.chat(tools=[MATH_TOOL]))[1]["choices"][0]["message"]
+            said.append([message["content"], message["reasoning"]])
+    assert said == [["One two", "Hm. Well."]] * 2
+
+
+async def test_text_goes_with_the_clients_own_calls(ask, engine):
+    engine.replies += [Reply("One.", (math("1+1"),)), Reply(" Two.", (Call("book_table"),))]
+    text, calls, _, _ = await ask(tools=[MATH_TOOL, CLIENT_TOOL])
+    assert (text, calls) == ("One. Two.", [("book_table", "{}")])
+
+
 OWN_MATH = {
     "type": "function",
     "function": {
