@@ -11,7 +11,7 @@ from tandem_orchestrator.tools.tool import Tool, ToolError
 
 GRACE_SECONDS = 1.0  # in which a call that was given up has to end
 
-_left: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself does not keep them
+_given_up: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself does not keep them
 log = structlog.get_logger()
 
 
@@ -25,14 +25,27 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
         await asyncio.wait({task}, timeout=seconds)
     finally:
         if not task.done():
-            task.cancel()
-            asyncio.get_running_loop().call_later(GRACE_SECONDS, _notice, task, tool.name)
+            _give_up(task, tool.name)
     if not task.done():
         raise TimeoutError
     said = task.result()
     if isinstance(said, ToolError):
         raise said
     return said
+
+
+async def ended() -> bool:
+    """Whether all calls that were given up end, for which they have the grace time."""
+    if _given_up:
+        await asyncio.wait(_given_up, timeout=GRACE_SECONDS)
+    return not _given_up
+
+
+def _give_up(task: asyncio.Task[str | ToolError], name: str) -> None:
+    task.cancel()
+    _given_up.add(task)
+    task.add_done_callback(_given_up.discard)
+    asyncio.get_running_loop().call_later(GRACE_SECONDS, _notice, task, name)
 
 
 async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
@@ -61,11 +74,6 @@ def _notice(task: asyncio.Task[str | ToolError], name: str) -> None:
     if task.done():
         return
     log.warning("a tool goes on after its call was given up", tool=name)
-    TOOL_CALLS_LEFT.labels(name).inc()
-    _left.add(task)
-
-    def end(_: object) -> None:
-        TOOL_CALLS_LEFT.labels(name).dec()
-        _left.discard(task)
-
-    task.add_done_callback(end)
+    left = TOOL_CALLS_LEFT.labels(name)
+    left.inc()
+    task.add_done_callback(lambda _: left.dec())

@@ -68,7 +68,7 @@ class OutboundGuard(AbstractResolver):
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
         """The socket for aiohttp to connect with. Raises `Blocked`."""
         family, kind, protocol, _, (host, port, *_) = address
-        named = host.open_port == port if isinstance(host, _Found) else (host, port) in self._named
+        named = host.open_port == port if isinstance(host, _Found) else (str(host).lower(), port) in self._named
         if not named and not is_public(str(host)):
             raise Blocked(f"{host} is not a public address")
         return socket.socket(family, kind, protocol)
@@ -119,7 +119,7 @@ class Http:
                 max_redirects=redirects or 1,
             ) as response:
                 return Answer(response.status, response.content_type.lower(), await _read(response.content, limit))
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last for a redirect to what can be no name
             raise OutboundError(reason(error)) from error
 
     async def get_json(self, url: str, query: Mapping[str, str]) -> tuple[int, Any]:

@@ -1,20 +1,28 @@
 """Tools from installed packages, found by their entry points."""
 
+import asyncio
 import sys
 
 import orjson
 import pytest
+import yaml
 from prometheus_client import REGISTRY
 from tandem_contract.config import Tools
 from tandem_contract.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.config import ConfigError
-from tandem_orchestrator.tools import source
+from tandem_orchestrator.tools import local_source, source
 from tandem_orchestrator.tools.build import build, check
 
 from tests.engine_double import Call, Reply
-from tests.orchestrator.running import Orchestrator, config_for
+from tests.orchestrator.process import serving
+from tests.orchestrator.running import Orchestrator, config_for, question
+from tests.orchestrator.tools.conftest import Box
 
 MODULE = """
+import asyncio
+from contextlib import suppress
+
+
 class Echo:
     name = "echo"
     description = "Says it again."
@@ -41,12 +49,21 @@ class Raw:
     parameters = {"type": "object"}
 
     def __init__(self, settings):
-        pass
+        self.closes = settings.get("closes")
+
+    async def close(self):
+        if self.closes == "by leaving":
+            raise SystemExit(3)
+        if self.closes == "never":
+            await asyncio.Event().wait()
 
     async def call(self, arguments):
         kind = arguments.get("kind")
         if kind == "exit":
             raise SystemExit(3)
+        while kind == "stay":
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
         return {"bytes": b"bytes", "surrogate": "a\\ud800b", "set": {1}}.get(kind)
 """
 LATE = """
@@ -103,6 +120,32 @@ async def test_what_its_author_forgot_ends_no_request(serve, engine, kind, told,
     assert "Done." in str(await ask(orchestrator))
     content = engine.seen[-1].body["messages"][-1]["content"]
     assert (content if isinstance(told, str) else orjson.loads(content)) == told
+
+
+async def test_one_that_cannot_be_cancelled_delays_neither_its_request_nor_the_end(engine, tmp_path):
+    tools = {"attach": "always", "timeoutSeconds": 0.2, "python": [{"name": "raw"}]}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"upstreams": [{"name": "engine", "url": engine.url}], "tools": tools}))
+    engine.replies += [Reply("", (Call("raw", '{"kind": "stay"}'),)), Reply("Done.")]
+    async with serving("--config", str(file), PYTHONPATH=str(tmp_path), TANDEM_DRAIN_SECONDS="1") as running:
+        async with running.client.post("/v1/chat/completions", json=question()) as response:
+            assert (await response.json())["choices"][0]["message"]["content"] == "Done."
+        assert "raw gave no result within 0.2 s" in engine.seen[-1].body["messages"][-1]["content"]
+        async with asyncio.timeout(5):
+            while (await running.metrics()).get('tandem_tool_calls_left{tool_name="raw"}') != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        running.terminate()
+        code, lines = await running.ended()
+    assert code == 0
+    assert [line["tool"] for line in lines if "goes on" in str(line["event"])] == ["raw"]
+
+
+@pytest.mark.parametrize("closes", ["by leaving", "never"])
+async def test_one_that_does_not_close_keeps_nobody(monkeypatch, closes):
+    monkeypatch.setattr(local_source, "CLOSE_SECONDS", 0.01)
+    box = await Box(python=[{"name": "raw", "settings": {"closes": closes}}]).ready()
+    async with asyncio.timeout(5):
+        await box.close()
 
 
 def test_it_is_loaded_before_anything_is_served():

@@ -44,6 +44,7 @@ SPELLINGS = [
     *("localhost", "LOCALHOST", "localhost.", "127。0。0。1", "①②⑦.0.0.1", "user@127.0.0.1", "example.com@127.0.0.1"),
     *("0.0.0.0", "0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[::1%25lo]", "[::]"),
     *("[64:ff9b::127.0.0.1]", "[64:ff9b:1::127.0.0.1]", "[2002:7f00:1::]"),
+    *("%31%32%37.0.0.1", "a..b", "x" * 64, "127.0.0.1%00.example.com", "[::1", "", "[v1.x]"),
 ]
 
 
@@ -89,6 +90,7 @@ async def test_public_addresses_are_open():
 
 
 async def test_a_host_that_the_configuration_names_may_be_inside():
+    OutboundGuard(["http://[fd00::a]:1/"]).open_socket((10, 1, 6, "", ("FD00::A", 1, 0, 0))).close()
     guard = OutboundGuard(["http://localhost:1/v1"])
     (found, *_) = await guard.resolve("localhost", 1)
     guard.open_socket(address(found["host"], 1)).close()
