@@ -29,7 +29,11 @@ class Turn:
     @property
     def texts(self) -> dict[str, str]:
         """All that was said, by a message's fields."""
-        return {"content": self.content, **self.reasoning} if isinstance(self.content, str) else self.reasoning
+        return (
+            {"content": self.content, **self.reasoning}
+            if self.content and isinstance(self.content, str)
+            else self.reasoning
+        )
 
 
 class Conversation:
@@ -57,7 +61,7 @@ class Conversation:
         self._choice = payload.get("tool_choice")
         self._fixed = b""
         self._messages = b""
-        self._said: dict[str, str] = {}
+        self._earlier: list[dict[str, str]] = []
         self._rounds = 0
         self._calls = 0
         self._seconds = 0.0
@@ -128,7 +132,8 @@ class Conversation:
         if not self._fixed:
             self._write_down()
         calls = [_written(result) for result in results]
-        self._said = self.said(turn)
+        if texts := turn.texts:
+            self._earlier.append(texts)
         said = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
         said += [
             {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
@@ -137,8 +142,12 @@ class Conversation:
         self._messages += b"," + orjson.dumps(said)[1:-1]
 
     def said(self, turn: Turn) -> dict[str, str]:
-        """What the engine has said from the first turn to this last one, by a message's fields."""
-        return self._said | {name: self._said.get(name, "") + text for name, text in turn.texts.items()}
+        """The last turn's texts with those of the turns before in front; empty where these had none."""
+        said: dict[str, str] = {}
+        for texts in (*self._earlier, turn.texts) if self._earlier else ():
+            for name, text in texts.items():
+                said[name] = said.get(name, "") + text
+        return said
 
     def _write_down(self) -> None:
         """Turns into JSON, once for all passes, what the client said; a long history costs more than all the rest."""

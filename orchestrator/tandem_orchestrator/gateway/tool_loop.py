@@ -60,9 +60,10 @@ def _final(answer: dict[str, Any], turn: Turn, conversation: Conversation) -> di
     if usage := conversation.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
     choice = answer["choices"][0]
-    choice["message"] = message = {**(choice.get("message") or {}), **conversation.said(turn)}
+    if said := conversation.said(turn):
+        choice["message"] = {**(choice.get("message") or {}), **said}
     if turn.calls:
-        wanted = conversation.client_calls(turn)
+        message, wanted = choice["message"], conversation.client_calls(turn)
         message["tool_calls"] = [
             {**raw, "id": call.id}
             for raw, call in zip(message["tool_calls"], turn.calls, strict=True)

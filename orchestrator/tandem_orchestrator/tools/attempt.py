@@ -1,6 +1,7 @@
 """One call of a tool, which may be anybody's code: its time holds, and what it does becomes text or an error."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,10 +21,15 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
 
     A call that goes on when it was cancelled is left behind. It keeps its turn, so that there are not more and more.
     """
-    task = asyncio.create_task(_said(tool, arguments, turn))
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(_said(tool, arguments, turn))
+    over = loop.create_future()  # asyncio.wait would take longer than many a calculation
+    task.add_done_callback(partial(_finish, over))
+    timer = loop.call_later(seconds, _finish, over)
     try:
-        await asyncio.wait({task}, timeout=seconds)
+        await over
     finally:
+        timer.cancel()
         if not task.done():
             _give_up(task, tool.name)
     if not task.done():
@@ -39,6 +45,11 @@ async def ended() -> bool:
     if _given_up:
         await asyncio.wait(_given_up, timeout=GRACE_SECONDS)
     return not _given_up
+
+
+def _finish(over: asyncio.Future[None], _: object = None) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _give_up(task: asyncio.Task[str | ToolError], name: str) -> None:

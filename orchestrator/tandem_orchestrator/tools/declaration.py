@@ -3,8 +3,10 @@
 from typing import Any
 
 MAX_BRANCHES = 8  # of a declaration's anyOf; what a client sends must not cost more than what it is compared with
-_UNSEEN = ("$ref", "allOf", "not")
+_CHOICES = ("anyOf", "oneOf")
+_OPAQUE = frozenset({"$ref", "allOf", "not"})
 """Keywords that would have to be followed; schemas with them fit only what equals them."""
+_SPECIAL = _OPAQUE.union(_CHOICES)
 
 
 def fits(declared: Any, ours: Any) -> bool:
@@ -18,31 +20,38 @@ def fits(declared: Any, ours: Any) -> bool:
         return True
     if not (isinstance(declared, dict) and isinstance(ours, dict)):
         return False
-    if any(keyword in declared or keyword in ours for keyword in _UNSEEN):
+    if declared.keys() & _SPECIAL or ours.keys() & _SPECIAL:
+        return _some_fit(declared, ours)
+    return _types_fit(declared, ours) and _values_fit(declared, ours) and _parts_fit(declared, ours)
+
+
+def _some_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
+    """The same where one of the two leaves a choice."""
+    if declared.keys() & _OPAQUE or ours.keys() & _OPAQUE:
         return False
     if branches := _branches(declared):
         return len(branches) <= MAX_BRANCHES and all(
             not (isinstance(branch, dict) and _branches(branch)) and fits(branch, ours) for branch in branches
         )
-    if branches := _branches(ours):
-        return any(fits(declared, branch) for branch in branches)
-    return _types_fit(declared, ours) and _values_fit(declared, ours) and _parts_fit(declared, ours)
+    return any(fits(declared, branch) for branch in _branches(ours))
 
 
 def _branches(schema: dict[str, Any]) -> list[Any]:
-    return next((found for name in ("anyOf", "oneOf") if isinstance(found := schema.get(name), list)), [])
+    return next((found for name in _CHOICES if isinstance(found := schema.get(name), list)), [])
 
 
 def _types_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
-    wanted, taken = _list(declared.get("type")), _list(ours.get("type"))
-    if "number" in taken:
-        taken = [*taken, "integer"]
-    return not taken or _are_among(wanted, taken)
+    wanted, taken = declared.get("type"), ours.get("type")
+    if wanted == taken or taken is None:
+        return True
+    allowed = _list(taken)
+    return _are_among(_list(wanted), [*allowed, "integer"] if "number" in allowed else allowed)
 
 
 def _values_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
-    taken = _values(ours)
-    return not taken or _are_among(_values(declared), taken)
+    if not ("enum" in ours or "const" in ours):
+        return True
+    return _are_among(_values(declared), _values(ours))
 
 
 def _parts_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
@@ -53,7 +62,7 @@ def _parts_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
         return True
     if taken is None:
         return ours.get("additionalProperties") is not False
-    if not wanted.keys() <= taken.keys() or not all(name in wanted for name in ours.get("required", ())):
+    if not (wanted.keys() <= taken.keys() and wanted.keys() >= set(ours.get("required", ()))):
         return False
     return all(fits(schema, taken[name]) for name, schema in wanted.items())
 
