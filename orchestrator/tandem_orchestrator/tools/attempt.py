@@ -34,7 +34,7 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
             _give_up(task, tool.name)
     if not task.done():
         raise TimeoutError
-    said = task.result()
+    said = ToolError(f"{tool.name} failed") if task.cancelled() else task.result()  # tools may cancel themselves
     if isinstance(said, ToolError):
         raise said
     return said

@@ -155,6 +155,14 @@ async def test_a_tool_ends_neither_the_request_nor_the_server(error):
     assert (result.status, told(result)) == ("error", "probe failed")
 
 
+async def test_a_tool_that_cancels_itself():
+    async def cancel(n):
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+
+    assert told(await run(cancel)) == "probe failed"
+
+
 async def test_an_error_of_any_characters_is_told():
     async def refuse(n):
         raise ToolError("no \ud800 data")
