@@ -9,6 +9,7 @@ TIME_PER_OUTPUT_TOKEN: Final = "tandem_time_per_output_token_seconds"  # noqa: S
 QUEUE_SECONDS: Final = "tandem_queue_seconds"  # histogram: model
 ENGINE_SECONDS: Final = "tandem_engine_seconds"  # histogram: upstream
 TOOL_SECONDS: Final = "tandem_tool_seconds"  # histogram: tool_name
+TOOL_CALLS_LEFT: Final = "tandem_tool_calls_left"  # gauge: tool_name; calls that go on after they were given up
 TOOL_SOURCES_ABSENT: Final = "tandem_tool_sources_absent"  # gauge: source; 1 while its tools are absent
 REQUESTS_IN_FLIGHT: Final = "tandem_requests_in_flight"  # gauge
 TOKENS: Final = "tandem_tokens_total"  # counter: tenant, model, kind (prompt, completion)

@@ -22,6 +22,7 @@ from tandem_orchestrator.protocol import protocol_for
 from tandem_orchestrator.reload import Reloader
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tls import Certificate
+from tandem_orchestrator.tools import attempt
 
 TICKS_A_SECOND = 10
 GC_THRESHOLD = (20_000, 20, 20)  # collecting every 700 objects, as is usual, cost 5 % of a request's CPU
@@ -77,6 +78,13 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         self._drain()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until it is told to end, and does not wait for tools that do not heed their cancellation."""
+        await super().serve(sockets)
+        if not await attempt.ended():
+            logs.lines.flush()
+            os._exit(0)  # or asyncio would wait for them
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to serve, and to look for changes of the configuration."""

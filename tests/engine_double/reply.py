@@ -41,6 +41,7 @@ class Reply:
     text: str = "Hello, I am an engine double and this answer has 64 bytes in it."
     calls: tuple[Call, ...] = ()
     finish_reason: str = ""
+    reasoning: str = ""
     status: int = 200
     error: Any = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -123,7 +124,7 @@ class Answer:
             "audio": None,
             "function_call": None,
             "tool_calls": self._calls,
-            "reasoning": None,
+            "reasoning": self._reply.reasoning or None,
         }
         choice = {
             "index": 0,
@@ -137,6 +138,8 @@ class Answer:
 
     def chunks(self) -> Iterator[dict[str, Any]]:
         yield self._chunk({"role": "assistant", "content": ""})
+        if self._reply.reasoning:
+            yield self._chunk({"reasoning": self._reply.reasoning})
         for piece in self.pieces:
             yield self._chunk({"content": piece})
         for index, call in enumerate(self._calls):

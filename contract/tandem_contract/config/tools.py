@@ -148,7 +148,7 @@ class HttpTool(Section):
     """A tool that is one HTTP request.
 
     `{argument}` in url, query, headers and body stands for an argument. Arguments that none of them mentions go into
-    the query of a GET or DELETE, and into the JSON body of the other methods.
+    the query of a GET or DELETE, and into the JSON body of the other methods, and replace nothing that is set there.
     """
 
     name: ToolName
@@ -156,7 +156,7 @@ class HttpTool(Section):
     description: Description
     """What it does and when to use it, for the model."""
     parameters: JsonObject = Field(default={}, max_length=64)
-    """JSON schema of the arguments, an object. Default: none."""
+    """JSON schema of the arguments, an object; others are refused unless additionalProperties is set. Default: none."""
     method: HttpMethod = HttpMethod.GET
     """The request's method."""
     url: UrlTemplate

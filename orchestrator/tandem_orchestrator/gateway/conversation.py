@@ -9,11 +9,12 @@ from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.gateway.tool_use import ToolUse
+from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+REASONING = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
 CHANGING = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
@@ -23,6 +24,17 @@ class Turn:
 
     content: str | None = None
     calls: list[ToolCall] = field(default_factory=list)
+    reasoning: dict[str, str] = field(default_factory=dict)
+    """By the engine's name for it; models go on better when they get it back."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """All that was said, by a message's fields."""
+        return (
+            {"content": self.content, **self.reasoning}
+            if self.content and isinstance(self.content, str)
+            else self.reasoning
+        )
 
 
 class Conversation:
@@ -50,6 +62,7 @@ class Conversation:
         self._choice = payload.get("tool_choice")
         self._fixed = b""
         self._messages = b""
+        self._earlier: list[dict[str, str]] = []
         self._rounds = 0
         self._calls = 0
         self._seconds = 0.0
@@ -120,21 +133,36 @@ class Conversation:
         if not self._fixed:
             self._write_down()
         calls = [_written(result) for result in results]
-        said = [{"role": "assistant", "content": turn.content, "tool_calls": calls}]
+        if texts := turn.texts:
+            self._earlier.append(texts)
+        said = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
         said += [
             {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
             for result in results
         ]
         self._messages += b"," + orjson.dumps(said)[1:-1]
 
+    def said(self, turn: Turn) -> dict[str, str]:
+        """The last turn's texts with those of the turns before in front; empty where these had none."""
+        said: dict[str, str] = {}
+        for texts in (*self._earlier, turn.texts) if self._earlier else ():
+            for name, text in texts.items():
+                said[name] = said.get(name, "") + text
+        return said
+
     def _write_down(self) -> None:
         """Turns into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
         payload = self._request.payload
         fixed = {name: value for name, value in payload.items() if name not in CHANGING}
         if self.use.declarations:
-            fixed["tools"] = [*(payload.get("tools") or ()), *self.use.declarations]
+            kept = [tool for tool in payload.get("tools") or () if not self._is_replaced(tool)]
+            fixed["tools"] = [*kept, *self.use.declarations]
         self._fixed = orjson.dumps(fixed)[:-1] + b","
         self._messages = orjson.dumps(payload["messages"])[:-1]
+
+    def _is_replaced(self, tool: Any) -> bool:
+        function = function_of(tool)
+        return function is not None and function["name"] in self.use.replaced
 
 
 def turn_of(message: dict[str, Any]) -> Turn:
@@ -144,7 +172,8 @@ def turn_of(message: dict[str, Any]) -> Turn:
         function = call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         calls.append(ToolCall(call.get("id") or f"call_{index}", name, arguments))
-    return Turn(message.get("content"), calls)
+    reasoning = {name: text for name in REASONING if isinstance(text := message.get(name), str) and text}
+    return Turn(message.get("content"), calls, reasoning)
 
 
 def _written(result: ToolResult) -> dict[str, Any]:

@@ -7,10 +7,11 @@ import orjson
 from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.gateway import estimate
 from tandem_orchestrator.gateway.answers import failure_in, is_done
-from tandem_orchestrator.gateway.conversation import Turn
+from tandem_orchestrator.gateway.conversation import REASONING, Turn
 from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.tools.toolbox import ToolCall
 
+TEXTS = ("content", *REASONING)
 FRAME = ("id", "object", "created", "model", "system_fingerprint")
 
 
@@ -23,7 +24,7 @@ class StreamedTurn:
     def __init__(self, frame: dict[str, Any]) -> None:
         self.frame = frame
         self._first = not frame
-        self._content: list[str] = []
+        self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, ToolCall] = {}
         self._reader = EventReader()
         self._events = 0
@@ -72,7 +73,8 @@ class StreamedTurn:
 
     def turn(self) -> Turn:
         """The whole turn."""
-        return Turn("".join(self._content) or None, [self._calls[index] for index in sorted(self._calls)])
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        return Turn(texts.pop("content", None), [self._calls[index] for index in sorted(self._calls)], texts)
 
     def _visible(self, chunk: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any] | None:
         delta = choice.get("delta") or {}
@@ -80,8 +82,9 @@ class StreamedTurn:
             self._collect(fragment)
         if not self._first:
             delta.pop("role", None)
-        if content := delta.get("content"):
-            self._content.append("" + content)  # a text, or it is of another shape
+        for name in TEXTS:
+            if text := delta.get(name):
+                self._texts.setdefault(name, []).append("" + text)  # a text, or it is of another shape
         if reason := choice.get("finish_reason"):
             self.finish_reason = reason
             choice["finish_reason"] = None

@@ -56,11 +56,14 @@ async def _run_all(calls: Sequence[ToolCall], conversation: Conversation, record
 
 
 def _final(answer: dict[str, Any], turn: Turn, conversation: Conversation) -> dict[str, Any]:
-    """The engine's last answer; of its tool calls only the client's are left."""
+    """The engine's last answer, with what was said before it; of its tool calls only the client's are left."""
     if usage := conversation.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
+    choice = answer["choices"][0]
+    if said := conversation.said(turn):
+        choice["message"] = {**(choice.get("message") or {}), **said}
     if turn.calls:
-        message, wanted = answer["choices"][0]["message"], conversation.client_calls(turn)
+        message, wanted = choice["message"], conversation.client_calls(turn)
         message["tool_calls"] = [
             {**raw, "id": call.id}
             for raw, call in zip(message["tool_calls"], turn.calls, strict=True)

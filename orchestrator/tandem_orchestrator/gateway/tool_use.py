@@ -1,5 +1,6 @@
 """Which server-side tools take part in a request."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,8 @@ class ToolUse:
     """Those of them that the request does not declare itself."""
     events: bool = False
     """Whether a stream tells of them in events rather than in comments."""
+    replaced: frozenset[str] = frozenset()
+    """Those of them that the request declares as something else, in whose place the server's declaration stands."""
 
 
 def tool_use(
@@ -33,7 +36,8 @@ def tool_use(
 ) -> ToolUse | None:
     """The tools of a chat request, None where it goes to the engine as it is; takes out what engines do not know.
 
-    Tools that the client declares under the name of one here run here. Raises `BadRequest`, `Forbidden`.
+    Tools that the client declares under the name of one here run here, if it is that one that the client means; unless
+    the server's tools are attached anyway, another of the same name is the client's. Raises `BadRequest`, `Forbidden`.
     """
     payload = request.payload
     wish: bool | list[str] | None = None
@@ -45,15 +49,32 @@ def tool_use(
         return None
     if payload.get("tool_choice") == "none" or _switched_off(headers):
         return None
-    declared = frozenset(request.declared_tools)
     allowed = toolbox.names if principal.tools is None else toolbox.names & principal.tools
+    declared, meant = _declared(request.payload.get("tools") or (), toolbox)
     if isinstance(wish, list):
         names = _chosen(wish, toolbox.names, allowed)
     elif wish or (always and payload.get("n") in (None, 1)):  # whoever asks for two answers has not asked for tools
         names = allowed
     else:
-        names = allowed & declared
-    return ToolUse(toolbox, names, toolbox.declarations(names - declared), events) if names else None
+        names = allowed & meant
+    if not names:
+        return None
+    return ToolUse(toolbox, names, toolbox.declarations(names - meant), events, (names & declared) - meant)
+
+
+def function_of(tool: Any) -> dict[str, Any] | None:
+    """The function that an entry of `tools` declares, with its name; None for what is the engine's to judge."""
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return function if isinstance(function, dict) and isinstance(function.get("name"), str) else None
+
+
+def _declared(tools: Iterable[Any], toolbox: Toolbox) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of server's tools that a request declares, and those of them that it means."""
+    found = {}
+    for tool in tools:
+        if (function := function_of(tool)) is not None and function["name"] in toolbox.names:
+            found[function["name"]] = function.get("parameters")
+    return frozenset(found), frozenset(name for name, parameters in found.items() if toolbox.fits(name, parameters))
 
 
 def _wishes(value: Any) -> tuple[bool | list[str] | None, bool]:

@@ -24,6 +24,9 @@ ENGINE_SECONDS = Times(
 )
 TOOL_SECONDS = Times(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
 TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
+TOOL_CALLS_LEFT = Gauge(
+    names.TOOL_CALLS_LEFT, "Tool calls that go on after they were given up", ["tool_name"], multiprocess_mode="livesum"
+)
 TOOL_SOURCES_ABSENT = Gauge(
     names.TOOL_SOURCES_ABSENT, "1 while the tools of a source are absent", ["source"], multiprocess_mode="livemax"
 )

@@ -119,7 +119,7 @@ def _python(settings: PythonTool) -> Sequence[Tool]:
 
 
 def _http_tool(settings: HttpToolSettings) -> Sequence[Tool]:
-    parameters = {"type": "object", "properties": {}, **settings.parameters}
+    parameters = {"type": "object", "properties": {}, "additionalProperties": False, **settings.parameters}
     function = Function(settings.name, settings.description, parameters)
     service = Service(Http([settings.url.partition("{")[0]]), ToolHeaders({}, settings.secret_headers))
     return [HttpTool(function, Template(settings), service, settings.result_pointer)]

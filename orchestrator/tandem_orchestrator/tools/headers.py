@@ -12,7 +12,7 @@ class ToolHeaders:
     """The headers that a configuration gives to all requests of a tool."""
 
     def __init__(self, plain: Mapping[str, str], secret: Sequence[Header]) -> None:
-        self._plain = dict(plain)
+        self._plain = {name.lower(): value for name, value in plain.items()}
         self._secret = tuple(secret)
 
     @property
@@ -21,8 +21,12 @@ class ToolHeaders:
         return bool(self._secret)
 
     def read(self) -> dict[str, str]:
-        """All of them; secrets are read anew, so that a changed one counts at once. Raises `SecretError`."""
-        return self._plain | {header.name: f"{header.prefix}{read_secret(header.value)}" for header in self._secret}
+        """All of them, with names in small letters, as all names are where headers are put together.
+
+        Secrets are read anew, so that a changed one counts at once. Raises `SecretError`.
+        """
+        secret = {header.name.lower(): f"{header.prefix}{read_secret(header.value)}" for header in self._secret}
+        return self._plain | secret
 
     def for_call(self) -> dict[str, str]:
         """The same while a model waits. Raises `ToolError`, which tells it nothing about files."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
 from tandem_contract.config import HttpMethod
@@ -20,10 +20,11 @@ ERRORS = 400
 SHOWN_ERROR = 1000  # characters of a service's own words about an error
 IN_QUERY = frozenset({HttpMethod.GET, HttpMethod.DELETE})
 _LEFT_OUT: Any = object()
+_SLASH = re.compile(r"[/\\]")
 
 
 class Service:
-    """A server that tools ask, with the headers that it wants in each request."""
+    """A server that tools ask, with the headers that it wants in each request; nothing else sets these."""
 
     def __init__(self, http: Http, headers: ToolHeaders) -> None:
         self._http = http
@@ -70,23 +71,25 @@ class HttpTool:
 
 
 class Template:
-    """Makes the request that a configuration describes."""
+    """Makes the request that a configuration describes; no argument replaces what the configuration sets."""
 
     def __init__(self, settings: HttpToolSettings) -> None:
         self._settings = settings
-        self._mentioned = settings.mentioned
+        in_url = {name for name, _ in parse_qsl(urlsplit(settings.url).query, keep_blank_values=True)}
+        set_here = {*settings.query, *in_url} if settings.method in IN_QUERY else {*(settings.body or ())}
+        self._placed = settings.mentioned | set_here
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
         """The request. Raises `ToolError`."""
         settings = self._settings
-        rest = {name: value for name, value in arguments.items() if name not in self._mentioned}
+        rest = {name: value for name, value in arguments.items() if name not in self._placed}
         query = _filled(settings.query, arguments)
         body = _filled(settings.body, arguments)
         if settings.method in IN_QUERY:
             query |= rest
         elif body is None or rest:
             body = {**(body or {}), **rest}
-        headers = {name: header_text(value) for name, value in _filled(settings.headers, arguments).items()}
+        headers = {name.lower(): header_text(value) for name, value in _filled(settings.headers, arguments).items()}
         if body is not None:
             headers.setdefault("content-type", JSON)
         return HttpRequest(
@@ -105,10 +108,11 @@ def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
             raise ToolError(f"the argument {place[1]!r} must be given")
         return quote(text_of(arguments[place[1]]), safe="")
 
-    url = PLACE.sub(fill, template)
-    if any(segment in (".", "..") for segment in urlsplit(url).path.split("/")):
+    path, mark, query = (PLACE.sub(fill, part) for part in template.partition("?"))
+    # As servers see it that decode slashes before they follow dots, some of them twice.
+    if any(segment in (".", "..") for segment in _SLASH.split(unquote(unquote(path)))):
         raise ToolError("an argument must not be a path")
-    return url
+    return path + mark + query
 
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import structlog
 from tandem_contract.config import SecretFile
 
 from tandem_orchestrator.secret_file import SecretError, read_secret
@@ -11,6 +12,9 @@ from tandem_orchestrator.tools.source import Offer, SourceError, reason
 from tandem_orchestrator.tools.tool import Tool
 
 CHECK_SECONDS = 10.0  # between two looks at the file
+CLOSE_SECONDS = 2.0  # for one tool
+
+log = structlog.get_logger()
 
 
 class LocalSource:
@@ -66,4 +70,8 @@ class LocalSource:
 async def _close(tools: Sequence[Tool]) -> None:
     for tool in tools:
         if (close := getattr(tool, "close", None)) is not None:
-            await close()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await close()
+            except (Exception, SystemExit):  # a reload, or the end, must not depend on it
+                log.exception("tool failed to close", tool=tool.name)

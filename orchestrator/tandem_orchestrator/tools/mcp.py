@@ -13,7 +13,17 @@ import structlog
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import SubscriptionLost
-from mcp.types import CallToolResult, TextContent, ToolListChangedNotification
+from mcp.types import (
+    AudioContent,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+    ToolListChangedNotification,
+)
 from mcp.types import Tool as Listed
 from tandem_contract.config import McpServer
 from yarl import URL
@@ -127,10 +137,29 @@ class McpTool:
 
 
 def _text(result: CallToolResult) -> str:
-    parts = [item.text if isinstance(item, TextContent) else f"({item.type} left out)" for item in result.content]
-    if not parts and result.structured_content is not None:
+    if not result.content and result.structured_content is not None:
         return orjson.dumps(result.structured_content).decode()
-    return "\n".join(parts)
+    return "\n".join(map(_told, result.content))
+
+
+def _told(item: ContentBlock) -> str:
+    """Text, also of a resource; the name of what is none, so that the model knows that it is there."""
+    match item:
+        case TextContent():
+            return item.text
+        case EmbeddedResource():
+            if isinstance(item.resource, TextResourceContents):
+                return item.resource.text
+            return _left_out(f"resource {item.resource.uri}", item.resource.mime_type, item.resource.blob)
+        case ResourceLink():
+            return f"{item.name}: {item.uri}" + (f" ({item.description})" if item.description else "")
+        case ImageContent() | AudioContent():
+            return _left_out(item.type, item.mime_type, item.data)
+
+
+def _left_out(what: str, mime_type: str | None, base64: str) -> str:
+    size = len(base64) * 3 // 4 - base64[-2:].count("=")
+    return f"({what} left out: {mime_type or 'no type'}, {size} bytes)"
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):

@@ -28,6 +28,10 @@ METHODS = ("get", "put", "post", "delete", "patch")
 MAX_NAME = 64
 MAX_DESCRIPTION = 1024
 MAX_NODES = 20_000  # of one operation's schema, its references followed
+IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})  # as parameters; OpenAPI says so
+OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -59,6 +63,7 @@ class Operation:
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
         """The request. Raises `ToolError`."""
+        names = {parameter.name for parameter in self.parameters}
         in_path: dict[str, Any] = {}
         query: dict[str, Any] = {}
         headers: dict[str, str] = {}
@@ -67,9 +72,10 @@ class Operation:
             if value is None:
                 continue
             if parameter.place == "query":
-                query |= _in_query(parameter, value)
+                found = _in_query(parameter, value)
+                query |= {name: item for name, item in found.items() if name == parameter.name or name not in names}
             elif parameter.place == "header":
-                headers[parameter.name] = header_text(_joined(value))
+                headers[parameter.name.lower()] = header_text(_joined(value))
             else:
                 in_path[parameter.name] = _joined(value)
         url = with_query(fill_url(self.url, in_path), query)
@@ -110,6 +116,7 @@ def server_of(document: dict[str, Any], settings: OpenApiSettings) -> str:
 def tools_of(document: dict[str, Any], settings: OpenApiSettings, service: Service) -> list[HttpTool]:
     """A tool for each operation that is wanted. Raises `DocumentError`."""
     server = server_of(document, settings)
+    given = {name.lower() for name in (*settings.headers, *(header.name for header in settings.secret_headers))}
     tools: dict[str, HttpTool] = {}
     known = set()
     for path, method, operation in _operations(document):
@@ -121,7 +128,7 @@ def tools_of(document: dict[str, Any], settings: OpenApiSettings, service: Servi
         if name in tools:
             raise DocumentError(f"has two operations that would be called {name}")
         try:
-            plan, schema = _planned(f"{server}{path}", method, operation, document)
+            plan, schema = _planned(f"{server}{path}", method, operation, document, given)
         except DocumentError as error:
             raise DocumentError(f"{operation_id}: {error}") from None
         described = operation.get("description") or operation.get("summary") or operation_id
@@ -133,6 +140,8 @@ def tools_of(document: dict[str, Any], settings: OpenApiSettings, service: Servi
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in (document.get("paths") or {}).items():
+        if not str(path).startswith("/"):  # behind the server's URL it could be the end of another host's name
+            raise DocumentError(f"has the path {path!r}, which does not begin with /")
         resolved = _resolved(item, document)
         for method in METHODS:
             if isinstance(operation := resolved.get(method), dict):
@@ -141,13 +150,13 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 
 def _planned(
-    url: str, method: str, operation: dict[str, Any], document: dict[str, Any]
+    url: str, method: str, operation: dict[str, Any], document: dict[str, Any], given: set[str]
 ) -> tuple[Operation, dict[str, Any]]:
     schemas = _Schemas(document)
     properties: dict[str, Any] = {}
     required: list[str] = []
     parameters = []
-    for described in _parameters(operation, document):
+    for described in _parameters(operation, document, given):
         argument = (
             described["name"] if described["name"] not in properties else f"{described['name']}_{described['in']}"
         )
@@ -169,17 +178,21 @@ def _planned(
     return plan, {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _parameters(operation: dict[str, Any], document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters; one of the operation's own replaces the path's of the same name and place."""
+def _parameters(operation: dict[str, Any], document: dict[str, Any], given: set[str]) -> list[dict[str, Any]]:
+    """The parameters, without the headers that are `given` or not the model's to choose.
+
+    One of the operation's own replaces the path's of the same name and place.
+    """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in operation["parameters"]:
         parameter = _resolved(entry, document)
         name, place = str(parameter.get("name")), parameter.get("in")
         if place == "cookie":
-            if parameter.get("required"):
+            if parameter.get("required") and place not in given:
                 raise DocumentError(f"the parameter {name} goes into a cookie, which is not supported; exclude it")
         elif place in ("path", "query", "header"):
-            found[name, place] = parameter
+            if place != "header" or name.lower() not in given | IGNORED_HEADERS | OF_THE_CONNECTION:
+                found[name, place] = parameter
         else:
             raise DocumentError(f"the parameter {name} is `in` {place!r}")
     return list(found.values())

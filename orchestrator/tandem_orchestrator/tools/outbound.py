@@ -1,14 +1,13 @@
 """HTTP to the world outside, kept away from the network inside.
 
-Link-local, loopback and private addresses (cloud metadata, the cluster's own services) are refused whichever way a
-name or a redirect leads to them, unless the configuration itself names the host.
+What is not the open internet (cloud metadata, the cluster's own services) is refused whichever way a name or a redirect
+leads to it, unless the configuration itself names the host.
 """
 
 import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -18,10 +17,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from tandem_orchestrator.tools.address import is_public
+
 MAX_CONNECTIONS = 64
 MAX_BYTES = 1_048_576  # of one answer
 MAX_REDIRECTS = 3
-NAT64 = IPv6Network("64:ff9b::/96")
 USER_AGENT = "tandem-orchestrator"
 
 
@@ -33,25 +33,33 @@ class Blocked(OSError):  # noqa: N818
     """The address must not be reached from a tool."""
 
 
+class _Found(str):
+    """An address that a name led to; `open_port` is set if the configuration names that host and port."""
+
+    __slots__ = ("open_port",)
+    open_port: int | None
+
+
 class OutboundGuard(AbstractResolver):
     """Resolves names, and opens sockets only to public addresses and to host and port of `configured` URLs.
 
-    The check stands where the socket is made, after every redirect and resolution.
+    The check stands where the socket is made, after every redirect and resolution, so that what is checked is what is
+    connected to. An address that a configured name leads to is open under that name alone: behind it may stand others.
     """
 
     def __init__(self, configured: Iterable[str]) -> None:
         self._named = {_target(url) for url in configured}
-        self._allowed = set(self._named)  # an address that a configuration names stands for itself
         self._resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The addresses of `host`."""
-        found = await self._resolver.resolve(host, port, family)
-        if (host, port) in self._named:
-            self._allowed.update((result["host"], port) for result in found)
-        return found
+        results = await self._resolver.resolve(host, port, family)
+        for result in results:
+            result["host"] = found = _Found(result["host"])
+            found.open_port = port if (host.lower(), port) in self._named else None
+        return results
 
     async def close(self) -> None:
         """Ends its resolver."""
@@ -60,7 +68,8 @@ class OutboundGuard(AbstractResolver):
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
         """The socket for aiohttp to connect with. Raises `Blocked`."""
         family, kind, protocol, _, (host, port, *_) = address
-        if (host, port) not in self._allowed and not _is_public(ip_address(str(host).partition("%")[0])):
+        named = host.open_port == port if isinstance(host, _Found) else (str(host).lower(), port) in self._named
+        if not named and not is_public(str(host)):
             raise Blocked(f"{host} is not a public address")
         return socket.socket(family, kind, protocol)
 
@@ -110,7 +119,7 @@ class Http:
                 max_redirects=redirects or 1,
             ) as response:
                 return Answer(response.status, response.content_type.lower(), await _read(response.content, limit))
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last for a redirect to what can be no name
             raise OutboundError(reason(error)) from error
 
     async def get_json(self, url: str, query: Mapping[str, str]) -> tuple[int, Any]:
@@ -154,12 +163,3 @@ async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
 def _target(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    inner: IPv4Address | None = None
-    if isinstance(address, IPv6Address):  # gateways on the way may take the IPv4 address out of it
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in NAT64:
-            inner = IPv4Address(address.packed[-4:])
-    return address.is_global and not address.is_multicast and (inner is None or _is_public(inner))

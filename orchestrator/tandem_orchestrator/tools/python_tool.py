@@ -22,7 +22,7 @@ def load(settings: PythonTool) -> Tool:
         )
     try:
         tool: Tool = found[0].load()(settings.settings)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(f"{found[0].value} failed: {type(error).__name__}: {error}") from error
     if missing := [part for part in PARTS if not hasattr(tool, part)]:
         raise SourceError(f"{found[0].value} gives {type(tool).__name__}, which has no {', '.join(missing)}")

@@ -16,6 +16,8 @@ from tandem_contract.config import Tools as ToolSettings
 from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
+from tandem_orchestrator.tools import declaration
+from tandem_orchestrator.tools.attempt import attempt
 from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
@@ -102,6 +104,10 @@ class Toolbox:
         """These tools as a request declares them."""
         return [offered.declaration for name, offered in self._by_name.items() if name in names]
 
+    def fits(self, name: str, parameters: Any) -> bool:
+        """Whether a request that declares one of the `names` with these parameters means the tool that is there."""
+        return declaration.fits(parameters, self._by_name[name].tool.parameters)
+
     def degraded(self) -> list[str]:
         """One line for each thing that keeps tools away."""
         absent = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]
@@ -130,17 +136,14 @@ class Toolbox:
         offered = self._by_name.get(call.name)
         try:
             arguments = self._arguments(call, offered, among)
-            async with asyncio.timeout(limit), offered.turn:  # type: ignore[union-attr] # or _arguments had raised
-                status, content = SUCCESS, await offered.tool.call(arguments)  # type: ignore[union-attr] # as above
+            turn = offered.turn  # type: ignore[union-attr] # or _arguments had raised
+            status, content = SUCCESS, await attempt(offered.tool, arguments, turn, limit)  # type: ignore[union-attr]
         except InvalidArguments as error:
             status, content = INVALID, _error(str(error))
         except ToolError as error:
             status, content = ERROR, _error(str(error))
         except TimeoutError:
             status, content = TIMEOUT, _error(f"{call.name} gave no result within {limit:g} s")
-        except Exception:  # a tool's defect must not end the conversation
-            log.exception("tool failed", tool=call.name)
-            status, content = ERROR, _error(f"{call.name} failed")
         _calls[self.label(call), status].inc()
         return ToolResult(call, status, self._bounded(content), perf_counter() - started)
 
@@ -167,9 +170,8 @@ class Toolbox:
 
     def _bounded(self, content: str) -> str:
         limit = self._settings.max_result_bytes
-        if len(content) * 4 <= limit or len(raw := content.encode()) <= limit:
-            return content
-        return raw[:limit].decode(errors="ignore") + CUT_MARK
+        raw = content.encode(errors="replace")  # half a surrogate pair cannot be sent on
+        return raw.decode() if len(raw) <= limit else raw[:limit].decode(errors="ignore") + CUT_MARK
 
     def _collect(self) -> None:
         """Puts together anew what is there; the first tool of a name wins."""
@@ -200,4 +202,4 @@ def _problem(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _error(message: str) -> str:
-    return orjson.dumps({"error": message}).decode()
+    return orjson.dumps({"error": message.encode(errors="replace").decode()}).decode()

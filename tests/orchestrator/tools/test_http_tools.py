@@ -55,19 +55,99 @@ async def test_a_post_without_a_body_template_sends_the_arguments(tools, service
     assert service.asked[0].body == {"order_id": "1", "limit": 3}
 
 
-@pytest.mark.parametrize("argument", ["..", "."])
+ACCOUNT = {"type": "object", "properties": {"account": {}, "page": {"type": "integer"}}}
+
+OPEN = {"additionalProperties": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({"query": {"account": "acme"}}, {"account": ["acme"], "page": ["2"]}),
+        ({"path": "/orders?account=acme"}, {"account": ["acme"], "page": ["2"]}),
+        ({"query": {"account": "{page}"}}, {"account": ["2"]}),
+        ({"method": "DELETE", "query": {"account": "acme"}}, {"account": ["acme"], "page": ["2"]}),
+        ({"method": "POST", "body": {"account": "acme"}}, {"account": "acme", "page": 2}),
+        ({"method": "PUT", "body": {"account": {"id": 1, "of": ["{page}"]}}}, {"account": {"id": 1, "of": [2]}}),
+    ],
+)
+@pytest.mark.parametrize("parameters", [ACCOUNT, {"type": "object", "properties": {"page": {}}, **OPEN}])
+async def test_what_the_configuration_sets_the_model_cannot(tools, service, fields, sent, parameters):
+    service.says["/orders"] = Says()
+    box = await tools(http=[tool(service, **{"path": "/orders", "parameters": parameters, **fields})])
+    for evil in ("evil", ["evil"], {"id": "evil"}):
+        assert (await box.call("orders", account=evil, page=2))[0] == "success"
+        asked = service.asked.pop()
+        assert (asked.body or asked.query) == sent
+
+
+async def test_a_place_whose_argument_is_left_out_stays_the_configurations(tools, service):
+    service.says["/orders"] = Says()
+    await (await tools(http=[tool(service, path="/orders", parameters=ACCOUNT, query={"account": "{page}"})])).call(
+        "orders", account="evil"
+    )
+    assert service.asked[0].query == {}
+
+
+async def test_arguments_that_are_not_declared_are_refused(tools, service):
+    service.says["/orders/1"] = Says()
+    box = await tools(http=[tool(service, method=method, name=method) for method in ("GET", "POST")])
+    for method in ("GET", "POST"):
+        status, said = await box.call(method, order_id="1", admin=True)
+        assert (status, "'admin'" in said["error"]) == ("invalid_arguments", True)
+    assert not service.asked
+
+
+async def test_a_schema_may_be_open_on_purpose(tools, service):
+    service.says["/orders"] = Says()
+    box = await tools(http=[tool(service, path="/orders", parameters={**ACCOUNT, **OPEN})])
+    await box.call("orders", sort="age")
+    assert service.asked[0].query == {"sort": ["age"]}
+
+
+BOTH = {"type": "object", "properties": {"order_id": {}, "note": {}}, "required": ["order_id", "note"]}
+PATHS = ["..", ".", "../../admin", "a/../../admin", "..\\admin", "%2e%2e", "%2E%2e%2fadmin", "x/%2e%2E"]
+
+
+@pytest.mark.parametrize("argument", PATHS)
 async def test_an_argument_cannot_leave_its_place(tools, service, argument):
+    # Servers that decode a path before they resolve its dots, nginx for one, leave the place by %2F as well.
     box = await tools(http=[tool(service, path="/orders/{order_id}/items")])
     assert await box.error("orders", order_id=argument) == "an argument must not be a path"
-    await box.call("orders", order_id="../../admin?x=1#y")
-    assert [asked.path for asked in service.asked] == ["/orders/../../admin?x=1#y/items"]  # decoded: one segment
-    assert service.asked[0].query == {}
+    assert not service.asked
+
+
+async def test_an_argument_is_one_segment_of_the_path(tools, service):
+    box = await tools(http=[tool(service, path="/orders/{order_id}/items?note={note}", parameters=BOTH)])
+    await box.call("orders", order_id="a/b?x=1#y;z%41", note="../a&x=1#%2e")
+    (asked,) = service.asked
+    assert (asked.path, asked.query) == ("/orders/a/b?x=1#y;z%41/items", {"note": ["../a&x=1#%2e"]})
+    assert await box.error("orders", order_id="", note="x") == "the argument 'order_id' must be given"
+    assert len(service.asked) == 1
+
+
+async def test_arguments_do_not_make_dots_together(tools, service):
+    for path in ("/orders/{order_id}{note}", "/orders/%2e{note}?id={order_id}"):
+        box = await tools(http=[tool(service, path=path, parameters=BOTH)])
+        assert await box.error("orders", order_id=".", note=".") == "an argument must not be a path"
 
 
 async def test_an_argument_makes_no_header_of_its_own(tools, service):
     box = await tools(http=[tool(service, headers={"x-note": "{note}"})])
     assert "no header may have" in await box.error("orders", order_id="1", note="a\r\nx-admin: 1")
     assert not service.asked
+
+
+async def test_a_secret_header_stands_alone(tools, service, tmp_path):
+    (tmp_path / "key").write_text("secret")
+    secret = {"name": "X-Account", "value": {"file": str(tmp_path / "key")}}
+    headers = {"x-account": "{note}", "Content-Type": "application/merge-patch+json", "Accept": "text/plain"}
+    service.says["/orders/1"] = Says()
+    box = await tools(http=[tool(service, method="POST", headers=headers, secretHeaders=[secret])])
+    await box.call("orders", order_id="1", note="evil")
+    (asked,) = service.asked
+    found = [asked.headers[name] for name in ("x-account", "content-type", "accept")]
+    assert found == ["secret", "application/merge-patch+json", "text/plain"]
 
 
 async def test_the_part_of_the_answer_that_matters(tools, service):

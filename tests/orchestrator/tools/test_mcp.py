@@ -1,9 +1,20 @@
 """Tools of real MCP servers over streamable HTTP."""
 
 import asyncio
+import base64
 
 import httpx2
 import pytest
+from mcp.types import (
+    AudioContent,
+    BlobResourceContents,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
 from tandem_orchestrator.tools import source
 from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.mcp import GuardedTransport
@@ -56,6 +67,37 @@ async def test_tools_are_listed_anew_now_and_then(tools, server):
     box = await (await tools(mcp=[{"name": "files", "url": server.url, "refreshSeconds": 1}])).ready()
     server.mcp.remove_tool("fail")
     await until(lambda: "files_fail" not in box.toolbox.names)
+
+
+def everything() -> list[ContentBlock]:
+    data = base64.b64encode(bytes(70)).decode()
+    return [
+        TextContent(text="first"),
+        EmbeddedResource(resource=TextResourceContents(uri="file:///a.md", text="# A\n")),
+        EmbeddedResource(resource=BlobResourceContents(uri="file:///a.pdf", mime_type="application/pdf", blob=data)),
+        EmbeddedResource(resource=BlobResourceContents(uri="file:///b", blob="")),
+        ResourceLink(name="b.md", uri="file:///b.md"),
+        ResourceLink(name="c.md", description="the third", uri="file:///c.md"),
+        ImageContent(data=data, mime_type="image/png"),
+        AudioContent(data=data, mime_type="audio/wav"),
+    ]
+
+
+async def test_all_that_a_server_can_answer_with_is_told(tools, either):
+    either.mcp.add_tool(everything, name="everything")
+    box = await (await tools(mcp=[{"name": "files", "url": either.url}])).ready()
+    status, text = await box.call("files_everything")
+    assert status == "success"
+    assert text.split("\n") == [
+        "first",
+        *("# A", ""),
+        "(resource file:///a.pdf left out: application/pdf, 70 bytes)",
+        "(resource file:///b left out: no type, 0 bytes)",
+        "b.md: file:///b.md",
+        "c.md: file:///c.md (the third)",
+        "(image left out: image/png, 70 bytes)",
+        "(audio left out: audio/wav, 70 bytes)",
+    ]
 
 
 async def test_a_server_that_goes_and_comes_back(tools, either):

@@ -173,6 +173,62 @@ async def test_headers_go_with_each_request(tools, document, service, tmp_path):
     assert (headers["x-team"], headers["x-api-key"]) == ("blue", "s3cret")
 
 
+GIVEN: list[dict[str, Any]] = [
+    {"name": "x-api-key", "in": "header", "required": True, "schema": {"type": "string"}},
+    {"name": "X-Team", "in": "header", "required": True, "schema": {"type": "string"}},
+    {"name": "Cookie", "in": "header", "schema": {"type": "string"}},
+    {"name": "session", "in": "cookie", "required": True, "schema": {"type": "string"}},
+    *({"name": name, "in": "header", "schema": {}} for name in ("Authorization", "Accept", "content-type")),
+    *({"name": name, "in": "header", "schema": {}} for name in ("Host", "Content-Length", "Transfer-Encoding")),
+    {"name": "page", "in": "query", "schema": {"type": "integer"}},
+]
+
+
+async def test_what_the_configuration_gives_is_not_asked_of_the_model(tools, document, service, tmp_path):
+    (tmp_path / "key").write_text("s3cret")
+    secrets = [{"name": name, "value": {"file": str(tmp_path / "key")}} for name in ("X-Api-Key", "cookie")]
+    paths = {"/a": {"get": {"operationId": "x", "parameters": GIVEN}}}
+    settings = {"name": "shop", "document": document(paths=paths)}
+    box = await (await tools(openapi=[{**settings, "headers": {"x-team": "blue"}, "secretHeaders": secrets}])).ready()
+    (declared,) = orjson.loads(orjson.dumps(box.toolbox.declarations(["shop_x"])))
+    parameters = declared["function"]["parameters"]
+    assert (list(parameters["properties"]), parameters["required"]) == (["page"], [])
+    service.says["/api/a"] = Says()
+    assert (await box.call("shop_x", page=2))[0] == "success"
+    headers = service.asked[0].headers
+    assert [headers[name] for name in ("x-api-key", "x-team", "cookie")] == ["s3cret", "blue", "s3cret"]
+    for name in ("x-api-key", "X-Team", "Authorization", "Host"):
+        assert (await box.call("shop_x", **{name: "evil"}))[0] == "invalid_arguments"
+
+
+async def test_an_exploded_object_names_no_parameter_of_its_own(tools, document, service):
+    parameters = [
+        {"name": "tenant", "in": "query", "schema": {"enum": ["acme"]}},
+        {"name": "filter", "in": "query", "schema": {"type": "object"}},
+        {"name": "page", "in": "query", "schema": {"type": "integer"}},
+    ]
+    box = await (
+        await tools(
+            openapi=[
+                {
+                    "name": "shop",
+                    "document": document(paths={"/a": {"get": {"operationId": "x", "parameters": parameters}}}),
+                }
+            ]
+        )
+    ).ready()
+    await box.call("shop_x", tenant="acme", filter={"tenant": "evil", "page": 3, "sort": "age"})
+    assert service.asked[0].query == {"tenant": ["acme"], "sort": ["age"]}
+
+
+@pytest.mark.parametrize("path", ["@127.0.0.2/steal", ".evil.example/", ":1/", ""])
+async def test_a_document_cannot_choose_another_host_by_its_paths(tools, service, path):
+    service.says["/openapi.json"] = Says({**DOCUMENT, "paths": {path: {"get": {"operationId": "x"}}}})
+    settings = {"name": "shop", "url": f"{service.url}/openapi.json", "baseUrl": service.url}
+    box = await tools(openapi=[settings])
+    assert f"has the path {path!r}, which does not begin with /" in await box.down()
+
+
 async def test_a_document_is_fetched_from_its_service(tools, service):
     service.says["/openapi.json"] = Says({**DOCUMENT, "servers": [{"url": "/api"}]})
     service.says["/api/orders/7"] = Says({"state": "sent"})

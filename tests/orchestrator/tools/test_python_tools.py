@@ -1,16 +1,28 @@
 """Tools from installed packages, found by their entry points."""
 
+import asyncio
 import sys
 
+import orjson
 import pytest
+import yaml
 from prometheus_client import REGISTRY
 from tandem_contract.config import Tools
 from tandem_contract.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.config import ConfigError
-from tandem_orchestrator.tools import source
+from tandem_orchestrator.tools import local_source, source
 from tandem_orchestrator.tools.build import build, check
 
+from tests.engine_double import Call, Reply
+from tests.orchestrator.process import serving
+from tests.orchestrator.running import Orchestrator, config_for, question
+from tests.orchestrator.tools.conftest import Box
+
 MODULE = """
+import asyncio
+from contextlib import suppress
+
+
 class Echo:
     name = "echo"
     description = "Says it again."
@@ -25,6 +37,34 @@ class Echo:
 
 def nothing(settings):
     return object()
+
+
+def leave(settings):
+    raise SystemExit("no licence")
+
+
+class Raw:
+    name = "raw"
+    description = "Gives back what it was made with, or what its author forgot."
+    parameters = {"type": "object"}
+
+    def __init__(self, settings):
+        self.closes = settings.get("closes")
+
+    async def close(self):
+        if self.closes == "by leaving":
+            raise SystemExit(3)
+        if self.closes == "never":
+            await asyncio.Event().wait()
+
+    async def call(self, arguments):
+        kind = arguments.get("kind")
+        if kind == "exit":
+            raise SystemExit(3)
+        while kind == "stay":
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+        return {"bytes": b"bytes", "surrogate": "a\\ud800b", "set": {1}}.get(kind)
 """
 LATE = """
 class Late:
@@ -42,8 +82,10 @@ class Late:
     async def close(self):
         Late.closed = True
 """
+FAILED = {"error": "raw failed"}
 HTTP = {"name": "order", "description": "Looks an order up.", "url": "https://shop.example/"}
 POINTS = "[tandem.tools]\necho = tandem_echo:Echo\nnothing = tandem_echo:nothing\nlost = tandem_echo:Lost\n"
+POINTS += "leave = tandem_echo:leave\nraw = tandem_echo:Raw\n"
 
 
 @pytest.fixture(autouse=True)
@@ -68,21 +110,64 @@ async def test_a_factory_makes_the_tool(tools):
     assert (await box.call("echo"))[0] == "invalid_arguments"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"), [("nothing", None), ("bytes", "bytes"), ("surrogate", "a?b"), ("set", FAILED), ("exit", FAILED)]
+)
+@pytest.mark.parametrize("ask", [Orchestrator.chat, Orchestrator.stream])
+async def test_what_its_author_forgot_ends_no_request(serve, engine, kind, told, ask):
+    orchestrator = await serve(config_for(engine, tools={"attach": "always", "python": [{"name": "raw"}]}))
+    engine.replies += [Reply("", (Call("raw", orjson.dumps({"kind": kind}).decode()),)), Reply("Done.")]
+    assert "Done." in str(await ask(orchestrator))
+    content = engine.seen[-1].body["messages"][-1]["content"]
+    assert (content if isinstance(told, str) else orjson.loads(content)) == told
+
+
+async def test_one_that_cannot_be_cancelled_delays_neither_its_request_nor_the_end(engine, tmp_path):
+    tools = {"attach": "always", "timeoutSeconds": 0.2, "python": [{"name": "raw"}]}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"upstreams": [{"name": "engine", "url": engine.url}], "tools": tools}))
+    engine.replies += [Reply("", (Call("raw", '{"kind": "stay"}'),)), Reply("Done.")]
+    async with serving("--config", str(file), PYTHONPATH=str(tmp_path), TANDEM_DRAIN_SECONDS="1") as running:
+        async with running.client.post("/v1/chat/completions", json=question()) as response:
+            assert (await response.json())["choices"][0]["message"]["content"] == "Done."
+        assert "raw gave no result within 0.2 s" in engine.seen[-1].body["messages"][-1]["content"]
+        async with asyncio.timeout(5):
+            while (await running.metrics()).get('tandem_tool_calls_left{tool_name="raw"}') != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        running.terminate()
+        code, lines = await running.ended()
+    assert code == 0
+    assert [line["tool"] for line in lines if "goes on" in str(line["event"])] == ["raw"]
+
+
+@pytest.mark.parametrize("closes", ["by leaving", "never"])
+async def test_one_that_does_not_close_keeps_nobody(monkeypatch, closes):
+    monkeypatch.setattr(local_source, "CLOSE_SECONDS", 0.01)
+    box = await Box(python=[{"name": "raw", "settings": {"closes": closes}}]).ready()
+    async with asyncio.timeout(5):
+        await box.close()
+
+
 def test_it_is_loaded_before_anything_is_served():
     build(Tools.model_validate({"python": [{"name": "echo", "settings": {"times": 2}}]}))
     assert "tandem_echo" in sys.modules
 
 
+THERE = ["echo", "leave", "lost", "nothing", "raw"]
 MISSING = "the image does not have it: no installed package has an entry point 'missing' in tandem.tools"
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("missing", f"{MISSING} (there are: echo, lost, nothing); use an image with the package, or correct the name"),
+        (
+            "missing",
+            f"{MISSING} (there are: {', '.join(THERE)}); use an image with the package, or correct the name",
+        ),
         ("echo", "tandem_echo:Echo failed: KeyError: 'times'"),
         ("nothing", "tandem_echo:nothing gives object, which has no name, description, parameters, call"),
         ("lost", "tandem_echo:Lost failed: AttributeError"),
+        ("leave", "tandem_echo:leave failed: SystemExit: no licence"),
     ],
 )
 async def test_one_that_cannot_be_used_is_absent(tools, name, problem):

@@ -33,7 +33,8 @@ def ask(request, client):
 
     async def streamed(**fields):
         options = {"stream": True, "stream_options": {"include_usage": True}}
-        text, calls, reason, usage, ids = "", [], None, None, set()
+        text, reason, usage, ids = "", None, None, set()
+        calls: dict[int, tuple[str, str]] = {}
         async for chunk in await client.chat.completions.create(
             **{"model": "double", "messages": ASK, **options, **fields}
         ):
@@ -41,10 +42,13 @@ def ask(request, client):
             usage = chunk.usage or usage
             for choice in chunk.choices:
                 text += choice.delta.content or ""
-                calls += [(call.function.name, call.function.arguments) for call in choice.delta.tool_calls or ()]
+                for call in choice.delta.tool_calls or ():
+                    name, arguments = calls.get(call.index, ("", ""))
+                    new = call.function
+                    calls[call.index] = name + (new.name or ""), arguments + (new.arguments or "")
                 reason = choice.finish_reason or reason
         assert len(ids) == 1
-        return text, calls, reason, usage
+        return text, list(calls.values()), reason, usage
 
     return streamed if request.param else blocking
 
@@ -152,6 +156,75 @@ async def test_a_disabled_tool_is_the_clients(serve, engine):
     orchestrator = await serve(config_for(engine, tools={"enabled": ["get_current_weather"]}))
     _, body = await orchestrator.chat(tools=[MATH_TOOL], messages=ASK)
     assert body["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "calculate_math"
+
+
+async def test_what_is_said_before_a_call_reaches_client_and_next_pass(ask, engine):
+    engine.replies += [
+        Reply("Let me see.", (math("1+1"),), reasoning="Add."),
+        Reply(" So:", (math("2+2"),), reasoning="Again."),
+        Reply(" Two and four."),
+    ]
+    assert (await ask(tools=[MATH_TOOL]))[0] == "Let me see. So: Two and four."
+    _, first, _, second, _ = engine.seen[2].body["messages"]
+    assert [(turn["content"], turn["reasoning"]) for turn in (first, second)] == [
+        ("Let me see.", "Add."),
+        (" So:", "Again."),
+    ]
+
+
+async def test_whole_answers_and_streams_say_the_same(orchestrator, engine):
+    said = []
+    for stream in (False, True):
+        engine.replies += [Reply("One", (math("1+1"),), reasoning="Hm."), Reply(" two", reasoning=" Well.")]
+        if stream:
+            text = await orchestrator.stream(tools=[MATH_TOOL])
+            events = [orjson.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+            deltas = [choice["delta"] for event in events for choice in event["choices"]]
+            said.append(["".join(delta.get(name) or "" for delta in deltas) for name in ("content", "reasoning")])
+        else:
+            message = (await orchestrator.chat(tools=[MATH_TOOL]))[1]["choices"][0]["message"]
+            said.append([message["content"], message["reasoning"]])
+    assert said == [["One two", "Hm. Well."]] * 2
+
+
+async def test_text_goes_with_the_clients_own_calls(ask, engine):
+    engine.replies += [Reply("One.", (math("1+1"),)), Reply(" Two.", (Call("book_table"),))]
+    text, calls, _, _ = await ask(tools=[MATH_TOOL, CLIENT_TOOL])
+    assert (text, calls) == ("One. Two.", [("book_table", "{}")])
+
+
+OWN_MATH = {
+    "type": "function",
+    "function": {
+        "name": "calculate_math",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
+            "required": ["a", "b"],
+        },
+    },
+}
+OWN_CALL = Call("calculate_math", '{"a": 1, "b": 2}')
+
+
+async def test_a_tool_of_the_clients_own_is_the_clients_whatever_its_name(ask, engine):
+    engine.replies.append(Reply("", (OWN_CALL,)))
+    text, calls, reason, _ = await ask(tools=[OWN_MATH])
+    assert (text, calls, reason) == ("", [("calculate_math", '{"a": 1, "b": 2}')], "tool_calls")
+    engine.replies += [Reply("", (place("Tokyo"), OWN_CALL))]
+    _, calls, reason, _ = await ask(tools=[OWN_MATH, WEATHER_TOOL])
+    assert (calls, reason) == ([("calculate_math", '{"a": 1, "b": 2}')], "tool_calls")
+    assert len(engine.seen) == 2
+
+
+async def test_an_attached_tool_takes_the_place_of_the_clients(ask, engine):
+    engine.replies += [Reply("", (math("1+1"),)), Reply("Two.")]
+    wish = {"extra_body": {"tandem": {"tools": ["calculate_math"]}}}
+    assert (await ask(tools=[OWN_MATH, CLIENT_TOOL], **wish))[0] == "Two."
+    book, offered = engine.seen[0].body["tools"]
+    assert book == CLIENT_TOOL
+    assert list(offered["function"]["parameters"]["properties"]) == ["expression"]
+    assert orjson.loads(engine.seen[1].body["messages"][-1]["content"]) == 2
 
 
 async def test_a_stream_shows_text_at_once_and_tools_as_comments(orchestrator, engine):

@@ -101,10 +101,28 @@ def test_options_of_another_shape_are_refused():
         conversation(stream_options=3)
 
 
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_reasoning_is_handed_on_under_its_name(name):
+    talk = conversation()
+    talk.add_round(turn_of({"content": None, name: "Hm.", "tool_calls": []}), [done(SERVER)], 0.1)
+    said = asked(talk)["messages"][1]
+    assert said == {"role": "assistant", "content": None, name: "Hm.", "tool_calls": said["tool_calls"]}
+
+
+def test_what_was_said_before_a_call_stays_said():
+    talk = conversation()
+    assert talk.said(Turn("Hello")) == {}
+    talk.add_round(Turn("Let me see. ", [SERVER], {"reasoning": "Add."}), [done(SERVER)], 0.1)
+    talk.add_round(Turn(None, [SERVER], {"reasoning": " Again."}), [done(SERVER)], 0.1)
+    assert talk.said(Turn("Three.")) == {"content": "Let me see. Three.", "reasoning": "Add. Again."}
+    assert talk.said(Turn(None)) == {"content": "Let me see. ", "reasoning": "Add. Again."}
+
+
 def test_a_message_becomes_a_turn():
     message = {"content": None, "tool_calls": [{"function": {"name": "add", "arguments": None}}, {"id": "x"}]}
     assert turn_of(message) == Turn(None, [ToolCall("call_0", "add", ""), ToolCall("x", "", "")])
-    assert turn_of({"content": "Hi", "tool_calls": None}) == Turn("Hi")
+    assert turn_of({"content": "Hi", "tool_calls": None, "reasoning": None}) == Turn("Hi")
+    assert turn_of({"content": "Hi", "reasoning": "Hm", "reasoning_content": [1]}).reasoning == {"reasoning": "Hm"}
 
 
 def test_the_first_pass_is_what_the_client_sent():
@@ -117,6 +135,13 @@ def test_the_first_pass_is_what_the_client_sent():
 def test_the_servers_own_declarations_follow_the_clients():
     body = asked(conversation(added=[b'{"function":{"name":"other"}}']))
     assert [tool["function"]["name"] for tool in body["tools"]] == ["add", "book", "other"]
+
+
+def test_a_server_s_declaration_takes_the_place_of_the_clients():
+    other = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    talk = conversation(added=[orjson.dumps(other)])
+    talk.use.replaced = frozenset({"add"})
+    assert [tool["function"] for tool in asked(talk)["tools"]] == [{"name": "book"}, other["function"]]
 
 
 def test_each_pass_holds_all_before_it():

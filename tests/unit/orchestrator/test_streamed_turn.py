@@ -55,8 +55,13 @@ def test_text_beside_the_finish_reason_passes_without_it():
     assert turn.finish_reason == "stop"
 
 
-def test_reasoning_passes():
-    assert StreamedTurn({"id": "first"}).take(line({"reasoning": "Hm"})) is not None
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_reasoning_passes_and_belongs_to_the_turn(name):
+    turn = StreamedTurn({"id": "first"})
+    for piece in ("Hm", ", ", "well"):
+        assert turn.take(line({name: piece})) is not None
+    turn.take(b"data: [DONE]")
+    assert (turn.turn().content, turn.turn().reasoning) == (None, {name: "Hm, well"})
 
 
 @pytest.mark.parametrize(

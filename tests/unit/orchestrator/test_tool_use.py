@@ -20,10 +20,10 @@ class Clock:
         return "noon"
 
 
-def asked(attach="declared", headers=NO_HEADERS, tools=None, declares=(), **fields):
+def asked(attach="declared", headers=NO_HEADERS, tools=None, declares=(), tools_sent=None, **fields):
     """The use and the request that an engine would get."""
-    declared = [{"type": "function", "function": {"name": name}} for name in declares]
-    body = {"model": "m", "messages": [{"role": "user"}], **({"tools": declared} if declares else {}), **fields}
+    declared = tools_sent or [{"type": "function", "function": {"name": name}} for name in declares]
+    body = {"model": "m", "messages": [{"role": "user"}], **({"tools": declared} if declared else {}), **fields}
     request = parse(ENDPOINTS[CHAT], orjson.dumps(body), None, 128)
     principal = Principal("key", "tenant", KeyLimits(), tools=tools)
     toolbox = Toolbox([Calculator(), Clock()], Tools(attach=attach))
@@ -48,6 +48,33 @@ def test_always_adds_what_the_client_does_not_declare():
     (added,) = orjson.loads(orjson.dumps(use.declarations))
     function = {"name": CLOCK, "description": Clock.description, "parameters": Clock.parameters}
     assert added == {"type": "function", "function": function}
+
+
+OWN = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}
+
+
+def own(name, parameters):
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def test_a_tool_of_the_clients_own_under_the_servers_name_is_the_clients():
+    assert asked(tools_sent=[own(MATH, OWN)])[0] is None
+    use, _ = asked(tools_sent=[own(MATH, OWN), own(CLOCK, {})])
+    assert (use.names, use.declarations, use.replaced) == ({CLOCK}, [], frozenset())
+    assert names(tools_sent=[own(MATH, Calculator.parameters)]) == {MATH}
+
+
+@pytest.mark.parametrize("fields", [{"attach": "always"}, {"tandem": {"tools": True}}, {"tandem": {"tools": [MATH]}}])
+def test_attached_tools_take_the_place_of_the_clients(fields):
+    use, _ = asked(tools_sent=[own(MATH, OWN)], **fields)
+    assert MATH in use.names
+    assert use.replaced == {MATH}
+    assert MATH in [tool["function"]["name"] for tool in orjson.loads(orjson.dumps(use.declarations))]
+
+
+@pytest.mark.parametrize("tool", [7, None, {}, {"function": 7}, {"function": {"name": [MATH]}}, {"function": {}}])
+def test_entries_of_another_shape_are_the_engines_to_judge(tool):
+    assert names(tools_sent=[tool, own(MATH, {})]) == {MATH}
 
 
 @pytest.mark.parametrize("attach", ["declared", "always"])

@@ -1,11 +1,14 @@
 import asyncio
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 from tandem_contract.config import Tools
-from tandem_orchestrator.tools import source
+from tandem_contract.metrics import TOOL_CALLS_LEFT
+from tandem_orchestrator.tools import attempt, source
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.tool import ToolError
 from tandem_orchestrator.tools.toolbox import CUT_MARK, InvalidTool, Toolbox, ToolCall
@@ -95,6 +98,143 @@ async def test_a_tool_that_takes_too_long():
     result = await run(hang, seconds=0.01)
     assert result.status == "timeout"
     assert "0.01 s" in told(result)
+
+
+@dataclass
+class Point:
+    x: int
+
+
+RESULTS = [
+    (None, "null"),
+    (3, "3"),
+    (float("nan"), "null"),
+    ({"a": [1, None]}, '{"a":[1,null]}'),
+    (Point(1), '{"x":1}'),
+    (b"caf\xc3\xa9", "café"),
+    (bytearray(b"x"), "x"),
+    ("a\ud800b", "a?b"),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("value", "content"), RESULTS)
+async def test_whatever_a_tool_returns_becomes_text(value, content):
+    async def give(n):
+        return value
+
+    result = await run(give)
+    assert (result.status, result.content) == ("success", content)
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1, 2}, 2**70, b"\xff", object(), nested(300), {1: 2}, ["\ud800"], (n for n in "ab"), Probe, RuntimeError()],
+)
+async def test_what_is_no_text_is_the_tools_failure(value):
+    async def give(n):
+        return value
+
+    result = await run(give)
+    assert (result.status, told(result)) == ("error", "probe failed")
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), BaseException("x")]
+)
+async def test_a_tool_ends_neither_the_request_nor_the_server(error):
+    async def fail(n):
+        await asyncio.sleep(0)
+        raise error
+
+    result = await run(fail)
+    assert (result.status, told(result)) == ("error", "probe failed")
+
+
+async def test_a_tool_that_cancels_itself():
+    async def cancel(n):
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+
+    assert told(await run(cancel)) == "probe failed"
+
+
+async def test_an_error_of_any_characters_is_told():
+    async def refuse(n):
+        raise ToolError("no \ud800 data")
+
+    assert told(await run(refuse)) == "no ? data"
+
+
+def left():
+    return REGISTRY.get_sample_value(TOOL_CALLS_LEFT, {"tool_name": "probe"}) or 0.0
+
+
+@pytest.fixture
+async def stubborn(monkeypatch):
+    """A tool's work that no cancellation ends, until the test is over."""
+    monkeypatch.setattr(attempt, "GRACE_SECONDS", 0.01)
+    release = asyncio.Event()
+
+    async def work(n):
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return "late"
+
+    yield work
+    release.set()
+    await until(lambda: not left())
+
+
+async def test_time_holds_for_a_tool_that_cannot_be_cancelled(stubborn):
+    started = perf_counter()
+    result = await run(stubborn, seconds=0.05)
+    assert (result.status, perf_counter() - started < 0.5) == ("timeout", True)
+    await until(lambda: left() == 1)
+
+
+async def test_the_request_ends_without_a_tool_that_cannot_be_cancelled(stubborn):
+    calling = asyncio.create_task(run(stubborn, seconds=60.0))
+    await asyncio.sleep(0.01)
+    calling.cancel()
+    done, _ = await asyncio.wait({calling}, timeout=0.5)
+    assert done
+    assert calling.cancelled()
+    await until(lambda: left() == 1)
+
+
+async def test_calls_that_are_left_behind_keep_their_turn(stubborn):
+    started = 0
+
+    async def counted(n):
+        nonlocal started
+        started += 1
+        return await stubborn(n)
+
+    toolbox = Toolbox([Probe(counted)], Tools(max_concurrent=2, timeout_seconds=0.02))
+    call = ToolCall("id", "probe", '{"n": 1}')
+    results = [await toolbox.run(call, toolbox.names, 60.0) for _ in range(4)]
+    assert ([result.status for result in results], started) == (["timeout"] * 4, 2)
+    await until(lambda: left() == 2)
+
+
+async def test_a_tool_that_ends_in_time_is_not_left():
+    async def hang(n):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+
+    assert (await run(hang, seconds=0.01)).status == "timeout"
+    await asyncio.sleep(0)
+    assert not left()
 
 
 async def test_a_long_result_is_cut_between_characters():
