@@ -4,14 +4,14 @@ A read-only transaction keeps tables as they are, but not a server's files and p
 granted can be used by whoever gets hold of the password.
 """
 
+# ruff: noqa: S608 # made of constants
 from collections.abc import Sequence
 from typing import Any
 
-SHOWN = 3  # of each kind
+SHOWN = 6  # of each kind
 
-# The roles whose rights are in reach: its own, and those it is a member of. (A superuser is one of all.)
+# The roles whose rights are in reach: its own, and those it is a member of.
 ROLES = "SELECT * FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')"
-PLAIN = f"SELECT * FROM ({ROLES}) r WHERE NOT EXISTS (SELECT FROM ({ROLES}) s WHERE s.rolsuper)"  # noqa: S608
 SYSTEM = "n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)'"
 USABLE = "has_schema_privilege(current_user, n.oid, 'USAGE')"
 CALLABLE = """
@@ -19,16 +19,18 @@ CALLABLE = """
     AND NOT 'internal'::regtype = ANY (p.proargtypes::oid[])
 """
 
+SUPERUSER = f"""
+    SELECT 'is a superuser' || CASE rolname WHEN current_user THEN '' ELSE ' as ' || rolname END
+    FROM ({ROLES}) r WHERE rolsuper ORDER BY rolname <> current_user LIMIT 1
+"""
 ATTRIBUTES = f"""
-    SELECT attribute || CASE rolname WHEN current_user THEN '' ELSE ' as ' || rolname END
-    FROM ({ROLES}) r, LATERAL (VALUES
-        (rolsuper, 'is a superuser'), (rolcreaterole AND NOT rolsuper, 'may create roles'),
-        (rolcreatedb AND NOT rolsuper, 'may create databases'), (rolreplication AND NOT rolsuper, 'may replicate')
-    ) AS a(has, attribute) WHERE has ORDER BY rolname <> current_user, attribute
+    SELECT DISTINCT attribute FROM ({ROLES}) r, LATERAL (VALUES
+        (rolcreaterole, 'may create roles'), (rolcreatedb, 'may create databases'), (rolreplication, 'may replicate')
+    ) AS a(has, attribute) WHERE has ORDER BY 1
 """
 # All that PostgreSQL brings along but the one for reading, since each was made for more than that.
 MEMBERSHIPS = f"""
-    SELECT 'is a member of ' || rolname FROM ({PLAIN}) r
+    SELECT 'is a member of ' || rolname FROM ({ROLES}) r
     WHERE oid < 16384 AND rolname ~ '^pg_' AND rolname <> 'pg_read_all_data' ORDER BY rolname
 """
 TABLES = f"""
@@ -40,19 +42,19 @@ TABLES = f"""
         OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') END ORDER BY 1
 """
 CREATION = f"""
-    SELECT DISTINCT 'may create in schema ' || n.nspname FROM ({PLAIN}) r, pg_namespace n
+    SELECT DISTINCT 'may create in schema ' || n.nspname FROM ({ROLES}) r, pg_namespace n
     WHERE NOT ({SYSTEM}) AND has_schema_privilege(r.oid, n.oid, 'CREATE')
-    UNION SELECT 'may create schemas' FROM ({PLAIN}) r WHERE has_database_privilege(r.oid, current_database(), 'CREATE')
+    UNION SELECT 'may create schemas' FROM ({ROLES}) r WHERE has_database_privilege(r.oid, current_database(), 'CREATE')
     ORDER BY 1
 """
 OWNERSHIP = f"""
-    SELECT 'owns ' || pg_describe_object(d.classid, d.objid, d.objsubid) FROM ({PLAIN}) r
+    SELECT 'owns ' || pg_describe_object(d.classid, d.objid, d.objsubid) FROM ({ROLES}) r
     JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
     JOIN pg_database b ON b.datname = current_database() AND d.dbid IN (0, b.oid) ORDER BY 1
 """
 # What PostgreSQL, or an extension, keeps from everybody when it is installed.
 RESTRICTED = f"""
-    SELECT DISTINCT 'may call ' || p.oid::regprocedure FROM ({PLAIN}) r, pg_proc p
+    SELECT DISTINCT 'may call ' || p.oid::regprocedure FROM ({ROLES}) r, pg_proc p
     JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
     WHERE NOT EXISTS (SELECT FROM aclexplode(i.initprivs) a WHERE a.grantee = 0)
     AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1
@@ -81,7 +83,7 @@ BEYOND = f"""
 
 # What PostgreSQL lets everybody do. A transaction that is read-only and undone leaves nothing of it behind, but others
 # may have to wait, or be ended.
-EVERYBODY = f"""
+EVERYBODY = """
     SELECT what || ' (' || string_agg(DISTINCT p.proname, ', ' ORDER BY p.proname) || ')'
     FROM (VALUES
         ('may see the SQL of its other sessions', '^pg_stat_get_(backend_)?activity$'),
@@ -91,7 +93,8 @@ EVERYBODY = f"""
         ('may write large objects', '^lo_(creat|create|from_bytea|put|truncate|truncate64|unlink)$|^lowrite$'),
         ('may notify listeners', '^pg_notify$')
     ) AS w(what, pattern), pg_proc p
-    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ pattern AND has_function_privilege(p.oid, 'EXECUTE')
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ pattern
+    AND has_function_privilege(p.oid, 'EXECUTE')
     GROUP BY what ORDER BY 1
 """
 DEFINERS = f"""
@@ -106,14 +109,14 @@ ELSEWHERE = f"""
     UNION ALL
     SELECT 'may create temporary tables' WHERE has_database_privilege(current_database(), 'TEMPORARY')
     UNION ALL
-    SELECT 'passes row-level security' || CASE rolname WHEN current_user THEN '' ELSE ' as ' || rolname END
-    FROM ({ROLES}) r WHERE rolbypassrls ORDER BY 1
+    SELECT 'passes row-level security' FROM ({ROLES}) r WHERE rolbypassrls ORDER BY 1
 """
 
 
 async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
     """What the role may do that no role for queries may; `schemas` are those it may use, all where there are none."""
-    found = []
+    if found := await _lines(connection, SUPERUSER):
+        return found  # and so may do anything
     for sql in (ATTRIBUTES, MEMBERSHIPS, TABLES, CREATION, OWNERSHIP, RESTRICTED, UNTRUSTED):
         found += await _lines(connection, sql)
     if schemas:

@@ -109,7 +109,7 @@ class _Worker:
 
     @property
     def is_alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.returncode is None and not self._out.at_eof()
 
     async def ask(self, question: dict[str, str]) -> tuple[bytes, bytes]:
         """Kind and body of the answer. Raises `WorkerError` where the process ends instead."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+
 def description(box):
     return box.toolbox._by_name["query_database"].tool.description
 
@@ -73,7 +74,7 @@ async def test_settings_of_one_query_are_gone_with_it(box_for, reader):
     )
     await box.call("query_database", query=sql)
     shown = [
-        (await box.call("query_database", query=f"SHOW {name}"))[1]["rows"][0][0]
+        (await box.call("query_database", query=f"SELECT current_setting('{name}')"))[1]["rows"][0][0]
         for name in ("transaction_read_only", "default_transaction_read_only", "statement_timeout")
     ]
     assert shown == ["on", "on", "5s"]
@@ -183,11 +184,11 @@ async def test_time_is_bounded(either):
 
 async def test_a_client_that_leaves_ends_its_query(box_for, reader, admin):
     box = await box_for(reader[0])
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(4)%' AND usename ~ '^reader_'"
     asking = asyncio.create_task(box.call("query_database", query="SELECT pg_sleep(4)"))
     async with asyncio.timeout(5):
-        while not await admin.fetchval(running):
+        while not await admin.fetchval(f"{running} AND state = 'active'"):
             pass
         asking.cancel()
-        while await admin.fetchval(running):
+        while await admin.fetchval(f"{running} AND state = 'active'"):
             pass
