@@ -31,7 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent decides
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which the kernel ends it with, whatever it is doing
     os.nice(NICENESS)
-    with open(0, "rb", buffering=0, closefd=False) as unbuffered:  # noqa: PTH123 # which leaves the rest unread
+    with open(0, "rb", buffering=0, closefd=False) as unbuffered:  # which leaves the rest unread
         settings = orjson.loads(unbuffered.readline())
     try:
         asyncio.run(_serve(_database(settings), settings["seconds"], settings["bytes"]))
