@@ -94,6 +94,9 @@ class QueryDatabase(Section):
     """What the model is told about the data, e.g. the tables and what their columns mean."""
     describe_tables: bool = True
     """Tell the model the names and types of the columns that the role may read."""
+    schemas: list[Name] = Field(default=[], max_length=64)
+    """Schemas of PostgreSQL, in the order in which tables are looked for. The tool is refused while the role may read
+    others. Default: all that the role may use."""
     max_rows: int = Field(default=200, ge=1, le=10_000)
     """Further rows are left out, and the result says so."""
     max_bytes: int = Field(default=32_768, ge=256, le=4_194_304)
@@ -101,7 +104,7 @@ class QueryDatabase(Section):
     timeout_seconds: Seconds = 5.0
     """Time for one query."""
     max_connections: int = Field(default=4, ge=1, le=64)
-    """Connections to PostgreSQL, in each process."""
+    """Queries at the same time, in each process; more wait for their turn. Each takes a process and a connection."""
 
     @model_validator(mode="after")
     def _has_a_url(self) -> Self:

@@ -1,121 +1,135 @@
-"""PostgreSQL for query_database: a role that can only read, in transactions that can only read."""
+"""PostgreSQL for query_database: a role that can only read, in transactions that can only read and that are undone."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-from tandem_contract.config import QueryDatabase as QueryDatabaseSettings
 
-from tandem_orchestrator.tools.source import SourceError
-from tandem_orchestrator.tools.table import Table, described
-from tandem_orchestrator.tools.tool import ToolError
+from tandem_orchestrator.tools.postgres_role import refused, tolerated
+from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, described
 
 CONNECT_SECONDS = 5.0
-BATCH = 50  # rows that are fetched at once
-SCHEMAS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
-
-# What a role may do beyond reading, one row for each thing. A read-only transaction keeps tables as they are, but not
-# a server's files and programs, nor other servers; and a transaction may be left by what it runs.
-FORBIDDEN = f"""
-    SELECT 'is a superuser' FROM pg_roles WHERE rolname = current_user AND rolsuper
-    UNION ALL
-    SELECT 'is a member of ' || rolname FROM pg_roles
-    WHERE rolname IN ('pg_write_server_files', 'pg_read_server_files', 'pg_execute_server_program')
-    AND pg_has_role(rolname, 'MEMBER')
-    UNION ALL
-    (SELECT 'may write to ' || c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {SCHEMAS}
-    AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-    OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) ORDER BY c.oid LIMIT 3)
-    UNION ALL
-    SELECT DISTINCT 'may call ' || proname FROM pg_proc
-    WHERE (proname ~ '^dblink(_connect|_exec|_send_query)?$' OR proname ~ '^http(_get|_post)?$'
-    OR proname IN ('pg_read_file', 'pg_read_binary_file', 'pg_ls_dir', 'lo_import', 'lo_export'))
-    AND has_function_privilege(oid, 'EXECUTE')
-"""  # noqa: S608 # made of constants
+LATE_SECONDS = 0.25  # after its time, a query is cancelled where the server has not done it
+LOOK_SECONDS = 10
+BATCH_BYTES = 1_048_576  # of the rows that are fetched at once, at most
 COLUMNS = """
     SELECT CASE table_schema WHEN 'public' THEN '' ELSE table_schema || '.' END || table_name AS table,
     column_name || ' ' || CASE data_type WHEN 'USER-DEFINED' THEN udt_name ELSE data_type END AS column
     FROM information_schema.columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
-    ORDER BY table_schema, table_name, ordinal_position
+    ORDER BY table_schema, table_name, ordinal_position LIMIT 4000
 """
+
+# The server writes each row as one JSON list, and leaves out those that are too long. Where `OFFSET 0` stands, it
+# computes a row once, and not again for its length.
+ROWS = """
+    SELECT CASE WHEN pg_catalog.octet_length(written) <= {max_bytes} THEN written END FROM (
+    SELECT pg_catalog.array_to_json(ARRAY[{values}])::pg_catalog.text AS written FROM (
+{sql}
+) AS asked({names}) OFFSET 0) AS rows
+"""
+AS_JSON = {
+    "bytea": "pg_catalog.to_json(pg_catalog.encode({}, 'hex'))",
+    "numeric": "pg_catalog.to_json({}::pg_catalog.text)",  # or JSON's readers would round it
+}
 
 
 class Postgres:
-    """A database behind a small pool of connections."""
+    """A database behind one connection."""
 
-    dialect = "PostgreSQL"
-
-    def __init__(self, url: str, settings: QueryDatabaseSettings) -> None:
+    def __init__(self, url: str, schemas: Sequence[str], bounds: Bounds) -> None:
         self._url = url
-        self._settings = settings
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._schemas = schemas
+        self._bounds = bounds
+        self._connection: Any = None
 
-    async def check(self) -> str:
-        """The tables with their columns. Raises `SourceError` where it is down, or the role may do more than read."""
+    async def open(self) -> None:
+        """Connects, unless it is connected. Raises `QueryError`."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        milliseconds = str(int(self._bounds.seconds * 1000))
+        settings = {
+            "application_name": "tandem query_database",
+            "default_transaction_read_only": "on",
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": milliseconds,
+        }
+        if self._schemas:
+            settings["search_path"] = ", ".join(map(_quoted, self._schemas))
         try:
-            async with (await self._opened()).acquire(timeout=CONNECT_SECONDS) as connection:
-                forbidden = [row[0] for row in await connection.fetch(FORBIDDEN)]
-                found = await connection.fetch(COLUMNS)
+            self._connection = await asyncpg.connect(
+                self._url, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=settings
+            )
         except ValueError:
-            raise SourceError("the URL is not one that PostgreSQL knows") from None  # its parts stay unsaid
+            raise QueryError("the URL is not one that PostgreSQL knows") from None  # its parts stay unsaid
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise SourceError(f"the database cannot be reached: {type(error).__name__}: {error}") from None
-        if forbidden:
-            raise SourceError(f"the role must only be able to read, but it {', '.join(forbidden)}")
+            raise QueryError(f"the database cannot be reached: {type(error).__name__}: {error}") from None
+
+    async def look(self) -> Found:
+        """The tables, and what the role may do. Raises `QueryError`."""
+        try:
+            async with self._connection.transaction(readonly=True):
+                await self._connection.execute(f"SET LOCAL statement_timeout = '{LOOK_SECONDS}s'")
+                found = await self._connection.fetch(COLUMNS)
+                may = await refused(self._connection, self._schemas), await tolerated(self._connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise QueryError(f"the database cannot answer: {type(error).__name__}: {error}") from None
         columns: dict[str, list[str]] = {}
         for row in found:
             columns.setdefault(row["table"], []).append(row["column"])
-        return described(columns)
+        return Found(described(columns), *may)
 
     async def query(self, sql: str) -> Table:
-        """Runs one statement. Raises `ToolError`."""
+        """Runs one statement. Raises `QueryError`."""
+        connection = self._connection
+        transaction = connection.transaction(readonly=True)
         try:
-            async with (
-                asyncio.timeout(self._settings.timeout_seconds + 1),  # the server ends a statement first
-                (await self._opened()).acquire() as connection,
-            ):
-                return await self._rows(connection, sql)
-        except asyncpg.QueryCanceledError:
-            raise ToolError(f"the query took longer than {self._settings.timeout_seconds:g} s") from None
+            async with asyncio.timeout(self._bounds.seconds + LATE_SECONDS):
+                await transaction.start()
+                try:
+                    return await self._rows(sql)
+                finally:
+                    # Nothing that a query does may stay: neither large objects, notices and settings, which the
+                    # transaction takes with it, nor locks, which belong to the session.
+                    if not connection.is_closed():
+                        await transaction.rollback()
+                        await connection.execute("DISCARD ALL")
+        except (asyncpg.QueryCanceledError, TimeoutError):
+            raise QueryError(f"the query took longer than {self._bounds.seconds:g} s") from None
         except asyncpg.PostgresError as error:
-            raise ToolError(str(error)) from None
+            raise QueryError(str(error)) from None
         except (OSError, asyncpg.InterfaceError) as error:
-            raise ToolError(f"the database cannot answer: {type(error).__name__}") from None
+            raise QueryError(f"the database cannot answer: {type(error).__name__}") from None
 
-    async def close(self) -> None:
-        """Closes its connections."""
-        if self._pool is not None:
-            self._pool.terminate()
+    async def _rows(self, sql: str) -> Table:
+        asked = await self._connection.prepare(sql)  # which takes one statement only, and a whole one
+        columns = asked.get_attributes()
+        if not columns:
+            raise QueryError("only queries that give rows can be run")
+        if asked.get_parameters():
+            raise QueryError("write values into the query: it has no parameters")
+        table = Table([column.name for column in columns], self._bounds)
+        try:
+            written = await self._connection.prepare(_as_json(sql, columns, self._bounds.bytes))
+        except asyncpg.PostgresSyntaxError:
+            raise QueryError("only SELECT, WITH, VALUES and TABLE can be run") from None
+        cursor = await written.cursor()
+        batch = 1 + min(self._bounds.rows, BATCH_BYTES // self._bounds.bytes)
+        while rows := await cursor.fetch(batch):
+            if not all(table.add(row[0].encode() if row[0] is not None else None) for row in rows):
+                break
+        return table
 
-    async def _rows(self, connection: Any, sql: str) -> Table:
-        async with connection.transaction(readonly=True):
-            statement = await connection.prepare(sql)  # which takes one statement only
-            columns = [attribute.name for attribute in statement.get_attributes()]
-            if not columns:
-                raise ToolError("only queries that give rows can be run")
-            table = Table(columns, self._settings.max_rows, self._settings.max_bytes)
-            cursor = await statement.cursor()
-            while rows := await cursor.fetch(BATCH):
-                if not all(table.add(tuple(row)) for row in rows):
-                    break
-            return table  # the pool undoes whatever the query has set
 
-    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
-        if self._pool is None:
-            seconds = self._settings.timeout_seconds
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=self._settings.max_connections,
-                statement_cache_size=0,
-                timeout=CONNECT_SECONDS,
-                command_timeout=seconds + 1,
-                server_settings={
-                    "application_name": "tandem query_database",
-                    "default_transaction_read_only": "on",
-                    "statement_timeout": str(int(seconds * 1000)),
-                    "idle_in_transaction_session_timeout": str(int(seconds * 1000)),
-                },
-            )
-        return self._pool  # `check` came before any query
+def _as_json(sql: str, columns: Sequence[Any], max_bytes: int) -> str:
+    """`sql`, which is a whole statement and thus stays within its parentheses, with each row as a JSON list."""
+    names = [f"c{number}" for number in range(len(columns))]
+    values = [
+        AS_JSON.get(column.type.name, "pg_catalog.to_json({})").format(name)
+        for name, column in zip(names, columns, strict=True)
+    ]
+    return ROWS.format(max_bytes=max_bytes, values=", ".join(values), sql=sql, names=", ".join(names))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

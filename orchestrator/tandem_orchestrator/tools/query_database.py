@@ -3,17 +3,21 @@
 import asyncio
 from typing import Any
 
+import orjson
+import structlog
 from tandem_contract.config import QueryDatabase as QueryDatabaseSettings
 from tandem_contract.config.tools import DATABASES
 
 from tandem_orchestrator.secret_file import read_secret
+from tandem_orchestrator.tools.query_processes import Processes, QuerySettings, WorkerError
 from tandem_orchestrator.tools.source import Offer, SourceError
-from tandem_orchestrator.tools.table import Database
+from tandem_orchestrator.tools.table import Found
 from tandem_orchestrator.tools.tool import ToolError
 
 CHECK_SECONDS = 60.0
 MAX_SQL = 20_000  # characters
-MAX_DESCRIBED = 16_000  # characters about the tables
+
+log = structlog.get_logger()
 
 
 class DatabaseSource:
@@ -23,22 +27,26 @@ class DatabaseSource:
 
     def __init__(self, settings: QueryDatabaseSettings) -> None:
         self._settings = settings
+        self._tolerated: list[str] = []
 
     async def follow(self, offer: Offer) -> None:
         """Offers the tool until the database fails. Raises `SourceError`."""
-        database = _opened(database_url(self._settings), self._settings)
+        url, settings = database_url(self._settings), self._settings
+        bounds = (settings.max_rows, settings.max_bytes, settings.timeout_seconds)
+        processes = Processes(QuerySettings(url, settings.schemas, *bounds), settings.max_connections)
         try:
             while True:
-                offer([QueryDatabase(database, self._described(await database.check()))])
+                found = await _look(processes)
+                if found.tolerated != self._tolerated:
+                    log.warning("the role may do more than read tables", source=self.name, it=found.tolerated)
+                    self._tolerated = found.tolerated
+                offer([QueryDatabase(processes, _dialect(url), self._described(found.tables))])
                 await asyncio.sleep(CHECK_SECONDS)
         finally:
-            await database.close()
+            await processes.close()
 
     def _described(self, tables: str) -> str:
-        shown = tables if self._settings.describe_tables else ""
-        if len(shown) > MAX_DESCRIBED:
-            shown = shown[:MAX_DESCRIBED] + " … (there are more tables)"
-        return "\n".join(part for part in (self._settings.description, shown) if part)
+        return "\n".join(filter(None, (self._settings.description, tables if self._settings.describe_tables else "")))
 
 
 class QueryDatabase:
@@ -46,10 +54,10 @@ class QueryDatabase:
 
     name = "query_database"
 
-    def __init__(self, database: Database, described: str) -> None:
-        self._database = database
+    def __init__(self, processes: Processes, dialect: str, described: str) -> None:
+        self._processes = processes
         self.description = (
-            f"Run one read-only SQL query ({database.dialect}) and get its columns and rows. "
+            f"Run one read-only SQL query ({dialect}) and get its columns and rows. "
             f"Ask only for the columns and rows that are needed.\n{described}"
         ).strip()
         self.parameters: dict[str, Any] = {
@@ -57,7 +65,7 @@ class QueryDatabase:
             "properties": {
                 "query": {
                     "type": "string",
-                    "description": f"One {database.dialect} query, e.g. SELECT …",
+                    "description": f"One {dialect} query, e.g. SELECT …",
                     "minLength": 1,
                     "maxLength": MAX_SQL,
                 }
@@ -70,7 +78,10 @@ class QueryDatabase:
         sql = arguments["query"].strip().rstrip(";")
         if not sql:
             raise ToolError("the query is empty")
-        return (await self._database.query(sql)).json()
+        try:
+            return (await self._processes.ask({"query": sql})).decode()
+        except WorkerError as error:
+            raise ToolError(str(error)) from None
 
 
 def database_url(settings: QueryDatabaseSettings) -> str:
@@ -83,11 +94,15 @@ def database_url(settings: QueryDatabaseSettings) -> str:
     return url
 
 
-def _opened(url: str, settings: QueryDatabaseSettings) -> Database:
-    if url.startswith("sqlite:"):
-        from tandem_orchestrator.tools.sqlite import Sqlite  # noqa: PLC0415 # only what is configured is loaded
+def _dialect(url: str) -> str:
+    return "SQLite" if url.startswith("sqlite:") else "PostgreSQL"
 
-        return Sqlite(url.removeprefix("sqlite:///"), settings)
-    from tandem_orchestrator.tools.postgres import Postgres  # noqa: PLC0415 # as above
 
-    return Postgres(url, settings)
+async def _look(processes: Processes) -> Found:
+    try:
+        found = Found(**orjson.loads(await processes.ask({})))
+    except WorkerError as error:
+        raise SourceError(str(error)) from None
+    if found.refused:
+        raise SourceError(f"the role must only be able to read, but it {', '.join(found.refused)}")
+    return found

@@ -1,60 +1,86 @@
 """What a query gives, within its bounds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
+
+MAX_DESCRIBED = 16_000  # characters about the tables
+
+
+class QueryError(Exception):
+    """The database has no answer; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one query may give and take."""
+
+    rows: int
+    bytes: int
+    """Of its rows as JSON."""
+    seconds: float
 
 
 class Table:
     """Collects rows until it is full."""
 
-    def __init__(self, columns: Sequence[str], max_rows: int, max_bytes: int) -> None:
-        self._columns = list(columns)
+    def __init__(self, columns: Sequence[str], bounds: Bounds) -> None:
+        """Raises `QueryError` where the columns alone pass the bounds."""
+        self._columns = orjson.Fragment(written := orjson.dumps(columns))
+        if len(written) > bounds.bytes:
+            raise QueryError("the names of the columns alone are too long: ask for fewer")
         self._rows: list[orjson.Fragment] = []
-        self._max_rows = max_rows
-        self._bytes_left = max_bytes
-        self.truncated = False
+        self._max_rows = bounds.rows
+        self._bytes_left = bounds.bytes
+        self._truncated = False
 
-    def add(self, row: Sequence[Any]) -> bool:
-        """Takes a row; false when it has no room for it, nor for any further one."""
-        written = orjson.dumps(list(row), default=_plain)
-        self._bytes_left -= len(written) + 1
-        if self._bytes_left < 0 or len(self._rows) >= self._max_rows:
-            self.truncated = True
+    def add(self, row: bytes | None) -> bool:
+        """Takes a row as a JSON list, None for one that is too long; false when there is no room for any further."""
+        self._bytes_left -= len(row) + 1 if row is not None else self._bytes_left + 1
+        if row is None or self._bytes_left < 0 or len(self._rows) >= self._max_rows:
+            self._truncated = True
             return False
-        self._rows.append(orjson.Fragment(written))
+        self._rows.append(orjson.Fragment(row))
         return True
 
-    def json(self) -> str:
+    def json(self) -> bytes:
         """`{"columns", "rows", "truncated"}`."""
-        return orjson.dumps({"columns": self._columns, "rows": self._rows, "truncated": self.truncated}).decode()
+        return orjson.dumps({"columns": self._columns, "rows": self._rows, "truncated": self._truncated})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a database has shown."""
+
+    tables: str
+    """The tables with their columns, for the model."""
+    refused: list[str] = field(default_factory=list)
+    """What its role may do and must not, such as "may write to orders"."""
+    tolerated: list[str] = field(default_factory=list)
+    """What its role may do beside reading, and the tool puts up with."""
 
 
 class Database(Protocol):
     """Something that answers queries and cannot be changed by them."""
 
-    dialect: str
+    async def open(self) -> None:
+        """Is ready for one of the others. Raises `QueryError`."""
 
-    async def check(self) -> str:
-        """The tables with their columns, for the model. Raises `SourceError` where it is down, or open to writes."""
+    async def look(self) -> Found:
+        """Looks at the tables, and at what the role may do. Raises `QueryError`."""
 
     async def query(self, sql: str) -> Table:
-        """Runs one statement. Raises `ToolError`."""
-
-    async def close(self) -> None:
-        """Closes its connections."""
+        """Runs one statement. Raises `QueryError`."""
 
 
 def described(columns: Mapping[str, Sequence[str]]) -> str:
     """`orders(id integer, total numeric); …` from each table's columns."""
-    return "Tables: " + "; ".join(f"{table}({', '.join(names)})" for table, names in columns.items())
+    text = "Tables: " + "; ".join(f"{table}({', '.join(names)})" for table, names in columns.items())
+    return text if len(text) <= MAX_DESCRIBED else text[:MAX_DESCRIBED] + " … (there are more tables)"
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: bytes in hexadecimal, composites as lists, the rest as text."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).hex()
-    if isinstance(value, Mapping):
-        return list(value.values())
-    return str(value)
+def plain(value: Any) -> str:
+    """What JSON has no word for: bytes, in hexadecimal."""
+    return bytes(value).hex()

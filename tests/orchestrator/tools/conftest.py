@@ -1,7 +1,10 @@
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 from tandem_contract.config import Tools
@@ -10,6 +13,13 @@ from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall
 
 from tests.orchestrator.running import until
 from tests.orchestrator.tools.service import Service
+
+SCHEMA = """
+CREATE TABLE orders (id integer PRIMARY KEY, customer text NOT NULL, total numeric, at timestamptz, raw bytea);
+INSERT INTO orders VALUES (1, 'Ada', 19.99, '2026-11-21 09:00+00', '\\x00ff'), (2, 'Bob', NULL, NULL, NULL);
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE SCHEMA other; CREATE TABLE other.moods (mood mood);
+"""
 
 
 @pytest.fixture
@@ -66,3 +76,47 @@ async def tools() -> AsyncIterator[Callable[..., Awaitable[Box]]]:
     yield made
     for box in boxes:
         await box.close()
+
+
+@pytest.fixture
+async def admin(postgres):
+    connection = await asyncpg.connect(await postgres.create())
+    await connection.execute(SCHEMA)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def reader(admin, postgres):
+    """A URL whose role may read `orders`, and a function that runs SQL with its name in place of `{reader}`."""
+    database = await admin.fetchval("SELECT current_database()")
+    role = database.replace("test_", "reader_")
+
+    async def run(sql):
+        await admin.execute(sql.format(reader=role))
+
+    await run("CREATE ROLE {reader} LOGIN PASSWORD 'pw'")
+    await run("GRANT SELECT ON orders TO {reader}; GRANT USAGE ON SCHEMA other TO {reader}")
+    await run("GRANT SELECT ON other.moods TO {reader}")
+    yield f"postgresql://{role}:pw@127.0.0.1:{postgres.port}/{database}", run
+    await run("DROP OWNED BY {reader}; DROP ROLE {reader}")
+
+
+@pytest.fixture
+def lite(tmp_path):
+    path = tmp_path / "shop data.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, raw BLOB);"
+            "INSERT INTO orders VALUES (1, 'Ada', x'00ff'), (2, 'Bob', NULL);"
+            "CREATE VIEW names AS SELECT customer FROM orders;"
+        )
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def box_for(tools):
+    async def box(url, **settings):
+        return await (await tools(queryDatabase={"url": url, **settings})).ready()
+
+    return box
