@@ -1,7 +1,6 @@
 """Limits that hold across replicas, with a real Redis between them."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median
@@ -22,7 +21,7 @@ from tandem_orchestrator.store.ledger import Ledger
 from tandem_orchestrator.store.redis import RedisDown, RedisStore
 from tandem_orchestrator.store.redis_ledger import RedisLedger
 
-from hack import tools
+from tests.orchestrator.certificate import self_signed
 from tests.orchestrator.redis_server import PASSWORD, running_redis
 from tests.orchestrator.running import until
 from tests.unit.orchestrator.limits.clock import admitted, key
@@ -250,18 +249,7 @@ async def test_an_unusable_url_is_said_without_the_password(redis, url):
 @pytest.fixture
 def certificate(tmp_path):
     files = tmp_path / "tls.crt", tmp_path / "tls.key"
-    command = [
-        tools.executable("openssl"),
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-    ]
-    command += ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]]
-    subprocess.run(command, check=True, capture_output=True)
+    self_signed(*files, "IP:127.0.0.1")
     return files
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 
 import pytest
 from tandem_contract.config import Timeouts
@@ -10,8 +9,8 @@ from tandem_orchestrator.errors import Unreachable
 from tandem_orchestrator.gateway.discovery import resolve
 from tandem_orchestrator.gateway.pool import Pool
 
-from hack import tools
 from tests.engine_double import EngineDouble, Reply
+from tests.orchestrator.certificate import self_signed
 from tests.orchestrator.running import config_for, question, until
 
 
@@ -110,20 +109,7 @@ async def test_a_dead_replica_is_avoided(serve, engine, twin, addresses):
 def certificate(tmp_path):
     """A context that serves as engine.test, and nobody else."""
     file, key = tmp_path / "crt", tmp_path / "key"
-    command = [
-        tools.executable("openssl"),
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-days",
-        "2",
-    ]
-    command += ["-keyout", key, "-out", file, "-subj", "/CN=t", "-addext", "subjectAltName=DNS:engine.test"]
-    subprocess.run(command, check=True, capture_output=True)
+    self_signed(file, key, "DNS:engine.test")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(file, key)
     return file, context

@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tandem_contract.config import Tls
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tls import Certificate
 
-from hack import tools
+from tests.orchestrator.certificate import self_signed
 
 
 class Files:
@@ -28,13 +27,8 @@ class Files:
         self.settings = {"certificate": {"file": str(self.certificate)}, "key": {"file": str(self.key)}}
 
     def renew(self, *, key: bool = True) -> None:
-        made = [self.folder / "new.crt", self.folder / "new.key"]
-        subprocess.run(
-            [tools.executable("openssl"), "req", "-x509", "-nodes",
-             "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", made[1], "-out", made[0], "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        made = self.folder / "new.crt", self.folder / "new.key"
+        self_signed(*made, "DNS:localhost,IP:127.0.0.1")
         made[0].rename(self.certificate)
         if key:
             made[1].rename(self.key)

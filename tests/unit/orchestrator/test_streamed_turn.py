@@ -60,7 +60,7 @@ def test_reasoning_passes_and_belongs_to_the_turn(name):
     turn = StreamedTurn({"id": "first"})
     for piece in ("Hm", ", ", "well"):
         assert turn.take(line({name: piece})) is not None
-    turn.take(b"data: [DONE]")
+    turn.read(b"data: [DONE]\n\n")
     assert (turn.turn().content, turn.turn().reasoning) == (None, {name: "Hm, well"})
 
 
