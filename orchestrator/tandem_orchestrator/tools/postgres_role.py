@@ -103,13 +103,14 @@ DEFINERS = f"""
     WHERE p.prosecdef AND NOT ({SYSTEM}) AND {USABLE} AND {CALLABLE} AND has_function_privilege(p.oid, 'EXECUTE')
     ORDER BY 1
 """
-ELSEWHERE = f"""
-    SELECT 'may connect to the database ' || datname FROM pg_database
-    WHERE datallowconn AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT')
-    UNION ALL
+OTHERWISE = f"""
     SELECT 'may create temporary tables' WHERE has_database_privilege(current_database(), 'TEMPORARY')
     UNION ALL
-    SELECT 'passes row-level security' FROM ({ROLES}) r WHERE rolbypassrls ORDER BY 1
+    SELECT DISTINCT 'passes row-level security' FROM ({ROLES}) r WHERE rolbypassrls
+"""
+ELSEWHERE = """
+    SELECT 'may connect to the database ' || datname FROM pg_database
+    WHERE datallowconn AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT') ORDER BY 1
 """
 
 
@@ -126,7 +127,7 @@ async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
 
 async def tolerated(connection: Any) -> list[str]:
     """What it may do beside reading tables that a read-only transaction, and its end, keep from doing lasting harm."""
-    return [line for sql in (EVERYBODY, DEFINERS, ELSEWHERE) for line in await _lines(connection, sql)]
+    return [line for sql in (EVERYBODY, DEFINERS, OTHERWISE, ELSEWHERE) for line in await _lines(connection, sql)]
 
 
 async def _lines(connection: Any, sql: str, *arguments: Any) -> list[str]:

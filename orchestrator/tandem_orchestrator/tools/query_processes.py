@@ -51,8 +51,10 @@ class Processes:
             try:
                 kind, body = await worker.ask(question)
             except BaseException:  # also where nobody waits for the answer any more
-                self._all.discard(worker)
-                await worker.end()
+                try:
+                    await worker.end()
+                finally:
+                    self._all.discard(worker)
                 raise
             worker.expiry = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, worker)
             self._idle.append(worker)

@@ -145,7 +145,7 @@ import asyncio, sys
 from tests.orchestrator.tools.conftest import Box
 
 async def main():
-    box = await Box(queryDatabase={"url": sys.argv[1], "timeoutSeconds": 1}).ready()
+    box = await Box(queryDatabase={"url": sys.argv[1], "timeoutSeconds": 4}).ready()
     print("ready", file=sys.stderr, flush=True)
     await asyncio.gather(*(box.call("query_database", query=sys.argv[2]) for _ in range(4)))
 
@@ -161,12 +161,17 @@ async def test_no_process_outlives_the_orchestrator(number, database, reader, li
         sys.executable, "-c", PROGRAM, url, sql, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     assert program.stderr is not None
-    assert await program.stderr.readline() == b"ready\n"
-    await until(lambda: len(workers(program.pid)) == 4)
-    started = workers(program.pid)
-    program.send_signal(number)
-    assert await asyncio.wait_for(program.wait(), 2) == -number
-    await until(lambda: not any(is_alive(pid) for pid in started))
+    try:
+        assert await program.stderr.readline() == b"ready\n"
+        await until(lambda: len(workers(program.pid)) == 4)
+        started = workers(program.pid)
+        program.send_signal(number)
+        assert await asyncio.wait_for(program.wait(), 3) == -number
+    finally:
+        with suppress(ProcessLookupError):
+            program.kill()
+        await program.wait()
+    await until(lambda: not any(is_alive(pid) for pid in started), 10)
 
 
 async def test_a_process_that_is_not_used_ends(box_for, lite, monkeypatch):
