@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("images", help="build images and load them into the running cluster")
     command.add_argument("names", nargs="*", metavar="NAME")
+    command.set_defaults(run=_load_images)
+
+    command = commands.add_parser("build", help="build images, for which no cluster is needed")
+    command.add_argument("names", nargs="*", metavar="NAME")
     command.set_defaults(run=_build_images)
 
     command = commands.add_parser("demo", help="everything, up to a chat with a model in the cluster")
@@ -103,6 +107,13 @@ def _show_kubeconfig(_: argparse.Namespace) -> None:
 
 def _build_images(options: argparse.Namespace) -> None:
     from hack import images  # noqa: PLC0415 # a command needs no more than its own
+
+    for name in options.names or images.NAMES:
+        images.build(name)
+
+
+def _load_images(options: argparse.Namespace) -> None:
+    from hack import images  # noqa: PLC0415
 
     images.load(cluster.provider(), options.names or images.NAMES)
 

@@ -77,8 +77,9 @@ def manifest(service: Service) -> str:
 def run(cluster: Cluster, model: str | None) -> None:
     """Bring the demo up and talk to it; raises Failure with what went wrong."""
     service = hub_model(announced(Hub().model(model))) if model else own_model()
-    cluster.up()
     names = ["operator", "orchestrator", "engine-cpu", *([] if model else ["demo-model"])]
+    with images.being_built(names):
+        cluster.up()
     images.load(cluster, names)
     kubectl = Kubectl(cluster.kubeconfig, echo=True)
     install.operator(cluster.kubeconfig, echo=True)

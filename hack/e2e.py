@@ -18,7 +18,8 @@ def run(arguments: list[str]) -> None:
     target = cluster.provider()
     running = target.running()
     try:
-        target.up()
+        with images.being_built(IMAGES):
+            target.up()
         images.load(target, IMAGES)
         install.operator(target.kubeconfig)
         status = pytest(target.kubeconfig, arguments)

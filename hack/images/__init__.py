@@ -1,8 +1,13 @@
 """The project's images: built from its own files, named by a hash of them, kept as docker-archives in the cache."""
 
 import functools
+import os
 import re
-from collections.abc import Iterable
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +18,7 @@ from hack.images import base, content, registry
 from hack.images.builders import PROJECT, Buildah, Builder, Docker, Target
 from hack.images.recipes import NAMES, Recipe, recipe
 
-__all__ = ["NAMES", "build", "load", "reference"]
+__all__ = ["NAMES", "being_built", "build", "load", "reference"]
 
 
 def load(cluster: Cluster, names: Iterable[str]) -> None:
@@ -22,6 +27,22 @@ def load(cluster: Cluster, names: Iterable[str]) -> None:
         archive = build(name)
         with progress.step(f"loading image {reference(name)}"):
             cluster.load(archive, reference(name))
+
+
+@contextmanager
+def being_built(names: Iterable[str]) -> Iterator[None]:
+    """Have a process of its own build images meanwhile, which often waits for the network; it has ended at the end.
+
+    What fails there says so; `load` builds it once more and raises the Failure.
+    """
+    command = [sys.executable, "-m", "hack", "build", *names]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            yield
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            raise
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack import path, progress
+from hack import cache, path, progress
 from hack.command import run
 from hack.failure import Failure
 
@@ -72,7 +72,7 @@ def install(packages: Sequence[str]) -> None:
         raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
     if os.geteuid() != 0:
         raise Failure(f"missing: {listed}. Run this as root, or: sudo apt-get install {listed}")
-    with progress.step(f"installing {', '.join(packages)} (apt)"), _no_services():
+    with cache.lock("apt"), progress.step(f"installing {', '.join(packages)} (apt)"), _no_services():
         command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
         if not any(LISTS.glob("*_Packages*")):
             run([*command, "update"], env=ENVIRONMENT)

@@ -1,6 +1,8 @@
 """Names, cached archives and loading."""
 
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -99,3 +101,43 @@ def test_loads_what_it_built() -> None:
     images.load(cluster, ["operator", "orchestrator"])
     loaded = [(call.args[0].read_text(), call.args[1]) for call in cluster.load.call_args_list]
     assert loaded == [(images.reference(name), images.reference(name)) for name in ("operator", "orchestrator")]
+
+
+@pytest.fixture
+def builder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A stand-in for the process that builds: it writes what it was given into the file, then waits for "go on"."""
+    script = tmp_path / "builder"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/draft; mv {tmp_path}/draft {tmp_path}/given\n'
+        f"for _ in $(seq 500); do [ ! -e {tmp_path}/go-on ] || break; sleep 0.02; done; touch {tmp_path}/built\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return tmp_path
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_images_are_built_meanwhile_and_waited_for(builder: Path) -> None:
+    with images.being_built(["operator", "demo-model"]):
+        until((builder / "given").exists)
+        assert not (builder / "built").exists()
+        (builder / "go-on").touch()
+    assert (builder / "built").exists()
+    assert (builder / "given").read_text() == "-m hack build operator demo-model\n"
+
+
+def test_what_fails_meanwhile_ends_the_building(builder: Path) -> None:
+    def fail() -> None:
+        until((builder / "given").exists)
+        raise Failure("no root")
+
+    with pytest.raises(Failure, match="no root"), images.being_built(["operator"]):
+        fail()
+    (builder / "go-on").touch()
+    assert not (builder / "built").exists()
