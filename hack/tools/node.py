@@ -44,7 +44,7 @@ def ensure() -> Path:
     """The folder with PROGRAMS, which are built where they are missing."""
 
     def build(draft: Path) -> None:
-        with progress.step("building Kubernetes, etcd, containerd, … (about seven minutes on two cores)") as step:
+        with progress.step("building Kubernetes, etcd, containerd, … (about five minutes on two cores)") as step:
             golang.build(MODULE, list(COMMANDS.values()), draft, variables=version_variables())
             for link in LINKS:
                 (draft / link).symlink_to("node")
