@@ -1,6 +1,7 @@
 """The double itself: a server on a free port that answers by script and remembers what it saw."""
 
 import asyncio
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class EngineDouble:
         """While it is true, /health is answered 503, as by vLLM when its core has died."""
         self._connections: set[HttpProtocol] = set()
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -63,13 +65,23 @@ class EngineDouble:
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
+        if self._place is not None:
+            self._place.close()
 
     async def start(self) -> None:
+        if self._place is None:
+            self._take_place()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: HttpProtocol(self._handle, self._connections), self.host, self.port, reuse_address=True
         )
-        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _take_place(self) -> None:
+        """Keeps the port from others while the engine is away."""
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind((self.host, self.port))
+        self.port = self._place.getsockname()[1]
 
     def stop(self) -> None:
         """Refuses connections from now on, and cuts those that are open."""

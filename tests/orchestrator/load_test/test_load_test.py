@@ -108,7 +108,8 @@ async def test_a_closed_loop_has_as_many_clients_as_asked_for(engine):
 )
 async def test_errors_are_counted_by_kind(engine, kind, reply, error):
     engine.rule = lambda _: reply
-    figures = await figures_of(engine.url, mix={kind: 1.0}, rate=20, seconds=0.1, timeout_seconds=0.1)
+    seconds = 0.1 if error == "timeout" else 10
+    figures = await figures_of(engine.url, mix={kind: 1.0}, rate=20, seconds=0.1, timeout_seconds=seconds)
     assert figures.errors == {error: 2}
     assert figures.failures(Targets(errors_percent=100)) == ["no request was answered"]
 
