@@ -21,6 +21,8 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
 
     A call that goes on when it was cancelled is left behind. It keeps its turn, so that there are not more and more.
     """
+    if not getattr(tool, "waits", True):  # a task and a timer would cost more than it
+        return _answer(await _said(tool, arguments, turn))
     loop = asyncio.get_running_loop()
     task = loop.create_task(_said(tool, arguments, turn))
     over = loop.create_future()  # asyncio.wait would take longer than many a calculation
@@ -34,10 +36,7 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
             _give_up(task, tool.name)
     if not task.done():
         raise TimeoutError
-    said = ToolError(f"{tool.name} failed") if task.cancelled() else task.result()  # tools may cancel themselves
-    if isinstance(said, ToolError):
-        raise said
-    return said
+    return _answer(ToolError(f"{tool.name} failed") if task.cancelled() else task.result())  # it may cancel itself
 
 
 async def ended() -> bool:
@@ -45,6 +44,12 @@ async def ended() -> bool:
     if _given_up:
         await asyncio.wait(_given_up, timeout=GRACE_SECONDS)
     return not _given_up
+
+
+def _answer(said: str | ToolError) -> str:
+    if isinstance(said, ToolError):
+        raise said
+    return said
 
 
 def _finish(over: asyncio.Future[None], _: object = None) -> None:

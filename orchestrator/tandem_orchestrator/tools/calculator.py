@@ -28,6 +28,8 @@ class Calculator:
         },
         "required": ["expression"],
     }
+    waits = False
+    """It computes for a bounded time, and does nothing else."""
 
     async def call(self, arguments: dict[str, Any]) -> str:
         """Takes `expression`."""
