@@ -20,14 +20,14 @@ def fits(declared: Any, ours: Any) -> bool:
         return True
     if not (isinstance(declared, dict) and isinstance(ours, dict)):
         return False
-    if not (_SPECIAL.isdisjoint(declared) and _SPECIAL.isdisjoint(ours)):
+    if not (declared.keys().isdisjoint(_SPECIAL) and ours.keys().isdisjoint(_SPECIAL)):
         return _some_fit(declared, ours)
     return _types_fit(declared, ours) and _values_fit(declared, ours) and _parts_fit(declared, ours)
 
 
 def _some_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
     """The same where one of the two leaves a choice."""
-    if not (_OPAQUE.isdisjoint(declared) and _OPAQUE.isdisjoint(ours)):
+    if not (declared.keys().isdisjoint(_OPAQUE) and ours.keys().isdisjoint(_OPAQUE)):
         return False
     if branches := _branches(declared):
         return len(branches) <= MAX_BRANCHES and all(
