@@ -48,14 +48,16 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 def folder(executable: str) -> Path:
     """A folder that has `executable` and its companions alone. Failure where it is not installed."""
-    if _find(executable) is None:
+    program = _find(executable)
+    if program is None:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
-    found = {name: _find(name) for name in (executable, *COMPANIONS.get(executable, ()))}
-    return path.links({name: program for name, program in found.items() if program})
+    # beside it first: another package has a `bridge`, too
+    found = {name: _find(name, str(program.parent)) for name in COMPANIONS.get(executable, ())}
+    return path.links({executable: program} | {name: place for name, place in found.items() if place})
 
 
-def _find(executable: str) -> Path | None:
-    found = shutil.which(executable, path=os.pathsep.join([SYSTEM_PATH, CNI_PLUGINS]))
+def _find(executable: str, *first: str) -> Path | None:
+    found = shutil.which(executable, path=os.pathsep.join([*first, SYSTEM_PATH, CNI_PLUGINS]))
     return Path(found) if found else None
 
 

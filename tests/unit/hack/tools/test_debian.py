@@ -93,3 +93,14 @@ def test_a_policy_that_is_there_is_left_alone(apt: list[str]) -> None:
     debian.POLICY.write_text("the machine's own")
     debian.ensure(["nginx"])
     assert debian.POLICY.read_text() == "the machine's own"
+
+
+def test_companions_are_those_beside_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """iproute2 has a `bridge`, too, in a folder that comes first."""
+    for name in ("system/bridge", "plugins/bridge", "plugins/host-local"):
+        program = tmp_path / name
+        program.parent.mkdir(exist_ok=True)
+        program.touch(mode=0o755)
+    monkeypatch.setattr(debian, "SYSTEM_PATH", str(tmp_path / "system"))
+    monkeypatch.setattr(debian, "CNI_PLUGINS", str(tmp_path / "plugins"))
+    assert (debian.folder("host-local") / "bridge").resolve() == tmp_path / "plugins" / "bridge"
