@@ -93,11 +93,11 @@ def test_a_declaration_of_another_tool(declared, ours):
     "large",
     [
         {"anyOf": [{"anyOf": [TEXT] * 1000}] * 1000},
-        {"anyOf": [TEXT] * 1_000_000},
-        {"type": ["string"] * 1_000_000},
-        {"type": "string", "enum": ["celsius"] * 1_000_000},
-        {str(number): TEXT for number in range(1_000_000)},
-        takes(**{str(number): TEXT for number in range(1_000_000)}),
+        {"anyOf": [TEXT] * 100_000},
+        {"type": ["string"] * 100_000},
+        {"type": "string", "enum": ["celsius"] * 100_000},
+        {str(number): TEXT for number in range(100_000)},
+        takes(**{str(number): TEXT for number in range(100_000)}),
     ],
 )
 def test_a_large_declaration_is_not_walked_through(large):
