@@ -160,6 +160,6 @@ if __name__ == "__main__":
             sys.exit(main(sys.argv[1:]))
         finally:
             print(end="", flush=True)
-    except BrokenPipeError:  # what reads the output has gone, as `head` does
+    except BrokenPipeError:  # as tandem_contract.output does, which is not there before .venv is
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.raise_signal(signal.SIGPIPE)

@@ -73,17 +73,7 @@ def signing_key(path: Path) -> Path:
     """A private key to sign service account tokens with."""
     if not path.exists():
         draft = path.with_suffix(".draft")
-        run(
-            [
-                tools.executable("openssl"),
-                "genpkey",
-                "-algorithm",
-                "RSA",
-                "-pkeyopt",
-                "rsa_keygen_bits:2048",
-                "-out",
-                draft,
-            ]
-        )
+        options = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", draft)
+        run([tools.executable("openssl"), "genpkey", *options])
         draft.rename(path)
     return path

@@ -150,9 +150,7 @@ def _refused(status: int, fields: dict[str, Any], retry_after: bytes | None = No
 
 def _check_abort(choice: dict[str, Any]) -> None:
     # vLLM ends requests so, within a 200, while it shuts down.
-    if choice.get("finish_reason") != "abort":
-        return
-    if not _says(choice):
+    if choice.get("finish_reason") == "abort" and not _says(choice):
         raise Stopping("the engine aborted the request before it answered")
 
 
