@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from tandem_contract.output import ends_with_its_reader
 
 from tandem_operator import documents
+from tandem_operator.api.allowance import VARIABLE, Allowance
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
 from tandem_operator.manifests import Images, Platform, build
@@ -65,6 +67,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
     kopf.configure(log_format=kopf.LogFormat.JSON)
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for every watch event otherwise
+    try:
+        allowance = Allowance.from_environment(os.environ)
+    except ValidationError as error:
+        sys.stderr.write("".join(f"{VARIABLE}: {line}\n" for line in documents.problems(error)))
+        return 2
     candidacy = None
     if arguments.leader_elect:
         if not arguments.lease_namespace:
@@ -73,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
         candidacy = Candidacy(os.environ.get("POD_NAME") or socket.gethostname(), arguments.lease_namespace)
     options = Options(
         Images.from_environment(os.environ),
+        allowance,
         tuple(arguments.namespace),
         arguments.metrics_port,
         arguments.resync_seconds,

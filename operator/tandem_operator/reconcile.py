@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tandem_contract import names
 
 from tandem_operator import manifests, status
+from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference
 from tandem_operator.api.settings import secrets
@@ -32,6 +33,7 @@ class Cluster:
 
     api: Api
     images: Images
+    allowance: Allowance = field(default_factory=Allowance)
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
     said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
@@ -52,6 +54,9 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     except ValidationError as error:
         await _report(cluster, live, status.invalid(live, problems(error), now))
         return
+    if beyond := excess(service, cluster.allowance, await _selected(cluster, service)):
+        await _report(cluster, live, status.not_allowed(live, beyond, now))
+        return
     children = Children(cluster.api, cluster.store, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
@@ -68,6 +73,15 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     await _report(cluster, live, status.compute(service, observed))
     if failed:
         raise RetryError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+
+
+async def _selected(cluster: Cluster, service: LLMService) -> frozenset[str] | None:
+    """Look up which Secrets carry the label that the platform asks for; None where it asks for none."""
+    selector = cluster.allowance.secrets.selector
+    if not selector or not named_secrets(service):
+        return None
+    found = cluster.api.list_metadata(SECRET, service.namespace, selector)
+    return frozenset([item["metadata"]["name"] async for item in found])
 
 
 async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:

@@ -9,6 +9,7 @@ from functools import partial
 import kopf
 
 from tandem_operator import handlers
+from tandem_operator.api.allowance import Allowance
 from tandem_operator.health import Heartbeat, health_server
 from tandem_operator.kube import discovery, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
@@ -27,6 +28,7 @@ class Options:
     """How to run."""
 
     images: Images
+    allowance: Allowance
     namespaces: Sequence[str] = ()
     """Namespaces to serve, or patterns of their names; none means all."""
     metrics_port: int = 8080
@@ -48,7 +50,7 @@ async def run(options: Options) -> None:
 
 
 async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
-    cluster = Cluster(api, options.images, capabilities=await discovery.capabilities(api))
+    cluster = Cluster(api, options.images, options.allowance, capabilities=await discovery.capabilities(api))
     barrier = Barrier(api, cluster.store, clusterwide=not options.namespaces)
     queue = WorkQueue(partial(_look, cluster, barrier))
     async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ from tandem_operator.api.llmservice import LLMService
 
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 """Optional API, written as in Helm's --api-versions."""
+ENGINE_KEY_SUFFIX: Final = "-engine-key"
 
 
 class Tier(StrEnum):
@@ -37,7 +38,7 @@ def pods_service_name(service: LLMService) -> str:
 
 def engine_key_name(service: LLMService) -> str:
     """Return the name of the Secret with the engine's API key."""
-    return f"{service.name}-engine-key"
+    return f"{service.name}{ENGINE_KEY_SUFFIX}"
 
 
 def selector(service: LLMService, tier: Tier) -> dict[str, str]:

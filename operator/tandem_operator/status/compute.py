@@ -53,12 +53,22 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
 
 def invalid(live: Object, problems: list[str], now: datetime) -> LLMServiceStatus:
     """Return the status of a resource whose spec cannot be read; what runs is left as it is."""
-    before, generation = live.get("status", {}), live["metadata"]["generation"]
     message = f"the spec is invalid, nothing was changed: {'; '.join(problems)}"
+    return _left_alone(live, "InvalidSpec", message, "waits for a valid spec", now)
+
+
+def not_allowed(live: Object, excess: list[str], now: datetime) -> LLMServiceStatus:
+    """Return the status of a resource that asks for more than the platform allows; what runs is left as it is."""
+    message = f"the spec asks for what is not allowed, nothing was changed: {'; '.join(excess)}"
+    return _left_alone(live, "NotAllowed", message, "waits for a spec that is allowed", now)
+
+
+def _left_alone(live: Object, reason: str, message: str, waits: str, now: datetime) -> LLMServiceStatus:
+    before, generation = live.get("status", {}), live["metadata"]["generation"]
     verdicts = [
-        (ConditionType.READY, ConditionStatus.FALSE, "InvalidSpec", message),
-        (ConditionType.RECONCILING, ConditionStatus.FALSE, "InvalidSpec", "waits for a valid spec"),
-        (ConditionType.STALLED, ConditionStatus.TRUE, "InvalidSpec", message),
+        (ConditionType.READY, ConditionStatus.FALSE, reason, message),
+        (ConditionType.RECONCILING, ConditionStatus.FALSE, reason, waits),
+        (ConditionType.STALLED, ConditionStatus.TRUE, reason, message),
     ]
     kept = {name: value for name, value in before.items() if name != "conditions"}
     status = LLMServiceStatus.model_validate({**kept, "observedGeneration": generation})

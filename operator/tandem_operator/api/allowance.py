@@ -1,0 +1,109 @@
+"""What a platform lets an LLMService ask for, whoever writes it: `authors` in the values of the operator's chart."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Final, Self
+
+from tandem_contract.config import SecretFile, Section
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.model import ModelCredentials
+from tandem_operator.api.naming import ENGINE_KEY_SUFFIX
+from tandem_operator.api.networking import ServiceType
+from tandem_operator.api.pod import EnvSource, KeyReference, PodSettings, PullSecret
+from tandem_operator.api.settings import sections
+
+VARIABLE: Final = "TANDEM_AUTHORS"
+_CONTROL_PLANE: Final = "node-role.kubernetes.io/"
+_EVERY_TAINT: Final = ""
+
+
+class AllowedSecrets(Section):
+    """Secrets that may be named."""
+
+    names: tuple[str, ...] = ("*",)
+    """Patterns of their names."""
+    selector: str = ""
+    """Label selector that they must fulfil as well; empty for none."""
+
+
+class Allowance(Section):
+    """What may be asked for. Patterns are as those of file names: `*` stands for anything."""
+
+    secrets: AllowedSecrets = AllowedSecrets()
+    """Secrets of the service's namespace."""
+    service_types: tuple[ServiceType, ...] = tuple(ServiceType)
+    """Types of the Service that clients call."""
+    service_annotations: tuple[str, ...] = ("*",)
+    """Patterns of that Service's annotations."""
+    tolerations: tuple[str, ...] = ("*",)
+    """Patterns of taint keys. The control plane's must be written out, as must the empty key, which is every taint."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read TANDEM_AUTHORS, a JSON object with these fields; ValidationError says what is wrong with it."""
+        return cls.model_validate_json(environment.get(VARIABLE) or "{}")
+
+
+def named_secrets(service: LLMService) -> dict[str, str]:
+    """Return the Secrets that a spec names, each with the path of the first field that does."""
+    found: dict[str, str] = {}
+    for path, section in sections(service.spec, ("spec",)):
+        match section:
+            case (
+                SecretFile(secret_name=str(name))
+                | ModelCredentials(secret_name=name)
+                | PullSecret(name=name)
+                | EnvSource(secret_key_ref=KeyReference(name=name))
+            ):
+                found.setdefault(name, ".".join(path))
+    return found
+
+
+def excess(service: LLMService, allowance: Allowance, selected: Collection[str] | None) -> list[str]:
+    """Return a line for each thing that is asked for and not allowed: its field, and what to do.
+
+    `selected`: the namespace's Secrets that fulfil the allowance's selector; None where it has none.
+    """
+    return [
+        *_secrets(named_secrets(service), allowance.secrets, selected),
+        *_service(service, allowance),
+        *_tolerations("engine", service.spec.engine, allowance),
+        *_tolerations("orchestrator", service.spec.orchestrator, allowance),
+    ]
+
+
+def _secrets(named: Mapping[str, str], allowed: AllowedSecrets, selected: Collection[str] | None) -> Iterator[str]:
+    for name, field in named.items():
+        if name.endswith(ENGINE_KEY_SUFFIX):
+            yield f"{field}: Secret {name} bears the name of an engine's key, which is its orchestrator's alone"
+        elif not _matches(name, allowed.names):
+            yield _line(field, f"Secret {name}", "secrets.names", allowed.names)
+        elif selected is not None and name not in selected:
+            yield _line(field, f"Secret {name}", "secrets.selector", [allowed.selector])
+
+
+def _service(service: LLMService, allowance: Allowance) -> Iterator[str]:
+    field, settings = "spec.networking.service", service.spec.networking.service
+    if settings.type not in allowance.service_types:
+        yield _line(f"{field}.type", settings.type, "serviceTypes", allowance.service_types)
+    for name in settings.annotations:
+        if not _matches(name, allowance.service_annotations):
+            yield _line(f"{field}.annotations", name, "serviceAnnotations", allowance.service_annotations)
+
+
+def _tolerations(tier: str, settings: PodSettings, allowance: Allowance) -> Iterator[str]:
+    for index, toleration in enumerate(settings.tolerations):
+        key = toleration.key or _EVERY_TAINT
+        written_out = key == _EVERY_TAINT or key.startswith(_CONTROL_PLANE)
+        if key not in allowance.tolerations and (written_out or not _matches(key, allowance.tolerations)):
+            what = f"the taint {key}" if key else "every taint"
+            yield _line(f"spec.{tier}.tolerations.{index}", what, "tolerations", allowance.tolerations)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _line(field: str, what: str, value: str, allowed: Iterable[str]) -> str:
+    return f"{field}: {what} is not allowed; the operator's chart has authors.{value}: {', '.join(allowed) or 'none'}"
