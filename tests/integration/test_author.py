@@ -1,0 +1,157 @@
+"""An author's view: what somebody gets who may write the LLMServices of one namespace and nothing else.
+
+Each attack is made with that person's own certificate, on an API server with the policy of the operator's chart.
+"""
+
+import copy
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from tandem_operator.kube.api import ApiError, connected
+from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
+from tandem_operator.kube.store import Key
+
+from hack.cluster.control_plane import ControlPlane
+from tests.integration.authors import AUTHOR, EDITOR, MODEL, a_namespace, grant, policy, put, refusal, right, service
+from tests.integration.cluster import Kubernetes, by_kind, eventually
+from tests.unit.charts import helm
+
+FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
+"""A spec with every field, less what takes more than rights to read."""
+for tier in ("engine", "orchestrator"):
+    del FULL[tier]["tolerations"]
+del FULL["networking"]["service"]["annotations"]
+
+
+@pytest.fixture
+async def author(control_plane: ControlPlane, kubernetes: Kubernetes) -> AsyncIterator[Kubernetes]:
+    for item in policy():
+        await put(kubernetes, item)
+    async with connected(str(control_plane.client(AUTHOR, AUTHOR))) as client:
+        yield Kubernetes(client)
+
+
+@pytest.fixture
+async def place(kubernetes: Kubernetes, author: Kubernetes) -> str:
+    """A namespace of the author's that no operator watches."""
+    return await a_namespace(kubernetes, author, "still")
+
+
+def references(document: Any, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Path and kind of every name of a Secret or ConfigMap in a spec."""
+    if isinstance(document, list):
+        document = dict(enumerate(document))
+    if isinstance(document, dict):
+        for key, value in document.items():
+            here = (*path, key)
+            if key == "secretName":
+                yield here, "secrets"
+            elif key in ("secretKeyRef", "configMapKeyRef"):
+                yield (*here, "name"), "secrets" if key == "secretKeyRef" else "configmaps"
+            elif key == "imagePullSecrets":
+                yield from (((*here, index, "name"), "secrets") for index in range(len(value)))
+            else:
+                yield from references(value, *here)
+
+
+def naming(spec: Object, path: tuple[str | int, ...], name: str) -> Object:
+    """The spec with another name at this path."""
+    changed: Any = copy.deepcopy(spec)
+    holder = changed
+    for part in path[:-1]:
+        holder = holder[part]
+    holder[path[-1]] = name
+    return dict(changed)
+
+
+class TestReading:
+    """Whatever a spec names, its author may read or run pods that read it."""
+
+    @pytest.mark.parametrize(
+        ("path", "resource"), list(references(FULL)), ids=[".".join(map(str, path)) for path, _ in references(FULL)]
+    )
+    async def test_one_right_is_missing(
+        self, kubernetes: Kubernetes, author: Kubernetes, place: str, path: tuple[str | int, ...], resource: str
+    ) -> None:
+        spec = FULL
+        for each, _ in references(FULL):
+            spec = naming(spec, each, "theirs" if each == path else "ours")
+        await grant(kubernetes, place, *(right(each, "get", names=("ours",)) for each in ("secrets", "configmaps")))
+
+        async def only_the_other_is_refused() -> bool:
+            return f"may not get {resource}/theirs" in await refusal(author, place, spec)
+
+        await eventually(only_the_other_is_refused)
+        await grant(kubernetes, place, *(right(each, "get") for each in ("secrets", "configmaps")))
+        await accepted(author, place, spec)
+
+    async def test_a_claim(self, kubernetes: Kubernetes, author: Kubernetes, place: str) -> None:
+        spec = {"model": {"source": "pvc://database/base"}}
+        said = await refusal(author, place, spec)
+        assert "spec.model.source: you may not use persistentvolumeclaims/database" in said
+        await grant(kubernetes, place, right("persistentvolumeclaims", "use", names=("database",)))
+        await accepted(author, place, spec)
+
+    async def test_more_than_can_be_looked_up(self, kubernetes: Kubernetes, author: Kubernetes, place: str) -> None:
+        variables = [{"name": f"V{i}", "valueFrom": {"secretKeyRef": {"name": f"s{i}", "key": "k"}}} for i in range(64)]
+        pulls = [{"name": f"p{i}"} for i in range(8)]
+        tiers = {tier: {"env": variables, "imagePullSecrets": pulls} for tier in ("engine", "orchestrator")}
+        assert "more than 20" in await refusal(author, place, tiers)
+        await grant(kubernetes, place, right("secrets", "get", names=tuple(f"s{i}" for i in range(20))))
+        await accepted(author, place, {"engine": {"env": variables[:20]}})
+        await grant(kubernetes, place, *EDITOR)
+        await accepted(author, place, tiers)
+
+    async def test_who_may_create_pods_has_it_anyway(
+        self, kubernetes: Kubernetes, author: Kubernetes, place: str
+    ) -> None:
+        await grant(kubernetes, place, right("deployments", "create", group="apps"))
+        await accepted(author, place, FULL)
+        await accepted(author, place, {"model": {"source": "pvc://database/base"}})
+
+    async def test_what_another_has_named_is_not_read_by_an_image_of_ones_own(
+        self, kubernetes: Kubernetes, author: Kubernetes, place: str
+    ) -> None:
+        await kubernetes.serve(place, model={**MODEL, "credentials": {"secretName": "theirs"}})
+        key = Key(place, "demo")
+        await author.edit(LLM_SERVICE, key, "demo", {"metadata": {"labels": {"team": "a"}}})
+        await author.edit(LLM_SERVICE, key, "demo", {"spec": {"replicas": 3}}, "scale")
+        for change in ({"engine": {"image": "mine"}}, {"orchestrator": {"env": [{"name": "A", "value": "b"}]}}):
+            with pytest.raises(ApiError, match="may not get secrets/theirs"):
+                await author.edit(LLM_SERVICE, key, "demo", {"spec": change})
+        await author.edit(LLM_SERVICE, key, "demo", {"spec": {"model": {"credentials": None}}})
+
+
+async def accepted(author: Kubernetes, namespace: str, spec: Object) -> None:
+    """The API server takes the spec, as soon as it knows of new rights."""
+
+    async def is_accepted() -> bool:
+        return not await refusal(author, namespace, spec)
+
+    await eventually(is_accepted)
+
+
+@pytest.mark.parametrize(
+    ("spec", "needs"),
+    [
+        ({"networking": {"service": {"type": "LoadBalancer"}}}, "services"),
+        ({"networking": {"service": {"type": "NodePort"}}}, "services"),
+        (
+            {"networking": {"service": {"annotations": {"external-dns.alpha.kubernetes.io/hostname": "bank"}}}},
+            "services",
+        ),
+        ({"engine": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]}}, "pods"),
+        ({"orchestrator": {"tolerations": [{"operator": "Exists"}]}}, "pods"),
+    ],
+    ids=["load balancer", "node port", "annotation", "engine's toleration", "orchestrator's toleration"],
+)
+async def test_what_takes_a_right_needs_it(
+    kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, needs: str
+) -> None:
+    assert f"right to create {needs}" in await refusal(author, place, spec)
+    with pytest.raises(ApiError, match=f"right to create {needs}"):  # the other way to create
+        await author.apply(service(place, spec), AUTHOR)
+    await grant(kubernetes, place, right(needs, "create"))
+    await accepted(author, place, spec)
