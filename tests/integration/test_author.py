@@ -4,18 +4,23 @@ Each attack is made with that person's own certificate, on an API server with th
 """
 
 import copy
+import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tandem_operator.api.allowance import VARIABLE
 from tandem_operator.kube.api import ApiError, connected
 from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
 from tandem_operator.kube.store import Key
 
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.authors import AUTHOR, EDITOR, MODEL, a_namespace, grant, policy, put, refusal, right, service
-from tests.integration.cluster import Kubernetes, by_kind, eventually
+from tests.integration.cluster import Kubernetes, eventually
+from tests.integration.conftest import running_operator
+from tests.integration.test_running import complete
 from tests.unit.charts import helm
 
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
@@ -37,6 +42,12 @@ async def author(control_plane: ControlPlane, kubernetes: Kubernetes) -> AsyncIt
 async def place(kubernetes: Kubernetes, author: Kubernetes) -> str:
     """A namespace of the author's that no operator watches."""
     return await a_namespace(kubernetes, author, "still")
+
+
+@pytest.fixture
+async def watched(kubernetes: Kubernetes, author: Kubernetes, operator: None) -> str:
+    """A namespace of the author's that an operator watches."""
+    return await a_namespace(kubernetes, author, "live")
 
 
 def references(document: Any, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -155,3 +166,150 @@ async def test_what_takes_a_right_needs_it(
         await author.apply(service(place, spec), AUTHOR)
     await grant(kubernetes, place, right(needs, "create"))
     await accepted(author, place, spec)
+
+
+async def stalled(kubernetes: Kubernetes, key: Key, reason: str) -> str:
+    """What the status says once it says that a person must act."""
+
+    async def says_so() -> bool:
+        return (await kubernetes.conditions(key)).get("Stalled", {}).get("reason") == reason
+
+    await eventually(says_so)
+    conditions = await kubernetes.conditions(key)
+    assert (conditions["Ready"]["status"], conditions["Stalled"]["status"]) == ("False", "True")
+    return str(conditions["Ready"]["message"])
+
+
+async def serving(kubernetes: Kubernetes, key: Key) -> None:
+    """The operator has looked at the newest spec, and made what it asks for."""
+
+    async def is_made() -> bool:
+        service = await kubernetes.get(LLM_SERVICE, *key)
+        assert service
+        fresh = service["status"]["observedGeneration"] == service["metadata"]["generation"]
+        return fresh and (await kubernetes.conditions(key))["Ready"]["reason"] != "NotAllowed"
+
+    await eventually(is_made)
+    await complete(kubernetes, key)
+
+
+async def children(kubernetes: Kubernetes, key: Key) -> dict[tuple[str, str], Object]:
+    found = {(item["kind"], item["metadata"]["name"]): item for item in await kubernetes.objects(key)}
+    return {name: item for name, item in found.items() if name[0] != "LLMService"}
+
+
+BEYOND = {
+    "every taint": ({"engine": {"tolerations": [{"operator": "Exists"}]}}, "spec.engine.tolerations.0"),
+    "control plane": (
+        {"orchestrator": {"tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]}},
+        "spec.orchestrator.tolerations.0",
+    ),
+    "another engine's key as variable": (
+        {"engine": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "other-engine-key", "key": "k"}}}]}},
+        "spec.engine.env.0",
+    ),
+    "another engine's key as file": (
+        {"orchestrator": {"config": {"keys": {"files": [{"secretName": "other-engine-key"}]}}}},
+        "spec.orchestrator.config.keys.files.0",
+    ),
+}
+
+
+class TestWithoutAWord:
+    """What nobody gets, whatever rights they have, unless the operator's chart is told so."""
+
+    @pytest.mark.parametrize(("spec", "field"), BEYOND.values(), ids=BEYOND)
+    async def test_it_is_not_made(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str, spec: Object, field: str
+    ) -> None:
+        await grant(kubernetes, watched, *EDITOR)
+        await accepted(author, watched, spec)
+        key = await author.serve(watched, **spec)
+        assert field in await stalled(kubernetes, key, "NotAllowed")
+        assert await children(kubernetes, key) == {}
+
+    async def test_what_runs_is_left_and_what_is_put_right_is_made(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str
+    ) -> None:
+        await grant(kubernetes, watched, *EDITOR)
+        spec = {"engine": {"tolerations": [{"operator": "Exists"}], "maxNumSeqs": 7}}
+        await accepted(author, watched, spec)
+        key = await author.serve(watched)
+        await serving(kubernetes, key)
+        before = await children(kubernetes, key)
+        await author.edit(LLM_SERVICE, key, "demo", {"spec": spec})
+        await stalled(kubernetes, key, "NotAllowed")
+        assert await children(kubernetes, key) == before
+        await author.edit(LLM_SERVICE, key, "demo", {"spec": {"engine": {"tolerations": []}}})
+
+        async def is_changed() -> bool:
+            deployment = (await children(kubernetes, key))["Deployment", "demo-engine"]
+            return "--max-num-seqs=7" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+
+        await eventually(is_changed)
+
+    async def test_there_is_always_room_for_what_is_said(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str
+    ) -> None:
+        await grant(kubernetes, watched, *EDITOR)
+        key = f"node-role.kubernetes.io/{'x' * 290}"
+        spec = {tier: {"tolerations": [{"key": key}] * 32} for tier in ("engine", "orchestrator")}
+        names = [
+            {"name": f"V{i}", "valueFrom": {"secretKeyRef": {"name": f"{i}-{'s' * 200}-engine-key", "key": "k"}}}
+            for i in range(64)
+        ]
+        spec["engine"]["env"] = names
+        await accepted(author, watched, spec)
+        assert "spec.engine" in await stalled(kubernetes, await author.serve(watched, **spec), "NotAllowed")
+
+
+NARROW = {
+    "secrets": {"names": ["llm-*"]},
+    "serviceTypes": ["ClusterIP"],
+    "serviceAnnotations": ["lb.example.com/*"],
+    "tolerations": ["gpu"],
+}
+NARROWED = {
+    "secret": ({"model": {**MODEL, "credentials": {"secretName": "admin"}}}, "spec.model.credentials"),
+    "pull secret": ({"engine": {"imagePullSecrets": [{"name": "admin"}]}}, "spec.engine.imagePullSecrets.0"),
+    "load balancer": ({"networking": {"service": {"type": "LoadBalancer"}}}, "spec.networking.service.type"),
+    "annotation": ({"networking": {"service": {"annotations": {"a.example.com/b": "c"}}}}, "spec.networking.service"),
+    "toleration": ({"engine": {"tolerations": [{"key": "spot", "operator": "Exists"}]}}, "spec.engine.tolerations.0"),
+}
+WITHIN = {
+    "model": {**MODEL, "credentials": {"secretName": "llm-hub"}},
+    "networking": {"service": {"annotations": {"lb.example.com/a": "b"}}},
+    "engine": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
+}
+
+
+class TestAPlatformsWord:
+    """What the operator's chart says holds for everybody, with the policy or without."""
+
+    async def test_it_narrows(
+        self, kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        namespace = await kubernetes.namespace("narrow")
+        monkeypatch.setenv(VARIABLE, json.dumps(NARROW))
+        with running_operator(control_plane, tmp_path / "log", namespace):
+            within = await kubernetes.serve(namespace, **WITHIN)
+            for name, (spec, field) in NARROWED.items():
+                beyond = await kubernetes.serve(namespace, name.replace(" ", "-"), **spec)
+                assert field in await stalled(kubernetes, beyond, "NotAllowed")
+                assert await children(kubernetes, beyond) == {}
+            await serving(kubernetes, within)
+
+    async def test_a_secret_gains_and_loses_its_label(
+        self, kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        namespace = await kubernetes.namespace("labelled")
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": namespace}}
+        await kubernetes.create(secret)
+        monkeypatch.setenv(VARIABLE, json.dumps({"secrets": {"selector": "example.com/llm=allowed"}}))
+        with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5"):
+            key = await kubernetes.serve(namespace, model={**MODEL, "credentials": {"secretName": "hub"}})
+            assert "example.com/llm=allowed" in await stalled(kubernetes, key, "NotAllowed")
+            assert await children(kubernetes, key) == {}
+            for label in ("allowed", None):
+                await kubernetes.edit(SECRET, key, "hub", {"metadata": {"labels": {"example.com/llm": label}}})
+                await (serving(kubernetes, key) if label else stalled(kubernetes, key, "NotAllowed"))

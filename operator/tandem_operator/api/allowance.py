@@ -76,34 +76,39 @@ def excess(service: LLMService, allowance: Allowance, selected: Collection[str] 
 def _secrets(named: Mapping[str, str], allowed: AllowedSecrets, selected: Collection[str] | None) -> Iterator[str]:
     for name, field in named.items():
         if name.endswith(ENGINE_KEY_SUFFIX):
-            yield f"{field}: Secret {name} bears the name of an engine's key, which is its orchestrator's alone"
+            yield f"{field}: Secret {name} is called as an engine's key, which is for its orchestrator alone; rename it"
         elif not _matches(name, allowed.names):
-            yield _line(field, f"Secret {name}", "secrets.names", allowed.names)
+            yield _line(field, f"Secret {name}", "secrets.names")
         elif selected is not None and name not in selected:
-            yield _line(field, f"Secret {name}", "secrets.selector", [allowed.selector])
+            yield f"{field}: Secret {name} is not allowed; it needs labels that fulfil {allowed.selector}"
 
 
 def _service(service: LLMService, allowance: Allowance) -> Iterator[str]:
     field, settings = "spec.networking.service", service.spec.networking.service
     if settings.type not in allowance.service_types:
-        yield _line(f"{field}.type", settings.type, "serviceTypes", allowance.service_types)
+        yield _line(f"{field}.type", settings.type, "serviceTypes")
     for name in settings.annotations:
         if not _matches(name, allowance.service_annotations):
-            yield _line(f"{field}.annotations", name, "serviceAnnotations", allowance.service_annotations)
+            yield _line(f"{field}.annotations", name, "serviceAnnotations")
 
 
 def _tolerations(tier: str, settings: PodSettings, allowance: Allowance) -> Iterator[str]:
     for index, toleration in enumerate(settings.tolerations):
         key = toleration.key or _EVERY_TAINT
-        written_out = key == _EVERY_TAINT or key.startswith(_CONTROL_PLANE)
-        if key not in allowance.tolerations and (written_out or not _matches(key, allowance.tolerations)):
-            what = f"the taint {key}" if key else "every taint"
-            yield _line(f"spec.{tier}.tolerations.{index}", what, "tolerations", allowance.tolerations)
+        if not _tolerated(key, allowance.tolerations):
+            what = f"tolerating {key or 'every taint'}"
+            yield _line(f"spec.{tier}.tolerations.{index}", what, "tolerations")
+
+
+def _tolerated(key: str, patterns: Collection[str]) -> bool:
+    if key == _EVERY_TAINT or key.startswith(_CONTROL_PLANE):
+        return key in patterns
+    return _matches(key, patterns)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _line(field: str, what: str, value: str, allowed: Iterable[str]) -> str:
-    return f"{field}: {what} is not allowed; the operator's chart has authors.{value}: {', '.join(allowed) or 'none'}"
+def _line(field: str, what: str, value: str) -> str:
+    return f"{field}: {what} is not allowed; leave it out, or have authors.{value} of the operator's chart allow it"
