@@ -19,6 +19,7 @@ CHILDREN_OF_MINIMAL = {
     ("Deployment", "demo-orchestrator"),
     ("HorizontalPodAutoscaler", "demo-orchestrator"),
     ("NetworkPolicy", "demo-engine"),
+    ("PodDisruptionBudget", "demo-engine"),
     ("PodDisruptionBudget", "demo-orchestrator"),
     ("Secret", "demo-engine-key"),
     ("Service", "demo"),

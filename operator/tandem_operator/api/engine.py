@@ -68,6 +68,21 @@ class ToolCalling(Ruled):
     the engine's image. Text is kept in ConfigMap NAME-engine."""
 
 
+class ModelCache(Ruled):
+    """Where an engine keeps what it downloads and compiles: an emptyDir on the node's disk, of each pod its own."""
+
+    size_limit: Quantity | None = None
+    """Most that it may hold; a pod with more is evicted. It is the container's request for ephemeral-storage, too,
+    unless resources names that. Default: no bound and no request."""
+
+
+class PodDisruptionBudget(Ruled):
+    """What drains of nodes may take of the engine."""
+
+    max_unavailable: Annotated[int, Field(ge=0, le=64)] = 1
+    """Replicas that may be away for a drain at once; with 0 no drain takes one that serves."""
+
+
 def _gpus_fit_accelerator(engine: "EngineSpec") -> bool:
     return engine.gpus is None or (engine.gpus == 0) == (engine.accelerator == CPU)
 
@@ -90,6 +105,7 @@ class EngineSpec(PodSettings):
     """The engine's image, accelerator and arguments."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        *PodSettings.rules,
         Rule(
             cel="!has(self.gpus) || (self.gpus == 0) == (self.accelerator == 'cpu')",
             holds=_gpus_fit_accelerator,
@@ -176,6 +192,10 @@ class EngineSpec(PodSettings):
     """CPU and memory of a replica; accelerators are set by gpus."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm; it counts as memory of the pod."""
+    model_cache: ModelCache = ModelCache()
+    """Disk space for downloaded models and compiled kernels."""
+    pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
+    """What drains of nodes may take."""
     extra_args: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default=[], max_length=64)
     """Further arguments of the engine, placed last."""
     startup_timeout: Annotated[str, Field(min_length=2, max_length=16)] = "30m"

@@ -10,6 +10,8 @@ from tandem_operator.api.llmservice import LLMService
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 """Optional API, written as in Helm's --api-versions."""
 ENGINE_KEY_SUFFIX: Final = "-engine-key"
+SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
+"""OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
 
 
 class Tier(StrEnum):

@@ -111,6 +111,7 @@ class OrchestratorSpec(PodSettings):
     """The orchestrator's image, scale and settings."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        *PodSettings.rules,
         Rule(
             cel="self.replicas.min >= self.replicas.max"
             " || (('cpu' in self.resources.requests || 'cpu' in self.resources.limits)"

@@ -1,9 +1,11 @@
 """Parts of a pod that a spec may set: names and shapes as in Kubernetes, and nothing that gives privileges."""
 
+import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic.alias_generators import to_snake
 
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity
@@ -12,9 +14,24 @@ from tandem_operator.api.rules import Rule, Ruled
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
 LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
+AnnotationValue = Annotated[str, Field(max_length=4096)]
 ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]
+Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 Affinity = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+
+_QUALIFIED: Final = (
+    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_LONGEST_PREFIX: Final = 253
+_OUR_LABELS: Final = (
+    r"tandem[.]dev/.*|app[.]kubernetes[.]io/(name|instance|component|part-of|managed-by)|pod-template-hash"
+)
+_OUR_ANNOTATIONS: Final = r"tandem[.]dev/.*"
+_PROFILES: Final = (
+    r"(container[.]apparmor[.]security[.]beta|(container[.])?seccomp[.]security[.]alpha)[.]kubernetes[.]io/.*"
+)
 
 
 class KeyReference(Ruled):
@@ -119,9 +136,88 @@ class PullSecret(Ruled):
     """Secret of type kubernetes.io/dockerconfigjson in the same namespace."""
 
 
+class SecurityContext(Ruled):
+    """User and groups of the processes."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.runAsUser) || self.runAsUser > 0",
+            holds=lambda context: context.run_as_user != 0,
+            message="securityContext.runAsUser must not be 0: the pods run without root; leave it out for the default",
+            field="runAsUser",
+        ),
+    )
+
+    run_as_user: Id | None = None
+    """UID. Default: 10001, and on OpenShift what the platform assigns."""
+    run_as_group: Id | None = None
+    """Primary GID. Default: 10001, and on OpenShift what the platform assigns."""
+    fs_group: Id | None = None
+    """GID that owns the volumes. Default: 10001, and on OpenShift what the platform assigns."""
+    supplemental_groups: list[Id] = Field(default=[], max_length=32)
+    """Further GIDs, such as those of render and video for /dev/kfd and /dev/dri."""
+
+
+def _qualified(field: str) -> Rule:
+    name = to_snake(field)
+    return Rule(
+        cel=f"self.{field}.all(k, k.matches('^{_QUALIFIED}$') && k.indexOf('/') <= {_LONGEST_PREFIX})",
+        holds=lambda settings: all(
+            re.fullmatch(_QUALIFIED, key) and key.find("/") <= _LONGEST_PREFIX for key in getattr(settings, name)
+        ),
+        message=f"{field}: a key is a name of at most 63 letters, digits, dashes, dots and underscores, "
+        "with a DNS name in lower case and a slash before it or without, such as example.com/team",
+        field=field,
+    )
+
+
+def _without(field: str, pattern: str, message: str) -> Rule:
+    name = to_snake(field)
+    return Rule(
+        cel=f"!self.{field}.exists(k, k.matches('^({pattern})$'))",
+        holds=lambda settings: not any(re.fullmatch(pattern, key) for key in getattr(settings, name)),
+        message=message,
+        field=field,
+    )
+
+
 class PodSettings(Ruled):
     """What both tiers let a spec say about their pods."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _qualified("podLabels"),
+        _qualified("podAnnotations"),
+        _without(
+            "podLabels",
+            _OUR_LABELS,
+            "podLabels must not have tandem.dev/*, pod-template-hash and app.kubernetes.io/ with name, instance, "
+            "component, part-of or managed-by: the operator and Kubernetes set them",
+        ),
+        _without(
+            "podAnnotations", _OUR_ANNOTATIONS, "podAnnotations must not have tandem.dev/*: the operator sets them"
+        ),
+        _without(
+            "podAnnotations",
+            _PROFILES,
+            "podAnnotations must not choose AppArmor or seccomp profiles: the pods have the runtime's own, "
+            "as the restricted Pod Security Standard asks",
+        ),
+        Rule(
+            cel="!has(self.priorityClassName) || !self.priorityClassName.startsWith('system-')",
+            holds=lambda settings: not (settings.priority_class_name or "").startswith("system-"),
+            message="priorityClassName must not begin with system-: those classes are for the cluster's own parts",
+            field="priorityClassName",
+        ),
+    )
+
+    pod_labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
+    """Labels of the pods, and of their Deployment for those who read them there, such as Kueue."""
+    pod_annotations: dict[LabelKey, AnnotationValue] = Field(default={}, max_length=32)
+    """Annotations of the pods."""
+    priority_class_name: ObjectName | None = None
+    """PriorityClass of the pods. Default: the cluster's own."""
+    security_context: SecurityContext = SecurityContext()
+    """User and groups of the pods' processes."""
     env: list[EnvVar] = Field(
         default=[],
         max_length=64,

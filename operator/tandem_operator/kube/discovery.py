@@ -1,9 +1,9 @@
 """Optional APIs of the cluster, looked up again and again so that one installed later is picked up."""
 
 from tandem_operator.kube.api import Api
-from tandem_operator.kube.resources import SERVICE_MONITOR, Resource
+from tandem_operator.kube.resources import SECURITY_CONTEXT_CONSTRAINTS, SERVICE_MONITOR, Resource
 
-OPTIONAL: tuple[Resource, ...] = (SERVICE_MONITOR,)
+OPTIONAL: tuple[Resource, ...] = (SERVICE_MONITOR, SECURITY_CONTEXT_CONSTRAINTS)
 
 
 async def capabilities(api: Api) -> frozenset[str]:

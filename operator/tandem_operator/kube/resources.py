@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of namespaced object."""
+    """One kind of object."""
 
     api_version: str
     kind: str
@@ -39,6 +39,9 @@ LLM_SERVICE: Final = Resource(f"{names.GROUP}/{names.VERSION}", names.KIND, name
 POD: Final = Resource("v1", "Pod", "pods")
 EVENT: Final = Resource("v1", "Event", "events")
 SERVICE_MONITOR: Final = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
+SECURITY_CONTEXT_CONSTRAINTS: Final = Resource(
+    "security.openshift.io/v1", "SecurityContextConstraints", "securitycontextconstraints"
+)
 SECRET: Final = Resource("v1", "Secret", "secrets")
 CHILDREN: Final = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),

@@ -11,6 +11,7 @@ from tandem_contract.config import NEEDS_RESTART
 from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, child_name, engine_key_name, metrics_port, selector, serves_tls
+from tandem_operator.api.pod import PodSettings
 from tandem_operator.manifests import configmap, secretfiles
 from tandem_operator.manifests.engines import vllm
 from tandem_operator.manifests.hpa import autoscaled
@@ -47,8 +48,9 @@ def engine(service: LLMService, platform: Platform, key_version: str | None) -> 
     """Return the engine's Deployment; its rollout needs no spare accelerator."""
     spec, files = service.spec.engine, model_files(service)
     template = configmap.inline_chat_template(service)
+    cache_size = spec.model_cache.size_limit
     volumes: list[Manifest] = [
-        {"name": "cache", "emptyDir": {}},
+        {"name": "cache", "emptyDir": {"sizeLimit": cache_size} if cache_size else {}},
         {"name": "tmp", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": spec.shared_memory}},
     ]
@@ -77,7 +79,8 @@ def engine(service: LLMService, platform: Platform, key_version: str | None) -> 
     return _deployment(
         service,
         Tier.ENGINE,
-        pod(service, Tier.ENGINE, spec, **fields),
+        spec,
+        pod(service, Tier.ENGINE, spec, platform, **fields),
         stamps,
         replicas=0 if service.spec.suspend else spec.replicas,
         progressDeadlineSeconds=spec.startup_seconds + grace + _PULL_SECONDS,
@@ -109,7 +112,8 @@ def orchestrator(service: LLMService, platform: Platform, key_version: str | Non
     return _deployment(
         service,
         Tier.ORCHESTRATOR,
-        pod(service, Tier.ORCHESTRATOR, spec, **fields),
+        spec,
+        pod(service, Tier.ORCHESTRATOR, spec, platform, **fields),
         stamps,
         **replicas,
         strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
@@ -156,14 +160,21 @@ def _at(document: Any, path: str) -> Any:
 
 
 def _deployment(
-    service: LLMService, tier: Tier, pod_spec: Manifest, stamps: dict[str, str | None], **fields: object
+    service: LLMService,
+    tier: Tier,
+    settings: PodSettings,
+    pod_spec: Manifest,
+    stamps: dict[str, str | None],
+    **fields: object,
 ) -> Manifest:
-    metadata: Manifest = {"labels": labels(service, tier)}
-    annotations = {name: value for name, value in stamps.items() if value}
+    metadata: Manifest = {"labels": labels(service, tier) | settings.pod_labels}
+    annotations = settings.pod_annotations | {name: value for name, value in stamps.items() if value}
     if annotations:
         metadata["annotations"] = annotations
+    manifest = child(service, tier, "apps/v1", "Deployment")
+    manifest["metadata"]["labels"] |= settings.pod_labels
     return {
-        **child(service, tier, "apps/v1", "Deployment"),
+        **manifest,
         "spec": {
             **fields,
             "revisionHistoryLimit": 3,

@@ -1,4 +1,4 @@
-"""The orchestrator's PodDisruptionBudget."""
+"""PodDisruptionBudgets of both tiers."""
 
 from collections.abc import Iterable
 
@@ -8,12 +8,17 @@ from tandem_operator.manifests.identity import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:
-    """Return a budget that lets node drains take one orchestrator pod at a time."""
-    yield {
-        **child(service, Tier.ORCHESTRATOR, "policy/v1", "PodDisruptionBudget"),
-        "spec": {
-            "maxUnavailable": 1,
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {"matchLabels": selector(service, Tier.ORCHESTRATOR)},
-        },
+    """Return budgets that let node drains take one orchestrator pod at a time, and as many engines as the spec says."""
+    away = {
+        Tier.ENGINE: service.spec.engine.pod_disruption_budget.max_unavailable,
+        Tier.ORCHESTRATOR: 1,
     }
+    for tier, pods in away.items():
+        yield {
+            **child(service, tier, "policy/v1", "PodDisruptionBudget"),
+            "spec": {
+                "maxUnavailable": pods,
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                "selector": {"matchLabels": selector(service, tier)},
+            },
+        }

@@ -7,7 +7,7 @@ from typing import Final, Self
 from tandem_contract import __version__
 
 from tandem_operator.api.engine import EngineSpec
-from tandem_operator.api.naming import SERVICE_MONITOR_API
+from tandem_operator.api.naming import SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
 
 VLLM_VERSION: Final = "v0.33.0"
 
@@ -45,3 +45,8 @@ class Platform:
     def has_service_monitors(self) -> bool:
         """Whether the Prometheus operator's API is installed."""
         return SERVICE_MONITOR_API in self.capabilities
+
+    @property
+    def assigns_users(self) -> bool:
+        """Whether the cluster gives pods their UID and groups, and refuses others, as OpenShift does."""
+        return SECURITY_CONTEXT_CONSTRAINTS_API in self.capabilities

@@ -6,8 +6,10 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, child_name
 from tandem_operator.api.pod import PodSettings, Resources
 from tandem_operator.manifests.identity import Manifest
+from tandem_operator.manifests.platform import Platform
 
 _USER: Final = 10001
+_STORAGE: Final = "ephemeral-storage"
 
 
 def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, **fields: Any) -> Manifest:
@@ -30,9 +32,10 @@ def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, *
     }
 
 
-def pod(service: LLMService, tier: Tier, settings: PodSettings, **fields: Any) -> Manifest:
+def pod(service: LLMService, tier: Tier, settings: PodSettings, platform: Platform, **fields: Any) -> Manifest:
     """Return a pod spec with no privileges, placed as the settings say."""
     wishes = {
+        "priorityClassName": settings.priority_class_name,
         "nodeSelector": settings.node_selector,
         "affinity": settings.affinity,
         "imagePullSecrets": plain(settings.image_pull_secrets),
@@ -44,9 +47,8 @@ def pod(service: LLMService, tier: Tier, settings: PodSettings, **fields: Any) -
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
+            **({} if platform.assigns_users else dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), _USER)),
+            **settings.security_context.model_dump(by_alias=True, exclude_defaults=True),
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
@@ -61,9 +63,14 @@ def environment(ours: list[Manifest], settings: PodSettings) -> list[Manifest]:
     return list(merged.values())
 
 
-def resources(wanted: Resources, accelerators: dict[str, str] | None = None) -> Manifest:
-    """Return the container's resources; accelerators are limits, as Kubernetes asks."""
-    written = {"requests": dict(wanted.requests), "limits": {**wanted.limits, **(accelerators or {})}}
+def resources(wanted: Resources, accelerators: dict[str, str] | None = None, storage: str | None = None) -> Manifest:
+    """Return the container's resources; accelerators are limits, as Kubernetes asks.
+
+    `storage`: what its volumes may take of the node's disk, requested unless `wanted` names a request or limit.
+    """
+    named = _STORAGE in {*wanted.requests, *wanted.limits}
+    requests = {**wanted.requests, **({_STORAGE: storage} if storage and not named else {})}
+    written = {"requests": requests, "limits": {**wanted.limits, **(accelerators or {})}}
     return {name: amounts for name, amounts in written.items() if amounts}
 
 

@@ -63,7 +63,7 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
         args=arguments(service, files),
         env=environment(env, engine),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
-        resources=resources(engine.resources, accelerators),
+        resources=resources(engine.resources, accelerators, engine.model_cache.size_limit),
         volumeMounts=mounts,
         startupProbe={
             **http_probe("/health", period=_STARTUP_PERIOD, timeout=5, failures=attempts),
