@@ -26,7 +26,8 @@ from tests.unit.charts import helm
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
 """A spec with every field, less what takes more than rights to read."""
 for tier in ("engine", "orchestrator"):
-    del FULL[tier]["tolerations"]
+    for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
+        FULL[tier].pop(field)
 del FULL["networking"]["service"]["annotations"]
 
 
@@ -155,8 +156,11 @@ async def accepted(author: Kubernetes, namespace: str, spec: Object) -> None:
         ),
         ({"engine": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]}}, "pods"),
         ({"orchestrator": {"tolerations": [{"operator": "Exists"}]}}, "pods"),
+        ({"engine": {"podLabels": {"app": "payments"}}}, "pods"),  # its Service would send requests here
+        ({"orchestrator": {"podAnnotations": {"vault.example.com/role": "payments"}}}, "pods"),
+        ({"engine": {"priorityClassName": "urgent"}}, "pods"),
     ],
-    ids=["load balancer", "node port", "annotation", "engine's toleration", "orchestrator's toleration"],
+    ids=["load balancer", "node port", "annotation", "toleration", "every taint", "label", "pod's", "priority"],
 )
 async def test_what_takes_a_right_needs_it(
     kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, needs: str
@@ -268,18 +272,28 @@ NARROW = {
     "serviceTypes": ["ClusterIP"],
     "serviceAnnotations": ["lb.example.com/*"],
     "tolerations": ["gpu"],
+    "podLabels": ["team"],
+    "podAnnotations": [],
+    "priorityClassNames": ["llm"],
 }
 NARROWED = {
     "secret": ({"model": {**MODEL, "credentials": {"secretName": "admin"}}}, "spec.model.credentials"),
     "pull secret": ({"engine": {"imagePullSecrets": [{"name": "admin"}]}}, "spec.engine.imagePullSecrets.0"),
     "load balancer": ({"networking": {"service": {"type": "LoadBalancer"}}}, "spec.networking.service.type"),
     "annotation": ({"networking": {"service": {"annotations": {"a.example.com/b": "c"}}}}, "spec.networking.service"),
+    "label": ({"engine": {"podLabels": {"app": "payments"}}}, "spec.engine.podLabels"),
+    "pod annotation": ({"orchestrator": {"podAnnotations": {"a": "b"}}}, "spec.orchestrator.podAnnotations"),
+    "priority": ({"engine": {"priorityClassName": "urgent"}}, "spec.engine.priorityClassName"),
     "toleration": ({"engine": {"tolerations": [{"key": "spot", "operator": "Exists"}]}}, "spec.engine.tolerations.0"),
 }
 WITHIN = {
     "model": {**MODEL, "credentials": {"secretName": "llm-hub"}},
     "networking": {"service": {"annotations": {"lb.example.com/a": "b"}}},
-    "engine": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "engine": {
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "podLabels": {"team": "a"},
+        "priorityClassName": "llm",
+    },
 }
 
 

@@ -38,6 +38,12 @@ class Allowance(Section):
     """Patterns of that Service's annotations."""
     tolerations: tuple[str, ...] = ("*",)
     """Patterns of taint keys. The control plane's must be written out, as must the empty key, which is every taint."""
+    pod_labels: tuple[str, ...] = ("*",)
+    """Patterns of the names of pods' labels."""
+    pod_annotations: tuple[str, ...] = ("*",)
+    """Patterns of the names of pods' annotations."""
+    priority_class_names: tuple[str, ...] = ("*",)
+    """Patterns of PriorityClasses."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -68,8 +74,8 @@ def excess(service: LLMService, allowance: Allowance, selected: Collection[str] 
     return [
         *_secrets(named_secrets(service), allowance.secrets, selected),
         *_service(service, allowance),
-        *_tolerations("engine", service.spec.engine, allowance),
-        *_tolerations("orchestrator", service.spec.orchestrator, allowance),
+        *_pods("spec.engine", service.spec.engine, allowance),
+        *_pods("spec.orchestrator", service.spec.orchestrator, allowance),
     ]
 
 
@@ -87,17 +93,24 @@ def _service(service: LLMService, allowance: Allowance) -> Iterator[str]:
     field, settings = "spec.networking.service", service.spec.networking.service
     if settings.type not in allowance.service_types:
         yield _line(f"{field}.type", settings.type, "serviceTypes")
-    for name in settings.annotations:
-        if not _matches(name, allowance.service_annotations):
-            yield _line(f"{field}.annotations", name, "serviceAnnotations")
+    yield from _beyond(
+        f"{field}.annotations", settings.annotations, "serviceAnnotations", allowance.service_annotations
+    )
 
 
-def _tolerations(tier: str, settings: PodSettings, allowance: Allowance) -> Iterator[str]:
+def _pods(tier: str, settings: PodSettings, allowance: Allowance) -> Iterator[str]:
     for index, toleration in enumerate(settings.tolerations):
         key = toleration.key or _EVERY_TAINT
         if not _tolerated(key, allowance.tolerations):
-            what = f"tolerating {key or 'every taint'}"
-            yield _line(f"spec.{tier}.tolerations.{index}", what, "tolerations")
+            yield _line(f"{tier}.tolerations.{index}", f"tolerating {key or 'every taint'}", "tolerations")
+    yield from _beyond(f"{tier}.podLabels", settings.pod_labels, "podLabels", allowance.pod_labels)
+    yield from _beyond(f"{tier}.podAnnotations", settings.pod_annotations, "podAnnotations", allowance.pod_annotations)
+    classes = [settings.priority_class_name] if settings.priority_class_name else []
+    yield from _beyond(f"{tier}.priorityClassName", classes, "priorityClassNames", allowance.priority_class_names)
+
+
+def _beyond(field: str, names: Iterable[str], value: str, patterns: Collection[str]) -> Iterator[str]:
+    return (_line(field, name, value) for name in names if not _matches(name, patterns))
 
 
 def _tolerated(key: str, patterns: Collection[str]) -> bool:
