@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 import tandem_contract
 import yaml
+from tandem_operator.api.allowance import Allowance
 from tandem_operator.manifests import Images
 
 from tests.unit.charts import helm
@@ -21,6 +22,7 @@ VARIANTS: dict[str, Json] = {
     "nothing optional": {
         "crds": {"install": False},
         "rbac": {"create": False, "userRoles": False},
+        "authors": {"admissionPolicy": False},
         "serviceAccount": {"create": False, "name": "mine"},
         "networkPolicy": {"enabled": False},
     },
@@ -35,6 +37,7 @@ VARIANTS: dict[str, Json] = {
         "networkPolicy": {
             "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
         },
+        "authors": {"secrets": {"selector": "llm=allowed"}, "serviceTypes": ["ClusterIP"], "tolerations": []},
         "resources": {"limits": {"cpu": 1}},
         "podLabels": {"team": "platform"},
         "podAnnotations": {"example.com/note": "1"},
@@ -88,6 +91,8 @@ def test_defaults_render_these_objects() -> None:
         ("ClusterRole", "tandem-llmservice-view"),
         *((kind, "tandem-operator") for kind in ("ClusterRole", "ClusterRoleBinding", "Deployment")),
         *((kind, "tandem-operator") for kind in ("NetworkPolicy", "Service", "ServiceAccount")),
+        ("ValidatingAdmissionPolicy", "tandem-llmservice-authors"),
+        ("ValidatingAdmissionPolicyBinding", "tandem-llmservice-authors"),
         *((kind, "tandem-operator-leader") for kind in ("Role", "RoleBinding")),
     }
 
@@ -144,7 +149,7 @@ class TestRights:
     def test_bindings_name_the_operators_account(self) -> None:
         for values in ({}, {"watchNamespaces": ["team-a"]}, {"serviceAccount": {"name": "mine"}}):
             account = deployment(values)["spec"]["template"]["spec"]["serviceAccountName"]
-            bindings = [item for (kind, _), item in rendered(values).items() if kind.endswith("Binding")]
+            bindings = [item for (kind, _), item in rendered(values).items() if kind.endswith("RoleBinding")]
             assert [item["subjects"][0]["name"] for item in bindings] == [account] * len(bindings)
 
     def test_users_roles_are_aggregated(self) -> None:
@@ -152,6 +157,31 @@ class TestRights:
         assert edit["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-edit"] == "true"
         assert view["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
         assert "rbac.authorization.k8s.io/aggregate-to-view" not in edit["metadata"]["labels"]
+
+
+class TestAuthors:
+    def test_what_they_may_ask_for_reaches_the_operator(self) -> None:
+        assert Allowance.from_environment(environment()) == Allowance()
+        asked = {
+            "secrets": {"names": ["llm-*"], "selector": "example.com/llm in (allowed)"},
+            "serviceTypes": ["ClusterIP"],
+            **{field: ["it's", ""] for field in ("serviceAnnotations", "tolerations", "podLabels")},
+            **{field: [] for field in ("podAnnotations", "priorityClassNames")},
+        }
+        given = Allowance.from_environment(environment({"authors": asked}))
+        assert given == Allowance.model_validate(asked)
+
+    @pytest.mark.parametrize("field", ["tolerations", "podLabels", "podAnnotations", "priorityClassName"])
+    def test_what_is_listed_is_for_all(self, field: str) -> None:
+        value = "priorityClassNames" if field == "priorityClassName" else field
+
+        def looked_at(values: Json) -> bool:
+            policy = rendered(values)["ValidatingAdmissionPolicy", "tandem-llmservice-authors"]
+            return any(f"tier.{field}" in rule["expression"] for rule in policy["spec"]["validations"])
+
+        assert looked_at({})
+        assert looked_at({"authors": {value: ["a", "*"]}})
+        assert not looked_at({"authors": {value: ["a"]}})
 
 
 class TestPod:
@@ -171,7 +201,7 @@ class TestPod:
         assert container({"image": {"tag": "2.0.0", "digest": DIGEST}})["image"].endswith(f"/tandem-operator@{DIGEST}")
 
     def test_default_images_reach_the_operator(self) -> None:
-        assert not [name for name in environment() if name.startswith("TANDEM_")]
+        assert not [name for name in environment() if name.endswith("_IMAGE")]
         images = dict.fromkeys(("orchestrator", "engineNvidia", "engineAmd", "engineCpu"), "example.com/own:1")
         given = Images.from_environment(environment({"images": images}))
         assert {getattr(given, image.name) for image in fields(given)} == {"example.com/own:1"}
@@ -205,6 +235,8 @@ def test_monitor_needs_its_api() -> None:
         ({"image": {"tagg": "1"}}, "tagg"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
         ({"replicas": -1}, "/replicas"),
+        ({"authors": {"toleration": []}}, "toleration"),
+        ({"authors": {"serviceTypes": ["ExternalName"]}}, "/authors/serviceTypes/0"),
         ({"watchNamespaces": "team-a"}, "/watchNamespaces"),
         ({"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
     ],
