@@ -18,9 +18,8 @@ from tandem_operator.kube.store import Key
 
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.authors import AUTHOR, EDITOR, MODEL, a_namespace, grant, policy, put, refusal, right, service
-from tests.integration.cluster import Kubernetes, eventually
+from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
-from tests.integration.test_running import complete
 from tests.unit.charts import helm
 
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
@@ -190,11 +189,13 @@ async def serving(kubernetes: Kubernetes, key: Key) -> None:
     async def is_made() -> bool:
         service = await kubernetes.get(LLM_SERVICE, *key)
         assert service
-        fresh = service["status"]["observedGeneration"] == service["metadata"]["generation"]
-        return fresh and (await kubernetes.conditions(key))["Ready"]["reason"] != "NotAllowed"
+        if service["status"]["observedGeneration"] != service["metadata"]["generation"]:
+            return False
+        deployments = {("Deployment", f"{key.name}-{tier}") for tier in ("engine", "orchestrator")}
+        stalled = (await kubernetes.conditions(key))["Stalled"]["status"] == "True"
+        return not stalled and deployments <= (await children(kubernetes, key)).keys()
 
     await eventually(is_made)
-    await complete(kubernetes, key)
 
 
 async def children(kubernetes: Kubernetes, key: Key) -> dict[tuple[str, str], Object]:
@@ -327,3 +328,125 @@ class TestAPlatformsWord:
             for label in ("allowed", None):
                 await kubernetes.edit(SECRET, key, "hub", {"metadata": {"labels": {"example.com/llm": label}}})
                 await (serving(kubernetes, key) if label else stalled(kubernetes, key, "NotAllowed"))
+
+
+class TestWhoseItIs:
+    """Names and labels of others are no way to what they have."""
+
+    async def test_an_account_with_a_cloud_role(self, kubernetes: Kubernetes, author: Kubernetes, watched: str) -> None:
+        role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/admin"}
+        head = {"name": "rules-engine", "namespace": watched, "annotations": role}
+        await kubernetes.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": head})
+        key = await author.serve(watched, "rules")
+        await stalled(kubernetes, key, "NameTaken")
+        assert ("Deployment", "rules-engine") not in await children(kubernetes, key)
+
+    async def test_a_config_map_of_others(self, kubernetes: Kubernetes, author: Kubernetes, watched: str) -> None:
+        head = {"name": "rules-orchestrator", "namespace": watched}
+        theirs = {"config.yaml": "theirs"}
+        await kubernetes.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": theirs})
+        key = await author.serve(watched, "rules")
+        await stalled(kubernetes, key, "NameTaken")
+        assert ("Deployment", "rules-orchestrator") not in await children(kubernetes, key)
+        config = await kubernetes.get(by_kind("ConfigMap"), watched, "rules-orchestrator")
+        assert config
+        assert config["data"] == theirs
+
+    @pytest.mark.parametrize("name", ["bank-engine", "bank-engine-pods"])
+    async def test_a_name_of_anothers_child(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str, name: str
+    ) -> None:
+        victim = await kubernetes.serve(watched, "bank")
+        await serving(kubernetes, victim)
+        before = (await children(kubernetes, victim))["Service", name]
+        assert f"Service {name}" in await stalled(kubernetes, await author.serve(watched, name), "NameTaken")
+        after = (await children(kubernetes, victim))["Service", name]
+        assert (after["metadata"]["uid"], after["spec"]) == (before["metadata"]["uid"], before["spec"])
+
+    @pytest.mark.parametrize("name", ["bank-engine", "bank-engine-pods"])
+    async def test_a_name_before_another_needs_it(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str, name: str
+    ) -> None:
+        await serving(kubernetes, await author.serve(watched, name))
+        victim = await kubernetes.serve(watched, "bank")
+        assert f"Service {name}" in await stalled(kubernetes, victim, "NameTaken")
+        # Its orchestrator would send prompts and the engine's key to pods of the author's.
+        assert ("Deployment", "bank-orchestrator") not in await children(kubernetes, victim)
+
+    async def test_metadata_that_says_it_is_anothers(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str
+    ) -> None:
+        victim = await kubernetes.serve(watched, "bank")
+        await serving(kubernetes, victim)
+        before = await children(kubernetes, victim)
+        found = await kubernetes.get(LLM_SERVICE, *victim)
+        assert found
+        owner = {"apiVersion": found["apiVersion"], "kind": found["kind"], "name": "bank"}
+        claims = {
+            "labels": {"tandem.dev/llmservice": "bank", "tandem.dev/tier": "engine"},
+            "ownerReferences": [{**owner, "uid": found["metadata"]["uid"], "controller": True}],
+            "finalizers": ["example.com/stay"],
+        }
+        key = Key(watched, "demo")
+        await author.create(service(watched, {"engine": {"image": "mine"}}, **claims))
+        await serving(kubernetes, key)
+        await author._request("DELETE", LLM_SERVICE.path(*key))
+        await author.edit(LLM_SERVICE, key, "demo", {"metadata": {"finalizers": []}})
+        await serving(kubernetes, victim)
+        after = await children(kubernetes, victim)
+        assert after["Deployment", "bank-engine"]["spec"] == before["Deployment", "bank-engine"]["spec"]
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/api/v1/namespaces/{}/secrets"),
+            ("GET", "/api/v1/namespaces/{}/secrets/demo-engine-key"),
+            ("POST", "/api/v1/namespaces/{}/pods"),
+            ("POST", "/apis/apps/v1/namespaces/{}/deployments"),
+            ("POST", "/api/v1/namespaces/{}/serviceaccounts/demo-engine/token"),
+            ("DELETE", "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/demo-engine"),
+            ("PATCH", "/apis/tandem.dev/v1alpha1/namespaces/{}/llmservices/demo/status"),
+            ("POST", "/apis/tandem.dev/v1alpha1/namespaces/default/llmservices"),
+            ("GET", "/apis/tandem.dev/v1alpha1/llmservices"),
+        ],
+    )
+    async def test_the_role_has_nothing_else(self, author: Kubernetes, place: str, method: str, path: str) -> None:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        body = None if method == "GET" else service("default", {})
+        with pytest.raises(ApiError) as refused:
+            await author._request(method, path.format(place), None, body, kind)
+        assert refused.value.status == 403
+
+    async def test_a_status_cannot_be_brought_along(self, author: Kubernetes, place: str) -> None:
+        told = {"url": "http://evil", "observedGeneration": 1}
+        await author.create({**service(place, {}), "status": told})
+        found = await author.get(LLM_SERVICE, place, "demo")
+        assert found
+        assert (found["status"].get("url"), found["status"]["observedGeneration"]) == (None, -1)
+
+
+PRIVILEGES = {
+    "serviceAccountName": "admin",
+    "hostNetwork": True,
+    "hostPID": True,
+    "nodeName": "control-plane",
+    "automountServiceAccountToken": True,
+    "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+    "securityContext": {"privileged": True, "allowPrivilegeEscalation": True},
+    "initContainers": [{"name": "mine", "image": "mine"}],
+}
+
+
+async def test_privileges_have_no_field(kubernetes: Kubernetes, author: Kubernetes, watched: str) -> None:
+    key = await author.serve(watched)
+    await serving(kubernetes, key)
+    before = await children(kubernetes, key)
+    for tier in ("engine", "orchestrator"):
+        await author.edit(LLM_SERVICE, key, "demo", {"spec": {tier: PRIVILEGES, "serviceAccountName": "admin"}})
+    await author.edit(LLM_SERVICE, key, "demo", {"spec": {"engine": {"maxNumSeqs": 7}}})
+    await serving(kubernetes, key)
+    after = await children(kubernetes, key)
+    for name in (("Deployment", "demo-engine"), ("Deployment", "demo-orchestrator")):
+        pods, plain = (found[name]["spec"]["template"]["spec"] for found in (after, before))
+        assert {**pods, "containers": []} == {**plain, "containers": []}
+        assert pods["containers"][0]["securityContext"] == plain["containers"][0]["securityContext"]
