@@ -3,9 +3,12 @@
 Each attack is made with that person's own certificate, on an API server with the policy of the operator's chart.
 """
 
+import asyncio
 import copy
 import json
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,13 @@ from tandem_operator.kube.api import ApiError, connected
 from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
 from tandem_operator.kube.store import Key
 
+from hack import tools
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.authors import AUTHOR, EDITOR, MODEL, a_namespace, grant, policy, put, refusal, right, service
 from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
+from tests.integration.test_running import asked_again
+from tests.orchestrator.tools.service import Says, Service
 from tests.unit.charts import helm
 
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
@@ -450,3 +456,157 @@ async def test_privileges_have_no_field(kubernetes: Kubernetes, author: Kubernet
         pods, plain = (found[name]["spec"]["template"]["spec"] for found in (after, before))
         assert {**pods, "containers": []} == {**plain, "containers": []}
         assert pods["containers"][0]["securityContext"] == plain["containers"][0]["securityContext"]
+
+
+async def looked_at(kubernetes: Kubernetes, key: Key) -> Object:
+    """The condition Ready, once the operator has said how the newest spec is; that it cannot look is no answer."""
+
+    async def is_judged() -> bool:
+        found = await kubernetes.get(LLM_SERVICE, *key)
+        assert found
+        fresh = found["status"]["observedGeneration"] == found["metadata"]["generation"]
+        return fresh and (await kubernetes.conditions(key))["Ready"]["status"] != "Unknown"
+
+    await eventually(is_judged)
+    return (await kubernetes.conditions(key))["Ready"]
+
+
+DEEP = {
+    "affinity": '"engine": {"affinity": %s}',
+    "form": '"engine": {"affinity": {"podAffinity": %s}}',
+    "tool": '"orchestrator": {"config": {"tools": {"http": [{"name": "a", "url": "http://a", "parameters": %s}]}}}',
+    "model": '"orchestrator": {"config": {"models": [{"name": "a", "target": "b", "defaults": %s}]}}',
+}
+
+
+def nested(depth: int) -> str:
+    return '{"not":' * depth + "{}" + "}" * depth
+
+
+async def kubectl(kubeconfig: Path, *arguments: str, text: str = "") -> str | None:
+    """Run kubectl, which does not mind how deep a document is, and return what it says; None where it fails."""
+    argv = [str(tools.executable("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
+    result = await asyncio.to_thread(subprocess.run, argv, input=text.encode(), capture_output=True, check=False)
+    return None if result.returncode else result.stdout.decode()
+
+
+class TestTheOperator:
+    """Nothing that an author writes ends the operator, or hides from the author how the service is."""
+
+    @pytest.mark.parametrize("depth", [60, 600, 1200, 9000])
+    async def test_what_is_nested(
+        self, kubernetes: Kubernetes, control_plane: ControlPlane, author: Kubernetes, tmp_path: Path, depth: int
+    ) -> None:
+        namespace = await a_namespace(kubernetes, author, "deep")
+        run = partial(kubectl, control_plane.client(AUTHOR, AUTHOR))
+        path = '{.status.conditions[?(@.type=="Ready")].status}'
+        with running_operator(control_plane, tmp_path / "log", namespace):
+            try:
+                for name, form in DEEP.items():
+                    head = json.dumps(service(namespace, {}, name=name)).removesuffix("}}")
+                    text = f"{head}, {form % nested(depth)}}}}}"
+                    stored = await run("create", "--validate=false", "-f-", text=text)
+
+                    async def is_judged(name: str = name) -> bool:
+                        get = ("get", "llm", name, f"--namespace={namespace}", f"--output=jsonpath={path}")
+                        return await run(*get) in ("True", "False")
+
+                    if stored:
+                        await eventually(is_judged)
+                await serving(kubernetes, await author.serve(namespace, "other"))
+            finally:  # others could not read a list with them
+                assert await run("delete", "llm", "--all", f"--namespace={namespace}")
+
+    @pytest.mark.parametrize("amount", ["10000P", "1e9", "1e400", "9" * 64, "9" * 400, "0.0000000001n", "1E", ".5Ki"])
+    async def test_quantities(self, kubernetes: Kubernetes, author: Kubernetes, watched: str, amount: str) -> None:
+        spec = {"engine": {"resources": {"requests": {"memory": amount}}, "sharedMemory": amount}}
+        if not await refusal(author, watched, spec):
+            await looked_at(kubernetes, await author.serve(watched, **spec))
+        await serving(kubernetes, await author.serve(watched, "other"))
+
+    async def test_a_node_gives_up_what_an_author_made(
+        self, kubernetes: Kubernetes, author: Kubernetes, watched: str
+    ) -> None:
+        key = await author.serve(watched)
+        await serving(kubernetes, key)
+        text = "postgresql://admin:hunter2@db " + "x" * 40_000
+        await a_pod(kubernetes, key, "engine", {"phase": "Failed", "reason": "OutOfnvidia.com/gpu", "message": text})
+
+        async def is_told() -> bool:
+            return "demo-engine-0" in (await looked_at(kubernetes, key))["message"]
+
+        await eventually(is_told)
+        assert "hunter2" not in json.dumps(await kubernetes.get(LLM_SERVICE, *key))
+
+    async def test_a_pod_sends_the_operator_elsewhere(
+        self, kubernetes: Kubernetes, control_plane: ControlPlane, author: Kubernetes, tmp_path: Path
+    ) -> None:
+        namespace = await a_namespace(kubernetes, author, "asked")
+        async with Service() as own, Service() as inner:
+            own.says["/ready"] = Says({"status": "ready", "degraded": []})
+            inner.says["/ready"] = Says({"status": "ready", "degraded": ["root:x:0:0"]})
+            with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5"):
+                server = {"metricsPort": own.port}
+                key = await author.serve(namespace, orchestrator={"config": {"server": server}})
+                await serving(kubernetes, key)
+                ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+                await a_pod(kubernetes, key, "orchestrator", {**ready, "podIP": "127.0.0.1"})
+                await asked_again(own)
+                probe = {"httpGet": {"path": f"@127.0.0.1:{inner.port}/ready", "port": "http"}}
+                await a_pod(kubernetes, key, "orchestrator", {**ready, "podIP": "127.0.0.1"}, probe)
+                await asked_again(own)
+                assert inner.asked == []
+
+
+async def a_pod(kubernetes: Kubernetes, key: Key, tier: str, status: Object, probe: Object | None = None) -> None:
+    """A pod as a Deployment's controllers make it or, with a probe of its own, a stranger's that looks like one."""
+    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, f"{key.name}-{tier}")
+    assert deployment
+    template = deployment["spec"]["template"]
+    name = f"{key.name}-{tier}-{1 if probe else 0}"
+    metadata = {**template["metadata"], "name": name, "namespace": key.namespace}
+    if probe:
+        template["spec"]["containers"][0]["readinessProbe"] = probe
+    else:
+        head = {"name": f"{key.name}-{tier}", "namespace": key.namespace, "labels": metadata["labels"]}
+        owned = {**head, "ownerReferences": [controller(deployment)]}
+        spec = {"selector": {"matchLabels": metadata["labels"]}, "template": template}
+        path = f"/apis/apps/v1/namespaces/{key.namespace}/replicasets"
+        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": owned, "spec": spec}
+        metadata["ownerReferences"] = [controller(await kubernetes._request("POST", path, body=body))]
+    await kubernetes.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    if "podIP" in status:
+        status = {**status, "podIPs": [{"ip": status["podIP"]}]}
+    await kubernetes.edit(by_kind("Pod"), key, name, {"status": status}, "status")
+
+
+def controller(item: Object) -> Object:
+    head = {"apiVersion": item["apiVersion"], "kind": item["kind"], "controller": True}
+    return {**head, "name": item["metadata"]["name"], "uid": item["metadata"]["uid"]}
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *(
+            "--api-key=x",
+            "--api_key=x",
+            "--api-k=x",
+            "--served_model_name=x",
+            "--tensor_parallel_size=2",
+            "-tp",
+            "-tp=2",
+        ),
+        *("--config=/tmp/x", "--config", "--api-key\n", "--api-key=x\n", "--host", "--port=1", "--model=x", "--uds=/x"),
+    ],
+)
+async def test_arguments_that_are_the_operators(author: Kubernetes, place: str, argument: str) -> None:
+    assert "extraArgs" in await refusal(author, place, {"engine": {"extraArgs": [argument]}})
+
+
+@pytest.mark.parametrize(
+    "name", ["TANDEM_UPSTREAMS__0__URL", "TANDEM_DATABASE__URL", "tandem_database__url", "vllm_url"]
+)
+async def test_variables_that_are_the_operators(author: Kubernetes, place: str, name: str) -> None:
+    spec = {"orchestrator": {"env": [{"name": name, "value": "sqlite:////tmp/mine"}]}}
+    assert "env" in await refusal(author, place, spec)
