@@ -21,7 +21,8 @@
   resources: [services, configmaps, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
 # The engine's generated API key. RBAC cannot select by label: the operator itself asks only for Secrets that carry
-# tandem.dev/llmservice and, to say which key is missing, for those that an LLMService names in its own namespace.
+# tandem.dev/llmservice; to say which key is missing, for those that an LLMService names in its own namespace; and, for
+# authors.secrets.selector, for the names of those that it picks.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
