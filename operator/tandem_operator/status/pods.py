@@ -94,6 +94,14 @@ def unschedulable(view: PodView) -> Finding | None:
     return Finding("Unschedulable", f"{view.name}: {said}", terminal)
 
 
+def gated(view: PodView) -> Finding | None:
+    """Somebody, such as Kueue, holds the pod back from the scheduler until there is room for it."""
+    if view.condition("PodScheduled").get("reason") != "SchedulingGated":
+        return None
+    gates = ", ".join(gate["name"] for gate in view.pod.get("spec", {}).get("schedulingGates", []))
+    return Finding("SchedulingGated", _short(f"{view.name} waits for its scheduling gates to be lifted: {gates}"))
+
+
 def image_unavailable(view: PodView) -> Finding | None:
     """An image cannot be had, be it the container's or the one that holds the model.
 
@@ -174,6 +182,7 @@ def slow_to_prepare(view: PodView) -> Finding | None:
 
 POLICIES: Final[tuple[Callable[[PodView], Finding | None], ...]] = (
     unschedulable,
+    gated,
     image_unavailable,
     misconfigured,
     out_of_memory,
