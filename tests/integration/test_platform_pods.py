@@ -33,6 +33,12 @@ ADMITTED: dict[str, dict[str, Any]] = {
     },
     "neighbours": {"podLabels": {"app.kubernetes.io/names": "x", "tandem.dev": "x", "x.tandem.dev/tier": "x"}},
     "apparmor's neighbour": {"podAnnotations": {"apparmor.security.beta.kubernetes.io/x": "unconfined"}},
+    "disk": {
+        "resources": {
+            "requests": {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            "limits": {"ephemeral-storage": "2048Mi"},
+        }
+    },
     "largest ids": {"securityContext": {"runAsUser": 2**31 - 1, "supplementalGroups": [0, 2**31 - 1]}},
     "smallest ids": {"securityContext": {"runAsUser": 1, "runAsGroup": 0, "fsGroup": 0}},
 }
