@@ -382,32 +382,34 @@ async def test_a_status_that_is_refused_says_so(kubernetes: Kubernetes, namespac
 async def test_a_name_that_a_living_service_has_taken_is_told_with_its_owner(
     kubernetes: Kubernetes, live_namespace: str
 ) -> None:
-    async def says(key: Key) -> tuple[str, str, str]:
-        found = (await kubernetes.conditions(key)).get("Stalled", {"status": "", "reason": "", "message": ""})
-        return found["status"], found["reason"], (await kubernetes.conditions(key)).get("Ready", {}).get("message", "")
+    async def says(key: Key, stalled: str, words: str) -> bool:
+        conditions = await kubernetes.conditions(key)
+        if not conditions:
+            return False
+        message = conditions["OrchestratorReady"]["message"]
+        return conditions["Stalled"]["status"] == stalled and words in message
 
     async def is_stalled() -> bool:
-        status, reason, message = await says(second)
-        return (status, reason) == ("True", "NameTaken") and "belongs to the LLMService a; rename" in message
+        return await says(second, "True", "Service a-engine exists and belongs to the LLMService a; rename one of them")
 
     async def waits() -> bool:
-        status, reason, message = await says(second)
-        return (status, reason) == ("False", "NameTaken") and "waiting until Kubernetes has deleted it" in message
+        return await says(second, "False", "waiting until Kubernetes has deleted it")
 
     async def is_well() -> bool:
-        return (await says(second))[1] == "RolloutPending"
+        return await says(second, "False", "has not taken up its newest spec")
 
-    async def has_all() -> bool:
-        return (await says(first))[1] == "RolloutPending"
+    async def is_there() -> bool:
+        return await says(first, "False", "has not taken up its newest spec")
 
     first = await kubernetes.serve(live_namespace, "a")
-    await eventually(has_all)
+    await eventually(is_there)
     second = await kubernetes.serve(live_namespace, "a-engine")
     await eventually(is_stalled)
     owner = await kubernetes.get(LLM_SERVICE, *first)
     assert owner
     await kubernetes.delete(owner)
     await eventually(waits)
-    for item in await kubernetes.objects(first):  # as Kubernetes' garbage collector does
-        await kubernetes.delete(item)
+    taken = await kubernetes.get(by_kind("Service"), live_namespace, "a-engine")
+    assert taken
+    await kubernetes.delete(taken)  # as the garbage collector would
     await eventually(is_well)
