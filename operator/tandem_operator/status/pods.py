@@ -159,8 +159,8 @@ def gated(view: PodView) -> Finding | None:
     """Somebody, such as Kueue, holds the pod back from the scheduler until there is room for it."""
     if view.condition("PodScheduled").get("reason") != "SchedulingGated":
         return None
-    gates = ", ".join(gate["name"] for gate in view.pod.get("spec", {}).get("schedulingGates", []))
-    return Finding("SchedulingGated", _short(f"{view.name} waits for its scheduling gates to be lifted: {gates}"))
+    message = f"{view.name} is held back by a scheduling gate, as Kueue does while there is no quota"
+    return Finding("SchedulingGated", f"{message}; kubectl describe pod {view.name} names the gate")
 
 
 def image_unavailable(view: PodView) -> Finding | None:

@@ -173,14 +173,13 @@ def test_a_cache_s_size_is_its_bound_and_requested_unless_the_resources_say_more
 
 def test_a_pod_that_a_queue_holds_back_says_so() -> None:
     pod = {
-        "metadata": {"name": "demo-engine-0"},
-        "spec": {"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]},
+        "metadata": {"name": "demo-engine-0", "labels": {"tandem.dev/tier": "engine"}},
         "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]},
     }
     found = diagnose(PodView(pod, datetime.now(UTC)))
     assert found
     assert (found.reason, found.terminal) == ("SchedulingGated", False)
-    assert "kueue.x-k8s.io/admission" in found.message
+    assert "kubectl describe pod demo-engine-0" in found.message
 
 
 @pytest.mark.parametrize(("settings", "unavailable"), [({}, 1), ({"podDisruptionBudget": {"maxUnavailable": 0}}, 0)])
