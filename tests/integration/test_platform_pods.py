@@ -33,12 +33,18 @@ ADMITTED: dict[str, dict[str, Any]] = {
     },
     "neighbours": {"podLabels": {"app.kubernetes.io/names": "x", "tandem.dev": "x", "x.tandem.dev/tier": "x"}},
     "apparmor's neighbour": {"podAnnotations": {"apparmor.security.beta.kubernetes.io/x": "unconfined"}},
+    "disk": {
+        "resources": {
+            "requests": {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            "limits": {"ephemeral-storage": "2048Mi"},
+        }
+    },
     "largest ids": {"securityContext": {"runAsUser": 2**31 - 1, "supplementalGroups": [0, 2**31 - 1]}},
     "smallest ids": {"securityContext": {"runAsUser": 1, "runAsGroup": 0, "fsGroup": 0}},
 }
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     **{
-        f"{field} {key!r}": ({field: {key: "x"}}, field)
+        f"{field} {key[:12]!r} of {len(key)}": ({field: {key: "x"}}, field)
         for field in ("podLabels", "podAnnotations")
         for key in (
             *("", "a b", "/a", "a/", "a/b/c", "A.example/b", "-a", "a-", "a\n", "\na", "a..b/c", "ä", "a*"),
@@ -92,15 +98,22 @@ def by_the_operator(spec: dict[str, Any]) -> LLMService:
 async def test_what_both_judges_admit_becomes_deployments(
     kubernetes: Kubernetes, namespace: str, settings: dict[str, Any]
 ) -> None:
-    spec = {"engine": settings, "orchestrator": settings}
-    by_the_operator(spec)
-    key = await kubernetes.serve(namespace, **spec)
+    by_the_operator({"engine": settings, "orchestrator": settings})
+    key = await kubernetes.serve(namespace, engine=settings, orchestrator=settings)
     await kubernetes.reconcile(key)
     assert await kubernetes.reconcile(key) == []
     for tier in ("engine", "orchestrator"):
         metadata = (await template(kubernetes, key, tier))["metadata"]
         assert metadata["labels"].items() >= settings.get("podLabels", {}).items()
         assert metadata.get("annotations", {}).items() >= settings.get("podAnnotations", {}).items()
+
+
+async def test_nothing_is_stored_that_an_older_operator_would_not_know(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    stored = await kubernetes.get(LLM_SERVICE, *key)
+    assert stored
+    for tier in ("engine", "orchestrator"):
+        assert not stored["spec"][tier].keys() & {*ALL, "modelCache", "podDisruptionBudget"}
 
 
 @pytest.mark.parametrize(("settings", "says"), REFUSED.values(), ids=REFUSED.keys())

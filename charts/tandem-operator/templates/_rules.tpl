@@ -30,7 +30,7 @@
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# Keeps the orchestrator answering while nodes are drained.
+# Keeps both tiers answering while nodes are drained.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]

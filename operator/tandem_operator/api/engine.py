@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
-from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 
 CPU: Final = "cpu"
 WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
@@ -192,9 +192,9 @@ class EngineSpec(PodSettings):
     """CPU and memory of a replica; accelerators are set by gpus."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm; it counts as memory of the pod."""
-    model_cache: ModelCache = ModelCache()
+    model_cache: Annotated[ModelCache, Field(json_schema_extra=NOT_STORED)] = ModelCache()
     """Disk space for downloaded models and compiled kernels."""
-    pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
+    pod_disruption_budget: Annotated[PodDisruptionBudget, Field(json_schema_extra=NOT_STORED)] = PodDisruptionBudget()
     """What drains of nodes may take."""
     extra_args: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default=[], max_length=64)
     """Further arguments of the engine, placed last."""

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
-from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 from tandem_operator.api.settings import broken_rules
 
 OWNED_ENV: Final = ("VLLM_URL", "VLLM_BASE_URL", "VLLM_API_KEY", "MODEL_ID")
@@ -139,9 +139,7 @@ class OrchestratorSpec(PodSettings):
     """When the number of pods changes between replicas.min and replicas.max."""
     resources: Resources = Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"memory": "512Mi"})
     """CPU and memory of a pod."""
-    config: Annotated[OrchestratorSettings, Field(json_schema_extra={"x-defaults-described": True})] = (
-        OrchestratorSettings()
-    )
+    config: Annotated[OrchestratorSettings, Field(json_schema_extra=NOT_STORED)] = OrchestratorSettings()
     """Settings of the orchestrator, as in its configuration file."""
 
     @field_validator("config")

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_snake
 
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity
-from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
@@ -161,7 +161,8 @@ class SecurityContext(Ruled):
 def _qualified(field: str) -> Rule:
     name = to_snake(field)
     return Rule(
-        cel=f"self.{field}.all(k, k.matches('^{_QUALIFIED}$') && k.indexOf('/') <= {_LONGEST_PREFIX})",
+        cel=f"!has(self.{field}) || self.{field}.all(k, k.matches('^{_QUALIFIED}$')"
+        f" && k.indexOf('/') <= {_LONGEST_PREFIX})",
         holds=lambda settings: all(
             re.fullmatch(_QUALIFIED, key) and key.find("/") <= _LONGEST_PREFIX for key in getattr(settings, name)
         ),
@@ -174,7 +175,7 @@ def _qualified(field: str) -> Rule:
 def _without(field: str, pattern: str, message: str) -> Rule:
     name = to_snake(field)
     return Rule(
-        cel=f"!self.{field}.exists(k, k.matches('^({pattern})$'))",
+        cel=f"!has(self.{field}) || !self.{field}.exists(k, k.matches('^({pattern})$'))",
         holds=lambda settings: not any(re.fullmatch(pattern, key) for key in getattr(settings, name)),
         message=message,
         field=field,
@@ -210,13 +211,13 @@ class PodSettings(Ruled):
         ),
     )
 
-    pod_labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
+    pod_labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=32, json_schema_extra=NOT_STORED)
     """Labels of the pods, and of their Deployment for those who read them there, such as Kueue."""
-    pod_annotations: dict[LabelKey, AnnotationValue] = Field(default={}, max_length=32)
+    pod_annotations: dict[LabelKey, AnnotationValue] = Field(default={}, max_length=32, json_schema_extra=NOT_STORED)
     """Annotations of the pods."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods. Default: the cluster's own."""
-    security_context: SecurityContext = SecurityContext()
+    security_context: Annotated[SecurityContext, Field(json_schema_extra=NOT_STORED)] = SecurityContext()
     """User and groups of the pods' processes."""
     env: list[EnvVar] = Field(
         default=[],

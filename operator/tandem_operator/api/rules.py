@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import GetJsonSchemaHandler, model_validator
+from pydantic import GetJsonSchemaHandler, JsonValue, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 from tandem_contract.config import Section
+
+NOT_STORED: Final[dict[str, JsonValue]] = {"x-defaults-described": True}
+"""Schema of a field whose default is described but not stored. A default that a newer definition stores would be an
+unknown field to the operator of the release before, which runs on for a while and is what a rollback brings back."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Pure: what was observed in, what to report out."""
 
 from tandem_operator.status.changes import changes, written
-from tandem_operator.status.compute import compute, failed, invalid, not_allowed, waits_for_secrets
+from tandem_operator.status.compute import compute, failed, invalid, not_allowed, refused, waits_for_secrets
+from tandem_operator.status.masking import quoted
 from tandem_operator.status.observed import Observed, Problem
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "failed",
     "invalid",
     "not_allowed",
+    "quoted",
+    "refused",
     "waits_for_secrets",
     "written",
 ]

@@ -46,7 +46,7 @@ class TestInstallManifest:
 
     def test_does_not_say_that_helm_manages_it(self) -> None:
         text = (ROOT / "manifests" / "install.yaml").read_text()
-        assert not [word for word in ("helm.sh/chart", "managed-by") if word in text]
+        assert not [word for word in ("helm.sh/chart", "managed-by: Helm") if word in text]
 
 
 def test_strict_schemas_refuse_what_the_api_server_refuses() -> None:

@@ -1,6 +1,7 @@
 """What platforms ask of pods: the page that tells of it, and what the fields become."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import SECURITY_CONTEXT_CONSTRAINTS_API
 from tandem_operator.manifests import Platform, build
+from tandem_operator.status.pods import PodView, diagnose
 
 PAGE = (Path(__file__).parents[3] / "docs" / "platforms.md").read_text()
 EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
@@ -167,6 +169,17 @@ def test_a_cache_s_size_is_its_bound_and_requested_unless_the_resources_say_more
     pod = template("engine", {"modelCache": {"sizeLimit": "80Gi"}, "resources": resources})["spec"]
     assert {"name": "cache", "emptyDir": {"sizeLimit": "80Gi"}} in pod["volumes"]
     assert pod["containers"][0]["resources"].get("requests", {}).get("ephemeral-storage") == requested
+
+
+def test_a_pod_that_a_queue_holds_back_says_so() -> None:
+    pod = {
+        "metadata": {"name": "demo-engine-0", "labels": {"tandem.dev/tier": "engine"}},
+        "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]},
+    }
+    found = diagnose(PodView(pod, datetime.now(UTC)))
+    assert found
+    assert (found.reason, found.terminal) == ("SchedulingGated", False)
+    assert "kubectl describe pod demo-engine-0" in found.message
 
 
 @pytest.mark.parametrize(("settings", "unavailable"), [({}, 1), ({"podDisruptionBudget": {"maxUnavailable": 0}}, 0)])
