@@ -1,9 +1,12 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 from pydantic import ValidationError
 from tandem_contract import names
@@ -16,12 +19,15 @@ from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.documents import problems
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
+from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
 from tandem_operator.kube.resources import SECRET, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
 from tandem_operator.status import Observed, Problem
 from tandem_operator.workqueue import RetryError
+
+_MOST_LISTED: Final = 8
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ class Cluster:
     capabilities: frozenset[str] = frozenset()
     said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
     """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
+    contests: Contests = field(default_factory=Contests)
 
 
 async def reconcile(cluster: Cluster, key: Key) -> None:
@@ -45,6 +52,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     """
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
+        cluster.contests.keep(key, ())
         return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
     now = datetime.now(UTC)
     try:
@@ -52,14 +60,14 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     except ValidationError as error:
         await _report(cluster, live, status.invalid(live, problems(error), now))
         return
-    children = Children(cluster.api, cluster.store, key, service.metadata.uid)
+    children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
     observed = Observed(
         now,
         cluster.store.children(key),
         cluster.store.pods(key),
-        failed,
+        [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
         said=cluster.said.get(key),
     )
@@ -120,6 +128,18 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
     if error.passes:
         raise RetryError(f"{kind} {name}: {error}") from error
     return Problem(kind, name, "Refused", f"{kind} {name} was refused: {error}", terminal=error.is_refusal)
+
+
+def _contested(contests: list[Contest]) -> Iterator[Problem]:
+    """Tell the status which fields others write back; an engine that they may have opened is not ready."""
+    for (kind, name), fields in groupby(contests, attrgetter("child")):
+        listed = [f"{contest.path} ({contest.by})" for contest in fields]
+        more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+        message = (
+            f"{kind} {name} is changed again whenever it is put right: {', '.join(listed[:_MOST_LISTED])}{more}; "
+            "exempt it there, or set the field in the LLMService; it is put right again from time to time"
+        )
+        yield Problem(kind, name, "FieldsContested", message, degrades=kind != "NetworkPolicy")
 
 
 async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:

@@ -1,20 +1,23 @@
 """Applying, pruning and keying the children of one service."""
 
+import logging
 import secrets
 from base64 import b64encode
 from collections.abc import Collection, Iterable
-from http import HTTPStatus
 from typing import Final
 
 from tandem_operator.api.naming import Reference
-from tandem_operator.kube.api import Api, ApiError
-from tandem_operator.kube.difference import Write, next_write
+from tandem_operator.kube.api import Api
+from tandem_operator.kube.contests import Contests
+from tandem_operator.kube.difference import MANAGER, Difference, Write, differences, next_write
 from tandem_operator.kube.resources import BY_KIND, LLM_SERVICE, Object, controlled_by
 from tandem_operator.kube.store import Key, Store, reference
 
 KEY_MANAGER: Final = "tandem-operator-key"
 _KEY_BYTES: Final = 32
 _MOST_WRITES: Final = 4
+
+logger = logging.getLogger(__name__)
 
 
 class NameTakenError(Exception):
@@ -31,9 +34,10 @@ class NameTakenError(Exception):
 class Children:
     """The children of one service, as seen and as written."""
 
-    def __init__(self, api: Api, store: Store, key: Key, owner_uid: str) -> None:
+    def __init__(self, api: Api, store: Store, contests: Contests, key: Key, owner_uid: str) -> None:
         self._api = api
         self._store = store
+        self._contests = contests
         self._key = key
         self._uid = owner_uid
 
@@ -47,9 +51,12 @@ class Children:
             raise NameTakenError(live)
         for _ in range(_MOST_WRITES):
             write = next_write(wanted, live, floor)
-            if write is None:
+            self._contests.settle(self._key, reference(wanted), write.corrects if write else ())
+            if write is None or self._contests.holds(self._key, write):
                 break
-            live = self._remember(await self._write(write, anew=live is None))
+            live = self._remember(await self._write(write))
+            if write.manager == MANAGER and not self._sticks(write, live):
+                break
         if live is None:
             raise AssertionError("a child that does not exist has always something to write")
         return live
@@ -74,6 +81,7 @@ class Children:
             if found not in wanted:
                 await self._api.delete(item)
                 self._store.drop(item)
+        self._contests.keep(self._key, wanted)
 
     def _owned(self) -> Iterable[tuple[Reference, Object]]:
         return [
@@ -82,14 +90,21 @@ class Children:
             if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
         ]
 
-    async def _write(self, write: Write, *, anew: bool) -> Object:
-        try:
-            return await self._api.apply(write.manifest, write.manager)
-        except ApiError as error:
-            if anew or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-                raise
-        # Entries that a hand put into a list may contradict ours, as a second port of the same name does.
-        return await self._api.overwrite(write.manifest, write.manager)
+    async def _write(self, write: Write) -> Object:
+        if write.removes:
+            return await self._api.overwrite(write.patch(), write.manager)
+        return await self._api.apply(write.manifest, write.manager)
+
+    def _sticks(self, write: Write, answer: Object) -> bool:
+        """Tell whether the API server made of a write what it says, and remember what it did not."""
+        left = differences(answer, write.manifest)
+        self._contests.note(self._key, write, left)
+        what = f"{self._key.namespace}/{self._key.name} {' '.join(reference(answer))}"
+        if write.drift:
+            logger.info("%s put right: %s", what, _listed(write.corrects))
+        if left:
+            logger.warning("%s is changed by the API server while it is written: %s", what, _listed(left))
+        return not left
 
     async def _find(self, wanted: Object) -> Object | None:
         """Look for an object that the watch does not show because it lacks our label."""
@@ -99,3 +114,7 @@ class Children:
     def _remember(self, item: Object) -> Object:
         self._store.put(item)
         return item
+
+
+def _listed(differences: Iterable[Difference]) -> str:
+    return ", ".join(f"{difference} ({difference.manager or 'nobody'})" for difference in differences)

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 from tandem_contract import names
 
 from tandem_operator.api.naming import Reference
+from tandem_operator.kube.difference import MANAGER
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_UNREAD_CLAIMS: Final = ("f:metadata", "f:status")
 _READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
 
 
@@ -37,7 +39,7 @@ def key_of(item: Object) -> Key | None:
 class Store:
     """Objects by service; the newest version wins, whatever order the news come in.
 
-    What nobody reads is left out, as it is half of an object's size: who manages which field, but for a Deployment's
+    What nobody reads is left out, as it is half of an object's size: which fields we manage, but for a Deployment's
     replicas; what kubectl last applied; and all of a pod's spec but where its orchestrator is asked how it is.
     """
 
@@ -103,12 +105,18 @@ def _trimmed(item: Object) -> Object:
     metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
     if _LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
-    holders = [
-        {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-        for entry in item["metadata"].get("managedFields") or []
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-    ]
-    return {**item, "metadata": {**metadata, "managedFields": holders} if holders else metadata}
+    claims = [claim for entry in item["metadata"].get("managedFields") or () if (claim := _claim(item, entry))]
+    return {**item, "metadata": {**metadata, "managedFields": claims} if claims else metadata}
+
+
+def _claim(item: Object, entry: Object) -> Object | None:
+    """Return what a manager has set of a child; of what we applied ourselves, only whether a Deployment's replicas."""
+    if item["kind"] in (LLM_SERVICE.kind, POD.kind):
+        return None
+    fields = {name: tree for name, tree in entry.get("fieldsV1", {}).items() if name not in _UNREAD_CLAIMS}
+    if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
+        fields = {"f:spec": {"f:replicas": {}}} if "f:replicas" in fields.get("f:spec", {}) else {}
+    return {**entry, "fieldsV1": fields} if fields else None
 
 
 def _version(item: Object) -> int:

@@ -115,6 +115,9 @@ def _monitoring(service: LLMService, observed: Observed) -> Verdict:
 def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
     """No verdict while no orchestrator was heard."""
     kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
+    for problem in observed.problems:
+        if problem.degrades:
+            return [(kind, true, problem.reason, problem.message)]
     if service.spec.suspend:
         return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
     if observed.said is None:

@@ -24,6 +24,8 @@ class Problem:
     message: str
     terminal: bool = True
     """Whether it needs a person; otherwise the operator tries again."""
+    degrades: bool = False
+    """Whether the service serves all the same."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def _cause(service: LLMService, observed: Observed, tier: Tier, deployment: Any,
 def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
     """Every child's name begins with that of its tier, but for the orchestrator's Service."""
     engine = problem.name.startswith(child_name(service, Tier.ENGINE))
-    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor"
+    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 
 
 def _suspended(deployment: Any) -> Finding:

@@ -1,0 +1,175 @@
+"""What hands and other controllers do to a service's children: put right, left alone, or contested."""
+
+from typing import Any
+
+import pytest
+from tandem_operator.kube.resources import Object
+from tandem_operator.kube.store import Key
+
+from tests.integration.cluster import Kubernetes, by_kind
+from tests.integration.test_reconcile import RICH, owned
+
+
+def pod(**fields: Any) -> Object:
+    return {"spec": {"template": {"spec": fields}}}
+
+
+ENGINE, ORCHESTRATOR = ("Deployment", "demo-engine"), ("Deployment", "demo-orchestrator")
+POLICY, BUDGET = ("NetworkPolicy", "demo-engine"), ("PodDisruptionBudget", "demo-orchestrator")
+CLIENTS, PRIVATE, PODS = ("Service", "demo"), ("Service", "demo-engine"), ("Service", "demo-engine-pods")
+SCALER, CONFIG = ("HorizontalPodAutoscaler", "demo-orchestrator"), ("ConfigMap", "demo-orchestrator")
+SIDECAR = {"name": "extra", "image": "nowhere/extra"}
+LABEL = {"matchLabels": {"extra": "label"}}
+
+MERGED: dict[str, tuple[tuple[str, str], Object]] = {
+    "the policy's podSelector": (POLICY, {"spec": {"podSelector": LABEL}}),
+    "the policy's podSelector by expression": (
+        POLICY,
+        {"spec": {"podSelector": {"matchExpressions": [{"key": "x", "operator": "Exists"}]}}},
+    ),
+    "the policy's egress": (POLICY, {"spec": {"policyTypes": ["Ingress", "Egress"], "egress": [{}]}}),
+    "the policy's egress alone": (POLICY, {"spec": {"egress": [{}]}}),
+    "the policy's types": (POLICY, {"spec": {"policyTypes": ["Egress"]}}),
+    "a Service's selector": (PRIVATE, {"spec": {"selector": {"extra": "label"}}}),
+    "the clients' selector": (CLIENTS, {"spec": {"selector": {"extra": "label"}}}),
+    "a Service's externalIPs": (CLIENTS, {"spec": {"externalIPs": ["192.0.2.1"]}}),
+    "a Service's type": (PRIVATE, {"spec": {"type": "LoadBalancer"}}),
+    "addresses of pods that are not ready": (PODS, {"spec": {"publishNotReadyAddresses": True}}),
+    "a Service's affinity": (CLIENTS, {"spec": {"sessionAffinity": "ClientIP"}}),
+    "a Service's traffic": (CLIENTS, {"spec": {"internalTrafficPolicy": "Local"}}),
+    "a Service's preference": (PRIVATE, {"spec": {"trafficDistribution": "PreferClose"}}),
+    "the budget's selector": (BUDGET, {"spec": {"selector": LABEL}}),
+    "the budget's form": (BUDGET, {"spec": {"maxUnavailable": None, "minAvailable": 1}}),
+    "the autoscaler's speed": (SCALER, {"spec": {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}}),
+    "the autoscaler's metrics": (
+        SCALER,
+        {
+            "spec": {
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 9}},
+                    }
+                ]
+            }
+        },
+    ),
+    "a key of the configuration": (CONFIG, {"data": {"extra.yaml": "a: b"}}),
+    "bytes in the configuration": (CONFIG, {"binaryData": {"extra": "YQ=="}}),
+    "paused": (ENGINE, {"spec": {"paused": True}}),
+    "minReadySeconds": (ENGINE, {"spec": {"minReadySeconds": 600}}),
+    "strategy": (ORCHESTRATOR, {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}),
+    "progressDeadlineSeconds": (ORCHESTRATOR, {"spec": {"progressDeadlineSeconds": 5}}),
+    "hostNetwork": (ENGINE, pod(hostNetwork=True)),
+    "hostPID": (ENGINE, pod(hostPID=True)),
+    "hostIPC": (ORCHESTRATOR, pod(hostIPC=True)),
+    "shareProcessNamespace": (ENGINE, pod(shareProcessNamespace=True)),
+    "nodeSelector": (ENGINE, pod(nodeSelector={"extra": "label"})),
+    "nodeName": (ENGINE, pod(nodeName="control-plane")),
+    "tolerations": (ENGINE, pod(tolerations=[{"operator": "Exists"}])),
+    "no toleration": (ORCHESTRATOR, pod(tolerations=[{"operator": "Exists"}])),
+    "affinity": (ORCHESTRATOR, pod(affinity={"podAntiAffinity": {}})),
+    "priorityClassName": (ENGINE, pod(priorityClassName="system-cluster-critical")),
+    "schedulerName": (ENGINE, pod(schedulerName="other")),
+    "runtimeClassName": (ORCHESTRATOR, pod(runtimeClassName="other")),
+    "dnsPolicy": (ENGINE, pod(dnsPolicy="Default")),
+    "dnsConfig": (ENGINE, pod(dnsConfig={"nameservers": ["192.0.2.1"]})),
+    "hostAliases": (ENGINE, pod(hostAliases=[{"ip": "192.0.2.1", "hostnames": ["huggingface.co"]}])),
+    "serviceAccountName": (ENGINE, pod(serviceAccountName="default", serviceAccount="default")),
+    "the pods' token": (ENGINE, pod(automountServiceAccountToken=True)),
+    "the pods' group": (ENGINE, pod(securityContext={"supplementalGroups": [0]})),
+    "the pods' user": (ENGINE, pod(securityContext={"runAsUser": 0, "runAsNonRoot": None})),
+    "initContainers": (ENGINE, pod(initContainers=[SIDECAR])),
+    "imagePullSecrets": (ENGINE, pod(imagePullSecrets=[{"name": "extra"}])),
+    "a token": (("ServiceAccount", "demo-engine"), {"automountServiceAccountToken": None}),
+}
+
+LISTED: dict[str, tuple[tuple[str, str], Object]] = {
+    "an extra container": (ENGINE, pod(containers=[SIDECAR])),
+    "an extra volume": (ENGINE, pod(volumes=[{"name": "host", "hostPath": {"path": "/"}}])),
+    "another kind of volume": (ENGINE, pod(volumes=[{"name": "tmp", "emptyDir": None, "hostPath": {"path": "/"}}])),
+    "an extra variable": (ENGINE, pod(containers=[{"name": "engine", "env": [{"name": "X", "value": "y"}]}])),
+    "a variable's value": (ENGINE, pod(containers=[{"name": "engine", "env": [{"name": "USER", "value": "y"}]}])),
+    "variables of a ConfigMap": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "envFrom": [{"configMapRef": {"name": "x"}}]}]),
+    ),
+    "an extra mount": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "volumeMounts": [{"name": "tmp", "mountPath": "/models"}]}]),
+    ),
+    "an extra port": (ENGINE, pod(containers=[{"name": "engine", "ports": [{"containerPort": 9, "hostPort": 9}]}])),
+    "a port of the host": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "ports": [{"containerPort": 8000, "protocol": "TCP", "hostPort": 8000}]}]),
+    ),
+    "another image": (ENGINE, pod(containers=[{"name": "engine", "image": "nowhere/other"}])),
+    "imagePullPolicy": (ENGINE, pod(containers=[{"name": "engine", "imagePullPolicy": "Never"}])),
+    "another command": (ORCHESTRATOR, pod(containers=[{"name": "orchestrator", "command": ["sh"]}])),
+    "capabilities": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]),
+    ),
+    "more than the container's user": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "securityContext": {"runAsUser": 0, "allowPrivilegeEscalation": True}}]),
+    ),
+    "limits": (ENGINE, pod(containers=[{"name": "engine", "resources": {"limits": {"cpu": "1"}}}])),
+    "another probe": (
+        ENGINE,
+        pod(containers=[{"name": "engine", "livenessProbe": {"initialDelaySeconds": 9000}}]),
+    ),
+    "stdin": (ENGINE, pod(containers=[{"name": "engine", "stdin": True, "tty": True}])),
+    "an extra spread": (
+        ENGINE,
+        pod(
+            topologySpreadConstraints=[
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": LABEL}
+            ]
+        ),
+    ),
+    "a Service's extra port": (PRIVATE, {"spec": {"ports": [{"name": "extra", "port": 22, "targetPort": 22}]}}),
+    "a Service's target": (PRIVATE, {"spec": {"ports": [{"port": 8000, "targetPort": 9}]}}),
+}
+
+
+def content(objects: list[Object]) -> dict[tuple[str, str], Object]:
+    """Objects without what only counts their versions."""
+    return {
+        name: {field: value for field, value in item.items() if field not in ("metadata", "status")}
+        | {"labels": item["metadata"]["labels"], "annotations": item["metadata"].get("annotations")}
+        for name, item in owned(objects).items()
+    }
+
+
+async def built(kubernetes: Kubernetes, namespace: str, **spec: Any) -> tuple[Key, dict[tuple[str, str], Object]]:
+    key = await kubernetes.serve(namespace, **spec)
+    await kubernetes.reconcile(key)
+    return key, content(await kubernetes.objects(key))
+
+
+async def put_right(kubernetes: Kubernetes, key: Key, before: Object, changed: tuple[str, str]) -> None:
+    """One write makes it as it was, and nothing is left to do."""
+    assert content(await kubernetes.objects(key)) != before, "the edit changes nothing"
+    writes = [write for write in await kubernetes.reconcile(key) if "/events" not in write and "/status" not in write]
+    assert len(writes) == 1, writes
+    assert content(await kubernetes.objects(key)) == before, changed
+    assert await kubernetes.reconcile(key) == []
+
+
+@pytest.mark.parametrize(("changed", "patch"), MERGED.values(), ids=MERGED.keys())
+async def test_drift_is_put_right_by_one_write(
+    kubernetes: Kubernetes, namespace: str, changed: tuple[str, str], patch: Object
+) -> None:
+    key, before = await built(kubernetes, namespace)
+    await kubernetes.edit(by_kind(changed[0]), key, changed[1], patch)
+    await put_right(kubernetes, key, before, changed)
+
+
+@pytest.mark.parametrize(("changed", "patch"), LISTED.values(), ids=LISTED.keys())
+async def test_drift_in_lists_is_put_right_by_one_write(
+    kubernetes: Kubernetes, namespace: str, changed: tuple[str, str], patch: Object
+) -> None:
+    key, before = await built(kubernetes, namespace, **RICH)
+    await kubernetes.edit_strategically(by_kind(changed[0]), key, changed[1], patch)
+    await put_right(kubernetes, key, before, changed)
