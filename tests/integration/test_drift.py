@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tandem_operator.kube.resources import Object
+from tandem_operator.kube.resources import LLM_SERVICE, Object
 from tandem_operator.kube.store import Key
 
 from tests.integration.cluster import Kubernetes, by_kind
@@ -173,3 +173,145 @@ async def test_drift_in_lists_is_put_right_by_one_write(
     key, before = await built(kubernetes, namespace, **RICH)
     await kubernetes.edit_strategically(by_kind(changed[0]), key, changed[1], patch)
     await put_right(kubernetes, key, before, changed)
+
+
+ADDED: dict[str, tuple[tuple[str, str], Object]] = {
+    "annotations": (CLIENTS, {"metadata": {"annotations": {"team": "a"}}}),
+    "labels": (ENGINE, {"metadata": {"labels": {"team": "a"}}}),
+    "a restart": (
+        ENGINE,
+        {"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01"}}}}},
+    ),
+    "the pods' labels": (ORCHESTRATOR, {"spec": {"template": {"metadata": {"labels": {"team": "a"}}}}}),
+    "a revision": (ENGINE, {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}}}),
+    "finalizers": (CLIENTS, {"metadata": {"finalizers": ["service.kubernetes.io/load-balancer-cleanup"]}}),
+    "replicas of the autoscaler": (ORCHESTRATOR, {"spec": {"replicas": 5}}),
+    "secrets of an account": (("ServiceAccount", "demo-engine"), {"secrets": [{"name": "demo-engine-token"}]}),
+    "an account's pull secrets": (("ServiceAccount", "demo-engine"), {"imagePullSecrets": [{"name": "registry"}]}),
+    "a cloud's role": (
+        ("ServiceAccount", "demo-engine"),
+        {"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}}},
+    ),
+    "a key of the Secret": (("Secret", "demo-engine-key"), {"data": {"extra": "YQ=="}}),
+    "a chosen engine key": (("Secret", "demo-engine-key"), {"data": {"api-key": "YQ=="}}),
+    "a node port": (
+        CLIENTS,
+        {
+            "spec": {
+                "ports": [
+                    {
+                        "name": "http",
+                        "port": 80,
+                        "targetPort": "http",
+                        "protocol": "TCP",
+                        "appProtocol": "http",
+                        "nodePort": 30123,
+                    }
+                ]
+            }
+        },
+    ),
+    "two families": (CLIENTS, {"spec": {"ipFamilyPolicy": "PreferDualStack"}}),
+}
+
+
+@pytest.mark.parametrize(("changed", "patch"), ADDED.values(), ids=ADDED.keys())
+async def test_what_others_may_add_stays_even_when_something_else_is_put_right(
+    kubernetes: Kubernetes, namespace: str, changed: tuple[str, str], patch: Object
+) -> None:
+    key, before = await built(kubernetes, namespace, networking={"service": {"type": "NodePort"}})
+    await kubernetes.edit(by_kind(changed[0]), key, changed[1], patch)
+    if "api-key" in str(patch):
+        await kubernetes.reconcile(key)  # which rolls the pods
+    added = content(await kubernetes.objects(key))
+    assert added[changed] != before[changed] or "finalizers" in str(patch)
+    assert await kubernetes.reconcile(key) == []
+    for name, drift in ((CLIENTS, {"externalIPs": ["192.0.2.1"]}), (ENGINE, {"paused": True})):
+        await kubernetes.edit(by_kind(name[0]), key, name[1], {"spec": drift})
+    await kubernetes.edit(by_kind("Deployment"), key, ORCHESTRATOR[1], pod(hostPID=True))
+    assert len(await kubernetes.reconcile(key)) == 3
+    assert content(await kubernetes.objects(key)) == added
+
+
+async def test_owners_that_others_add_stay(kubernetes: Kubernetes, namespace: str) -> None:
+    key, _ = await built(kubernetes, namespace)
+    service = owned(await kubernetes.objects(key))[CLIENTS]
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "0" * 8}
+    owners = [*service["metadata"]["ownerReferences"], other]
+    patch = {"metadata": {"ownerReferences": owners}, "spec": {"externalIPs": ["192.0.2.1"]}}
+    await kubernetes.edit(by_kind("Service"), key, "demo", patch)
+    assert len(await kubernetes.reconcile(key)) == 1
+    service = owned(await kubernetes.objects(key))[CLIENTS]
+    assert "externalIPs" not in service["spec"]
+    assert service["metadata"]["ownerReferences"] == owners
+
+
+async def test_what_a_correction_has_set_goes_when_it_is_no_longer_wanted(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    template = {"engine": {"toolCalling": {"chatTemplate": "{{ messages }}"}, "nodeSelector": {"pool": "gpu"}}}
+    key, _ = await built(kubernetes, namespace, **template)
+    drift = pod(hostPID=True, volumes=[], nodeSelector=None, containers=[SIDECAR])
+    await kubernetes.edit(by_kind("Deployment"), key, ENGINE[1], drift)
+    assert len(await kubernetes.reconcile(key)) == 1
+    off = {"toolCalling": {"chatTemplate": None}, "nodeSelector": None}
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"engine": off}})
+    await kubernetes.reconcile(key)
+    spec = owned(await kubernetes.objects(key))[ENGINE]["spec"]["template"]["spec"]
+    assert "chat-template" not in str(spec)
+    assert "nodeSelector" not in spec
+    assert await kubernetes.reconcile(key) == []
+
+
+UNUSUAL: dict[str, Any] = {
+    "an empty variable": {"engine": {"env": [{"name": "A", "value": ""}]}},
+    "empty affinity": {
+        "engine": {
+            "affinity": {"nodeAffinity": {}, "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+        }
+    },
+    "affinity to every pod": {
+        "orchestrator": {
+            "affinity": {
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [
+                        {"labelSelector": {"matchLabels": {}}, "topologyKey": "zone"}
+                    ]
+                }
+            }
+        }
+    },
+    "null in affinity": {"engine": {"affinity": {"nodeAffinity": None}}},
+    "no affinity": {"engine": {"affinity": {}}},
+    "quantities": {"engine": {"resources": {"requests": {"cpu": "0.5", "memory": "1.5Gi"}, "limits": {"cpu": 2}}}},
+    "an empty label": {"engine": {"nodeSelector": {"gpu": ""}}},
+    "a toleration of everything": {"engine": {"tolerations": [{"operator": "Exists"}]}},
+    "our toleration again": {
+        "engine": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]}
+    },
+    "a value of nothing": {"engine": {"tolerations": [{"key": "a", "value": ""}]}},
+    "a port of ours": {"orchestrator": {"config": {"server": {"metricsPort": 9000}}}},
+    "a load balancer": {"networking": {"service": {"type": "LoadBalancer"}}},
+    "TLS": {
+        "orchestrator": {
+            "config": {
+                "server": {
+                    "tls": {
+                        "certificate": {"secretName": "tls", "secretKey": "tls.crt"},
+                        "key": {"secretName": "tls", "secretKey": "tls.key"},
+                    }
+                }
+            }
+        }
+    },
+    "no policies": {"orchestrator": {"autoscaling": {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}}},
+}
+
+
+@pytest.mark.parametrize("spec", UNUSUAL.values(), ids=UNUSUAL.keys())
+async def test_what_the_api_server_spells_otherwise_is_no_drift(
+    kubernetes: Kubernetes, namespace: str, spec: dict[str, Any]
+) -> None:
+    key, _ = await built(kubernetes, namespace, **spec)
+    assert await kubernetes.reconcile(key) == []
+    assert "Degraded" not in await kubernetes.conditions(key)

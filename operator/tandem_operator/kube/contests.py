@@ -125,7 +125,7 @@ class Contests:
         return [
             Contest(child, path, one.by)
             for child, record in self._records.get(key, {}).items()
-            for path, one in record.fields.items()
+            for path, one in sorted(record.fields.items())
             if one.contested and one.lasts(now)
         ]
 

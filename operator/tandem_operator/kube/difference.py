@@ -38,7 +38,8 @@ LEFT_ALONE: Final[Mapping[str, tuple[str, ...]]] = {
     "ServiceAccount": ("imagePullSecrets", "secrets"),
 }
 """Fields that others may add, by kind, beside the metadata and the status of every kind."""
-_OF_OTHERS: Final = ("apiVersion", "kind", "metadata", "status")
+_OF_OTHERS: Final = ("metadata", "status")
+_OWNERS: Final = ("metadata", "ownerReferences")
 
 _EXACT: Final = frozenset({"ingress", "labelSelector", "nodeSelector", "podSelector", "selector"})
 # Lists that Kubernetes merges by keys: others may add entries to them.
@@ -97,6 +98,9 @@ class Write:
     def patch(self) -> Object:
         """Return the manifest as a merge patch, with null for what must go; lists are replaced as they are."""
         patch = self.manifest
+        if not any(difference.path[:2] == _OWNERS for difference in self.corrects):
+            metadata = {name: value for name, value in patch["metadata"].items() if name != _OWNERS[1]}
+            patch = {**patch, "metadata": metadata}  # the list of owners may have others
         for difference in self.corrects:
             if difference.extra:
                 patch = _with_null(patch, difference.path)

@@ -10,7 +10,7 @@ from tandem_operator.api.status import Condition, ConditionStatus, ConditionType
 from tandem_operator.status.degraded import unusable_parts
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.model import model_finding
-from tandem_operator.status.observed import Object, Observed
+from tandem_operator.status.observed import FIELDS_CONTESTED, Object, Observed
 from tandem_operator.status.tier import TierState, examine
 
 Verdict = tuple[ConditionType, ConditionStatus, str, str]
@@ -133,7 +133,11 @@ def _unheard(service: LLMService, verdicts: list[Verdict]) -> list[Condition]:
     if any(kind == ConditionType.DEGRADED for kind, *_ in verdicts):
         return []
     before = service.status.get("conditions", [])
-    return [Condition.model_validate(known) for known in before if known["type"] == ConditionType.DEGRADED]
+    return [
+        Condition.model_validate(known)
+        for known in before
+        if known["type"] == ConditionType.DEGRADED and known["reason"] != FIELDS_CONTESTED  # no word of theirs
+    ]
 
 
 def _conditions(verdicts: list[Verdict], before: dict[str, Any], generation: int, now: datetime) -> list[Condition]:

@@ -11,6 +11,8 @@ from tandem_operator.api.naming import Reference
 
 Object = Mapping[str, Any]
 
+FIELDS_CONTESTED: Final = "FieldsContested"
+"""Reason of a problem: somebody writes back what was put right."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -53,10 +53,15 @@ def test_an_object_that_changes_hands_concerns_both() -> None:
 
 
 def test_what_nobody_reads_is_not_kept() -> None:
-    fields: dict[str, Any] = {"f:spec": {"f:template": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:replicas": {}, "f:template": {}}}
+    ours, overwritten, theirs = (
+        {"manager": manager, "operation": operation, "fieldsV1": fields}
+        for manager, operation in (("tandem-operator", "Apply"), ("tandem-operator", "Update"), ("kubectl", "Update"))
+    )
     managers = [
-        {"manager": "kubectl", "operation": "Update", "fieldsV1": fields},
-        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
+        ours,
+        overwritten,
+        {**theirs, "fieldsV1": {**fields, "f:metadata": {"f:labels": {}}}},
         {"manager": "status", "operation": "Update", "fieldsV1": {"f:status": {}}},
         {"manager": "none", "operation": "Update"},
     ]
@@ -67,9 +72,8 @@ def test_what_nobody_reads_is_not_kept() -> None:
     store.put(big)
     kept = store.children(DEMO)[Reference("Service", "a")]["metadata"]
     assert kept["annotations"] == {"own": "1"}
-    assert kept["managedFields"] == [
-        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-    ], "whoever holds the replicas of a Deployment"
+    replicas = {**ours, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    assert kept["managedFields"] == [replicas, overwritten, theirs], "what others have set, and who holds the replicas"
     assert big["metadata"]["managedFields"] == managers, "whose object it is may go on reading all of it"
 
 
