@@ -233,6 +233,62 @@ async def test_what_others_may_add_stays_even_when_something_else_is_put_right(
     assert content(await kubernetes.objects(key)) == added
 
 
+async def test_a_configuration_that_was_made_immutable_is_made_anew(kubernetes: Kubernetes, namespace: str) -> None:
+    key, before = await built(kubernetes, namespace)
+    await kubernetes.edit(by_kind("ConfigMap"), key, CONFIG[1], {"data": {"config.yaml": "a: b"}, "immutable": True})
+    await kubernetes.edit(by_kind("Secret"), key, "demo-engine-key", {"immutable": True})
+    await kubernetes.reconcile(key)
+    after = content(await kubernetes.objects(key))
+    assert after[CONFIG] == before[CONFIG]
+    assert after.pop(("Secret", "demo-engine-key"))["data"] == before[("Secret", "demo-engine-key")]["data"]
+    assert await kubernetes.reconcile(key) == []
+
+
+async def test_a_service_that_was_made_another_s_name_leads_to_its_pods_again(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    key, before = await built(kubernetes, namespace)
+    elsewhere = {"type": "ExternalName", "externalName": "elsewhere.example", "clusterIP": None, "clusterIPs": None}
+    for _, name in (CLIENTS, PODS):
+        await kubernetes.edit(by_kind("Service"), key, name, {"spec": elsewhere})
+    assert len(await kubernetes.reconcile(key)) == 2
+    after = content(await kubernetes.objects(key))
+    for name in (CLIENTS, PODS):
+        assert "externalName" not in after[name]["spec"]
+        assert after[name]["spec"]["type"] == "ClusterIP"
+    assert after[PODS] == before[PODS]
+    assert await kubernetes.reconcile(key) == []
+
+
+async def test_whoever_adds_and_however_it_is_put_right(kubernetes: Kubernetes, namespace: str) -> None:
+    """Server-side apply with force, a replaced object without our annotation, and a client that uses our name."""
+    key, before = await built(kubernetes, namespace)
+    path = by_kind("Deployment").path(namespace, ENGINE[1])
+    host = {**pod(hostNetwork=True, hostPID=True), "apiVersion": "apps/v1", "kind": "Deployment"}
+
+    async def applied() -> None:
+        manifest = {**host, "metadata": {"name": ENGINE[1], "namespace": namespace}}
+        await kubernetes.apply(manifest, "argocd")
+
+    async def replaced() -> None:
+        live = owned(await kubernetes.objects(key))[ENGINE]
+        live["spec"]["template"]["spec"].update(hostNetwork=True, hostIPC=True)
+        del live["metadata"]["annotations"]["tandem.dev/applied"]
+        await kubernetes._request("PUT", path, None, live)
+
+    async def applied_as_ours() -> None:
+        live = owned(await kubernetes.objects(key))[ENGINE]
+        containers = [{"name": "engine", "image": live["spec"]["template"]["spec"]["containers"][0]["image"]}]
+        spec = {"selector": live["spec"]["selector"], **pod(hostNetwork=True, containers=containers)["spec"]}
+        spec["template"]["metadata"] = {"labels": live["spec"]["template"]["metadata"]["labels"]}
+        metadata = {name: live["metadata"][name] for name in ("name", "namespace", "labels", "ownerReferences")}
+        await kubernetes.apply({**host, "metadata": metadata, "spec": spec}, "tandem-operator")
+
+    for edit in (applied, replaced, applied_as_ours):
+        await edit()
+        await put_right(kubernetes, key, before, ENGINE)
+
+
 async def test_owners_that_others_add_stay(kubernetes: Kubernetes, namespace: str) -> None:
     key, _ = await built(kubernetes, namespace)
     service = owned(await kubernetes.objects(key))[CLIENTS]

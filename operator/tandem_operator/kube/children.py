@@ -54,7 +54,7 @@ class Children:
             self._contests.settle(self._key, reference(wanted), write.corrects if write else ())
             if write is None or self._contests.holds(self._key, write):
                 break
-            live = self._remember(await self._write(write))
+            live = self._remember(await self._write(write, live))
             if write.manager == MANAGER and not self._sticks(write, live):
                 break
         if live is None:
@@ -90,8 +90,10 @@ class Children:
             if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
         ]
 
-    async def _write(self, write: Write) -> Object:
-        if write.removes:
+    async def _write(self, write: Write, live: Object | None) -> Object:
+        if live and live.get("immutable") and "data" in write.manifest:
+            await self._api.delete(live)  # a ConfigMap that cannot be changed can be made anew
+        elif write.removes:
             return await self._api.overwrite(write.patch(), write.manager)
         return await self._api.apply(write.manifest, write.manager)
 

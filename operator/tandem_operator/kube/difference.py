@@ -22,7 +22,7 @@ APPLIED: Final = "tandem.dev/applied"
 
 LEFT_ALONE: Final[Mapping[str, tuple[str, ...]]] = {
     "Deployment": ("spec.replicas", "spec.template.metadata"),
-    "Secret": ("data",),
+    "Secret": ("data", "immutable"),
     "Service": (
         "spec.allocateLoadBalancerNodePorts",
         "spec.clusterIP",
@@ -145,9 +145,10 @@ def differences(live: Object, wanted: Object) -> list[Difference]:
     # What our own merge patches have set goes once it is no longer wanted; until then the defaults in it are no drift.
     passing = stamp(live) != stamp(wanted)
     claims = [
-        (entry["manager"], entry["fieldsV1"])
+        (entry.get("manager", ""), entry["fieldsV1"])
         for entry in live["metadata"].get("managedFields") or ()
-        if entry.get("fieldsV1") and (entry["manager"] != MANAGER or (passing and entry["operation"] != "Apply"))
+        if entry.get("fieldsV1")
+        and (entry.get("manager") != MANAGER or (passing and entry.get("operation") != "Apply"))
     ]
     found = _compare(live, wanted, "", claims, exact=False)
     return [difference for difference in found if not (difference.extra and _left_alone(wanted["kind"], difference))]
@@ -160,17 +161,19 @@ def _left_alone(kind: str, difference: Difference) -> bool:
 
 
 def _compare(live: Any, wanted: Any, field: str, claims: Claims, *, exact: bool) -> Iterator[Difference]:
+    if live == wanted:
+        return
     if isinstance(wanted, dict) and isinstance(live, dict):
         yield from _compare_fields(live, wanted, field, claims, exact=exact)
     elif isinstance(wanted, list) and isinstance(live, list):
         yield from _compare_entries(live, wanted, field, claims, exact=exact)
-    elif live != wanted and not (field in _QUANTITIES and number(live) == number(wanted)):
+    elif not (field in _QUANTITIES and number(live) == number(wanted)):
         yield Difference(exact=exact, manager=_manager(claims))
 
 
 def _compare_fields(live: Object, wanted: Object, field: str, claims: Claims, *, exact: bool) -> Iterator[Difference]:
     for name, value in wanted.items():
-        below = _below(claims, name)
+        below = _below(claims, name) if claims else claims
         if name in live:
             inner, strict = field if field in _QUANTITIES else name, exact or name in _EXACT
             for difference in _compare(live[name], value, inner, below, exact=strict):

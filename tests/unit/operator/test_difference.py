@@ -166,7 +166,7 @@ def test_what_others_may_add_is_no_difference(kind: str) -> None:
         value: Any = ["theirs"]
         for name in reversed(path.split(".")):
             tree, value = {f"f:{name}": tree}, {name: value}
-        item = merged(wanted, value)
+        item = copy.deepcopy(merged(wanted, value))
         item["metadata"]["managedFields"] = [claim(tree)]
         assert not differences(item, wanted), path
 
