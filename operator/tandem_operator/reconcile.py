@@ -24,7 +24,7 @@ from tandem_operator.kube.report import report
 from tandem_operator.kube.resources import SECRET, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
-from tandem_operator.status import Observed, Problem
+from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
 _MOST_LISTED: Final = 8
@@ -139,7 +139,7 @@ def _contested(contests: list[Contest]) -> Iterator[Problem]:
             f"{kind} {name} is changed again whenever it is put right: {', '.join(listed[:_MOST_LISTED])}{more}; "
             "exempt it there, or set the field in the LLMService; it is put right again from time to time"
         )
-        yield Problem(kind, name, "FieldsContested", message, degrades=kind != "NetworkPolicy")
+        yield Problem(kind, name, FIELDS_CONTESTED, message, degrades=kind != "NetworkPolicy")
 
 
 async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:

@@ -2,6 +2,6 @@
 
 from tandem_operator.status.changes import changes, written
 from tandem_operator.status.compute import compute, invalid, waits_for_secrets
-from tandem_operator.status.observed import Observed, Problem
+from tandem_operator.status.observed import FIELDS_CONTESTED, Observed, Problem
 
-__all__ = ["Observed", "Problem", "changes", "compute", "invalid", "waits_for_secrets", "written"]
+__all__ = ["FIELDS_CONTESTED", "Observed", "Problem", "changes", "compute", "invalid", "waits_for_secrets", "written"]
