@@ -93,11 +93,13 @@ class Contests:
 
     def note(self, key: Key, write: Write, left: Iterable[Difference]) -> None:
         """Take in a write; `left` is what the API server's answer to it has otherwise."""
+        refused = {str(difference): difference for difference in left}
+        written = {str(difference): difference for difference in write.corrects}
+        if not written and not refused:
+            return
         now, known = self._clock(), self._record(key, write)
         record = known or _Record(stamp(write.manifest))
         self._records[key][reference(write.manifest)] = record
-        refused = {str(difference): difference for difference in left}
-        written = {str(difference): difference for difference in write.corrects}
         for path, difference in (written | refused).items():
             before = record.fields.get(path)
             goes_on = before and before.lasts(now) and (path in refused or not before.refused)
