@@ -1,10 +1,13 @@
 """`status`: what the operator saw last."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from tandem_contract.config import Section
+
+from tandem_operator.api.text import LONGEST_MESSAGE, LONGEST_REASON, fitting_message, fitting_reason
 
 
 class ConditionStatus(StrEnum):
@@ -12,6 +15,7 @@ class ConditionStatus(StrEnum):
 
     TRUE = "True"
     FALSE = "False"
+    UNKNOWN = "Unknown"
 
 
 class ConditionType(StrEnum):
@@ -27,16 +31,24 @@ class ConditionType(StrEnum):
     DEGRADED = "Degraded"
 
 
+def _made_to_fit(fit: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: fit(value) if isinstance(value, str) else value)
+
+
 class Condition(Section):
-    """One aspect of the service's state."""
+    """One aspect of the service's state; reason and message are made to fit, as much of them is foreign text."""
 
     type: ConditionType
     """Aspect."""
     status: ConditionStatus
     """Whether it holds."""
-    reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    reason: Annotated[
+        str,
+        _made_to_fit(fitting_reason),
+        Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=LONGEST_REASON),
+    ]
     """Cause, for machines."""
-    message: Annotated[str, Field(max_length=32_768)]
+    message: Annotated[str, _made_to_fit(fitting_message), Field(max_length=LONGEST_MESSAGE)]
     """Cause and remedy, for people."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When the status last changed."""

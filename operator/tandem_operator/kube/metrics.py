@@ -14,6 +14,11 @@ RECONCILE_SECONDS: Final = Histogram(
 )
 QUEUE_DEPTH: Final = Gauge("tandem_operator_queue_depth", "LLMServices waiting to be reconciled", registry=REGISTRY)
 SERVICES: Final = Gauge("tandem_operator_services", "LLMServices known", registry=REGISTRY)
+UNREPORTED: Final = Counter(
+    "tandem_operator_unreported_failures",
+    "Failures that could not be written into the status of their LLMService",
+    registry=REGISTRY,
+)
 UNHEARD: Final = Gauge(
     "tandem_operator_unheard_services",
     "LLMServices whose ready orchestrators did not answer when they were asked how they are",
