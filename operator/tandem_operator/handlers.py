@@ -45,9 +45,7 @@ async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
     session = aiohttp.ClientSession(
         connector=connector, headers=found.as_http_headers(), response_class=ShallowResponse
     )
-    return kopf.AiohttpSession(
-        server=found.server, default_namespace=found.default_namespace, aiohttp_session=session
-    )
+    return kopf.AiohttpSession(server=found.server, default_namespace=found.default_namespace, aiohttp_session=session)
 
 
 def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:

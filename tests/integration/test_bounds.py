@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from tandem_operator.api.schema import crd
-from tandem_operator.kube.api import ApiError
 from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 
@@ -20,7 +19,9 @@ BEYOND_PYTHON = 1_200
 DEEPEST_OF_KUBERNETES = 9_994
 """As deep as a service can be that nests its request fields: its JSON has 10,000 levels."""
 AFFINITY = '{"model": {"source": "hf://org/model"}, "engine": {"affinity": %s}}'
-INJECT = '{"model": {"source": "hf://org/model"}, "orchestrator": {"config": {"models": [{"name": "m", "inject": %s}]}}}'
+INJECT = (
+    '{"model": {"source": "hf://org/model"}, "orchestrator": {"config": {"models": [{"name": "m", "inject": %s}]}}}'
+)
 
 
 def nested(depth: int) -> str:
@@ -34,6 +35,7 @@ async def send(kubernetes: Kubernetes, namespace: str, name: str, spec: str, que
     url = f"{kubernetes._client.configuration.host}{LLM_SERVICE.path(namespace)}{query}"
     body = f'{text[:-1]}, "spec": {spec}}}'
     pool = kubernetes._client.rest_client.pool_manager
+    assert pool
     async with pool.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
         return int(answer.status)
 

@@ -39,7 +39,9 @@ def shallow(content: bytes) -> bytes:
             if depth == DEEPEST:
                 kept.append(b"null")
                 begin = token.end()
-    return b"".join([*kept, content[begin:]])
+    if depth <= DEEPEST:  # otherwise it ends in the middle, and is no JSON
+        kept.append(content[begin:])
+    return b"".join(kept)
 
 
 class ShallowResponse(aiohttp.ClientResponse):
