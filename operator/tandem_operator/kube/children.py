@@ -15,6 +15,8 @@ from tandem_operator.kube.store import Key, Store, reference
 KEY_MANAGER: Final = "tandem-operator-key"
 _KEY_BYTES: Final = 32
 _MOST_WRITES: Final = 4
+_OF_NOTHING: Final = "1"
+"""A resourceVersion that no object has: an apply that names it creates, and conflicts with what is there."""
 
 
 class NameTakenError(Exception):
@@ -36,20 +38,38 @@ class Children:
         self._store = store
         self._key = key
         self._uid = owner_uid
+        self._looked_up: dict[Reference, Object | None] = {}
+
+    def known(self, wanted: Object) -> Object | None:
+        """Return the object of a child's kind and name, as the watches show it."""
+        return self._store.children(self._key).get(reference(wanted))
+
+    async def find(self, wanted: Object) -> Object | None:
+        """Return a child that exists already, also one that the watches do not show as it lacks our label.
+
+        NameTakenError: the name belongs to an object that this service does not control.
+        """
+        live = self.known(wanted)
+        if live is None:
+            where = reference(wanted)
+            if where not in self._looked_up:
+                self._looked_up[where] = await self._get(wanted)
+            live = self._looked_up[where]
+        if live and not controlled_by(live, self._uid):
+            raise NameTakenError(live)
+        return live
 
     async def apply(self, wanted: Object, floor: int | None = None) -> Object:
         """Bring one child to what is wanted, without a call when it is there already, and return it.
 
         NameTakenError: the name belongs to an object that this service does not control.
         """
-        live = self._store.children(self._key).get(reference(wanted)) or await self._find(wanted)
-        if live and not controlled_by(live, self._uid):
-            raise NameTakenError(live)
+        live = await self.find(wanted)
         for _ in range(_MOST_WRITES):
             write = next_write(wanted, live, floor)
             if write is None:
                 break
-            live = self._remember(await self._write(write, anew=live is None))
+            live = self._remember(await self._write(write, live))
         if live is None:
             raise AssertionError("a child that does not exist has always something to write")
         return live
@@ -82,17 +102,22 @@ class Children:
             if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
         ]
 
-    async def _write(self, write: Write, *, anew: bool) -> Object:
+    async def _write(self, write: Write, live: Object | None) -> Object:
+        """Write to this very object or, where there was none, to none: an apply alone would take over any."""
+        this = {"uid": live["metadata"]["uid"]} if live else {"resourceVersion": _OF_NOTHING}
+        manifest = {**write.manifest, "metadata": {**write.manifest["metadata"], **this}}
         try:
-            return await self._api.apply(write.manifest, write.manager)
+            return await self._api.apply(manifest, write.manager)
         except ApiError as error:
-            if anew or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            if live is None or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
+        current = await self._get(manifest)
+        if current and not controlled_by(current, self._uid):
+            raise NameTakenError(current)
         # Entries that a hand put into a list may contradict ours, as a second port of the same name does.
-        return await self._api.overwrite(write.manifest, write.manager)
+        return await self._api.overwrite(manifest, write.manager)
 
-    async def _find(self, wanted: Object) -> Object | None:
-        """Look for an object that the watch does not show because it lacks our label."""
+    async def _get(self, wanted: Object) -> Object | None:
         metadata = wanted["metadata"]
         return await self._api.get(BY_KIND[wanted["kind"]], metadata["namespace"], metadata["name"])
 
