@@ -122,19 +122,21 @@ async def test_a_name_that_is_taken_later_stops_changes_and_nothing_that_runs(
     assert "--dtype=half" in engine["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
-@pytest.mark.parametrize("there", [True, False])
-async def test_old_news_do_not_make_another_object_ours(kubernetes: Kubernetes, namespace: str, there: bool) -> None:
-    """The watch has yet to tell that a child was deleted, and that somebody has made one of that name."""
+@pytest.mark.parametrize("theirs", [None, {"theirs": "1"}], ids=["gone", "of somebody else"])
+async def test_old_news_do_not_make_another_object_ours(
+    kubernetes: Kubernetes, namespace: str, theirs: dict[str, str] | None
+) -> None:
+    """The watch has yet to tell that a child was deleted, and perhaps that somebody has made one of that name."""
     key = await kubernetes.serve(namespace)
     await kubernetes.reconcile(key)
     cluster = Cluster(kubernetes, Images())
     for item in await kubernetes.objects(key):
-        edited = {"data": {}} if reference(item) == ("ConfigMap", "demo-orchestrator") else {}
-        cluster.store.put({**item, **edited})
+        is_it = reference(item) == ("ConfigMap", "demo-orchestrator")
+        cluster.store.put({**item, "data": {}} if is_it else item)
     await kubernetes.delete(await child(kubernetes, key, "ConfigMap", "demo-orchestrator"))
-    if there:
-        await kubernetes.create(foreign("ConfigMap", "demo-orchestrator", namespace, data={"theirs": "1"}))
+    if theirs:
+        await kubernetes.create(foreign("ConfigMap", "demo-orchestrator", namespace, data=theirs))
     with pytest.raises(RetryError):
         await reconcile(cluster, key)
     found = await kubernetes.get(by_kind("ConfigMap"), namespace, "demo-orchestrator")
-    assert (found or {}).get("data") == ({"theirs": "1"} if there else None)
+    assert (found or {}).get("data") == theirs
