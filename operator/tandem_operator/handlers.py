@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from tandem_operator.kube.barrier import SELECTORS
+from tandem_operator.kube.decoding import ShallowResponse
 from tandem_operator.kube.store import Store
 from tandem_operator.workqueue import WorkQueue
 
@@ -34,9 +36,16 @@ class Memo(kopf.Memo):
 
 
 @kopf.on.login(registry=REGISTRY)
-def login(**kwargs: Any) -> Any:
+async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
     """Use the pod's ServiceAccount or, outside a cluster, the kubeconfig that kubectl uses."""
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    if found is None:
+        return None
+    connector = aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context())
+    session = aiohttp.ClientSession(
+        connector=connector, headers=found.as_http_headers(), response_class=ShallowResponse
+    )
+    return kopf.AiohttpSession(server=found.server, default_namespace=found.default_namespace, aiohttp_session=session)
 
 
 def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:

@@ -22,7 +22,7 @@ from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
 from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
+from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
@@ -101,22 +101,47 @@ async def report_failure(cluster: Cluster, key: Key, error: Exception) -> None:
 
 
 async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:
-    """Apply what is wanted and prune what is not; yield what was refused."""
-    key_version = None
-    for manifest in secret.build(service):
-        try:
-            key_version = secret.key_version(await children.apply_with_key(manifest, names.ENGINE_KEY))
-        except (ApiError, NameTakenError) as error:
-            yield _problem(manifest, error)
-            return  # pods without a key would run with the engine open
+    """Apply what is wanted and prune what is not; yield what was refused.
+
+    Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
+    ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
+    """
+    (keyed,) = secret.build(service)
+    key_version = secret.key_version(children.known(keyed))
     wanted = manifests.build(service, platform, key_version)
+    taken = [problem async for problem in _taken(children, wanted)]
+    for problem in taken:
+        yield problem
+    if any(problem.kind != SERVICE_MONITOR.kind for problem in taken):
+        return
+    try:
+        applied = secret.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
+    except (ApiError, NameTakenError) as error:
+        yield _problem(keyed, error)
+        return  # pods without a key would run with the engine open
+    if applied != key_version:
+        wanted = manifests.build(service, platform, applied)
     floors = _floors(wanted)
+    theirs = {Reference(problem.kind, problem.name) for problem in taken}
     for manifest in wanted:
+        if reference(manifest) in theirs:
+            continue
         try:
             await children.apply(manifest, floors.get(reference(manifest)))
-        except (ApiError, NameTakenError) as error:
+        except NameTakenError as error:
+            yield _problem(manifest, error)
+            return
+        except ApiError as error:
             yield _problem(manifest, error)
     await children.prune({reference(manifest) for manifest in wanted})
+
+
+async def _taken(children: Children, wanted: list[Object]) -> AsyncIterator[Problem]:
+    for manifest in wanted:
+        try:
+            await children.find(manifest)
+        except (ApiError, NameTakenError) as error:
+            yield _problem(manifest, error)
 
 
 async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] | None:

@@ -96,9 +96,10 @@ async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat, seco
 
 async def _listen(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
     """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for."""
+    directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:
         await asyncio.sleep(seconds)
-        said = await orchestrators.ask({key: cluster.store.pods(key) for key in cluster.store.services()})
+        said = await orchestrators.ask(await directory.places())
         turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
         cluster.said = said
         for key in turned:

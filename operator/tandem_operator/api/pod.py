@@ -1,20 +1,18 @@
 """Parts of a pod that a spec may set: names and shapes as in Kubernetes, and nothing that gives privileges."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import Field, StringConstraints
 
+from tandem_operator.api.affinity import Affinity
+from tandem_operator.api.labels import LabelKey, LabelValue
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity
 from tandem_operator.api.rules import Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
 ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]
-
-Affinity = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 
 
 class KeyReference(Ruled):
@@ -132,7 +130,7 @@ class PodSettings(Ruled):
     """Labels that a node must have."""
     tolerations: list[Toleration] = Field(default=[], max_length=32)
     """Taints that the pods put up with."""
-    affinity: Affinity | None = None
+    affinity: Annotated[Affinity, Field(json_schema_extra={"x-defaults-described": True})] = Affinity()
     """Kubernetes affinity: nodeAffinity, podAffinity, podAntiAffinity."""
     image_pull_secrets: list[PullSecret] = Field(default=[], max_length=8)
     """Registry credentials for the image."""

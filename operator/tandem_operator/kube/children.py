@@ -3,7 +3,7 @@
 import logging
 import secrets
 from base64 import b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from tandem_operator.api.naming import Reference
@@ -16,6 +16,9 @@ from tandem_operator.kube.store import Key, Store, reference
 KEY_MANAGER: Final = "tandem-operator-key"
 _KEY_BYTES: Final = 32
 _MOST_WRITES: Final = 4
+_MOST_LISTED: Final = 8
+_OF_NOTHING: Final = "1"
+"""A resourceVersion that no object has: an apply that names it creates, and conflicts with what is there."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +43,33 @@ class Children:
         self._contests = contests
         self._key = key
         self._uid = owner_uid
+        self._looked_up: dict[Reference, Object | None] = {}
+
+    def known(self, wanted: Object) -> Object | None:
+        """Return the object of a child's kind and name, as the watches show it."""
+        return self._store.children(self._key).get(reference(wanted))
+
+    async def find(self, wanted: Object) -> Object | None:
+        """Return a child that exists already, also one that the watches do not show as it lacks our label.
+
+        NameTakenError: the name belongs to an object that this service does not control.
+        """
+        live = self.known(wanted)
+        if live is None:
+            where = reference(wanted)
+            if where not in self._looked_up:
+                self._looked_up[where] = await self._get(wanted)
+            live = self._looked_up[where]
+        if live and not controlled_by(live, self._uid):
+            raise self._taken(live)
+        return live
 
     async def apply(self, wanted: Object, floor: int | None = None) -> Object:
         """Bring one child to what is wanted, without a call when it is there already, and return it.
 
         NameTakenError: the name belongs to an object that this service does not control.
         """
-        live = self._store.children(self._key).get(reference(wanted)) or await self._find(wanted)
-        if live and not controlled_by(live, self._uid):
-            raise self._taken(live)
+        live = await self.find(wanted)
         for _ in range(_MOST_WRITES):
             write = next_write(wanted, live, floor)
             self._contests.settle(self._key, reference(wanted), write.corrects if write else ())
@@ -102,11 +123,16 @@ class Children:
         return NameTakenError(item)
 
     async def _write(self, write: Write, live: Object | None) -> Object:
+        """Write to this very object or, where there was none, to none: an apply alone would take over any."""
         if live and live.get("immutable") and "data" in write.manifest:
             await self._api.delete(live)  # a ConfigMap that cannot be changed can be made anew
-        elif write.removes:
-            return await self._api.overwrite(write.patch(), write.manager)
-        return await self._api.apply(write.manifest, write.manager)
+            live = None
+        manifest = write.patch() if live and write.removes else write.manifest
+        this = {"uid": live["metadata"]["uid"]} if live else {"resourceVersion": _OF_NOTHING}
+        manifest = {**manifest, "metadata": {**manifest["metadata"], **this}}
+        if live and write.removes:
+            return await self._api.overwrite(manifest, write.manager)
+        return await self._api.apply(manifest, write.manager)
 
     def _sticks(self, write: Write, answer: Object) -> bool:
         """Tell whether the API server made of a write what it says, and remember what it did not."""
@@ -119,8 +145,7 @@ class Children:
             logger.warning("%s is changed by the API server while it is written: %s", what, _listed(left))
         return not left
 
-    async def _find(self, wanted: Object) -> Object | None:
-        """Look for an object that the watch does not show because it lacks our label."""
+    async def _get(self, wanted: Object) -> Object | None:
         metadata = wanted["metadata"]
         return await self._api.get(BY_KIND[wanted["kind"]], metadata["namespace"], metadata["name"])
 
@@ -129,5 +154,6 @@ class Children:
         return item
 
 
-def _listed(differences: Iterable[Difference]) -> str:
-    return ", ".join(f"{difference} ({difference.manager or 'nobody'})" for difference in differences)
+def _listed(differences: Sequence[Difference]) -> str:
+    listed = [f"{difference} ({difference.manager or 'nobody'})" for difference in differences[:_MOST_LISTED]]
+    return ", ".join([*listed, f"{len(differences) - _MOST_LISTED} more"] if differences[_MOST_LISTED:] else listed)

@@ -99,10 +99,11 @@ class Contests:
             return
         now, known = self._clock(), self._record(key, write)
         record = known or _Record(stamp(write.manifest))
+        record.fields = {path: one for path, one in record.fields.items() if one.stays or one.lasts(now)}
         self._records[key][reference(write.manifest)] = record
         for path, difference in (written | refused).items():
             before = record.fields.get(path)
-            goes_on = before and before.lasts(now) and (path in refused or not before.refused)
+            goes_on = before and (path in refused or not before.refused)
             strikes = (before.strikes if before and goes_on else 0) + (known is not None or write.drift)
             if path in refused:
                 strikes = max(strikes, _STRIKES)

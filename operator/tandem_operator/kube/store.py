@@ -12,7 +12,6 @@ from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _UNREAD_CLAIMS: Final = ("f:metadata", "f:status")
-_READ_OF_CONTAINERS: Final = ("name", "ports", "readinessProbe")
 
 
 class Key(NamedTuple):
@@ -40,7 +39,7 @@ class Store:
     """Objects by service; the newest version wins, whatever order the news come in.
 
     What nobody reads is left out, as it is half of an object's size: which fields we manage, but for a Deployment's
-    replicas; what kubectl last applied; and all of a pod's spec but where its orchestrator is asked how it is.
+    replicas; what kubectl last applied; and a pod's spec.
     """
 
     def __init__(self) -> None:
@@ -99,9 +98,7 @@ class Store:
 
 def _trimmed(item: Object) -> Object:
     if item["kind"] == POD.kind:
-        containers = item.get("spec", {}).get("containers", ())
-        kept = [{name: each[name] for name in _READ_OF_CONTAINERS if name in each} for each in containers]
-        item = {**item, "spec": {"containers": kept}}
+        item = {name: value for name, value in item.items() if name != "spec"}
     metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
     if _LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}

@@ -34,7 +34,8 @@ def pod(service: LLMService, tier: Tier, settings: PodSettings, **fields: Any) -
     """Return a pod spec with no privileges, placed as the settings say."""
     wishes = {
         "nodeSelector": settings.node_selector,
-        "affinity": settings.affinity,
+        # Kubernetes leaves out what is empty, and so do we: it would look like a change for ever.
+        "affinity": settings.affinity.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "imagePullSecrets": plain(settings.image_pull_secrets),
         "tolerations": plain(settings.tolerations),
     }
