@@ -265,8 +265,7 @@ def test_port_and_scheme_are_those_of_the_deployment() -> None:
 @pytest.mark.parametrize("part", ["name", "ports", "readinessProbe"])
 def test_a_deployment_that_a_hand_has_changed_ends_nothing(part: str) -> None:
     changed = deployment()
-    changed["spec"]["template"]["spec"]["containers"][0] |= {
-        part: {"name": "other", "ports": [], "readinessProbe": {}}[part]
-    }
+    others: dict[str, Any] = {"name": "other", "ports": [], "readinessProbe": {}}
+    changed["spec"]["template"]["spec"]["containers"][0][part] = others[part]
     place = orchestrators._place(changed, pod())
     assert str(place) == ("http://10.0.0.7:8002/ready" if part == "readinessProbe" else "None")
