@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
+from tandem_operator.kube.api import ApiError
 from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 
 from hack.cluster.control_plane import ControlPlane
-from tests.integration.cluster import Kubernetes, eventually
+from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
+from tests.integration.test_reconcile import child
 
 BEYOND_PYTHON = 1_200
 DEEPEST_OF_KUBERNETES = 9_994
@@ -122,3 +126,77 @@ async def test_a_deep_affinity_that_was_stored_under_a_former_definition_harms_n
     with running_operator(control_plane, tmp_path / "after", namespace):
         await still_works(kubernetes, namespace, "after")
         await built(kubernetes, Key(namespace, "former"))
+
+
+LEGITIMATE = ["0", 1, "2", "+1", ".5", "1.", "0.1", "500m", "100n", "5u", "1e3", "1E3", "12e-1", "1e0", "1k"]
+SIZES = ["1e9", "12e6", "1E", "1.5Gi", "1.0000000001Gi", "1Pi", 1073741824, "0.1Ei", "1000000000000000000"]
+REFUSED_QUANTITIES = [
+    "10000P",
+    "8Ei",
+    "1e19",
+    "2E",
+    "-1",
+    -1,
+    "-0.5",
+    "1e",
+    "1ee3",
+    "1 Gi",
+    "1GB",
+    "",
+    "1Gi\n",
+    "1.2.3",
+]
+
+
+@pytest.mark.parametrize(("resource", "amount"), [*(("cpu", a) for a in LEGITIMATE), *(("memory", a) for a in SIZES)])
+async def test_a_quantity_of_kubernetes_is_admitted_and_comes_to_rest(
+    kubernetes: Kubernetes, namespace: str, resource: str, amount: str | int
+) -> None:
+    spec = {"resources": {"requests": {resource: amount}}, "sharedMemory": amount if resource == "memory" else "1Gi"}
+    key = await kubernetes.serve(namespace, engine=spec)
+    assert await kubernetes.reconcile(key)
+    assert await kubernetes.reconcile(key) == [], "what the API server made of it is the same"
+
+
+@pytest.mark.parametrize("amount", REFUSED_QUANTITIES)
+async def test_what_is_no_quantity_is_refused_by_both_judges(
+    kubernetes: Kubernetes, namespace: str, amount: str | int
+) -> None:
+    engines: dict[str, dict[str, Any]] = {
+        "spec.engine.sharedMemory": {"sharedMemory": amount},
+        "spec.engine.resources.limits": {"resources": {"limits": {"memory": amount}}},
+    }
+    for field, engine in engines.items():
+        with pytest.raises(ApiError) as refusal:
+            await kubernetes.serve(namespace, engine=engine)
+        assert field in str(refusal.value)
+        spec = {"model": {"source": "hf://org/model"}, "engine": engine}
+        with pytest.raises(ValidationError):
+            LLMService.model_validate({"metadata": {"name": "demo"}, "spec": spec})
+
+
+async def test_a_request_above_its_limit_is_refused(kubernetes: Kubernetes, namespace: str) -> None:
+    limits = {"cpu": "1", "memory": "1024Mi"}
+    engine = {"resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}, "limits": limits}}
+    with pytest.raises(ApiError, match=r"spec.engine.resources.*must not be larger than"):
+        await kubernetes.serve(namespace, engine=engine)
+    spec = {"model": {"source": "hf://org/model"}, "engine": engine}
+    with pytest.raises(ValidationError, match="must not be larger than"):
+        LLMService.model_validate({"metadata": {"name": "demo"}, "spec": spec})
+    limits["cpu"] = "1.5"
+    assert await kubernetes.serve(namespace, engine=engine)
+
+
+@pytest.mark.parametrize("amount", ["1e9", "10000P", "1n", "3E", "12e6"])
+async def test_an_amount_that_a_hand_has_changed_is_seen(kubernetes: Kubernetes, namespace: str, amount: str) -> None:
+    key = await kubernetes.serve(namespace)
+    await kubernetes.reconcile(key)
+    before = await child(kubernetes, key, "Deployment", "demo-engine")
+    change: Any = [
+        {"op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/memory", "value": amount}
+    ]
+    path = by_kind("Deployment").path(namespace, "demo-engine")
+    await kubernetes._request("PATCH", path, None, change, "application/json-patch+json")
+    assert await kubernetes.reconcile(key)
+    after = await child(kubernetes, key, "Deployment", "demo-engine")
+    assert after["spec"] == before["spec"]
