@@ -1,6 +1,7 @@
 """A status is true or says that it is not known: hostile text, leftovers, sidecars, secrets, and other versions."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster, ReportedError, reconcile, report_failure
 from tandem_operator.workqueue import RetryError
 
+from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes, by_kind, eventually
+from tests.integration.conftest import running_operator
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 READY_ENGINE = {"name": "engine", "ready": True, "state": {"running": {"startedAt": "2026-11-21T12:00:00Z"}}}
@@ -243,6 +246,27 @@ async def test_a_failure_makes_ready_unknown_until_all_is_well_again(kubernetes:
     assert await ready(kubernetes, key) == ("True", "Serving")
 
 
+async def test_an_operator_that_fails_at_everything_says_so_within_two_minutes(
+    kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    key = await serving(kubernetes, await kubernetes.namespace("failing"))
+
+    async def is_unknown() -> bool:
+        return await ready(kubernetes, key) == ("Unknown", "InternalError")
+
+    async def serves() -> bool:
+        return await ready(kubernetes, key) == ("True", "Serving")
+
+    broken = running_operator(control_plane, tmp_path / "log", key.namespace)
+    program = broken.command[2]
+    broken.command[2] = f"from tandem_operator import manifests; manifests.build = None; {program}"
+    with broken:
+        await eventually(is_unknown, 120)
+    assert "'NoneType' object is not callable" in (await kubernetes.conditions(key))["Ready"]["message"]
+    with running_operator(control_plane, tmp_path / "log", key.namespace):
+        await eventually(serves)
+
+
 async def test_a_failure_that_cannot_be_reported_is_logged_and_counted(
     kubernetes: Kubernetes, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -382,32 +406,34 @@ async def test_a_status_that_is_refused_says_so(kubernetes: Kubernetes, namespac
 async def test_a_name_that_a_living_service_has_taken_is_told_with_its_owner(
     kubernetes: Kubernetes, live_namespace: str
 ) -> None:
-    async def says(key: Key) -> tuple[str, str, str]:
-        found = (await kubernetes.conditions(key)).get("Stalled", {"status": "", "reason": "", "message": ""})
-        return found["status"], found["reason"], (await kubernetes.conditions(key)).get("Ready", {}).get("message", "")
+    async def says(key: Key, stalled: str, words: str) -> bool:
+        conditions = await kubernetes.conditions(key)
+        if not conditions:
+            return False
+        message = conditions["OrchestratorReady"]["message"]
+        return conditions["Stalled"]["status"] == stalled and words in message
 
     async def is_stalled() -> bool:
-        status, reason, message = await says(second)
-        return (status, reason) == ("True", "NameTaken") and "belongs to the LLMService a; rename" in message
+        return await says(second, "True", "Service a-engine exists and belongs to the LLMService a; rename one of them")
 
     async def waits() -> bool:
-        status, reason, message = await says(second)
-        return (status, reason) == ("False", "NameTaken") and "waiting until Kubernetes has deleted it" in message
+        return await says(second, "False", "waiting until Kubernetes has deleted it")
 
     async def is_well() -> bool:
-        return (await says(second))[1] == "RolloutPending"
+        return await says(second, "False", "has not taken up its newest spec")
 
-    async def has_all() -> bool:
-        return (await says(first))[1] == "RolloutPending"
+    async def is_there() -> bool:
+        return await says(first, "False", "has not taken up its newest spec")
 
     first = await kubernetes.serve(live_namespace, "a")
-    await eventually(has_all)
+    await eventually(is_there)
     second = await kubernetes.serve(live_namespace, "a-engine")
     await eventually(is_stalled)
     owner = await kubernetes.get(LLM_SERVICE, *first)
     assert owner
     await kubernetes.delete(owner)
-    await eventually(waits)
-    for item in await kubernetes.objects(first):  # as Kubernetes' garbage collector does
-        await kubernetes.delete(item)
-    await eventually(is_well)
+    await eventually(waits, 150)
+    taken = await kubernetes.get(by_kind("Service"), live_namespace, "a-engine")
+    assert taken
+    await kubernetes.delete(taken)  # as the garbage collector would
+    await eventually(is_well, 150)

@@ -148,16 +148,16 @@ class Api:
         """Send a request; `media_type` is that of the body, or of the answer where there is no body."""
         headers = {"Accept": media_type if body is None else _JSON, "Content-Type": media_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        content = _yaml(body) if media_type == _APPLY else body
+        payload = _yaml(body) if media_type == _APPLY else body
         url = f"{self._client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
         try:
-            response = await self._client.call_api(method, url, headers, content, _request_timeout=_TIMEOUT)
-            answer = await response.response.read()
+            response = await self._client.call_api(method, url, headers, payload, _request_timeout=_TIMEOUT)
+            content = await response.response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(response.status, answer)
-        return decoded(answer)
+            raise _refusal(response.status, content)
+        return decoded(content)
 
 
 def _yaml(body: Any) -> str:
