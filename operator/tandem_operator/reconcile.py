@@ -14,10 +14,11 @@ from tandem_operator.api.naming import Reference
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.documents import problems
+from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import SECRET, Object
+from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
 from tandem_operator.status import Observed, Problem
@@ -38,10 +39,14 @@ class Cluster:
     """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
 
 
+class ReportedError(RetryError):
+    """Trouble that the status tells about already."""
+
+
 async def reconcile(cluster: Cluster, key: Key) -> None:
     """Bring one service's children and status to what its spec says; writes nothing that is so already.
 
-    RetryError: something could not be written that may be written later; the status says what.
+    RetryError: something could not be read or written that may be later; a ReportedError is in the status already.
     """
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
@@ -67,7 +72,22 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         observed = replace(observed, secrets=await _secrets(cluster.api, service))
     await _report(cluster, live, status.compute(service, observed))
     if failed:
-        raise RetryError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+        raise ReportedError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+
+
+async def report_failure(cluster: Cluster, key: Key, error: Exception) -> None:
+    """Say in the status that it is unknown how a service is, as looking at it fails; raises nothing, but logs it."""
+    if isinstance(error, ReportedError):
+        return
+    reason = "ReconcileFailed" if isinstance(error, RetryError) else "InternalError"
+    try:
+        live = cluster.store.service(key) or await cluster.api.get(LLM_SERVICE, *key)
+        if live and "deletionTimestamp" not in live["metadata"]:
+            message = f"the operator fails to look at it: {type(error).__name__}: {error}"
+            await _report(cluster, live, status.failed(live, reason, message, datetime.now(UTC)))
+    except Exception:
+        metrics.UNREPORTED.inc()
+        logger.exception("%s/%s: its failure could not be written into its status", *key)
 
 
 async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:

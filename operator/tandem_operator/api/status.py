@@ -3,8 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from tandem_contract.config import Section
+
+from tandem_operator.api.text import LONGEST_MESSAGE, LONGEST_REASON, fitting_message, fitting_reason
 
 
 class ConditionStatus(StrEnum):
@@ -12,6 +14,7 @@ class ConditionStatus(StrEnum):
 
     TRUE = "True"
     FALSE = "False"
+    UNKNOWN = "Unknown"
 
 
 class ConditionType(StrEnum):
@@ -28,15 +31,19 @@ class ConditionType(StrEnum):
 
 
 class Condition(Section):
-    """One aspect of the service's state."""
+    """One aspect of the service's state; reason and message are made to fit, as much of them is foreign text."""
 
     type: ConditionType
     """Aspect."""
     status: ConditionStatus
     """Whether it holds."""
-    reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    reason: Annotated[
+        str,
+        BeforeValidator(fitting_reason),
+        Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=LONGEST_REASON),
+    ]
     """Cause, for machines."""
-    message: Annotated[str, Field(max_length=32_768)]
+    message: Annotated[str, BeforeValidator(fitting_message), Field(max_length=LONGEST_MESSAGE)]
     """Cause and remedy, for people."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When the status last changed."""

@@ -17,6 +17,11 @@ FAILING: Final = Gauge(
     "tandem_operator_failing_services", "LLMServices whose last reconciliation failed", registry=REGISTRY
 )
 SERVICES: Final = Gauge("tandem_operator_services", "LLMServices known", registry=REGISTRY)
+UNREPORTED: Final = Counter(
+    "tandem_operator_unreported_failures",
+    "Failures that could not be written into the status of their LLMService",
+    registry=REGISTRY,
+)
 UNHEARD: Final = Gauge(
     "tandem_operator_unheard_services",
     "LLMServices whose ready orchestrators did not answer when they were asked how they are",

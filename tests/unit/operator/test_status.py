@@ -425,3 +425,24 @@ def test_events_tell_when_parts_become_unusable_and_usable() -> None:
     assert told(None, ["database: no"]) == [("PartsUnusable", "Degraded: database: no", True)]
     assert told(["database: no"], ["database: down"]) == []
     assert told(["database: no"], []) == [("PartsUsable", "Degraded: every part can be used", False)]
+
+
+def test_a_service_that_cannot_be_looked_at_is_in_an_unknown_state_and_else_as_it_was() -> None:
+    live = {"metadata": {"generation": 4}, "status": status.written(compute(said=["database: no"]))}
+    later = NOW + timedelta(minutes=1)
+    computed = status.failed(live, "ReconcileFailed", "no answer", later)
+    found = conditions(computed)
+    assert found["Ready"] == ("Unknown", "ReconcileFailed")
+    assert (found["Reconciling"][0], found["Stalled"][0]) == ("True", "False")
+    assert found["EngineReady"] == ("True", "Serving")
+    assert found["Degraded"][0] == "True"
+    assert (computed.observed_generation, computed.url) == (3, "http://demo.ns.svc")
+    written = status.written(computed)
+    assert [change.reason for change in status.changes(live, computed)] == ["ReconcileFailed"]
+    again = status.failed({**live, "status": written}, "ReconcileFailed", "no answer after 7.31 s", later)
+    assert status.written(again) == written, "what differs at each attempt is not written at each"
+    assert "bug" in message(status.failed({**live, "status": written}, "InternalError", "bug", later))
+    assert conditions(status.compute(service(status=written), Observed(later, SERVING, [READY_POD])))["Ready"] == (
+        "True",
+        "Serving",
+    )
