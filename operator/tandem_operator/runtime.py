@@ -86,9 +86,7 @@ async def _look(cluster: Cluster, barrier: Barrier, key: Key) -> None:
     await reconcile(cluster, key)
 
 
-async def _resync(
-    cluster: Cluster, queue: WorkQueue, watches: Watches, heartbeat: Heartbeat, options: Options
-) -> None:
+async def _resync(cluster: Cluster, queue: WorkQueue, watches: Watches, heartbeat: Heartbeat, options: Options) -> None:
     """Look at everything again and again: for what is a matter of time, for APIs that came or went, for lost news."""
     while True:
         heartbeat.beat()

@@ -47,8 +47,10 @@ class Watches:
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
                 metrics.WATCH_FAILURES.inc()
-                logger.error("the watches ended, and begin anew in %.0f s: %s: %s", pause, type(error).__name__, error)
-                await self._told(timeout=pause)
+                logger.warning(
+                    "the watches ended, and begin anew in %.0f s: %s: %s", pause, type(error).__name__, error
+                )
+                await self._told(within=pause)
 
     async def _watch(self) -> None:
         """Watch until something ends it, and raise what it was."""
@@ -75,11 +77,11 @@ class Watches:
         if not self._anew.is_set():
             self._stop.set()  # kopf was told to before it could be us
 
-    async def _told(self, *tasks: asyncio.Task[None], timeout: float | None = None) -> None:
+    async def _told(self, *tasks: asyncio.Task[None], within: float | None = None) -> None:
         """Wait to be told to stop or to begin anew, or for one of the tasks to end."""
         told = [asyncio.create_task(event.wait()) for event in (self._stop, self._anew)]
         try:
-            await asyncio.wait([*told, *tasks], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*told, *tasks], timeout=within, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in told:
                 task.cancel()
