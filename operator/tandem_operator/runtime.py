@@ -100,8 +100,11 @@ async def _resync(cluster: Cluster, queue: WorkQueue, watches: Watches, heartbea
             cluster.capabilities = await discovery.capabilities(cluster.api)
             watches.cover(cluster.capabilities)
             for namespace in _scopes(options.namespaces, cluster.store.services()):
-                for key in await compare(cluster.api, cluster.store, namespace):
+                concerned, restored = await compare(cluster.api, cluster.store, namespace)
+                for key in concerned:
                     queue.add(key, urgent=True)
+                if restored:
+                    watches.begin_anew()
         except ApiError as error:
             logger.warning("what the watches may have missed could not be looked up: %s", error)
         is_served = discovery.capability(LLM_SERVICE) in cluster.capabilities

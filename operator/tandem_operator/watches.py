@@ -32,7 +32,11 @@ class Watches:
         """Begin anew if other APIs are served than at the last beginning: kopf looks for them only then."""
         if capabilities != self._capabilities:
             self._capabilities = capabilities
-            self._anew.set()
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """List everything again, and watch from there on."""
+        self._anew.set()
 
     async def run(self) -> None:
         """Watch until SIGTERM or SIGINT."""

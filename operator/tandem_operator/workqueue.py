@@ -139,7 +139,7 @@ class WorkQueue:
         return (first or second).take()
 
     def _measure(self) -> None:
-        metrics.QUEUE_DEPTH.set(len(self._settling) + len(self._urgent) + len(self._routine))
+        metrics.QUEUE_DEPTH.set(len(self._settling) + len(self._urgent) + len(self._routine) + len(self._running))
         metrics.FAILING.set(len(self._failures))
 
 

@@ -69,23 +69,21 @@ async def test_a_successor_of_the_same_name_gets_children_of_its_own(kubernetes:
     assert owners == {await uid_of(kubernetes, key)}
 
 
-async def test_a_comparison_drops_what_is_gone_and_fetches_what_is_new(
-    kubernetes: Kubernetes, namespace: str
-) -> None:
+async def test_a_comparison_drops_what_is_gone_and_fetches_what_is_new(kubernetes: Kubernetes, namespace: str) -> None:
     key = await kubernetes.serve(namespace)
     await kubernetes.reconcile(key)
     gone = await kubernetes.serve(namespace, "gone")
     cluster = await remembered(kubernetes, key)
     for item in await kubernetes.objects(gone):
         cluster.store.put(item)
-    assert await compare(kubernetes, cluster.store, namespace) == set(), "nothing was missed"
+    assert await compare(kubernetes, cluster.store, namespace) == (set(), False), "nothing was missed"
     await delete_all(kubernetes, gone)
     service = await kubernetes.get(by_kind("Service"), namespace, "demo")
     assert service
     await kubernetes.delete(service)
     await kubernetes.edit(by_kind("Deployment"), key, "demo-engine", {"spec": {"replicas": 9}})
     new = await kubernetes.serve(namespace, "new")
-    assert await compare(kubernetes, cluster.store, namespace) == {key, gone, new}
+    assert await compare(kubernetes, cluster.store, namespace) == ({key, gone, new}, False)
     assert set(cluster.store.services()) == {key, new}
     children = cluster.store.children(key)
     assert ("Service", "demo") not in children

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, NamedTuple
 
 from tandem_contract import names
 
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.resources import BY_KIND, CHILDREN, LLM_SERVICE, POD, Object, Resource
-from tandem_operator.kube.store import Key, Store, key_of
+from tandem_operator.kube.store import Key, Store, key_of, version
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,15 @@ _GRACE: Final = 1.0
 """How long the watches have for news that are on their way when the lists are made."""
 
 
-async def compare(api: Api, store: Store, namespace: str | None) -> set[Key]:
+class Comparison(NamedTuple):
+    """What the watches have missed."""
+
+    concerned: set[Key]
+    restored: bool
+    """Whether an object was found as it had been before: watches of a restored store show nothing for long."""
+
+
+async def compare(api: Api, store: Store, namespace: str | None) -> Comparison:
     """Bring the store to what one namespace has, or all of them, and return the services that this concerns.
 
     Only what did not change since the lists were begun is touched, so that a watch that is ahead of them stays so.
@@ -31,9 +39,11 @@ async def compare(api: Api, store: Store, namespace: str | None) -> set[Key]:
         async for item in api.list_metadata(resource, namespace, selector):
             uid = item["metadata"]["uid"]
             gone.pop(uid, None)
-            if key_of(item) and _version(item) != _version(before.get(uid)):
+            known = before.get(uid)
+            if key_of(item) and (known is None or version(item) != version(known)):
                 differing.append(item)
     missed: list[Object] = []
+    restored = False
     concerned: set[Key] = set()
     for item in gone.values():
         if store.get(item) is item:
@@ -44,10 +54,11 @@ async def compare(api: Api, store: Store, namespace: str | None) -> set[Key]:
     for item in differing:
         known = before.get(item["metadata"]["uid"])
         if store.get(item) is known and (found := await _fetched(api, item)) and store.get(item) is known:
+            restored |= known is not None and version(found) < version(known)
             concerned |= store.replace(found)
             missed.append(found)
     _tell(missed)
-    return concerned
+    return Comparison(concerned, restored)
 
 
 async def _fetched(api: Api, listed: Object) -> Object | None:
@@ -70,7 +81,3 @@ def _tell(missed: list[Object]) -> None:
 
 def _full_name(item: Object) -> str:
     return f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
-
-
-def _version(item: Object | None) -> str | None:
-    return item["metadata"]["resourceVersion"] if item else None

@@ -12,7 +12,9 @@ RECONCILES: Final = Counter(
 RECONCILE_SECONDS: Final = Histogram(
     "tandem_operator_reconcile_seconds", "Duration of a reconciliation", registry=REGISTRY
 )
-QUEUE_DEPTH: Final = Gauge("tandem_operator_queue_depth", "LLMServices waiting to be reconciled", registry=REGISTRY)
+QUEUE_DEPTH: Final = Gauge(
+    "tandem_operator_queue_depth", "LLMServices that are being reconciled, or wait for it", registry=REGISTRY
+)
 FAILING: Final = Gauge(
     "tandem_operator_failing_services", "LLMServices whose last reconciliation failed", registry=REGISTRY
 )

@@ -50,7 +50,7 @@ class Store:
         uid, key = item["metadata"]["uid"], key_of(item)
         same = self.get(item)
         namesake = self._objects.get(key, {}).get(reference(item)) if key else None
-        if any(known and _version(known) >= _version(item) for known in (same, namesake)):
+        if any(known and version(known) >= version(item) for known in (same, namesake)):
             return set()
         concerned = {key} if key else set()
         for known in (same, namesake):
@@ -129,6 +129,6 @@ def _trimmed(item: Object) -> Object:
     return {**item, "metadata": {**metadata, "managedFields": holders} if holders else metadata}
 
 
-def _version(item: Object) -> int:
-    """Kubernetes promises since 1.35 that versions of one resource are comparable numbers."""
+def version(item: Object) -> int:
+    """Return an object's version: Kubernetes promises since 1.35 that those of one resource are comparable numbers."""
     return int(item["metadata"]["resourceVersion"])

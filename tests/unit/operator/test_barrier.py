@@ -37,7 +37,6 @@ class Api:
             if found["kind"] == resource.kind and namespace in (None, found["metadata"]["namespace"]):
                 yield found
 
-
     async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         for found in self.present:
             metadata = found["metadata"]

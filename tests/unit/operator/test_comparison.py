@@ -55,7 +55,7 @@ def store_of(*items: Object) -> Store:
 
 
 async def compared(api: Api, store: Store, namespace: str | None = None) -> set[Key]:
-    return await compare(api, store, namespace)  # type: ignore[arg-type]
+    return (await compare(api, store, namespace)).concerned  # type: ignore[arg-type]
 
 
 async def test_what_is_as_it_is_known_costs_no_request() -> None:
@@ -92,7 +92,7 @@ async def test_what_a_watch_shows_meanwhile_is_not_fetched() -> None:
 
 async def test_after_a_restore_the_api_server_is_right() -> None:
     store = store_of(item("a", 900))
-    assert await compared(Api(item("a", 5)), store) == {DEMO}
+    assert await compare(Api(item("a", 5)), store, None) == ({DEMO}, True)  # type: ignore[arg-type]
     assert store.get(item("a")) == item("a", 5)
 
 

@@ -1,7 +1,7 @@
 """What is worked on when."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -96,9 +96,12 @@ def test_pauses_grow_to_a_bound() -> None:
     assert workqueue._pause(100_000) == workqueue._pause(17), "and not to where numbers end"
 
 
-async def ticks(seconds: float = 0.05) -> None:
-    """Let what is due be done; nothing is awaited because nothing is to come."""
-    await asyncio.sleep(seconds)
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0)
 
 
 async def test_a_key_has_one_timer_and_a_change_replaces_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,15 +113,13 @@ async def test_a_key_has_one_timer_and_a_change_replaces_it(monkeypatch: pytest.
         for attempt in range(5):
             queue.add(A, urgent=True)
             assert await worker.begun.get() == A
-            while not queue.pauses(A):
-                await asyncio.sleep(0)
+            await until(lambda: queue.pauses(A))
             assert len(queue._timers) == 1, attempt
         queue.add(A)
         assert not queue.pauses(A)
         assert await worker.begun.get() == A
-        await ticks()
+        await until(lambda: not queue._failures)
         assert not queue._timers
-        assert not queue._failures
 
 
 async def test_news_during_an_attempt_that_fails_shorten_the_pause(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,8 +164,7 @@ async def test_an_attempt_that_hangs_is_given_up_and_complained_of(
 
 async def ordered(queue: WorkQueue, worker: Worker, count: int) -> list[Key]:
     """Let one worker take what is in line, after what it does now."""
-    while len(queue._urgent) + len(queue._routine) < count:
-        await asyncio.sleep(0)
+    await until(lambda: len(queue._urgent) + len(queue._routine) == count)
     worker.end.set()
     return [await worker.begun.get() for _ in range(count)]
 
@@ -205,7 +205,6 @@ async def test_what_waits_becomes_urgent_by_a_change() -> None:
         await worker.begun.get()
         for key in (A, B):
             queue.add(key)
-        while len(queue._routine) < 2:
-            await asyncio.sleep(0)
+        await until(lambda: len(queue._routine) == 2)
         queue.add(B, urgent=True)
         assert await ordered(queue, worker, 2) == [B, A]
