@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from pydantic import ValidationError
 from tandem_contract import names
@@ -25,6 +26,8 @@ from tandem_operator.status import Observed, Problem
 from tandem_operator.workqueue import RetryError
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_CAUSE: Final = 4096
 
 
 @dataclass
@@ -83,7 +86,8 @@ async def report_failure(cluster: Cluster, key: Key, error: Exception) -> None:
     try:
         live = cluster.store.service(key) or await cluster.api.get(LLM_SERVICE, *key)
         if live and "deletionTimestamp" not in live["metadata"]:
-            message = f"the operator fails to look at it: {type(error).__name__}: {error}"
+            cause = status.quoted(f"{type(error).__name__}: {error}", _LONGEST_CAUSE)
+            message = f"the operator fails to look at it: {cause}"
             await _report(cluster, live, status.failed(live, reason, message, datetime.now(UTC)))
     except Exception:
         metrics.UNREPORTED.inc()
@@ -139,14 +143,27 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
         return Problem(kind, name, "NameTaken", str(error), terminal=error.terminal)
     if error.passes:
         raise RetryError(f"{kind} {name}: {error}") from error
-    return Problem(kind, name, "Refused", f"{kind} {name} was refused: {error}", terminal=error.is_refusal)
+    cause = status.quoted(str(error), _LONGEST_CAUSE)
+    return Problem(kind, name, "Refused", f"{kind} {name} was refused: {cause}", terminal=error.is_refusal)
 
 
 async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:
+    refusal = await _write(cluster, live, after)
+    if refusal:
+        cause = status.quoted(str(refusal), _LONGEST_CAUSE)
+        again = await _write(cluster, live, status.refused(live, after, cause, datetime.now(UTC)))
+        raise RetryError(f"status: {again}") if again else ReportedError(f"status: {refusal}")
+
+
+async def _write(cluster: Cluster, live: Object, after: LLMServiceStatus) -> ApiError | None:
+    """Write a status and tell what turned; return why it is refused, if it is because of what it says."""
     turns = status.changes(live, after)
     for turn in turns:
         logger.info("%s/%s %s", live["metadata"]["namespace"], live["metadata"]["name"], turn.message)
     try:
         await report(cluster.api, cluster.store, live, status.written(after), turns)
     except ApiError as error:
-        raise RetryError(f"status: {error}") from error
+        if not error.is_refusal:
+            raise RetryError(f"status: {error}") from error
+        return error
+    return None

@@ -1,5 +1,6 @@
 """`status`: what the operator saw last."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -30,6 +31,10 @@ class ConditionType(StrEnum):
     DEGRADED = "Degraded"
 
 
+def _made_to_fit(fit: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: fit(value) if isinstance(value, str) else value)
+
+
 class Condition(Section):
     """One aspect of the service's state; reason and message are made to fit, as much of them is foreign text."""
 
@@ -39,11 +44,11 @@ class Condition(Section):
     """Whether it holds."""
     reason: Annotated[
         str,
-        BeforeValidator(fitting_reason),
+        _made_to_fit(fitting_reason),
         Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=LONGEST_REASON),
     ]
     """Cause, for machines."""
-    message: Annotated[str, BeforeValidator(fitting_message), Field(max_length=LONGEST_MESSAGE)]
+    message: Annotated[str, _made_to_fit(fitting_message), Field(max_length=LONGEST_MESSAGE)]
     """Cause and remedy, for people."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When the status last changed."""

@@ -20,12 +20,12 @@ _MOST_WRITES: Final = 4
 class NameTakenError(Exception):
     """An object of a child's name exists and belongs to somebody else; `terminal` unless it is about to go."""
 
-    def __init__(self, taken: Object) -> None:
+    def __init__(self, taken: Object, owner: str = "", *, terminal: bool = True) -> None:
+        self.terminal = terminal
         kind, name = reference(taken)
-        owners = taken["metadata"].get("ownerReferences") or []
-        self.terminal = not any(owner["kind"] == LLM_SERVICE.kind for owner in owners)
-        remedy = "rename one of them" if self.terminal else "waiting until Kubernetes has deleted it"
-        super().__init__(f"{kind} {name} exists and does not belong to this LLMService; {remedy}")
+        whose = f"belongs to the LLMService {owner}" if owner else "does not belong to this LLMService"
+        remedy = "rename one of them" if terminal else "waiting until Kubernetes has deleted it"
+        super().__init__(f"{kind} {name} exists and {whose}; {remedy}")
 
 
 class Children:
@@ -45,7 +45,7 @@ class Children:
         """
         live = self._store.children(self._key).get(reference(wanted)) or await self._find(wanted)
         if live and not controlled_by(live, self._uid):
-            raise NameTakenError(live)
+            raise self._taken(live)
         for _ in range(_MOST_WRITES):
             write = next_write(wanted, live, floor)
             if write is None:
@@ -82,6 +82,17 @@ class Children:
             for found, item in self._store.children(self._key).items()
             if controlled_by(item, self._uid) and "deletionTimestamp" not in item["metadata"]
         ]
+
+    def _taken(self, item: Object) -> NameTakenError:
+        """Tell whose an object is; with an LLMService that is gone, or about to go, it goes as well."""
+        owners = item["metadata"].get("ownerReferences") or []
+        for owner in owners:
+            if owner["kind"] == LLM_SERVICE.kind and owner["uid"] != self._uid:
+                found = self._store.service(Key(self._key.namespace, owner["name"]))
+                metadata = found["metadata"] if found else {}
+                lives = metadata.get("uid") == owner["uid"] and "deletionTimestamp" not in metadata
+                return NameTakenError(item, owner["name"], terminal=lives)
+        return NameTakenError(item)
 
     async def _write(self, write: Write, *, anew: bool) -> Object:
         await self._confirm_owner()

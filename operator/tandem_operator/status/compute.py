@@ -85,6 +85,19 @@ def failed(live: Object, reason: str, message: str, now: datetime) -> LLMService
     return former_figures(live.get("status")).model_copy(update={"conditions": conditions})
 
 
+def refused(live: Object, status: LLMServiceStatus, cause: str, now: datetime) -> LLMServiceStatus:
+    """Return the least there is to say, for an API server that refuses this status."""
+    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
+    message = f"the API server refused a status by which Ready is {ready.status} ({ready.reason}): {cause}"
+    verdicts = [
+        (ConditionType.READY, ConditionStatus.FALSE, "StatusRefused", message),
+        (ConditionType.RECONCILING, ConditionStatus.FALSE, "StatusRefused", "waits for an API server that takes it"),
+        (ConditionType.STALLED, ConditionStatus.TRUE, "StatusRefused", message),
+    ]
+    conditions = _conditions(verdicts, former_conditions(live.get("status")), ready.observed_generation, now)
+    return LLMServiceStatus(observed_generation=status.observed_generation, conditions=conditions)
+
+
 def _summary(
     service: LLMService, engine: TierState, orchestrator: TierState, model: Finding | None
 ) -> tuple[Verdict, Verdict, Verdict]:
