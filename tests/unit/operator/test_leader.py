@@ -9,7 +9,7 @@ from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 from tandem_operator.kube import metrics
 from tandem_operator.kube.leader import Candidacy, LeaseLostError, lead
 
-CANDIDACY = Candidacy("me", "ns", lease=1, renew_within=0.4, retry=0.02)
+CANDIDACY = Candidacy("me", "ns", lease=2, renew_within=1.3, retry=1)
 
 
 @pytest.fixture
