@@ -4,10 +4,11 @@ import logging
 import secrets
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from tandem_operator.api.naming import Reference
-from tandem_operator.kube.api import Api
+from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.contests import Contests
 from tandem_operator.kube.difference import MANAGER, Difference, Write, differences, next_write
 from tandem_operator.kube.resources import BY_KIND, LLM_SERVICE, Object, controlled_by
@@ -44,6 +45,7 @@ class Children:
         self._key = key
         self._uid = owner_uid
         self._looked_up: dict[Reference, Object | None] = {}
+        self._is_wanted = False
 
     def known(self, wanted: Object) -> Object | None:
         """Return the object of a child's kind and name, as the watches show it."""
@@ -124,6 +126,7 @@ class Children:
 
     async def _write(self, write: Write, live: Object | None) -> Object:
         """Write to this very object or, where there was none, to none: an apply alone would take over any."""
+        await self._confirm_owner()
         if live and live.get("immutable") and "data" in write.manifest:
             await self._api.delete(live)  # a ConfigMap that cannot be changed can be made anew
             live = None
@@ -144,6 +147,24 @@ class Children:
         if left:
             logger.warning("%s is changed by the API server while it is written: %s", what, _listed(left))
         return not left
+
+    async def _confirm_owner(self) -> None:
+        """Ask before the first write whether the service is still there: what is known of it may be of the past.
+
+        ApiError: it is not, or another has its name; the store has been told.
+        """
+        if self._is_wanted:
+            return
+        owner = await self._api.get(LLM_SERVICE, *self._key)
+        self._is_wanted = bool(
+            owner and owner["metadata"]["uid"] == self._uid and "deletionTimestamp" not in owner["metadata"]
+        )
+        if not self._is_wanted:
+            if known := self._store.service(self._key):
+                self._store.drop(known)
+            if owner:
+                self._store.put(owner)
+            raise ApiError(HTTPStatus.CONFLICT, "the LLMService has been deleted")
 
     async def _get(self, wanted: Object) -> Object | None:
         metadata = wanted["metadata"]
