@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 from tandem_operator.kube.contests import FIRST_PAUSE, LONGEST_PAUSE, Contests
 from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster, reconcile
 
+from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes, by_kind, eventually
+from tests.integration.conftest import running_operator
 from tests.integration.test_reconcile import owned
 
 ENGINE, POLICY = ("Deployment", "demo-engine"), ("NetworkPolicy", "demo-engine")
@@ -244,3 +248,52 @@ async def test_a_child_that_is_no_longer_wanted_is_not_contested(kubernetes: Kub
     await operator.looks()
     await operator.looks()
     assert (await operator.condition("EngineReady"))[1] == "RolloutPending"
+
+
+async def test_the_process_stops_writing_and_says_so(
+    kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    namespace = await kubernetes.namespace("contested")
+    key = await kubernetes.serve(namespace)
+    pulled = patch("replace", IMAGE, '"mirror.example/vllm"')
+
+    async def contested() -> bool:
+        found = (await kubernetes.conditions(key)).get("Degraded", {})
+        return (found.get("status"), found.get("reason")) == ("True", "FieldsContested")
+
+    async def told() -> bool:
+        events = await kubernetes._request("GET", f"/api/v1/namespaces/{namespace}/events")
+        return "FieldsContested" in {event["reason"] for event in events["items"]}
+
+    async with mutating(kubernetes, namespace, DEPLOYMENTS, pulled):
+        with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5") as operator:
+            await eventually(contested)
+            await eventually(told)
+            before = await figures(operator.port)
+
+            async def looked_again_and_again() -> bool:
+                return (await figures(operator.port))["reconciles"] >= before["reconciles"] + 10
+
+            await eventually(looked_again_and_again)
+            assert (await figures(operator.port))["writes"] == before["writes"]
+            on_the_host = {"spec": {"template": {"spec": {"hostNetwork": True}}}}
+            await kubernetes.edit(by_kind("Deployment"), key, ENGINE[1], on_the_host)
+
+            async def put_right() -> bool:
+                spec = owned(await kubernetes.objects(key))[ENGINE]["spec"]["template"]["spec"]
+                return "hostNetwork" not in spec
+
+            await eventually(put_right)
+    log = (tmp_path / "log").read_text()
+    assert f"{namespace}/demo Deployment demo-engine put right: " in log
+    assert "spec.template.spec.hostNetwork (hand)" in log
+
+
+async def figures(port: int) -> dict[str, float]:
+    """What an operator has done so far."""
+    async with aiohttp.request("GET", f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return {
+        name: sum(float(line.split()[-1]) for line in lines if line.startswith(f"tandem_operator_{name}_total{{"))
+        for name in ("reconciles", "writes")
+    }
