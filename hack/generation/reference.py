@@ -28,6 +28,10 @@ The API server refuses unknown fields and values out of range, and names the fie
 """
 
 
+AS_IN_KUBERNETES = ("affinity",)
+"""Fields whose parts Kubernetes' own reference tells."""
+
+
 def page(crd: Schema) -> str:
     """The whole page."""
     schema = version_schema(crd)
@@ -48,7 +52,7 @@ def sections(path: str, schema: Schema) -> Iterator[str]:
         lines += ["", "Refused unless these hold:", *(f"- {one_line(rule['message'])}" for rule in rules)]
     yield "\n".join(lines) + "\n"
     for name, field in fields.items():
-        if (inner := within(field)) is not None:
+        if name not in AS_IN_KUBERNETES and (inner := within(field)) is not None:
             yield from sections(f"{path}.{name}", inner)
 
 
@@ -56,7 +60,7 @@ def row(path: str, name: str, field: Schema, *, required: bool) -> str:
     """One line of a table."""
     default = "**required**" if required else default_of(field)
     kind = kind_of(field)
-    if within(field) is not None:
+    if name not in AS_IN_KUBERNETES and within(field) is not None:
         kind = f"[{kind}](#{anchor(f'{path}.{name}')})"
     return f"| `{name}` | {kind} | {default} | {one_line(field.get('description', ''))} |"
 

@@ -1,9 +1,11 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from pydantic import ValidationError
@@ -19,16 +21,18 @@ from tandem_operator.documents import problems
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
+from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import LLM_SERVICE, SECRET, Object
+from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
-from tandem_operator.status import Observed, Problem
+from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_CAUSE: Final = 4096
+_MOST_LISTED: Final = 8
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Cluster:
     capabilities: frozenset[str] = frozenset()
     said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
     """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
+    contests: Contests = field(default_factory=Contests)
 
 
 class ReportedError(RetryError):
@@ -55,6 +60,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     """
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
+        cluster.contests.keep(key, ())
         return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
     now = datetime.now(UTC)
     try:
@@ -65,14 +71,14 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     if beyond := excess(service, cluster.allowance, await _selected(cluster, service)):
         await _report(cluster, live, status.not_allowed(live, beyond, now))
         return
-    children = Children(cluster.api, cluster.store, key, service.metadata.uid)
+    children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
     observed = Observed(
         now,
         cluster.store.children(key),
         cluster.store.pods(key),
-        failed,
+        [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
         said=cluster.said.get(key),
     )
@@ -109,22 +115,47 @@ async def _selected(cluster: Cluster, service: LLMService) -> frozenset[str] | N
 
 
 async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:
-    """Apply what is wanted and prune what is not; yield what was refused."""
-    key_version = None
-    for manifest in secret.build(service):
-        try:
-            key_version = secret.key_version(await children.apply_with_key(manifest, names.ENGINE_KEY))
-        except (ApiError, NameTakenError) as error:
-            yield _problem(manifest, error)
-            return  # pods without a key would run with the engine open
+    """Apply what is wanted and prune what is not; yield what was refused.
+
+    Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
+    ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
+    """
+    (keyed,) = secret.build(service)
+    key_version = secret.key_version(children.known(keyed))
     wanted = manifests.build(service, platform, key_version)
+    taken = [problem async for problem in _taken(children, wanted)]
+    for problem in taken:
+        yield problem
+    if any(problem.kind != SERVICE_MONITOR.kind for problem in taken):
+        return
+    try:
+        applied = secret.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
+    except (ApiError, NameTakenError) as error:
+        yield _problem(keyed, error)
+        return  # pods without a key would run with the engine open
+    if applied != key_version:
+        wanted = manifests.build(service, platform, applied)
     floors = _floors(wanted)
+    theirs = {Reference(problem.kind, problem.name) for problem in taken}
     for manifest in wanted:
+        if reference(manifest) in theirs:
+            continue
         try:
             await children.apply(manifest, floors.get(reference(manifest)))
-        except (ApiError, NameTakenError) as error:
+        except NameTakenError as error:
+            yield _problem(manifest, error)
+            return
+        except ApiError as error:
             yield _problem(manifest, error)
     await children.prune({reference(manifest) for manifest in wanted})
+
+
+async def _taken(children: Children, wanted: list[Object]) -> AsyncIterator[Problem]:
+    for manifest in wanted:
+        try:
+            await children.find(manifest)
+        except (ApiError, NameTakenError) as error:
+            yield _problem(manifest, error)
 
 
 async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] | None:
@@ -159,6 +190,18 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
         raise RetryError(f"{kind} {name}: {error}") from error
     cause = status.quoted(str(error), _LONGEST_CAUSE)
     return Problem(kind, name, "Refused", f"{kind} {name} was refused: {cause}", terminal=error.is_refusal)
+
+
+def _contested(contests: list[Contest]) -> Iterator[Problem]:
+    """Tell the status which fields others write back; an engine that they may have opened is not ready."""
+    for (kind, name), fields in groupby(contests, attrgetter("child")):
+        listed = [status.quoted(f"{contest.path} ({contest.by})") for contest in fields]
+        more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+        message = (
+            f"{kind} {name} is changed again whenever it is put right: {', '.join(listed[:_MOST_LISTED])}{more}; "
+            "exempt it there, or set the field in the LLMService; it is put right again from time to time"
+        )
+        yield Problem(kind, name, FIELDS_CONTESTED, message, degrades=kind != "NetworkPolicy")
 
 
 async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:

@@ -109,13 +109,15 @@ class HttpProtocol(asyncio.Protocol):
 class HttpServer:
     """`async with` a subclass: it serves at `url`, on a free port, and answers in `_handle`."""
 
+    address = "127.0.0.1"
+
     async def __aenter__(self) -> Self:
         self._open: set[HttpProtocol] = set()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._handle, self._open), "127.0.0.1", 0
+            lambda: HttpProtocol(self._handle, self._open), self.address, 0
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

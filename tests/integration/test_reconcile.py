@@ -348,7 +348,9 @@ async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernet
 
 
 async def test_a_child_that_the_api_server_refuses_is_explained(kubernetes: Kubernetes, namespace: str) -> None:
-    key = await kubernetes.serve(namespace, engine={"affinity": {"nodeAffinity": "wrong"}})
+    nowhere = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In"}]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": nowhere}}
+    key = await kubernetes.serve(namespace, engine={"affinity": affinity})
     with pytest.raises(RetryError, match="demo-engine"):
         await kubernetes.reconcile(key)
     stalled = (await kubernetes.conditions(key))["Stalled"]

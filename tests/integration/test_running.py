@@ -9,6 +9,7 @@ from tandem_operator.kube.store import Key
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
+from tests.integration.pods import PodServer, listening_at, made_by_its_deployment
 from tests.integration.test_reconcile import CHILDREN_OF_MINIMAL, owned, service_monitors
 from tests.orchestrator.tools.service import Says, Service
 
@@ -99,24 +100,11 @@ async def test_what_pods_say_reaches_the_status(kubernetes: Kubernetes, live_nam
     assert "nowhere/image: not found" in conditions["Ready"]["message"]
 
 
-async def ready_orchestrator(kubernetes: Kubernetes, key: Key, port: int) -> None:
-    """A pod as the Deployment wants it, that serves at a port of this machine."""
-    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, "demo-orchestrator")
-    assert deployment
-    template = deployment["spec"]["template"]
-    template["spec"]["containers"][0]["ports"][-1]["containerPort"] = port
-    metadata = {**template["metadata"], "name": "demo-orchestrator-0", "namespace": key.namespace}
-    await kubernetes.create({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
-    address = {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
-    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], **address}
-    await kubernetes.edit(by_kind("Pod"), key, metadata["name"], {"status": ready}, "status")
-
-
 async def test_what_orchestrators_say_reaches_the_status_and_only_when_it_is_new(
     kubernetes: Kubernetes, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     namespace = await kubernetes.namespace("said")
-    key = await kubernetes.serve(namespace)
+    key = Key(namespace, "demo")
     problem = "tools of python dice: tools.python.0: the image does not have it"
 
     async def degraded() -> tuple[str, str]:
@@ -135,10 +123,11 @@ async def test_what_orchestrators_say_reaches_the_status_and_only_when_it_is_new
         return (await degraded())[0] == "False"
 
     with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5"):
-        await complete(kubernetes, key)
-        async with Service() as orchestrator:
+        async with PodServer() as orchestrator:
+            await kubernetes.serve(namespace, orchestrator=listening_at(orchestrator.port))
+            await complete(kubernetes, key)
             orchestrator.says["/ready"] = Says({"status": "ready", "degraded": [problem]})
-            await ready_orchestrator(kubernetes, key, orchestrator.port)
+            await made_by_its_deployment(kubernetes, key)
             await eventually(is_unusable)
             before = await version()
             await asked_again(orchestrator)

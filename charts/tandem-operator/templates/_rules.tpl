@@ -46,6 +46,10 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+# Which pods a service's own Deployment has made: only these are asked how they are.
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get]
 # What `kubectl describe llm` shows.
 - apiGroups: [""]
   resources: [events]

@@ -1,14 +1,30 @@
 """What every section of the configuration is made of."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+_DEEPEST: Final = 64
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$", max_length=2048)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-JsonObject = dict[str, Any]
+
+
+def _not_deep(value: dict[str, Any]) -> dict[str, Any]:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        parts = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
+        level = [part for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return value
+    raise PydanticCustomError("depth", "must not be nested deeper than {deepest} levels", {"deepest": _DEEPEST})
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_not_deep)]
+"""JSON that Tandem passes on: bounded in depth, as no schema of Kubernetes can say it."""
 
 
 class Section(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from tandem_operator.api.pod import LabelKey, LabelValue
+from tandem_operator.api.labels import LabelKey, LabelValue
 from tandem_operator.api.rules import Ruled
 
 

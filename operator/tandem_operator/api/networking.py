@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tandem_operator.api.pod import LabelKey
+from tandem_operator.api.labels import LabelKey
 from tandem_operator.api.rules import Ruled
 
 

@@ -2,23 +2,21 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import Field, StringConstraints
 from pydantic.alias_generators import to_snake
 
+from tandem_operator.api.affinity import Affinity
+from tandem_operator.api.labels import LabelKey, LabelValue
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity
 from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
 AnnotationValue = Annotated[str, Field(max_length=4096)]
 ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
-
-Affinity = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 
 _QUALIFIED: Final = (
     r"([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
@@ -229,7 +227,7 @@ class PodSettings(Ruled):
     """Labels that a node must have."""
     tolerations: list[Toleration] = Field(default=[], max_length=32)
     """Taints that the pods put up with."""
-    affinity: Affinity | None = None
+    affinity: Annotated[Affinity, Field(json_schema_extra={"x-defaults-described": True})] = Affinity()
     """Kubernetes affinity: nodeAffinity, podAffinity, podAntiAffinity."""
     image_pull_secrets: list[PullSecret] = Field(default=[], max_length=8)
     """Registry credentials for the image."""

@@ -17,6 +17,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tandem_operator.kube import metrics
+from tandem_operator.kube.decoding import decoded
 from tandem_operator.kube.resources import BY_KIND, Object, Resource
 
 _JSON: Final = "application/json"
@@ -156,7 +157,10 @@ class Api:
             raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, content)
-        return json.loads(content)
+        try:
+            return decoded(content)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(response.status, f"{method} {path}: its answer cannot be read: {error}") from error
 
 
 def _yaml(body: Any) -> str:

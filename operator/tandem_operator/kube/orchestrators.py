@@ -1,38 +1,94 @@
 """What orchestrators say about themselves, asked at the port for metrics whether they are ready.
 
-Only this is read from pods and not from the API server. Nothing secret is sent, so that the certificate of one that
-serves HTTPS, which is for its users' names and not for a pod's address, need not be looked at.
+Only this is read from pods and not from the API server, and only of pods that a service's own Deployment has made: who
+may create pods must not choose where the operator sends requests. Nothing secret is sent, so that the certificate of
+one that serves HTTPS, which is for its users' names and not for a pod's address, need not be looked at.
 """
 
 import asyncio
+import ipaddress
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 from tandem_contract import names
+from yarl import URL
 
+from tandem_operator.api.naming import Reference
 from tandem_operator.kube import metrics
-from tandem_operator.kube.resources import Object
-from tandem_operator.kube.store import Key
+from tandem_operator.kube.api import Api, ApiError
+from tandem_operator.kube.resources import REPLICA_SET, Object, controlled_by, controller
+from tandem_operator.kube.store import Key, Store
 
 logger = logging.getLogger(__name__)
 
 _TIER: Final = "orchestrator"
+_PATH: Final = "/ready"
 _PODS: Final = 4
 """How many pods of a service are asked, the newest: what is wrong with a setting is wrong in each of them."""
 _AT_ONCE: Final = 32
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=3)
 _LONGEST_ANSWER: Final = 65_536
+_LONGEST_LINE: Final = 1_024
+_MOST_LINES: Final = 256
 
 
-async def ask(pods: Mapping[Key, Sequence[Object]]) -> dict[Key, list[str]]:
+class Directory:
+    """Where the orchestrators of every service are asked."""
+
+    def __init__(self, api: Api, store: Store) -> None:
+        self._api = api
+        self._store = store
+        self._makers: dict[str, str] = {}
+        """Deployments by the ReplicaSets that they have made, both by uid."""
+
+    async def places(self) -> dict[Key, list[URL]]:
+        """Return the URLs of each service that has pods to ask; none where it cannot be told whose they are."""
+        ready = {key: found for key in self._store.services() if (found := _newest(self._store.pods(key)))}
+        gate = asyncio.Semaphore(_AT_ONCE)
+        places = await asyncio.gather(*(self._of(gate, key, pods) for key, pods in ready.items()))
+        made = {owner["uid"] for pods in ready.values() for pod in pods if (owner := controller(pod))}
+        self._makers = {uid: maker for uid, maker in self._makers.items() if uid in made}
+        return dict(zip(ready, places, strict=True))
+
+    async def _of(self, gate: asyncio.Semaphore, key: Key, pods: Sequence[Object]) -> list[URL]:
+        service = self._store.service(key)
+        deployment = self._store.children(key).get(Reference("Deployment", f"{key.name}-{_TIER}"))
+        if service is None or deployment is None or not controlled_by(deployment, service["metadata"]["uid"]):
+            return []
+        try:
+            async with gate:
+                ours = [pod for pod in pods if await self._made_by(deployment, pod)]
+        except ApiError as error:
+            logger.warning("%s/%s: it cannot be told whose its pods are: %s", *key, error)
+            return []
+        return [place for pod in ours if (place := _place(deployment, pod))]
+
+    async def _made_by(self, deployment: Object, pod: Object) -> bool:
+        """Tell whether a Deployment has made a pod, by the ReplicaSet between them; asked once for each of these."""
+        owner = controller(pod)
+        if owner is None or owner["kind"] != REPLICA_SET.kind:
+            return False
+        if owner["uid"] not in self._makers:
+            found = await self._api.get(REPLICA_SET, pod["metadata"]["namespace"], owner["name"])
+            if found is None or found["metadata"]["uid"] != owner["uid"] or not (maker := controller(found)):
+                return False
+            self._makers[owner["uid"]] = maker["uid"]
+        return self._makers[owner["uid"]] == str(deployment["metadata"]["uid"])
+
+
+async def ask(places: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
     """Return what is degraded by the word of each service's pods; a service of which no pod answers is left out."""
-    places = {key: found for key, of_service in pods.items() if (found := _places(of_service))}
     gate = asyncio.Semaphore(_AT_ONCE)
-    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+    async with aiohttp.ClientSession(
+        timeout=_TIMEOUT,
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,  # a short answer may be a long one, compressed
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
         answers = await asyncio.gather(
             *(_answer(session, gate, key, place) for key, found in places.items() for place in found)
         )
@@ -45,7 +101,7 @@ async def ask(pods: Mapping[Key, Sequence[Object]]) -> dict[Key, list[str]]:
 
 
 async def _answer(
-    session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, place: str
+    session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, place: URL
 ) -> tuple[Key, list[str] | None]:
     try:
         async with gate, session.get(place, ssl=False, allow_redirects=False) as response:
@@ -58,7 +114,15 @@ async def _answer(
 def _lines(status: int, content: bytes) -> list[str]:
     if status != HTTPStatus.OK:
         raise ValueError(f"it answered {status}")
-    return [str(line) for line in json.loads(content)["degraded"]]
+    degraded = json.loads(content)["degraded"]
+    if not isinstance(degraded, list) or not all(isinstance(line, str) for line in degraded):
+        raise TypeError("degraded is no list of texts")
+    return [_printable(line)[:_LONGEST_LINE] for line in degraded[:_MOST_LINES]]
+
+
+def _printable(line: str) -> str:
+    """Leave out what moves a terminal's cursor or turns its text around."""
+    return "".join(character if character.isprintable() else " " for character in line)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
@@ -69,11 +133,11 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     raise ValueError("the answer is too long")
 
 
-def _places(pods: Sequence[Object]) -> list[str]:
-    """Return where the newest orchestrator pods that are ready are asked for it."""
+def _newest(pods: Iterable[Object]) -> list[Object]:
+    """Return the newest orchestrator pods that are ready."""
     ready = [pod for pod in pods if _is_ready(pod)]
     ready.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]), reverse=True)
-    return [place for pod in ready[:_PODS] if (place := _place(pod))]
+    return ready[:_PODS]
 
 
 def _is_ready(pod: Object) -> bool:
@@ -85,15 +149,23 @@ def _is_ready(pod: Object) -> bool:
     )
 
 
-def _place(pod: Object) -> str | None:
-    """Return the URL of the readiness probe, at the port for metrics; None for a pod without probe or address."""
-    address = pod["status"].get("podIP")
-    for container in pod["spec"]["containers"]:
-        probe = container.get("readinessProbe", {}).get("httpGet")
-        if container["name"] == _TIER and probe and address:
-            ports = {port.get("name"): port["containerPort"] for port in container.get("ports") or []}
-            scheme = probe.get("scheme", "HTTP").lower()
-            port = ports.get(names.METRICS_PORT_NAME) or ports.get(probe["port"], probe["port"])  # a former pod's
-            host = f"[{address}]" if ":" in address else address
-            return f"{scheme}://{host}:{port}{probe['path']}"
-    return None
+def _place(deployment: Object, pod: Object) -> URL | None:
+    """Return where a pod is asked, None if nowhere: only its address is of its own word, and no part of a URL."""
+    address = pod["status"].get("podIP", "")
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    ours: Object = next((each for each in containers if each["name"] == _TIER), {})
+    ports = {port.get("name"): port["containerPort"] for port in ours.get("ports") or ()}
+    if names.METRICS_PORT_NAME not in ports or not _may_be_a_pod(address):
+        return None
+    scheme = ours.get("readinessProbe", {}).get("httpGet", {}).get("scheme", "HTTP").lower()
+    return URL.build(scheme=scheme, host=address, port=ports[names.METRICS_PORT_NAME], path=_PATH)
+
+
+def _may_be_a_pod(address: str) -> bool:
+    """Tell whether this is an IP address that a pod may have: not the operator's own, nor a node's metadata service."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return not (mapped.is_loopback or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified)

@@ -37,6 +37,7 @@ class Resource:
 
 LLM_SERVICE: Final = Resource(f"{names.GROUP}/{names.VERSION}", names.KIND, names.PLURAL)
 POD: Final = Resource("v1", "Pod", "pods")
+REPLICA_SET: Final = Resource("apps/v1", "ReplicaSet", "replicasets")
 EVENT: Final = Resource("v1", "Event", "events")
 SERVICE_MONITOR: Final = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
 SECURITY_CONTEXT_CONSTRAINTS: Final = Resource(
@@ -59,5 +60,11 @@ BY_KIND: Final = {resource.kind: resource for resource in (*CHILDREN, LLM_SERVIC
 
 def controlled_by(item: Object, uid: str) -> bool:
     """Tell whether an object's controller is the resource with this uid."""
+    owner = controller(item)
+    return owner is not None and bool(owner["uid"] == uid)
+
+
+def controller(item: Object) -> Object | None:
+    """Return the ownerReference to an object's controller, of which there is one at most."""
     owners = item["metadata"].get("ownerReferences") or []
-    return any(owner["uid"] == uid for owner in owners if owner.get("controller"))
+    return next((owner for owner in owners if owner.get("controller")), None)

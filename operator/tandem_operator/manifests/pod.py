@@ -37,7 +37,8 @@ def pod(service: LLMService, tier: Tier, settings: PodSettings, platform: Platfo
     wishes = {
         "priorityClassName": settings.priority_class_name,
         "nodeSelector": settings.node_selector,
-        "affinity": settings.affinity,
+        # Kubernetes leaves out what is empty, and so do we: it would look like a change for ever.
+        "affinity": settings.affinity.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "imagePullSecrets": plain(settings.image_pull_secrets),
         "tolerations": plain(settings.tolerations),
     }

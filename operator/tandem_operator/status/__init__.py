@@ -3,9 +3,10 @@
 from tandem_operator.status.changes import changes, written
 from tandem_operator.status.compute import compute, failed, invalid, not_allowed, refused, waits_for_secrets
 from tandem_operator.status.masking import quoted
-from tandem_operator.status.observed import Observed, Problem
+from tandem_operator.status.observed import FIELDS_CONTESTED, Observed, Problem
 
 __all__ = [
+    "FIELDS_CONTESTED",
     "Observed",
     "Problem",
     "changes",

@@ -11,7 +11,7 @@ from tandem_operator.status.degraded import unusable_parts
 from tandem_operator.status.finding import Finding
 from tandem_operator.status.former import former_conditions, former_figures
 from tandem_operator.status.model import model_finding
-from tandem_operator.status.observed import Object, Observed
+from tandem_operator.status.observed import FIELDS_CONTESTED, Object, Observed
 from tandem_operator.status.tier import TierState, examine
 
 Verdict = tuple[ConditionType, ConditionStatus, str, str]
@@ -158,6 +158,9 @@ def _monitoring(service: LLMService, observed: Observed) -> Verdict:
 def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
     """No verdict while no orchestrator was heard."""
     kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
+    contested = [problem.message for problem in observed.problems if problem.degrades]
+    if contested:
+        return [(kind, true, FIELDS_CONTESTED, "; ".join(contested))]
     if service.spec.suspend:
         return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
     if observed.said is None:
@@ -169,10 +172,11 @@ def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
 
 
 def _unheard(verdicts: list[Verdict], before: Mapping[ConditionType, Condition]) -> list[Condition]:
-    """Return Degraded as it was, if there is no new word of it."""
-    if any(kind == ConditionType.DEGRADED for kind, *_ in verdicts) or ConditionType.DEGRADED not in before:
+    """Return Degraded as it was, if there is no new word of it and the last was the orchestrators'."""
+    known = before.get(ConditionType.DEGRADED)
+    if known is None or known.reason == FIELDS_CONTESTED or any(kind == known.type for kind, *_ in verdicts):
         return []
-    return [before[ConditionType.DEGRADED]]
+    return [known]
 
 
 def _conditions(

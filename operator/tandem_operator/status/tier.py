@@ -76,7 +76,7 @@ def _given_up(pods: list[PodView], unfinished: Finding | None) -> Finding | None
 def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
     """Every child's name begins with that of its tier, but for the orchestrator's Service."""
     engine = problem.name.startswith(child_name(service, Tier.ENGINE))
-    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor"
+    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 
 
 def _suspended(deployment: Any) -> Finding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.kube import metrics, orchestrators
-from tandem_operator.kube.store import Key
+from tandem_operator.kube.api import Api, ApiError
+from tandem_operator.kube.orchestrators import Directory
+from tandem_operator.kube.resources import REPLICA_SET, Resource
+from tandem_operator.kube.store import Key, Store
 from tandem_operator.manifests import Platform, build
+from yarl import URL
 
 from tests.orchestrator.surface.test_tls import Files
 from tests.orchestrator.tools.service import Says, Service
 
-A, B = Key("ns", "a"), Key("ns", "b")
+A, B, DEMO = Key("ns", "a"), Key("ns", "b"), Key("ns", "demo")
 
 
 @pytest.fixture
@@ -28,24 +33,68 @@ async def orchestrator() -> AsyncIterator[Service]:
         yield running
 
 
-def template(tier: str, **config: Any) -> dict[str, Any]:
-    """The pod that the operator wants of a tier."""
+def at(service: Service) -> URL:
+    return URL(f"{service.url}/ready")
+
+
+def deployment(**config: Any) -> dict[str, Any]:
+    """The orchestrator's, as the API server has it."""
     spec = {"model": {"source": "hf://org/model"}, "orchestrator": {"config": config}}
-    service = LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns"}, "spec": spec})
-    (found,) = [
-        child["spec"]["template"]
+    service = LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns", "uid": "cr"}, "spec": spec})
+    (found,) = (
+        child
         for child in build(service, Platform())
-        if (child["kind"], child["metadata"]["name"]) == ("Deployment", f"demo-{tier}")
-    ]
-    return dict(found)
+        if (child["kind"], child["metadata"]["name"]) == ("Deployment", "demo-orchestrator")
+    )
+    found["metadata"] |= {"uid": "deployment", "resourceVersion": "1"}
+    return found
 
 
-def pod(port: int, name: str = "p", tier: str = "orchestrator", ready: str = "True", **config: Any) -> dict[str, Any]:
-    made = template(tier, **config)
-    (container,) = made["spec"]["containers"]
-    container["ports"][-1]["containerPort"] = port
-    status = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": ready}]}
-    return {**made, "metadata": {**made["metadata"], "name": name}, "status": status}
+def owned_by(kind: str, uid: str, name: str = "x") -> list[dict[str, Any]]:
+    return [{"kind": kind, "name": name, "uid": uid, "controller": True}]
+
+
+def pod(name: str = "p", tier: str = "orchestrator", ready: str = "True", maker: str = "set") -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": "ns",
+        "uid": name,
+        "resourceVersion": "1",
+        "labels": {"tandem.dev/llmservice": "demo", "tandem.dev/tier": tier},
+        "ownerReferences": owned_by("ReplicaSet", maker, f"demo-{maker}"),
+    }
+    status = {"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": ready}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
+
+
+class ReplicaSets(Api):
+    """An API server that has these, by name."""
+
+    def __init__(self, **sets: dict[str, Any]) -> None:
+        self.sets = {f"demo-{name}": found for name, found in sets.items()}
+        self.asked: list[str] = []
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        assert (resource, namespace) == (REPLICA_SET, "ns")
+        self.asked.append(name)
+        if name == "demo-forbidden":
+            raise ApiError(403, "no right")
+        return self.sets.get(name)
+
+
+def replica_set(uid: str = "set", maker: str = "deployment") -> dict[str, Any]:
+    return {"kind": "ReplicaSet", "metadata": {"uid": uid, "ownerReferences": owned_by("Deployment", maker)}}
+
+
+def store(*pods: dict[str, Any], owner: str = "cr", **config: Any) -> Store:
+    kept = Store()
+    metadata = {"name": "demo", "namespace": "ns", "uid": "cr", "resourceVersion": "1"}
+    kept.put({"kind": "LLMService", "metadata": metadata})
+    made = deployment(**config)
+    made["metadata"]["ownerReferences"][0]["uid"] = owner
+    for item in (made, *pods):
+        kept.put(item)
+    return kept
 
 
 def unheard() -> float:
@@ -56,30 +105,70 @@ def unheard() -> float:
 async def test_each_service_is_told_of_by_its_own_pods(orchestrator: Service) -> None:
     async with Service() as other:
         other.says["/ready"] = Says({"status": "ready", "degraded": []})
-        mixed = [pod(orchestrator.port), pod(other.port, "q")]
-        said = await orchestrators.ask({A: mixed, B: [pod(other.port)], Key("ns", "c"): []})
+        said = await orchestrators.ask({A: [at(orchestrator), at(other)], B: [at(other)]})
     assert said == {A: ["one", "two"], B: []}
     assert unheard() == 0
 
 
-async def test_only_orchestrators_that_are_ready_are_asked(orchestrator: Service) -> None:
-    ending = pod(orchestrator.port)
+async def places(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
+    found = await Directory(api, store(*pods, **config)).places()
+    return [str(place) for place in found[DEMO]] if found else None
+
+
+async def test_only_orchestrators_that_are_ready_are_asked() -> None:
+    ending = pod("ending")
     ending["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
-    fresh = pod(orchestrator.port, ready="False")
-    nowhere = pod(orchestrator.port)
+    api = ReplicaSets(set=replica_set())
+    assert await places(api, ending, pod("fresh", ready="False"), pod("engine", tier="engine")) is None
+    assert not api.asked
+    nowhere = pod("nowhere")
     del nowhere["status"]["podIP"]
-    assert await orchestrators.ask({A: [ending, fresh, nowhere, pod(orchestrator.port, tier="engine")]}) == {}
-    assert not orchestrator.asked
-    assert unheard() == 0
+    assert await places(api, nowhere) == []
+    assert await places(api, nowhere, pod()) == ["http://10.0.0.7:8002/ready"]
 
 
-async def test_the_newest_of_many_are_asked(orchestrator: Service) -> None:
-    async with Service() as old:
-        pods = [pod(old.port, f"old-{n}") for n in range(9)]
-        for n, item in enumerate([*pods, *(new := [pod(orchestrator.port, f"new-{n}") for n in range(4)])]):
-            item["metadata"]["creationTimestamp"] = f"2026-11-21T12:00:{n:02}Z"
-        assert await orchestrators.ask({A: [*new, *pods]}) == {A: ["one", "two"] * 4}
-        assert not old.asked
+async def test_the_newest_of_many_are_asked() -> None:
+    pods = [pod(f"p-{n}") for n in range(9)]
+    for n, item in enumerate(pods):
+        item["metadata"]["creationTimestamp"] = f"2026-11-21T12:00:{n:02}Z"
+        item["status"]["podIP"] = f"10.0.0.{n}"
+    api = ReplicaSets(set=replica_set())
+    assert await places(api, *pods) == [f"http://10.0.0.{n}:8002/ready" for n in (8, 7, 6, 5)]
+
+
+async def test_only_pods_that_the_deployment_has_made_are_asked() -> None:
+    api = ReplicaSets(
+        set=replica_set(),
+        former=replica_set("former"),
+        foreign=replica_set("foreign", "another"),
+        orphan={"kind": "ReplicaSet", "metadata": {"uid": "orphan"}},
+        namesake=replica_set("of-another-uid"),
+    )
+    alone, direct = pod("alone"), pod("direct")
+    del alone["metadata"]["ownerReferences"]
+    direct["metadata"]["ownerReferences"] = owned_by("Deployment", "deployment")
+    held = pod("held")
+    held["metadata"]["ownerReferences"][0]["controller"] = False
+    strangers = [pod(maker=maker) for maker in ("foreign", "orphan", "namesake", "gone", "forbidden")]
+    for stranger in (alone, direct, held, *strangers):
+        assert await places(api, stranger) == [], stranger["metadata"]
+    assert await places(api, pod(), owner="another-service") == []
+    assert await places(api, pod(), pod("q", maker="former")) == ["http://10.0.0.7:8002/ready"] * 2
+
+
+async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
+    api = ReplicaSets(set=replica_set(), next=replica_set("next"))
+    kept = store(pod("a"), pod("b"))
+    directory = Directory(api, kept)
+    for _ in range(3):
+        assert len((await directory.places())[DEMO]) == 2
+    assert api.asked == ["demo-set"]
+    kept.drop(pod("a"))
+    kept.drop(pod("b"))
+    kept.put(pod("c", maker="next"))
+    await directory.places()
+    assert api.asked == ["demo-set", "demo-next"]
+    assert list(directory._makers) == ["next"], "what has no pods is forgotten"
 
 
 @pytest.mark.parametrize(
@@ -91,14 +180,21 @@ async def test_the_newest_of_many_are_asked(orchestrator: Service) -> None:
         Says(b"{", kind="text/plain"),
         Says({"degraded": ["x" * 70_000]}),
         Says({"degraded": []}, status=302, headers={"location": "/other"}),
+        Says({"degraded": "one"}),
+        Says({"degraded": [{"one": 1}]}),
+        Says(b"[" * 60_000),
+        Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
-    ids=["not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"],
+    ids=[
+        *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
+        *("a text", "no texts", "too deep", "too long, compressed"),
+    ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:
     orchestrator.says = {"/ready": says, "/other": Says({"degraded": []})}
     async with Service() as other:
         other.says["/ready"] = Says({"degraded": []})
-        assert await orchestrators.ask({A: [pod(orchestrator.port)], B: [pod(other.port)]}) == {B: []}
+        assert await orchestrators.ask({A: [at(orchestrator)], B: [at(other)]}) == {B: []}
     assert len(orchestrator.asked) == 1
     assert unheard() == 1
 
@@ -109,7 +205,7 @@ async def test_one_that_does_not_answer_is_waited_for_not_long(
     monkeypatch.setattr(orchestrators, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     orchestrator.hold.clear()
     async with asyncio.timeout(2):
-        assert await orchestrators.ask({A: [pod(orchestrator.port)], B: [pod(1)]}) == {}
+        assert await orchestrators.ask({A: [at(orchestrator)], B: [URL("http://127.0.0.1:1/ready")]}) == {}
     assert unheard() == 2
 
 
@@ -127,21 +223,49 @@ async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    named = {"secretName": "tls", "secretKey": "x"}
     try:
-        served = pod(runner.addresses[0][1], server={"tls": {"certificate": named, "key": named}})
-        assert await orchestrators.ask({A: [served]}) == {A: ["by TLS"]}
+        place = URL.build(scheme="https", host="127.0.0.1", port=runner.addresses[0][1], path="/ready")
+        assert await orchestrators.ask({A: [place]}) == {A: ["by TLS"]}
     finally:
         await runner.cleanup()
 
 
-def test_an_ipv6_address_is_written_as_a_url_wants_it() -> None:
-    made = pod(8002)
-    made["status"]["podIP"] = "fd00::7"
-    assert orchestrators._places([made]) == ["http://[fd00::7]:8002/ready"]
+async def test_what_is_said_is_bounded_and_printable(orchestrator: Service) -> None:
+    lines = ["\x1b[2J\u202eno\n", "x" * 5_000, *["y"] * 900]
+    orchestrator.says["/ready"] = Says({"degraded": lines})
+    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A]
+    assert said[:3] == [" [2J no ", "x" * 1_024, "y"]
+    assert len(said) == 256
 
 
-def test_a_pod_of_before_is_asked_where_its_probe_goes() -> None:
-    made = pod(8002)
-    del made["spec"]["containers"][0]["ports"][-1]
-    assert orchestrators._places([made]) == ["http://127.0.0.1:8001/ready"]
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("10.0.0.7", "http://10.0.0.7:8002/ready"),
+        ("240.1.2.3", "http://240.1.2.3:8002/ready"),
+        ("fd00::7", "http://[fd00::7]:8002/ready"),
+        *((refused, None) for refused in ("127.0.0.9", "::1", "169.254.169.254", "fe80::1", "fe80::1%eth0")),
+        *((refused, None) for refused in ("0.0.0.0", "::", "224.0.0.1", "ff02::1", "::ffff:127.0.0.1")),
+        *((refused, None) for refused in ("", "localhost", "10.0.0.7:1", "x@10.0.0.7", "10.0.0.7/x", "2130706433")),
+    ],
+)
+def test_a_pod_is_asked_at_an_address_of_a_pod(address: str, url: str | None) -> None:
+    made = pod()
+    made["status"]["podIP"] = address
+    place = orchestrators._place(deployment(), made)
+    assert (str(place) if place else None) == url
+
+
+def test_port_and_scheme_are_those_of_the_deployment() -> None:
+    named = {"secretName": "tls", "secretKey": "x"}
+    served = deployment(server={"tls": {"certificate": named, "key": named}, "metricsPort": 9000})
+    assert str(orchestrators._place(served, pod())) == "https://10.0.0.7:9000/ready"
+
+
+@pytest.mark.parametrize("part", ["name", "ports", "readinessProbe"])
+def test_a_deployment_that_a_hand_has_changed_ends_nothing(part: str) -> None:
+    changed = deployment()
+    others: dict[str, Any] = {"name": "other", "ports": [], "readinessProbe": {}}
+    changed["spec"]["template"]["spec"]["containers"][0][part] = others[part]
+    place = orchestrators._place(changed, pod())
+    assert str(place) == ("http://10.0.0.7:8002/ready" if part == "readinessProbe" else "None")

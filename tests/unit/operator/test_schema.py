@@ -1,5 +1,6 @@
 """The definition that is made from the models: what Kubernetes and its users need of it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,16 @@ def test_free_json_is_kept_as_it_is_written() -> None:
         "description": free["description"],
         "x-kubernetes-preserve-unknown-fields": True,
     }
+
+
+def test_free_json_is_only_within_lists() -> None:
+    """Who set which field is told of the parts of an object, as deep as it is, and the API server refuses to read
+    its own list when that is too deep; a list without keys is one field."""
+    free = [path for path, node in ALL.items() if node.get("x-kubernetes-preserve-unknown-fields")]
+    assert free
+    for path in free:
+        parents = [ALL[path[: at.start()]] for at in re.finditer(r"\[\]", path)]
+        assert any(node.get("x-kubernetes-list-type", "atomic") == "atomic" for node in parents), path
 
 
 def test_wherever_a_secret_is_named_the_api_server_refuses_a_file() -> None:

@@ -34,6 +34,21 @@ ENGINE = {
 OURS = {"server": {"workers": 1}, "database": {"url": "sqlite:////tmp/tandem.db"}}
 
 
+@pytest.mark.parametrize("depth", [64, 65, 5_000])
+def test_free_json_is_bounded_in_depth(depth: int) -> None:
+    inject: Any = []
+    for level in range(depth - 1):
+        inject = {"a": inject} if level % 2 == depth % 2 else [inject, 1]
+    config = {"models": [{"name": "m", "inject": inject if isinstance(inject, dict) else {"a": inject[0]}}]}
+    if depth <= 64:
+        assert service(config)
+        return
+    with pytest.raises(ValidationError) as error:
+        service(config)
+    (problem,) = problems(error.value)
+    assert problem == "spec.orchestrator.config.models.0.inject: must not be nested deeper than 64 levels"
+
+
 def service(config: Json | None = None, **orchestrator: Any) -> LLMService:
     spec = {"model": {"source": "hf://org/model"}, "orchestrator": {"config": config or {}, **orchestrator}}
     return LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns"}, "spec": spec})

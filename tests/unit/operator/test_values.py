@@ -4,8 +4,11 @@ from decimal import Decimal
 
 import pytest
 from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.naming import Tier
 from tandem_operator.api.quantity import number, seconds
 from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
+from tandem_operator.manifests.pod import pod
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,32 @@ def test_a_quantity_has_a_value(text: str | int, value: str | int) -> None:
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         number(text)
+
+
+def test_an_affinity_is_passed_on_as_kubernetes_stores_it() -> None:
+    term = {
+        "topologyKey": "zone",
+        "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": []}]},
+        "namespaceSelector": {},
+        "namespaces": [],
+    }
+    affinity = {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [],
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term}],
+        }
+    }
+    service = LLMService.model_validate(
+        {"metadata": {"name": "a"}, "spec": {"model": {"source": "hf://a/b"}, "engine": {"affinity": affinity}}}
+    )
+    written = pod(service, Tier.ENGINE, service.spec.engine)["affinity"]
+    kept = {
+        "topologyKey": "zone",
+        "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
+        "namespaceSelector": {},
+    }
+    preferred = [{"weight": 1, "podAffinityTerm": kept}]
+    assert written == {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("1h1m1s", 3661)])

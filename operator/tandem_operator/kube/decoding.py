@@ -1,0 +1,75 @@
+"""JSON of any depth.
+
+Settings that are free JSON may be nested ten thousand deep, which is the API server's own bound; Python reads less, and
+one object that cannot be read must not end the list or the watch of all others.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import aiohttp
+
+DEEPEST: Final = 256
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_OPENING: Final = (b"[", b"{")
+
+
+def decoded(content: bytes) -> Any:
+    """Read JSON; where it is too deep for Python, what is deeper than `DEEPEST` is null. ValueError: it is no JSON."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        return json.loads(shallow(content))
+
+
+def shallow(content: bytes) -> bytes:
+    """Return the same JSON with null in place of what is nested deeper than `DEEPEST`."""
+    if sum(map(content.count, _OPENING)) <= DEEPEST:
+        return content
+    kept, depth, begin = [], 0, 0
+    for token in _TOKENS.finditer(content):
+        if token[0] in _OPENING:
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept.append(content[begin : token.start()])
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+            if depth == DEEPEST:
+                kept.append(b"null")
+                begin = token.end()
+    if depth <= DEEPEST:  # otherwise it ends in the middle, and is no JSON
+        kept.append(content[begin:])
+    return b"".join(kept)
+
+
+class ShallowResponse(aiohttp.ClientResponse):
+    """An answer of the API server, for those who read it with Python's own decoder."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """Begin with the answer; what it streams comes line by line."""
+        await super().start(connection)
+        self.content = _Lines(self.content)  # type: ignore[assignment]
+        return self
+
+    async def json(self, **_: Any) -> Any:
+        """Return the whole answer."""
+        return decoded(await self.read())
+
+
+class _Lines:
+    """A stream of JSON, one document a line."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        rest = b""
+        async for chunk in self._content.iter_chunked(size):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield shallow(line) + b"\n"
