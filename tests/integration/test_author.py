@@ -24,6 +24,7 @@ from hack.cluster.control_plane import ControlPlane
 from tests.integration.authors import AUTHOR, EDITOR, MODEL, a_namespace, grant, policy, put, refusal, right, service
 from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
+from tests.integration.pods import PodServer, listening_at, made_by_its_deployment, named, ready_pod
 from tests.integration.test_running import asked_again
 from tests.orchestrator.tools.service import Says, Service
 from tests.unit.charts import helm
@@ -209,7 +210,7 @@ async def children(kubernetes: Kubernetes, key: Key) -> dict[tuple[str, str], Ob
     return {name: item for name, item in found.items() if name[0] != "LLMService"}
 
 
-BEYOND = {
+BEYOND: dict[str, tuple[Object, str]] = {
     "every taint": ({"engine": {"tolerations": [{"operator": "Exists"}]}}, "spec.engine.tolerations.0"),
     "control plane": (
         {"orchestrator": {"tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]}},
@@ -264,7 +265,7 @@ class TestWithoutAWord:
     ) -> None:
         await grant(kubernetes, watched, *EDITOR)
         key = f"node-role.kubernetes.io/{'x' * 290}"
-        spec = {tier: {"tolerations": [{"key": key}] * 32} for tier in ("engine", "orchestrator")}
+        spec: Object = {tier: {"tolerations": [{"key": key}] * 32} for tier in ("engine", "orchestrator")}
         names = [
             {"name": f"V{i}", "valueFrom": {"secretKeyRef": {"name": f"{i}-{'s' * 200}-engine-key", "key": "k"}}}
             for i in range(64)
@@ -283,7 +284,7 @@ NARROW = {
     "podAnnotations": [],
     "priorityClassNames": ["llm"],
 }
-NARROWED = {
+NARROWED: dict[str, tuple[Object, str]] = {
     "secret": ({"model": {**MODEL, "credentials": {"secretName": "admin"}}}, "spec.model.credentials"),
     "pull secret": ({"engine": {"imagePullSecrets": [{"name": "admin"}]}}, "spec.engine.imagePullSecrets.0"),
     "load balancer": ({"networking": {"service": {"type": "LoadBalancer"}}}, "spec.networking.service.type"),
@@ -293,7 +294,7 @@ NARROWED = {
     "priority": ({"engine": {"priorityClassName": "urgent"}}, "spec.engine.priorityClassName"),
     "toleration": ({"engine": {"tolerations": [{"key": "spot", "operator": "Exists"}]}}, "spec.engine.tolerations.0"),
 }
-WITHIN = {
+WITHIN: Object = {
     "model": {**MODEL, "credentials": {"secretName": "llm-hub"}},
     "networking": {"service": {"annotations": {"lb.example.com/a": "b"}}},
     "engine": {
@@ -519,7 +520,7 @@ class TestTheOperator:
 
     @pytest.mark.parametrize("amount", ["10000P", "1e9", "1e400", "9" * 64, "9" * 400, "0.0000000001n", "1E", ".5Ki"])
     async def test_quantities(self, kubernetes: Kubernetes, author: Kubernetes, watched: str, amount: str) -> None:
-        spec = {"engine": {"resources": {"requests": {"memory": amount}}, "sharedMemory": amount}}
+        spec: Object = {"engine": {"resources": {"requests": {"memory": amount}}, "sharedMemory": amount}}
         if not await refusal(author, watched, spec):
             await looked_at(kubernetes, await author.serve(watched, **spec))
         await serving(kubernetes, await author.serve(watched, "other"))
@@ -530,7 +531,11 @@ class TestTheOperator:
         key = await author.serve(watched)
         await serving(kubernetes, key)
         text = "postgresql://admin:hunter2@db " + "x" * 40_000
-        await a_pod(kubernetes, key, "engine", {"phase": "Failed", "reason": "OutOfnvidia.com/gpu", "message": text})
+        pod = named("demo-engine-0", (await children(kubernetes, key))["Deployment", "demo-engine"])
+        pod["metadata"]["namespace"] = watched
+        await kubernetes.create({"apiVersion": "v1", "kind": "Pod", **pod})
+        failed = {"phase": "Failed", "reason": "OutOfnvidia.com/gpu", "message": text}
+        await kubernetes.edit(by_kind("Pod"), key, "demo-engine-0", {"status": failed}, "status")
 
         async def is_told() -> bool:
             return "demo-engine-0" in (await looked_at(kubernetes, key))["message"]
@@ -542,47 +547,19 @@ class TestTheOperator:
         self, kubernetes: Kubernetes, control_plane: ControlPlane, author: Kubernetes, tmp_path: Path
     ) -> None:
         namespace = await a_namespace(kubernetes, author, "asked")
-        async with Service() as own, Service() as inner:
-            own.says["/ready"] = Says({"status": "ready", "degraded": []})
-            inner.says["/ready"] = Says({"status": "ready", "degraded": ["root:x:0:0"]})
+        async with PodServer() as own, Service() as inner:
+            own.says["/ready"] = inner.says["/ready"] = Says({"status": "ready", "degraded": []})
             with running_operator(control_plane, tmp_path / "log", namespace, "--resync-seconds=0.5"):
-                server = {"metricsPort": own.port}
-                key = await author.serve(namespace, orchestrator={"config": {"server": server}})
+                key = await author.serve(namespace, orchestrator=listening_at(own.port))
                 await serving(kubernetes, key)
-                ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-                await a_pod(kubernetes, key, "orchestrator", {**ready, "podIP": "127.0.0.1"})
-                await asked_again(own)
-                probe = {"httpGet": {"path": f"@127.0.0.1:{inner.port}/ready", "port": "http"}}
-                await a_pod(kubernetes, key, "orchestrator", {**ready, "podIP": "127.0.0.1"}, probe)
+                deployment = (await children(kubernetes, key))["Deployment", "demo-orchestrator"]
+                stranger = named("stranger", deployment)
+                probe = stranger["spec"]["containers"][0]["readinessProbe"]["httpGet"]
+                probe["path"] = f"@127.0.0.1:{inner.port}/ready"
+                await ready_pod(kubernetes, key, stranger)
+                await made_by_its_deployment(kubernetes, key)
                 await asked_again(own)
                 assert inner.asked == []
-
-
-async def a_pod(kubernetes: Kubernetes, key: Key, tier: str, status: Object, probe: Object | None = None) -> None:
-    """A pod as a Deployment's controllers make it or, with a probe of its own, a stranger's that looks like one."""
-    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, f"{key.name}-{tier}")
-    assert deployment
-    template = deployment["spec"]["template"]
-    name = f"{key.name}-{tier}-{1 if probe else 0}"
-    metadata = {**template["metadata"], "name": name, "namespace": key.namespace}
-    if probe:
-        template["spec"]["containers"][0]["readinessProbe"] = probe
-    else:
-        head = {"name": f"{key.name}-{tier}", "namespace": key.namespace, "labels": metadata["labels"]}
-        owned = {**head, "ownerReferences": [controller(deployment)]}
-        spec = {"selector": {"matchLabels": metadata["labels"]}, "template": template}
-        path = f"/apis/apps/v1/namespaces/{key.namespace}/replicasets"
-        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": owned, "spec": spec}
-        metadata["ownerReferences"] = [controller(await kubernetes._request("POST", path, body=body))]
-    await kubernetes.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
-    if "podIP" in status:
-        status = {**status, "podIPs": [{"ip": status["podIP"]}]}
-    await kubernetes.edit(by_kind("Pod"), key, name, {"status": status}, "status")
-
-
-def controller(item: Object) -> Object:
-    head = {"apiVersion": item["apiVersion"], "kind": item["kind"], "controller": True}
-    return {**head, "name": item["metadata"]["name"], "uid": item["metadata"]["uid"]}
 
 
 @pytest.mark.parametrize(
