@@ -156,7 +156,10 @@ class Api:
             raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, content)
-        return json.loads(content)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(response.status, f"{method} {path}: its answer cannot be read: {error}") from error
 
 
 def _yaml(body: Any) -> str:

@@ -36,6 +36,7 @@ class Children:
         self._store = store
         self._key = key
         self._uid = owner_uid
+        self._is_wanted = False
 
     async def apply(self, wanted: Object, floor: int | None = None) -> Object:
         """Bring one child to what is wanted, without a call when it is there already, and return it.
@@ -94,6 +95,7 @@ class Children:
         return NameTakenError(item)
 
     async def _write(self, write: Write, *, anew: bool) -> Object:
+        await self._confirm_owner()
         try:
             return await self._api.apply(write.manifest, write.manager)
         except ApiError as error:
@@ -101,6 +103,24 @@ class Children:
                 raise
         # Entries that a hand put into a list may contradict ours, as a second port of the same name does.
         return await self._api.overwrite(write.manifest, write.manager)
+
+    async def _confirm_owner(self) -> None:
+        """Ask before the first write whether the service is still there: what is known of it may be of the past.
+
+        ApiError: it is not, or another has its name; the store has been told.
+        """
+        if self._is_wanted:
+            return
+        owner = await self._api.get(LLM_SERVICE, *self._key)
+        self._is_wanted = bool(
+            owner and owner["metadata"]["uid"] == self._uid and "deletionTimestamp" not in owner["metadata"]
+        )
+        if not self._is_wanted:
+            if known := self._store.service(self._key):
+                self._store.drop(known)
+            if owner:
+                self._store.put(owner)
+            raise ApiError(HTTPStatus.CONFLICT, "the LLMService has been deleted")
 
     async def _find(self, wanted: Object) -> Object | None:
         """Look for an object that the watch does not show because it lacks our label."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tandem_operator import handlers, runtime
 from tandem_operator.kube.api import ApiError
-from tandem_operator.kube.store import Key
+from tandem_operator.kube.store import Key, Store
 from tandem_operator.workqueue import RetryError
 
 DEMO = Key("ns", "demo")
@@ -48,6 +48,45 @@ async def test_it_is_tried_again_when_the_api_server_could_not_say_what_there_is
     with pytest.raises(RetryError, match="not now"):
         await runtime._look(cluster, barrier, DEMO)
     assert story == ["passed ns"]
+
+
+class Queue:
+    """One that notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Key, bool]] = []
+
+    def add(self, key: Key, *, urgent: bool) -> None:
+        self.added.append((key, urgent))
+
+
+def service(version: int, **content: Any) -> Any:
+    metadata = {"namespace": "ns", "name": "demo", "uid": "u", "resourceVersion": str(version)}
+    return {"kind": "LLMService", "metadata": metadata, **content}
+
+
+async def test_a_change_of_a_service_at_work_is_urgent_and_what_is_new_or_listed_is_not() -> None:
+    queue: Any = Queue()
+    memo = handlers.Memo(store=Store(), queue=queue)
+
+    async def noticed(kind: str | None, item: Any) -> list[tuple[Key, bool]]:
+        queue.added.clear()
+        await handlers.notice({"type": kind, "object": item}, memo)  # type: ignore[typeddict-item]
+        return list(queue.added)
+
+    assert await noticed("ADDED", service(1)) == [(DEMO, False)]
+    assert await noticed("MODIFIED", service(2, status={})) == [(DEMO, True)]
+    assert await noticed("MODIFIED", service(2, status={})) == [], "the echo of a write of our own"
+    assert await noticed(None, service(3, status={})) == [(DEMO, False)]
+    assert await noticed("DELETED", service(4, status={})) == [(DEMO, False)]
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "scopes"),
+    [((), {None}), (("a", "b"), {"a", "b", "ns"}), (("a*",), {"ns"}), (("a*,!ab",), {"ns"})],
+)
+def test_what_is_compared(namespaces: tuple[str, ...], scopes: set[str | None]) -> None:
+    assert runtime._scopes(namespaces, [DEMO]) == scopes
 
 
 def test_kopf_is_given_no_index_whose_barrier_costs_the_square_of_the_objects() -> None:
