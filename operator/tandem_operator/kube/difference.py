@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tandem_operator.api.quantity import number
+from tandem_operator.api.quantity import same_amount
 from tandem_operator.kube.resources import Object
 
 MANAGER: Final = "tandem-operator"
@@ -66,7 +66,7 @@ def covers(live: Any, wanted: Any, field: str = "") -> bool:
         if field in _MERGED:
             return all(any(covers(item, entry) for item in live) for entry in wanted)
         return len(live) == len(wanted) and all(map(covers, live, wanted))
-    return bool(live == wanted or (field in _QUANTITIES and number(live) == number(wanted)))
+    return bool(live == wanted or (field in _QUANTITIES and same_amount(live, wanted)))
 
 
 def _owns_replicas(live: Object, manager: str) -> bool:
