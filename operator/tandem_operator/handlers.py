@@ -1,6 +1,7 @@
 """What kopf watches: every piece of news goes into the store, and the service that it concerns into the queue."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
@@ -37,17 +38,35 @@ class Memo(kopf.Memo):
     queue: WorkQueue
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Session(kopf.AiohttpSession):
+    """Connections to the API server that read objects of any depth."""
+
+    aiohttp_session: aiohttp.ClientSession = field(compare=False)
+    credentials: kopf.ConnectionInfo
+    """By these kopf knows that it has been given again what the API server has refused."""
+
+
 @kopf.on.login(registry=REGISTRY)
 async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
     """Use the pod's ServiceAccount or, outside a cluster, the kubeconfig that kubectl uses."""
     found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
     if found is None:
         return None
-    connector = aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context())
     session = aiohttp.ClientSession(
-        connector=connector, headers=found.as_http_headers(), response_class=ShallowResponse
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        headers=found.as_http_headers(),
+        proxy=found.proxy_url,
+        trust_env=found.trust_env,
+        response_class=ShallowResponse,
     )
-    return kopf.AiohttpSession(server=found.server, default_namespace=found.default_namespace, aiohttp_session=session)
+    return _Session(
+        server=found.server,
+        default_namespace=found.default_namespace,
+        priority=found.priority,
+        aiohttp_session=session,
+        credentials=found,
+    )
 
 
 def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:

@@ -130,22 +130,7 @@ async def test_a_deep_affinity_that_was_stored_under_a_former_definition_harms_n
 
 LEGITIMATE = ["0", 1, "2", "+1", ".5", "1.", "0.1", "500m", "100n", "5u", "1e3", "1E3", "12e-1", "1e0", "1k"]
 SIZES = ["1e9", "12e6", "1E", "1.5Gi", "1.0000000001Gi", "1Pi", 1073741824, "0.1Ei", "1000000000000000000"]
-REFUSED_QUANTITIES = [
-    "10000P",
-    "8Ei",
-    "1e19",
-    "2E",
-    "-1",
-    -1,
-    "-0.5",
-    "1e",
-    "1ee3",
-    "1 Gi",
-    "1GB",
-    "",
-    "1Gi\n",
-    "1.2.3",
-]
+REFUSED_QUANTITIES = ["10000P", "8Ei", "1e19", "2E", "-1", -1, "-0.5", "1e", "1ee3", "1 Gi", "1GB", "", "1Gi\n", "."]
 
 
 @pytest.mark.parametrize(("resource", "amount"), [*(("cpu", a) for a in LEGITIMATE), *(("memory", a) for a in SIZES)])

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from tandem_operator.api.affinity import Affinity
 from tandem_operator.api.labels import LabelKey, LabelValue
 from tandem_operator.api.model import ObjectName
-from tandem_operator.api.quantity import Quantity
+from tandem_operator.api.quantity import Quantity, number
 from tandem_operator.api.rules import Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
@@ -73,6 +73,19 @@ class EnvVar(Ruled):
 
 class Resources(Ruled):
     """Compute resources of a container."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.requests.all(r, !(r in self.limits)"
+            " || !quantity(string(self.requests[r])).isGreaterThan(quantity(string(self.limits[r]))))",
+            holds=lambda resources: all(
+                number(amount) <= number(resources.limits.get(name, amount))
+                for name, amount in resources.requests.items()
+            ),
+            message="resources.requests must not be larger than resources.limits; lower the one or raise the other",
+            field="requests",
+        ),
+    )
 
     requests: dict[LabelKey, Quantity] = Field(default={}, max_length=16)
     """What the scheduler reserves, such as cpu: 500m."""

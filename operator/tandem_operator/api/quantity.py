@@ -1,28 +1,52 @@
 """Kubernetes quantities and durations as people write them."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 
-_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
-_SUFFIX: Final = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTP", start=1)},
-    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTP", start=1)},
+_SIGNED: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
+_SUFFIXES: Final = r"([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?"
+_PATTERN: Final = f"^{_SIGNED}{_SUFFIXES}$"
+_FACTORS: Final = {
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
+    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
+}
+_EXACT: Final = Context(prec=64)
+_LONGEST: Final = 32
+_SMALLEST: Final = Decimal("0.001")
+_LARGEST: Final = Decimal(2**63 - 1)
+"""What Kubernetes makes of any larger one."""
+_MOST: Final = "1E"
+_RULE: Final = {
+    "rule": "!quantity(string(self)).isLessThan(quantity('0'))"
+    f" && !quantity(string(self)).isGreaterThan(quantity('{_MOST}'))",
+    "message": f"must be between 0 and {_MOST}",
 }
 _UNIT_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
 
 
 def number(quantity: str | int) -> Decimal:
-    """Return the value of a quantity such as `500m`, `2` or `1.5Gi`; ValueError for anything else."""
+    """Return the value of a quantity such as `500m`, `2`, `1e9` or `1.5Gi`, and ValueError for anything else.
+
+    It is rounded up to thousandths and bounded, as Kubernetes does it.
+    """
     text = str(quantity)
-    if not re.fullmatch(_PATTERN, text):
+    if not (found := re.fullmatch(rf"({_SIGNED}){_SUFFIXES}", text)):
         raise ValueError(f"{text!r} is not a quantity; write for example 500m, 2 or 1.5Gi")
-    digits = text.rstrip("mkMGTPKi")
-    return Decimal(digits) * _SUFFIX[text[len(digits) :]]
+    digits, suffix = found[1], text[len(found[1]) :]
+    value = _EXACT.multiply(Decimal(digits), _FACTORS[suffix]) if suffix in _FACTORS else Decimal(text)
+    return max(-_LARGEST, min(_LARGEST, value)).quantize(_SMALLEST, ROUND_UP, _EXACT)
+
+
+def same_amount(one: object, other: object) -> bool:
+    """Tell whether two quantities have the same value; what is no quantity is like no other."""
+    try:
+        return number(str(one)) == number(str(other))
+    except ValueError:
+        return False
 
 
 def seconds(duration: str) -> int:
@@ -35,19 +59,23 @@ def _written(value: object) -> object:
 
 
 def _checked(value: str) -> str:
-    number(value)
+    if not 0 <= number(value) <= number(_MOST):
+        raise ValueError(_RULE["message"])
     return value
 
 
 Quantity = Annotated[
     str,
     BeforeValidator(_written),
+    StringConstraints(max_length=_LONGEST),
     AfterValidator(_checked),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
             "pattern": _PATTERN,
+            "maxLength": _LONGEST,
+            "x-kubernetes-validations": [_RULE],
         }
     ),
 ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tandem_operator.api.quantity import number
+from tandem_operator.api.quantity import same_amount
 from tandem_operator.kube.resources import Object
 
 MANAGER: Final = "tandem-operator"
@@ -168,7 +168,7 @@ def _compare(live: Any, wanted: Any, field: str, claims: Claims, *, exact: bool)
         yield from _compare_fields(live, wanted, field, claims, exact=exact)
     elif isinstance(wanted, list) and isinstance(live, list):
         yield from _compare_entries(live, wanted, field, claims, exact=exact)
-    elif not (field in _QUANTITIES and number(live) == number(wanted)):
+    elif not (field in _QUANTITIES and same_amount(live, wanted)):
         yield Difference(exact=exact, manager=_manager(claims))
 
 
