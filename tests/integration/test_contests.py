@@ -172,12 +172,16 @@ async def test_an_engine_that_a_policy_may_open_is_not_ready(kubernetes: Kuberne
 async def test_what_a_policy_adds_to_pods_is_left_alone(kubernetes: Kubernetes, namespace: str) -> None:
     key = await kubernetes.serve(namespace)
     pod = "/spec/template/spec"
+    tolerated = 'Object.spec.template.spec.tolerations{key: "platform", operator: "Exists"}'
+    one_more = patch("add", f"{pod}/tolerations/-", tolerated)
+    the_first = patch("add", f"{pod}/tolerations", f"[{tolerated}]")
     sidecar = 'Object.spec.template.spec.containers{name: "sidecar", image: "mirror.example/sidecar"}'
     patches = (
         patch("add", f"{pod}/containers/-", sidecar),
         patch("add", f"{pod}/containers/0/imagePullPolicy", '"Always"'),
         patch("add", f"{pod}/volumes/-", 'Object.spec.template.spec.volumes{name: "sidecar"}'),
         patch("add", f"{pod}/priorityClassName", '"platform"'),
+        f'object.metadata.name == "demo-engine" ? {one_more} : {the_first}',
         patch("add", f"{pod}/hostAliases", '[Object.spec.template.spec.hostAliases{ip: "192.0.2.1"}]'),
     )
     without = '!object.spec.template.spec.containers.exists(each, each.name == "sidecar")'
@@ -189,6 +193,9 @@ async def test_what_a_policy_adds_to_pods_is_left_alone(kubernetes: Kubernetes, 
             return [each["name"] for each in (*spec["containers"], *spec["volumes"])].count("sidecar")
 
         assert await sidecars() == 2
+        assert "platform" in str(
+            owned(await kubernetes.objects(key))[ENGINE]["spec"]["template"]["spec"]["tolerations"]
+        )
         assert await kubernetes.reconcile(key) == []
         assert "Degraded" not in await kubernetes.conditions(key)
         operator = Operator(kubernetes, key)
@@ -275,7 +282,7 @@ async def test_the_process_stops_writing_and_says_so(
                 return (await figures(operator.port))["reconciles"] >= before["reconciles"] + 10
 
             await eventually(looked_again_and_again)
-            assert (await figures(operator.port))["writes"] == before["writes"]
+            assert (await figures(operator.port))["writes"] == before["writes"] > 0
             on_the_host = {"spec": {"template": {"spec": {"hostNetwork": True}}}}
             await kubernetes.edit(by_kind("Deployment"), key, ENGINE[1], on_the_host)
 
@@ -290,10 +297,10 @@ async def test_the_process_stops_writing_and_says_so(
 
 
 async def figures(port: int) -> dict[str, float]:
-    """What an operator has done so far."""
+    """How often an operator has looked at services, and written Deployments."""
     async with aiohttp.request("GET", f"http://127.0.0.1:{port}/metrics") as answer:
         lines = (await answer.text()).splitlines()
     return {
-        name: sum(float(line.split()[-1]) for line in lines if line.startswith(f"tandem_operator_{name}_total{{"))
-        for name in ("reconciles", "writes")
+        name: sum(float(line.split()[-1]) for line in lines if line.startswith(f"tandem_operator_{counter}"))
+        for name, counter in (("reconciles", "reconciles_total"), ("writes", 'writes_total{kind="Deployment"'))
     }

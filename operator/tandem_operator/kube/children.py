@@ -78,8 +78,8 @@ class Children:
             if write is None or self._contests.holds(self._key, write):
                 break
             live = self._remember(await self._write(write, live))
-            if write.manager == MANAGER and not self._sticks(write, live):
-                break
+            if write.manager == MANAGER:
+                self._note(write, differences(live, write.manifest))
         if live is None:
             raise AssertionError("a child that does not exist has always something to write")
         return live
@@ -137,16 +137,14 @@ class Children:
             return await self._api.overwrite(manifest, write.manager)
         return await self._api.apply(manifest, write.manager)
 
-    def _sticks(self, write: Write, answer: Object) -> bool:
-        """Tell whether the API server made of a write what it says, and remember what it did not."""
-        left = differences(answer, write.manifest)
+    def _note(self, write: Write, left: Sequence[Difference]) -> None:
+        """Remember what a write has put right, and what is `left`: what the API server made of it otherwise."""
         self._contests.note(self._key, write, left)
-        what = f"{self._key.namespace}/{self._key.name} {' '.join(reference(answer))}"
+        what = f"{self._key.namespace}/{self._key.name} {' '.join(reference(write.manifest))}"
         if write.drift:
             logger.info("%s put right: %s", what, _listed(write.corrects))
         if left:
             logger.warning("%s is changed by the API server while it is written: %s", what, _listed(left))
-        return not left
 
     async def _confirm_owner(self) -> None:
         """Ask before the first write whether the service is still there: what is known of it may be of the past.

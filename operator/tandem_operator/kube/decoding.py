@@ -24,10 +24,19 @@ def decoded(content: bytes) -> Any:
         return json.loads(shallow(content))
 
 
+def readable(content: bytes) -> bytes:
+    """Return JSON that Python can read, called from no deeper than here: the same, or what is left of it."""
+    try:
+        json.loads(content)
+    except RecursionError:
+        return shallow(content)
+    except ValueError:
+        pass  # whoever reads it is to say so
+    return content
+
+
 def shallow(content: bytes) -> bytes:
     """Return the same JSON with null in place of what is nested deeper than `DEEPEST`."""
-    if sum(map(content.count, _OPENING)) <= DEEPEST:
-        return content
     kept, depth, begin = [], 0, 0
     for token in _TOKENS.finditer(content):
         if token[0] in _OPENING:
@@ -72,4 +81,4 @@ class _Lines:
         async for chunk in self._content.iter_chunked(size):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                yield shallow(line) + b"\n"
+                yield readable(line) + b"\n"

@@ -42,13 +42,14 @@ _OF_OTHERS: Final = ("metadata", "status")
 _OWNERS: Final = ("metadata", "ownerReferences")
 
 _EXACT: Final = frozenset({"ingress", "labelSelector", "nodeSelector", "podSelector", "selector"})
-# Lists that Kubernetes merges by keys: others may add entries to them.
+# Lists whose order says nothing: entries are found by keys, and others may add some.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "containers": ("name",),
     "env": ("name",),
     "imagePullSecrets": ("name",),
     "ownerReferences": ("uid",),
     "ports": ("port", "containerPort", "protocol"),
+    "tolerations": ("key", "operator", "value", "effect"),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "volumeMounts": ("mountPath",),
     "volumes": ("name",),
@@ -200,7 +201,7 @@ def _compare_entries(
         return
     others = list(live)
     for entry in wanted:
-        item = next((item for item in others if all(item.get(key) == entry.get(key) for key in keys)), None)
+        item = next((item for item in others if all(_same(item, entry, key) for key in keys)), None)
         if item is None:
             yield Difference((_label(entry, keys),), manager=_manager(claims))
             continue
@@ -212,8 +213,12 @@ def _compare_entries(
             yield Difference((_label(item, keys),), extra=True, manager=_manager(theirs))
 
 
+def _same(item: Object, entry: Object, key: str) -> bool:
+    return bool((item.get(key) or None) == (entry.get(key) or None))  # empty is left out
+
+
 def _label(entry: Object, keys: Sequence[str]) -> str:
-    return f"[{next(entry[key] for key in keys if key in entry)}]"
+    return f"[{next((entry[key] for key in keys if key in entry), '')}]"
 
 
 def _is_empty(value: Any) -> bool:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from tandem_operator.kube.decoding import DEEPEST, decoded, shallow
+from tandem_operator.kube.decoding import DEEPEST, decoded, readable, shallow
 
 
 def nested(depth: int, inner: str = "1") -> str:
@@ -37,6 +37,13 @@ def test_what_is_too_deep_is_cut(opening: str, depth: int) -> None:
         assert depth_of(found["deep"]) == DEEPEST - 1
     if depth > sys.getrecursionlimit():
         assert decoded(text) == found
+
+
+def test_only_what_is_too_deep_for_python_is_cut() -> None:
+    deep = nested(5_000).encode()
+    assert readable(deep) == shallow(deep) != deep
+    for text in (b"", b"{", nested(DEEPEST + 9).encode()):
+        assert readable(text) == text
 
 
 def test_brackets_in_texts_do_not_count() -> None:
