@@ -69,11 +69,3 @@ def test_parallelism_alone_says_how_many_accelerators_there_are() -> None:
 def test_parallelism_that_contradicts_gpus_is_refused(engine: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"engine\.parallelism\.tensor \* engine\.parallelism\.pipeline"):
         EngineSpec.model_validate(engine)
-
-
-@pytest.mark.parametrize(
-    "argument", ["--model", "--served_model_name=x", "--api_key=x", "-tp=2", "-tp", "-pp", "--ssl-keyfile=/x"]
-)
-def test_arguments_that_the_operator_sets_are_refused_in_every_spelling(argument: str) -> None:
-    with pytest.raises(ValidationError, match="extraArgs must not set"):
-        EngineSpec.model_validate({"extraArgs": [argument]})
