@@ -51,12 +51,11 @@ async def judged_alike(kubernetes: Kubernetes, namespace: str, specs: list[dict[
 
 
 def spellings() -> Iterator[str]:
-    """Every option of vLLM: whole, shortened and with underscores, each with another end."""
+    """Every option of vLLM: whole, shortened or with underscores, and with one end or another."""
     ends = cycle(ENDS)
     for number, name in enumerate(name for option in OPTIONS for name in option):
-        yield name + next(ends)
-        yield name[: 2 + number % 14] + next(ends)
-        yield name[:2] + name[2:].replace("-", "_") + next(ends)
+        forms = (name, name[: 2 + number % 14], name[:2] + name[2:].replace("-", "_"))
+        yield forms[number % 3] + next(ends)
     for end in ENDS:
         yield from (f"--api-key{end}", f"--model{end}", f"-tp{end}", f"-O{end}", f"-{end}", f"--{end}")
 
@@ -87,7 +86,7 @@ async def test_an_argument_of_the_operators_is_refused(
 
 async def test_arguments_are_judged_alike(kubernetes: Kubernetes, namespace: str) -> None:
     specs = [{"engine": {"extraArgs": [argument, "x"]}} for argument in spellings()]
-    assert 200 < await judged_alike(kubernetes, namespace, specs) < len(specs) - 200
+    assert 100 < await judged_alike(kubernetes, namespace, specs) < len(specs) - 100
 
 
 async def test_as_many_arguments_as_a_spec_can_hold_are_judged(kubernetes: Kubernetes, namespace: str) -> None:
@@ -95,3 +94,22 @@ async def test_as_many_arguments_as_a_spec_can_hold_are_judged(kubernetes: Kuber
     assert await judged_alike(kubernetes, namespace, [{"engine": {"extraArgs": arguments}}]) == 0
     arguments[-1] = "-" + "x" * 4095
     assert await judged_alike(kubernetes, namespace, [{"engine": {"extraArgs": arguments}}]) == 0
+
+
+async def test_variables_are_judged_alike(kubernetes: Kubernetes, namespace: str) -> None:
+    owned = ["VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP", "VLLM_DP_SIZE", "VLLM_SERVER_DEV_MODE", "VLLM_URL"]
+    owned += ["MODEL_ID", "API_KEYS", "DATABASE_URL", "REDIS_URL", "WORKERS", "TANDEM_DATABASE__URL", "TANDEM_X"]
+    names = [form for name in owned for form in (name, name.lower(), name.title(), f"{name}_", f"X{name}", name[:-1])]
+    for tier, refused in (("engine", 5 + 1), ("orchestrator", 30)):
+        specs = [{tier: {"env": [{"name": name, "value": "x"}]}} for name in names]
+        assert await judged_alike(kubernetes, namespace, specs) >= refused
+
+
+async def test_a_setting_by_environment_is_refused_with_the_place_where_it_belongs(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    for name in ("TANDEM_DATABASE__URL", "tandem_database__url", "DATABASE_URL", "TANDEM_SERVER__METRICS_PORT"):
+        env = [{"name": name, "value": "postgresql://me:hush@db/x"}]
+        said = await refused_by_the_api_server(kubernetes, namespace, {"orchestrator": {"env": env}})
+        assert "spec.orchestrator.env: Invalid value" in str(said)
+        assert "orchestrator.config" in str(said)

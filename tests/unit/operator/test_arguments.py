@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_orchestrator.config.variables import OLDER_NAMES
 
 from tests.vllm_parser import ENDS, OPTIONS, Parser, RefusedError
 
@@ -114,3 +116,52 @@ def test_what_is_admitted_sets_nothing_that_the_operator_sets(arguments: list[st
     except RefusedError:
         return
     assert not [name for name in found if OWNED.fullmatch(name)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VLLM_API_KEY",
+        "VLLM_PORT",
+        "VLLM_HOST_IP",
+        "VLLM_DP_SIZE",
+        "VLLM_SERVER_DEV_MODE",
+        "VLLM_USE_RUST_FRONTEND",
+    ],
+)
+def test_variables_that_open_or_move_the_engine_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"engine\.env must not set"):
+        EngineSpec.model_validate({"env": [{"name": name, "value": "1"}]})
+
+
+def test_other_variables_of_the_engine_are_admitted() -> None:
+    for name in ("HF_HOME", "VLLM_LOGGING_LEVEL", "VLLM_PORTS", "vllm_api_key", "VLLM_ENGINE_READY_TIMEOUT_S"):
+        assert EngineSpec.model_validate({"env": [{"name": name, "value": "1"}]})
+
+
+HARMLESS = {"LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""They hold no secret, contradict no field, and the second is OpenTelemetry's own."""
+SETTINGS = [
+    *(OLDER_NAMES.keys() - HARMLESS),
+    "TANDEM_UPSTREAMS",
+    "TANDEM_DATABASE__URL",
+    "tandem_database__url",
+    "Tandem_Keys__Values",
+    "TANDEM_CONFIG",
+    "TANDEM_SERVER__METRICS_PORT",
+    "TANDEM_SERVER__TLS__KEY__FILE",
+    "TANDEM_TYPO",
+    "database_url",
+]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("source", [{"value": "x"}, {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}])
+def test_the_orchestrators_settings_have_one_place(name: str, source: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"orchestrator\.config"):
+        OrchestratorSpec.model_validate({"env": [{"name": name, **source}]})
+
+
+def test_variables_of_the_orchestrator_that_are_no_settings_are_admitted() -> None:
+    for name in (*HARMLESS, "PYTHONPATH", "SSL_CERT_FILE", "HTTPS_PROXY", "MY_TANDEM_TOKEN", "TANDEM"):
+        assert OrchestratorSpec.model_validate({"env": [{"name": name, "value": "x"}]})

@@ -33,6 +33,13 @@ def test_vllm_is_started_by_its_own_command_with_the_model_first() -> None:
     assert not [argument for argument in engine["args"] if argument.startswith("--model=")]
 
 
+def test_vllm_listens_at_the_pods_own_address_whatever_its_family() -> None:
+    engine = container()
+    assert "--host=$(VLLM_HOST_IP)" in engine["args"]
+    address = {"name": "VLLM_HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    assert address in engine["env"]
+
+
 @pytest.mark.parametrize(
     "engine", [{}, {"accelerator": "amd.com/gpu"}, {"accelerator": "vendor.io/npu", "image": "a/b"}]
 )
