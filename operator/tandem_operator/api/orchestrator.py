@@ -130,7 +130,7 @@ class OrchestratorSpec(PodSettings):
             cel=f"!self.env.exists(e, e.name.matches('^{_SETTINGS_ENV}$'))",
             holds=lambda o: not any(re.fullmatch(_SETTINGS_ENV, env.name) for env in o.env),
             message="orchestrator.env must not hold settings (TANDEM_…, VLLM_URL, DATABASE_URL, WORKERS and the like): "
-            "write them in orchestrator.config, which names Secrets for what is secret; the engine's are the operator's",
+            "write them in orchestrator.config, naming Secrets for what is secret; the operator sets the engine's",
             field="env",
         ),
     )
