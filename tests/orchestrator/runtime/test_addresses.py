@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from tests.engine_double import EngineDouble
 from tests.orchestrator.process import COMMAND, environment, free_port
+from tests.orchestrator.running import config_for
 
 pytestmark = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
@@ -75,3 +77,14 @@ async def test_a_port_that_is_taken_in_either_family_is_named(engine, family, ho
             _, told = await process.communicate()
     assert process.returncode == 1
     assert told.decode() == f"cannot listen at {host}, port {port}: Address already in use\n"
+
+
+@pytest.mark.parametrize("discovery", ["none", "dns"])
+async def test_an_engine_at_an_ipv6_address_is_reached_and_named_as_in_a_url(serve, discovery):
+    async with EngineDouble(host="::1") as engine:
+        upstream = {"name": "engine", "url": engine.url, "model": engine.model, "discovery": discovery}
+        orchestrator = await serve(config_for(upstreams=[upstream]))
+        assert (await orchestrator.chat())[0] == 200
+        assert engine.seen[0].headers["host"] == f"[::1]:{engine.port}"
+        (replica,) = (await orchestrator.get("/health"))[1]["engines"][0]["replicas"]
+        assert replica["address"] == f"[::1]:{engine.port}"
