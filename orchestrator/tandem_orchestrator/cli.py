@@ -71,11 +71,11 @@ def _serve(options: argparse.Namespace) -> int:
         return supervise(source, config, options.host, options.port, folder)
 
 
-def _serve_here(source: Source, config: OrchestratorConfig, host: str, port: int) -> int:
+def _serve_here(source: Source, config: OrchestratorConfig, host: str | None, port: int) -> int:
     from tandem_orchestrator.server import listen, serve  # noqa: PLC0415 # see `_serve`
 
     opened = listen(config, host, port)
-    structlog.get_logger().info("serving", host=host, port=opened[0].getsockname()[1], workers=1)
+    structlog.get_logger().info("serving", host=host or "*", port=opened[0].getsockname()[1], workers=1)
     serve(source, config, opened)
     return 0
 
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, help=f"settings in YAML; else TANDEM_CONFIG, else {CONFIG_PATH} if it exists"
     )
     serve = commands.add_parser("serve", parents=[shared], help="serve until SIGTERM")
-    serve.add_argument("--host", default="0.0.0.0", help="address to listen at (default %(default)s)")  # noqa: S104
+    serve.add_argument("--host", help="address to listen at (default: every one, IPv4 and IPv6)")
     serve.add_argument("--port", type=int, default=ORCHESTRATOR_PORT, help="port (default %(default)s)")
     serve.add_argument("--workers", type=int, help="processes that serve the port (default: server.workers, or 1)")
     serve.set_defaults(run=_serve)

@@ -143,24 +143,37 @@ def certificate_of(config: OrchestratorConfig) -> Certificate | None:
         raise ConfigError([f"server.tls: {error}"]) from None
 
 
-def listen(config: OrchestratorConfig, host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Sockets of the API's port and, if there is one, of that for metrics; `shared` lets other sockets take part.
+def listen(config: OrchestratorConfig, host: str | None, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets of the API's port, then of that for metrics if there is one; `shared` lets other sockets take part.
 
-    Raises `ConfigError` where a port is taken.
+    Without a host they are for every address, IPv4 and IPv6. Raises `ConfigError` where a port is taken.
     """
     metrics_port = config.server.metrics_port
     if metrics_port == port:
         raise ConfigError([f"server.metricsPort: {port} is the API's port"])
-    return [_socket(host, each, shared=shared) for each in (port, metrics_port) if each is not None]
+    ports = [each for each in (port, metrics_port) if each is not None]
+    return [opened for each in ports for opened in _sockets(host, each, shared=shared)]
 
 
-def _socket(host: str, port: int, *, shared: bool) -> socket.socket:
+def _sockets(host: str | None, port: int, *, shared: bool) -> list[socket.socket]:
+    if host is not None:
+        return [_socket(host, port, shared=shared)]
+    opened = [_socket("0.0.0.0", port, shared=shared)]  # noqa: S104 # the default of a server
+    if socket.has_dualstack_ipv6():  # a socket for each, so that IPv4 clients keep the look of their addresses
+        opened.append(_socket("::", opened[0].getsockname()[1], shared=shared, alone=True))
+    return opened
+
+
+def _socket(host: str, port: int, *, shared: bool, alone: bool = False) -> socket.socket:
+    """A socket at an address; `alone` keeps IPv4 out of one for IPv6."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if alone:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((host, port))
     except OSError as error:
         opened.close()

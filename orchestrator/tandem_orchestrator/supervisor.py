@@ -37,7 +37,7 @@ FAILED = 1
 log = structlog.get_logger()
 
 
-def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, folder: Path) -> int:
+def supervise(source: Source, config: OrchestratorConfig, host: str | None, port: int, folder: Path) -> int:
     """Serves with `server.workers` processes until a signal comes; 1 when they keep dying.
 
     `folder` is for files that the workers share, and the one that metrics are kept in. Raises `ConfigError` for what
@@ -48,8 +48,8 @@ def supervise(source: Source, config: OrchestratorConfig, host: str, port: int, 
     prometheus.forget_gauges(prometheus.SUPERVISOR)  # only workers have a state
     with ExitStack() as reserved:  # the ports stay ours while a worker is started again
         opened = [reserved.enter_context(port) for port in listen(config, host, port, shared=True)]
-        host, port = opened[0].getsockname()[:2]
-        log.info("serving", host=host, port=port, workers=config.server.workers, supervisor=os.getpid())
+        port = opened[0].getsockname()[1]
+        log.info("serving", host=host or "*", port=port, workers=config.server.workers, supervisor=os.getpid())
 
         def work(number: int, config: OrchestratorConfig) -> None:
             reserved.close()

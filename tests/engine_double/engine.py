@@ -57,7 +57,7 @@ class EngineDouble:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -78,7 +78,7 @@ class EngineDouble:
 
     def _take_place(self) -> None:
         """Keeps the port from others while the engine is away."""
-        self._place = socket.socket()
+        self._place = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind((self.host, self.port))
         self.port = self._place.getsockname()[1]

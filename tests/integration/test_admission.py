@@ -81,12 +81,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "upstreams by environment": (
         {**SOURCE, "orchestrator": {"env": [{"name": "TANDEM_UPSTREAMS", "value": "x"}]}},
         "spec.orchestrator.env",
-        "TANDEM_UPSTREAMS",
+        "orchestrator.config",
     ),
     "upstream by its older name": (
         {**SOURCE, "orchestrator": {"env": [{"name": "VLLM_URL", "value": "http://x"}]}},
         "spec.orchestrator.env",
-        "VLLM_URL",
+        "orchestrator.config",
     ),
     "env without value": (
         {**SOURCE, "engine": {"env": [{"name": "A"}]}},

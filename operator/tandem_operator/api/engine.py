@@ -6,18 +6,15 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
+from tandem_operator.api import arguments
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
 from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 
 CPU: Final = "cpu"
 WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
-OWNED_ENV: Final = ("VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP")
-OWNED_ARGS: Final = (
-    r"(-tp|-pp|--(model|served[-_]model[-_]name|host|port|api[-_]key|uds|root[-_]path|tensor[-_]parallel[-_]size"
-    r"|pipeline[-_]parallel[-_]size|shutdown[-_]timeout|ssl[-_].*))(=.*)?"
-)
-"""vLLM reads _ in an argument's name as -."""
+_OWNED_ENV: Final = "VLLM_(API_KEY|PORT|HOST_IP|DP_.*|SERVER_DEV_MODE|USE_RUST_FRONTEND)"
+"""The last two would open the engine: endpoints for developers ask for no key, and the Rust front end gets none."""
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
@@ -137,17 +134,12 @@ class EngineSpec(PodSettings):
             message="engine.startupTimeout must be a duration between 1m and 24h, such as 45m or 1h30m",
             field="startupTimeout",
         ),
+        *arguments.RULES,
         Rule(
-            cel=f"!self.extraArgs.exists(a, a.matches('^{OWNED_ARGS}$'))",
-            holds=lambda engine: not any(re.fullmatch(OWNED_ARGS, arg) for arg in engine.extra_args),
-            message="engine.extraArgs must not set what the operator sets: model, served name, address, API key, TLS, "
-            "parallelism and shutdown have fields of their own",
-            field="extraArgs",
-        ),
-        Rule(
-            cel=f"!self.env.exists(e, e.name in {list(OWNED_ENV)})",
-            holds=lambda engine: not any(env.name in OWNED_ENV for env in engine.env),
-            message="engine.env must not set VLLM_API_KEY, VLLM_PORT or VLLM_HOST_IP: the operator owns them",
+            cel=f"!self.env.exists(e, e.name.matches('^{_OWNED_ENV}$'))",
+            holds=lambda engine: not any(re.fullmatch(_OWNED_ENV, env.name) for env in engine.env),
+            message="engine.env must not set VLLM_API_KEY, VLLM_PORT, VLLM_HOST_IP or VLLM_DP_…, which are the "
+            "operator's, nor VLLM_SERVER_DEV_MODE or VLLM_USE_RUST_FRONTEND, which serve without its key",
             field="env",
         ),
         Rule(

@@ -1,5 +1,6 @@
 """`spec.orchestrator`: the tier that speaks to clients and scales on CPU."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -11,7 +12,11 @@ from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 from tandem_operator.api.settings import broken_rules
 
-OWNED_ENV: Final = ("VLLM_URL", "VLLM_BASE_URL", "VLLM_API_KEY", "MODEL_ID")
+_SETTINGS_ENV: Final = (
+    "(?i:TANDEM_.*|VLLM_URL|VLLM_BASE_URL|VLLM_API_KEY|MODEL_ID|API_KEYS|REQUIRE_API_KEY|DATABASE_URL|REDIS_URL"
+    "|GLOBAL_REQUESTS_PER_MINUTE|TENANT_REQUESTS_PER_MINUTE|MAX_REQUEST_SIZE|WORKERS|CORS_ORIGINS)"
+)
+"""A variable wins over the settings, unseen by their rules and by what the operator derives from them."""
 
 
 class ReplicaRange(Ruled):
@@ -123,10 +128,10 @@ class OrchestratorSpec(PodSettings):
             field="resources",
         ),
         Rule(
-            cel=f"!self.env.exists(e, e.name.startsWith('TANDEM_UPSTREAMS') || e.name in {list(OWNED_ENV)})",
-            holds=lambda o: not any(env.name.startswith("TANDEM_UPSTREAMS") or env.name in OWNED_ENV for env in o.env),
-            message=f"orchestrator.env must not set TANDEM_UPSTREAMS, {', '.join(OWNED_ENV)}: "
-            "the operator sets them to the engine",
+            cel=f"!self.env.exists(e, e.name.matches('^{_SETTINGS_ENV}$'))",
+            holds=lambda o: not any(re.fullmatch(_SETTINGS_ENV, env.name) for env in o.env),
+            message="orchestrator.env must not hold settings (TANDEM_…, VLLM_URL, DATABASE_URL, WORKERS and the like): "
+            "write them in orchestrator.config, naming Secrets for what is secret; the operator sets the engine's",
             field="env",
         ),
     )

@@ -31,8 +31,8 @@ class Pool:
 
     @property
     def place(self) -> str:
-        """Where the connections go, as host and port."""
-        return f"{self._host}:{self._port}"
+        """Where the connections go, as host and port of a URL."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     @property
     def idle(self) -> int:

@@ -41,9 +41,11 @@ def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
     accelerators = {engine.accelerator: str(engine.gpu_count)} if engine.gpu_count else {}
     attempts = math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
     key = {"secretKeyRef": {"name": engine_key_name(service), "key": names.ENGINE_KEY}}
+    address = {"fieldRef": {"fieldPath": "status.podIP"}}
     # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
     patience = variables({"VLLM_ENGINE_READY_TIMEOUT_S": str(engine.startup_seconds)})
-    env = [*variables(_ENV), *patience, {"name": "VLLM_API_KEY", "valueFrom": key}, *files.env]
+    ours = [{"name": "VLLM_API_KEY", "valueFrom": key}, {"name": "VLLM_HOST_IP", "valueFrom": address}]
+    env = [*variables(_ENV), *patience, *ours, *files.env]
     mounts: list[Manifest] = [
         {"name": "cache", "mountPath": CACHE_PATH},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
@@ -85,7 +87,8 @@ def arguments(service: LLMService, files: ModelFiles) -> list[str]:
         "--revision": files.revision,
         "--load-format": "runai_streamer" if files.streamed else None,
         "--served-model-name": service.spec.model.served_name,
-        "--host": "0.0.0.0",  # noqa: S104 # the pod's own address
+        # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
+        "--host": "$(VLLM_HOST_IP)",
         "--port": names.ENGINE_PORT,
         "--tensor-parallel-size": engine.tensor_parallel,
         "--pipeline-parallel-size": engine.parallelism.pipeline,
