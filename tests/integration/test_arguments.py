@@ -74,6 +74,7 @@ def spellings() -> Iterator[str]:
         ["--api-key.a=x"],
         ["--seed.a", "-O--api-key=x"],
         ["$(A)"],
+        ["--seed.a", "-O=$(A)"],
     ],
 )
 async def test_an_argument_of_the_operators_is_refused(

@@ -32,7 +32,7 @@ _OPTIONS: Final = (
 _FAMILIES: Final = ("--ssl-", "--grpc", "--data-parallel-", "-tp", "-pp", "-pcp", "-dp", "-n", "-r")
 """Whatever begins with one of these is the operator's, too."""
 _NAME: Final = "^-[-_A-Za-z0-9]+"
-_HIDDEN: Final = "^((-[^.=]*)?[$][(]|-O=?-)"
+_HIDDEN: Final = "^((-[^.=]*|-O=)?[$][(]|-O=?-)"
 """Kubernetes fills in variables before vLLM reads the arguments, and vLLM takes what follows -O for another one."""
 
 

@@ -70,7 +70,8 @@ def test_arguments_that_the_operator_sets_are_refused_in_every_spelling(argument
 
 
 @pytest.mark.parametrize(
-    "argument", ["$(A)", "$(A)-key=x", "-$(A)", "--$(A)=x", "--api$(A)", "--seed$(A)", "-O--api-key=x", "-O=-tp"]
+    "argument",
+    ["$(A)", "$(A)-key=x", "-$(A)", "--$(A)=x", "--api$(A)", "--seed$(A)", "-O--api-key=x", "-O=-tp", "-O=$(A)"],
 )
 def test_an_option_cannot_come_from_elsewhere(argument: str) -> None:
     with pytest.raises(ValidationError, match=r"--option=\$\(NAME\)"):
