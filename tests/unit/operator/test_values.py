@@ -8,6 +8,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier
 from tandem_operator.api.quantity import number, seconds
 from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
+from tandem_operator.manifests import Platform
 from tandem_operator.manifests.pod import pod
 
 
@@ -41,7 +42,7 @@ def test_an_affinity_is_passed_on_as_kubernetes_stores_it() -> None:
     service = LLMService.model_validate(
         {"metadata": {"name": "a"}, "spec": {"model": {"source": "hf://a/b"}, "engine": {"affinity": affinity}}}
     )
-    written = pod(service, Tier.ENGINE, service.spec.engine)["affinity"]
+    written = pod(service, Tier.ENGINE, service.spec.engine, Platform())["affinity"]
     kept = {
         "topologyKey": "zone",
         "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
