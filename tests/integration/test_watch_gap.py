@@ -25,8 +25,8 @@ START_ANEW = 20.0
 GAPS = (5.0, 35.0, 100.0)
 BUILD = 120.0
 RESYNC = 5.0
-RECONNECT = 10.0
-"""The longest pause between two attempts to reach the API server, and some time for a machine that is shared."""
+RECONNECT = 30.0
+"""The longest pause between two attempts to reach the API server is 5 s; machines are shared."""
 
 
 @pytest.fixture
