@@ -32,11 +32,12 @@ class ConditionType(StrEnum):
 
 
 def _made_to_fit(fit: Callable[[str], str]) -> BeforeValidator:
+    """Reasons and messages are foreign text in part: a status that cannot be written would leave a former one."""
     return BeforeValidator(lambda value: fit(value) if isinstance(value, str) else value)
 
 
 class Condition(Section):
-    """One aspect of the service's state; reason and message are made to fit, as much of them is foreign text."""
+    """One aspect of the service's state."""
 
     type: ConditionType
     """Aspect."""
@@ -44,11 +45,11 @@ class Condition(Section):
     """Whether it holds."""
     reason: Annotated[
         str,
-        _made_to_fit(fitting_reason),
         Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=LONGEST_REASON),
+        _made_to_fit(fitting_reason),
     ]
     """Cause, for machines."""
-    message: Annotated[str, _made_to_fit(fitting_message), Field(max_length=LONGEST_MESSAGE)]
+    message: Annotated[str, Field(max_length=LONGEST_MESSAGE), _made_to_fit(fitting_message)]
     """Cause and remedy, for people."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When the status last changed."""
