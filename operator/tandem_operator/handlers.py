@@ -98,7 +98,12 @@ async def notice(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
     concerned = memo.store.drop(item) if event["type"] == "DELETED" else memo.store.put(item)
     is_listed = event["type"] is None
     for key in concerned:
-        memo.queue.add(key, urgent=not is_listed and "status" in (memo.store.service(key) or {}))
+        memo.queue.add(key, urgent=not is_listed and _is_at_work(memo.store.service(key)))
+
+
+def _is_at_work(service: dict[str, Any] | None) -> bool:
+    """Tell whether a service was looked at before: the API server itself puts a status without conditions there."""
+    return service is not None and "conditions" in service.get("status", {})
 
 
 for _resource in SELECTORS:

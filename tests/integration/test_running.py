@@ -159,7 +159,7 @@ async def test_an_optional_api_that_is_installed_later_is_picked_up(
 ) -> None:
     key = await kubernetes.serve(live_namespace)
     await complete(kubernetes, key)
-    await kubernetes.define(service_monitors())  # and left there: a watched kind that goes ends the process
+    await kubernetes.define(service_monitors())
 
     async def monitored() -> bool:
         return ("ServiceMonitor", "demo-engine") in owned(await kubernetes.objects(key))

@@ -23,9 +23,10 @@ from tests.integration.test_reconcile import owned
 START_ANEW = 20.0
 """How long it takes Kubernetes to start a process that has ended, and that to find that it still has the Lease."""
 GAPS = (5.0, 35.0, 100.0)
+BUILD = 120.0
 RESYNC = 5.0
-RECONNECT = 10.0
-"""The longest pause between two attempts to reach the API server, and some time for a machine that is shared."""
+RECONNECT = 30.0
+"""The longest pause between two attempts to reach the API server is 5 s; machines are shared."""
 
 
 @pytest.fixture
@@ -52,9 +53,11 @@ class Line:
         port = server.sockets[0].getsockname()[1]
         rerouted = kubeconfig.read_text().replace(f":{self._target.port}", f":{port}")  # noqa: ASYNC240
         copy.write_text(rerouted)  # noqa: ASYNC240
-        yield copy
-        self.cut()
-        server.close()
+        try:
+            yield copy
+        finally:
+            self.cut()
+            server.close()
 
     def cut(self) -> None:
         self._is_cut = True
@@ -97,10 +100,10 @@ class Gap:
         for key in (self.key, self.gone, self.again):
             await self.kubernetes.serve(*key)
         for key in (self.key, self.gone, self.again):
-            await eventually(partial(self.is_built, key))
+            await eventually(partial(self.is_built, key), BUILD)
         await self.kubernetes.create(stuck_pod(self.namespace))
         await self.kubernetes.edit(POD, self.key, "demo-engine-0", {"status": STUCK}, "status")
-        await eventually(partial(self.is_stalled, "True"))
+        await eventually(partial(self.is_stalled, "True"), BUILD)
 
     async def change(self) -> None:
         """Do what the operator cannot see; Kubernetes has not yet collected what the deleted services leave behind."""
@@ -146,7 +149,7 @@ class Gap:
         assert service
         children = owned(await self.kubernetes.objects(key)).values()
         owners = {owner["uid"] for item in children for owner in item["metadata"]["ownerReferences"]}
-        return len(children) >= 12 and owners == {service["metadata"]["uid"]} and "status" in service
+        return len(children) >= 12 and owners == {service["metadata"]["uid"]} and "conditions" in service["status"]
 
     async def is_stalled(self, status: str) -> bool:
         return (await self.kubernetes.conditions(self.key)).get("Stalled", {}).get("status") == status
@@ -199,6 +202,12 @@ async def figure(operator: running_operator, name: str) -> float | None:
     return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), None)
 
 
+def ended(operator: running_operator) -> None:
+    """End the operator's process, which may not have begun to listen to signals."""
+    operator.process.terminate()
+    operator.process.wait(60)
+
+
 async def revived(operator: running_operator) -> None:
     """Start the operator's process again whenever it ends, as Kubernetes does."""
     while True:
@@ -223,7 +232,7 @@ async def test_what_happens_while_nothing_is_heard_is_known_within_a_resync(
                 operator = running_operator(control_plane, tmp_path / f"{namespace}.log", namespace, *options)
                 operator.environment["KUBECONFIG"] = str(path)
                 operator.__enter__()
-                stack.push_async_callback(asyncio.to_thread, operator.__exit__)  # it needs the line until it ends
+                stack.push_async_callback(asyncio.to_thread, ended, operator)  # it needs the line until it ends
                 gaps.append((seconds, elects, Gap(kubernetes, operator, line, namespace)))
         await asyncio.gather(*(gap.build() for *_, gap in gaps))
 

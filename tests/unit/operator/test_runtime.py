@@ -77,11 +77,12 @@ async def test_a_change_of_a_service_at_work_is_urgent_and_what_is_new_or_listed
         await handlers.notice({"type": kind, "object": item}, memo)  # type: ignore[typeddict-item]
         return list(queue.added)
 
-    assert await noticed("ADDED", service(1)) == [(DEMO, False)]
-    assert await noticed("MODIFIED", service(2, status={})) == [(DEMO, True)]
-    assert await noticed("MODIFIED", service(2, status={})) == [], "the echo of a write of our own"
-    assert await noticed(None, service(3, status={})) == [(DEMO, False)]
-    assert await noticed("DELETED", service(4, status={})) == [(DEMO, False)]
+    looked_at: dict[str, Any] = {"conditions": []}
+    assert await noticed("ADDED", service(1, status={"observedGeneration": -1})) == [(DEMO, False)]
+    assert await noticed("MODIFIED", service(2, status=looked_at)) == [(DEMO, True)]
+    assert await noticed("MODIFIED", service(2, status=looked_at)) == [], "the echo of a write of our own"
+    assert await noticed(None, service(3, status=looked_at)) == [(DEMO, False)]
+    assert await noticed("DELETED", service(4, status=looked_at)) == [(DEMO, False)]
 
 
 @pytest.mark.parametrize(
