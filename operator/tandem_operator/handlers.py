@@ -7,12 +7,14 @@ from typing import Any, Final
 import aiohttp
 import kopf
 
-from tandem_operator.kube.barrier import SELECTORS
+from tandem_operator.kube.comparison import SELECTORS
 from tandem_operator.kube.decoding import ShallowResponse
 from tandem_operator.kube.store import Store
 from tandem_operator.workqueue import WorkQueue
 
 _CHUNK: Final = 500
+_BACKOFFS: Final = (1, 2, 5, 5, 5, 5)
+"""Seconds between the attempts to reach the API server; afterwards a watch begins anew with a list."""
 REGISTRY: Final = kopf.OperatorRegistry()
 
 
@@ -75,21 +77,28 @@ def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
             chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 5
+    chosen.networking.error_backoffs = _BACKOFFS
     chosen.watching.chunk_size = _CHUNK
     chosen.persistence.diffbase_storage = _NoEssence()
     chosen.posting.enabled = False
     chosen.queueing.idle_timeout = 0.1  # how long the end of the process waits for each object's last news
-    patterns = any(set("*?[!,") & set(namespace) for namespace in namespaces)
-    chosen.scanning.disabled = bool(namespaces) and not patterns  # Roles cannot list CRDs and namespaces
+    chosen.process.ultimate_exiting_timeout = None  # it counts from the end of the watches, which may begin again
+    chosen.scanning.disabled = not any(map(is_pattern, namespaces))  # which need a watch of namespaces
     return chosen
 
 
+def is_pattern(namespace: str) -> bool:
+    """Tell whether this stands for the namespaces that it matches, and not for the one of this name."""
+    return bool(set("*?[!,") & set(namespace))
+
+
 async def notice(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
-    """Take the news in and have the service looked at."""
+    """Take the news in and have the service looked at; a change of one that is at work goes before all others."""
     item: dict[str, Any] = dict(event["object"])
     concerned = memo.store.drop(item) if event["type"] == "DELETED" else memo.store.put(item)
+    is_listed = event["type"] is None
     for key in concerned:
-        memo.queue.add(key)
+        memo.queue.add(key, urgent=not is_listed and "status" in (memo.store.service(key) or {}))
 
 
 for _resource in SELECTORS:

@@ -1,9 +1,12 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 from pydantic import ValidationError
 from tandem_contract import names
@@ -14,16 +17,21 @@ from tandem_operator.api.naming import Reference
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.documents import problems
+from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
+from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import SECRET, SERVICE_MONITOR, Object
+from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR, Object
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform, secret
-from tandem_operator.status import Observed, Problem
+from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_CAUSE: Final = 4096
+_MOST_LISTED: Final = 8
 
 
 @dataclass
@@ -36,15 +44,21 @@ class Cluster:
     capabilities: frozenset[str] = frozenset()
     said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
     """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
+    contests: Contests = field(default_factory=Contests)
+
+
+class ReportedError(RetryError):
+    """Trouble that the status tells about already."""
 
 
 async def reconcile(cluster: Cluster, key: Key) -> None:
     """Bring one service's children and status to what its spec says; writes nothing that is so already.
 
-    RetryError: something could not be written that may be written later; the status says what.
+    RetryError: something could not be read or written that may be later; a ReportedError is in the status already.
     """
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
+        cluster.contests.keep(key, ())
         return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
     now = datetime.now(UTC)
     try:
@@ -52,14 +66,14 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     except ValidationError as error:
         await _report(cluster, live, status.invalid(live, problems(error), now))
         return
-    children = Children(cluster.api, cluster.store, key, service.metadata.uid)
+    children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(children, service, platform)]
     observed = Observed(
         now,
         cluster.store.children(key),
         cluster.store.pods(key),
-        failed,
+        [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
         said=cluster.said.get(key),
     )
@@ -67,7 +81,23 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         observed = replace(observed, secrets=await _secrets(cluster.api, service))
     await _report(cluster, live, status.compute(service, observed))
     if failed:
-        raise RetryError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+        raise ReportedError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
+
+
+async def report_failure(cluster: Cluster, key: Key, error: Exception) -> None:
+    """Say in the status that it is unknown how a service is, as looking at it fails; raises nothing, but logs it."""
+    if isinstance(error, ReportedError):
+        return
+    reason = "ReconcileFailed" if isinstance(error, RetryError) else "InternalError"
+    try:
+        live = cluster.store.service(key) or await cluster.api.get(LLM_SERVICE, *key)
+        if live and "deletionTimestamp" not in live["metadata"]:
+            cause = status.quoted(f"{type(error).__name__}: {error}", _LONGEST_CAUSE)
+            message = f"the operator fails to look at it: {cause}"
+            await _report(cluster, live, status.failed(live, reason, message, datetime.now(UTC)))
+    except Exception:
+        metrics.UNREPORTED.inc()
+        logger.exception("%s/%s: its failure could not be written into its status", *key)
 
 
 async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:
@@ -144,14 +174,39 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
         return Problem(kind, name, "NameTaken", str(error), terminal=error.terminal)
     if error.passes:
         raise RetryError(f"{kind} {name}: {error}") from error
-    return Problem(kind, name, "Refused", f"{kind} {name} was refused: {error}", terminal=error.is_refusal)
+    cause = status.quoted(str(error), _LONGEST_CAUSE)
+    return Problem(kind, name, "Refused", f"{kind} {name} was refused: {cause}", terminal=error.is_refusal)
+
+
+def _contested(contests: list[Contest]) -> Iterator[Problem]:
+    """Tell the status which fields others write back; an engine that they may have opened is not ready."""
+    for (kind, name), fields in groupby(contests, attrgetter("child")):
+        listed = [status.quoted(f"{contest.path} ({contest.by})") for contest in fields]
+        more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+        message = (
+            f"{kind} {name} is changed again whenever it is put right: {', '.join(listed[:_MOST_LISTED])}{more}; "
+            "exempt it there, or set the field in the LLMService; it is put right again from time to time"
+        )
+        yield Problem(kind, name, FIELDS_CONTESTED, message, degrades=kind != "NetworkPolicy")
 
 
 async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> None:
+    refusal = await _write(cluster, live, after)
+    if refusal:
+        cause = status.quoted(str(refusal), _LONGEST_CAUSE)
+        again = await _write(cluster, live, status.refused(live, after, cause, datetime.now(UTC)))
+        raise RetryError(f"status: {again}") if again else ReportedError(f"status: {refusal}")
+
+
+async def _write(cluster: Cluster, live: Object, after: LLMServiceStatus) -> ApiError | None:
+    """Write a status and tell what turned; return why it is refused, if it is because of what it says."""
     turns = status.changes(live, after)
     for turn in turns:
         logger.info("%s/%s %s", live["metadata"]["namespace"], live["metadata"]["name"], turn.message)
     try:
         await report(cluster.api, cluster.store, live, status.written(after), turns)
     except ApiError as error:
-        raise RetryError(f"status: {error}") from error
+        if not error.is_refusal:
+            raise RetryError(f"status: {error}") from error
+        return error
+    return None

@@ -5,21 +5,25 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-
-import kopf
+from typing import Final
 
 from tandem_operator import handlers
 from tandem_operator.health import Heartbeat, health_server
 from tandem_operator.kube import discovery, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
-from tandem_operator.kube.barrier import Barrier, UnseenError
+from tandem_operator.kube.barrier import Barrier
+from tandem_operator.kube.comparison import compare
 from tandem_operator.kube.leader import Candidacy, lead
+from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
-from tandem_operator.reconcile import Cluster, reconcile
+from tandem_operator.reconcile import Cluster, reconcile, report_failure
+from tandem_operator.watches import Watches
 from tandem_operator.workqueue import RetryError, WorkQueue
 
 logger = logging.getLogger(__name__)
+
+_PAUSE: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,50 +52,72 @@ async def run(options: Options) -> None:
 
 
 async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
-    cluster = Cluster(api, options.images, capabilities=await discovery.capabilities(api))
+    cluster = Cluster(api, options.images, capabilities=await _capabilities(api))
     barrier = Barrier(api, cluster.store, clusterwide=not options.namespaces)
-    queue = WorkQueue(partial(_look, cluster, barrier))
+    queue = WorkQueue(partial(_look, cluster, barrier), partial(report_failure, cluster))
+    memo = handlers.Memo(store=cluster.store, queue=queue)
+    watches = Watches(memo, options.namespaces, cluster.capabilities)
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(queue.run()),
-            group.create_task(_resync(cluster, queue, heartbeat, options.resync_seconds)),
+            group.create_task(_resync(cluster, queue, watches, heartbeat, options)),
             group.create_task(_listen(cluster, queue, options.resync_seconds)),
         ]
-        await kopf.operator(
-            registry=handlers.REGISTRY,
-            settings=handlers.settings(options.namespaces),
-            memo=handlers.Memo(store=cluster.store, queue=queue),
-            clusterwide=not options.namespaces,
-            namespaces=options.namespaces,
-            standalone=True,
-            # Used only with peering, but kopf's own guess fails for a user without a name.
-            identity="tandem-operator",  # type: ignore[arg-type]
-        )
+        await watches.run()
         for task in background:
             task.cancel()
+
+
+async def _capabilities(api: Api) -> frozenset[str]:
+    """Return what the cluster can do as soon as it can be asked: without the answer children would be pruned."""
+    while True:
+        try:
+            return await discovery.capabilities(api)
+        except ApiError as error:
+            logger.warning("the API server does not say what it serves, it is asked again: %s", error)
+            await asyncio.sleep(_PAUSE)
 
 
 async def _look(cluster: Cluster, barrier: Barrier, key: Key) -> None:
     try:
         await barrier.passed(key.namespace)
-    except (ApiError, UnseenError) as error:
+    except ApiError as error:
         raise RetryError(f"not everything is known yet: {error}") from error
     await reconcile(cluster, key)
 
 
-async def _resync(cluster: Cluster, queue: WorkQueue, heartbeat: Heartbeat, seconds: float) -> None:
-    """Look at everything again and again: for what is a matter of time and for optional APIs that came or went."""
+async def _resync(cluster: Cluster, queue: WorkQueue, watches: Watches, heartbeat: Heartbeat, options: Options) -> None:
+    """Look at everything again and again: for what is a matter of time, for APIs that came or went, for lost news."""
     while True:
         heartbeat.beat()
-        try:
-            cluster.capabilities = await discovery.capabilities(cluster.api)
-        except ApiError as error:
-            logger.warning("optional APIs could not be looked up, the last answer stands: %s", error)
         services = cluster.store.services()
         metrics.SERVICES.set(len(services))
         for key in services:
-            queue.add(key)
-        await asyncio.sleep(seconds)
+            if not queue.pauses(key):
+                queue.add(key)
+        await asyncio.sleep(options.resync_seconds)
+        try:
+            cluster.capabilities = await discovery.capabilities(cluster.api)
+            watches.cover(cluster.capabilities)
+            for namespace in _scopes(options.namespaces, cluster.store.services()):
+                concerned, restored = await compare(cluster.api, cluster.store, namespace)
+                for key in concerned:
+                    queue.add(key, urgent=True)
+                if restored:
+                    watches.begin_anew()
+        except ApiError as error:
+            logger.warning("what the watches may have missed could not be looked up: %s", error)
+        is_served = discovery.capability(LLM_SERVICE) in cluster.capabilities
+        metrics.UNDEFINED.set(not is_served)
+        if not is_served:
+            logger.warning("the cluster has no CustomResourceDefinition of LLMServices, which is waited for")
+
+
+def _scopes(namespaces: Sequence[str], services: Sequence[Key]) -> set[str | None]:
+    """Return the namespaces to compare, None for all at once; a pattern stands for those that are known."""
+    if not namespaces:
+        return {None}
+    return {*(name for name in namespaces if not handlers.is_pattern(name)), *(key.namespace for key in services)}
 
 
 async def _listen(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:

@@ -81,6 +81,11 @@ class Kubernetes(Api):
         path = resource.path(key.namespace, name, subresource)
         return await self._request("PATCH", path, {"fieldManager": "hand"}, patch, "application/merge-patch+json")
 
+    async def edit_strategically(self, resource: Resource, key: Key, name: str, patch: Object) -> None:
+        """Merge into lists by their entries' keys, as `kubectl patch` and `kubectl set` would."""
+        path = resource.path(key.namespace, name)
+        await self._request("PATCH", path, {"fieldManager": "hand"}, patch, "application/strategic-merge-patch+json")
+
     async def objects(self, key: Key) -> list[Object]:
         """All that the operator's watches would show of a service."""
         found = [await self.get(LLM_SERVICE, *key)]

@@ -1,10 +1,13 @@
 """`status`: what the operator saw last."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from tandem_contract.config import Section
+
+from tandem_operator.api.text import LONGEST_MESSAGE, LONGEST_REASON, fitting_message, fitting_reason
 
 
 class ConditionStatus(StrEnum):
@@ -12,6 +15,7 @@ class ConditionStatus(StrEnum):
 
     TRUE = "True"
     FALSE = "False"
+    UNKNOWN = "Unknown"
 
 
 class ConditionType(StrEnum):
@@ -27,6 +31,11 @@ class ConditionType(StrEnum):
     DEGRADED = "Degraded"
 
 
+def _made_to_fit(fit: Callable[[str], str]) -> BeforeValidator:
+    """Reasons and messages are foreign text in part: a status that cannot be written would leave a former one."""
+    return BeforeValidator(lambda value: fit(value) if isinstance(value, str) else value)
+
+
 class Condition(Section):
     """One aspect of the service's state."""
 
@@ -34,9 +43,13 @@ class Condition(Section):
     """Aspect."""
     status: ConditionStatus
     """Whether it holds."""
-    reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    reason: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=LONGEST_REASON),
+        _made_to_fit(fitting_reason),
+    ]
     """Cause, for machines."""
-    message: Annotated[str, Field(max_length=32_768)]
+    message: Annotated[str, Field(max_length=LONGEST_MESSAGE), _made_to_fit(fitting_message)]
     """Cause and remedy, for people."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When the status last changed."""

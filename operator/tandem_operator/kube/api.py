@@ -5,6 +5,7 @@ bench/apply_client.py measures what the official client's typed models would cos
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -20,10 +21,11 @@ from tandem_operator.kube.decoding import decoded
 from tandem_operator.kube.resources import BY_KIND, Object, Resource
 
 _JSON: Final = "application/json"
-_APPLY: Final = "application/apply-patch+yaml"
+_APPLY: Final = "application/apply-patch+yaml; charset=utf-8"
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE: Final = 500
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 
@@ -146,15 +148,24 @@ class Api:
         """Send a request; `media_type` is that of the body, or of the answer where there is no body."""
         headers = {"Accept": media_type if body is None else _JSON, "Content-Type": media_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        payload = _yaml(body) if media_type == _APPLY else body
         url = f"{self._client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
         try:
-            response = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT)
+            response = await self._client.call_api(method, url, headers, payload, _request_timeout=_TIMEOUT)
             content = await response.response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, content)
-        return decoded(content)
+        try:
+            return decoded(content)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(response.status, f"{method} {path}: its answer cannot be read: {error}") from error
+
+
+def _yaml(body: Any) -> str:
+    """Return JSON that is YAML too, which has no escapes in pairs, and some characters only escaped."""
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(body, ensure_ascii=False))
 
 
 def _refusal(status: int, content: bytes) -> ApiError:

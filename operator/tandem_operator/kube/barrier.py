@@ -4,21 +4,14 @@ import asyncio
 from collections import defaultdict
 from typing import Final
 
-from tandem_contract import names
-
 from tandem_operator.kube.api import Api
-from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, POD, Resource
+from tandem_operator.kube.comparison import SELECTORS, compare
 from tandem_operator.kube.store import Store, key_of
 
-SELECTORS: Final[dict[Resource, str]] = {LLM_SERVICE: "", **dict.fromkeys((*CHILDREN, POD), names.LABEL_SERVICE)}
-"""What is watched of each kind: a label selector."""
 _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
-_PATIENCE: Final = 120.0
-
-
-class UnseenError(Exception):
-    """The watches did not show in time what there is; the message says how much, and names one."""
+_PATIENCE: Final = 30.0
+"""How long the watches have; then everything that they did not show is fetched."""
 
 
 class Barrier:
@@ -34,7 +27,7 @@ class Barrier:
     async def passed(self, namespace: str) -> None:
         """Wait until the store knows every object that a namespace has.
 
-        ApiError: they cannot be listed. UnseenError: it takes too long; waiting again may be worth it.
+        ApiError: they cannot be listed.
         """
         scope = None if self._clusterwide else namespace
         if scope in self._open:
@@ -49,18 +42,19 @@ class Barrier:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while unknown:
             if asyncio.get_running_loop().time() > deadline:
-                raise UnseenError(f"the watches have not shown {len(unknown)} objects, such as {min(unknown.values())}")
+                await compare(self._api, self._store, scope)
+                return
             await asyncio.sleep(pause)
-            left = {uid: what for uid, what in unknown.items() if not self._store.knows(uid)}
+            left = {uid for uid in unknown if not self._store.knows(uid)}
             if len(left) < len(unknown):
                 unknown, pause = left, _PAUSE
             else:  # what does not come may have been deleted before the watches began: a new list tells
                 unknown, pause = await self._unknown(scope), min(pause * 2, _LONGEST_PAUSE)
 
-    async def _unknown(self, scope: str | None) -> dict[str, str]:
-        """Return the objects that the store does not know, by uid."""
+    async def _unknown(self, scope: str | None) -> set[str]:
+        """Return the uids of the objects that the store does not know."""
         return {
-            item["metadata"]["uid"]: f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
+            item["metadata"]["uid"]
             for resource, selector in SELECTORS.items()
             async for item in self._api.list_metadata(resource, scope, selector)
             if key_of(item) and not self._store.knows(item["metadata"]["uid"])

@@ -2,11 +2,14 @@
 
 import secrets
 from datetime import UTC, datetime
+from typing import Final
 
 from tandem_operator.kube.api import Api
 from tandem_operator.kube.resources import Object
 
-_LONGEST_MESSAGE = 1024
+_LONGEST_REASON: Final = 128
+_LONGEST_MESSAGE: Final = 1024
+"""Bytes, not characters."""
 
 
 async def post(api: Api, about: Object, reason: str, message: str, *, warning: bool) -> None:
@@ -24,8 +27,8 @@ async def post(api: Api, about: Object, reason: str, message: str, *, warning: b
             "kind": "Event",
             "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}", "namespace": metadata["namespace"]},
             "involvedObject": involved,
-            "reason": reason,
-            "message": message[:_LONGEST_MESSAGE],
+            "reason": reason[:_LONGEST_REASON],
+            "message": message.encode()[:_LONGEST_MESSAGE].decode(errors="ignore"),
             "type": "Warning" if warning else "Normal",
             "source": {"component": "tandem-operator"},
             "reportingComponent": "tandem-operator",

@@ -33,20 +33,30 @@ class Candidacy:
 
 
 class _PatientLease(LeaseLock):
-    """A Lease that counts an unreachable API server as a failed attempt, not as the end of the process."""
+    """A Lease that counts an unreachable API server as a failed attempt, not as the end of the process.
+
+    An answer that does not come in time is none: who waits for it would still lead when another has the Lease.
+    """
+
+    def __init__(self, candidacy: Candidacy, client: ApiClient) -> None:
+        super().__init__(candidacy.name, candidacy.namespace, candidacy.identity, client)
+        # The last attempt begins before `renew_within` has passed, and may wait twice: to read and to write.
+        self.seconds = (candidacy.lease - candidacy.renew_within) / 2
 
     async def get(
         self, name: str, namespace: str
     ) -> tuple[bool, LeaderElectionRecord] | tuple[bool, Exception] | tuple[bool, None]:
         try:
-            return await super().get(name, namespace)
+            async with asyncio.timeout(self.seconds):
+                return await super().get(name, namespace)
         except _UNREACHABLE as error:
             return False, ApiException(status=0, reason=str(error))
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
         lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
         try:  # not super's: kubernetes 37.0.2 passes an argument there that its own validation refuses
-            await self.api_instance.create_namespaced_lease(namespace, lease)
+            async with asyncio.timeout(self.seconds):
+                await self.api_instance.create_namespaced_lease(namespace, lease)
         except (ApiException, *_UNREACHABLE) as error:
             logger.warning("the Lease could not be created: %s", error)
             return False
@@ -54,7 +64,8 @@ class _PatientLease(LeaseLock):
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         try:
-            return await super().update(name, namespace, updated_record)
+            async with asyncio.timeout(self.seconds):
+                return await super().update(name, namespace, updated_record)
         except _UNREACHABLE as error:
             logger.warning("the Lease could not be renewed: %s", error)
             return False
@@ -66,7 +77,7 @@ class LeaseLostError(Exception):
 
 async def lead(client: ApiClient, candidacy: Candidacy, work: Callable[[], Coroutine[None, None, None]]) -> None:
     """Wait for the Lease, work, and give it back when the work ends; LeaseLostError when it is lost before."""
-    lock = _PatientLease(candidacy.name, candidacy.namespace, candidacy.identity, client)
+    lock = _PatientLease(candidacy, client)
     leading = asyncio.Event()
 
     async def started() -> None:
@@ -100,10 +111,14 @@ async def _first(election: asyncio.Task[None], other: asyncio.Task[Any]) -> None
     await other
 
 
-async def _release(lock: LeaseLock) -> None:
+async def _release(lock: _PatientLease) -> None:
     """Let the next leader start at once; if that fails, it waits until the Lease runs out."""
     held, _ = await lock.get(lock.name, lock.namespace)
     lease = lock.lease_reference
     if held and lease and lease.spec and lease.spec.holder_identity == lock.identity:
         lease.spec.holder_identity = None
-        await lock.api_instance.replace_namespaced_lease(lock.name, lock.namespace, lease)
+        try:
+            async with asyncio.timeout(lock.seconds):
+                await lock.api_instance.replace_namespaced_lease(lock.name, lock.namespace, lease)
+        except (ApiException, *_UNREACHABLE) as error:
+            logger.warning("the Lease could not be given back: %s", error)

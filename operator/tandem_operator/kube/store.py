@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 from tandem_contract import names
 
 from tandem_operator.api.naming import Reference
+from tandem_operator.kube.difference import MANAGER
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_UNREAD_CLAIMS: Final = ("f:metadata", "f:status")
 
 
 class Key(NamedTuple):
@@ -36,7 +38,7 @@ def key_of(item: Object) -> Key | None:
 class Store:
     """Objects by service; the newest version wins, whatever order the news come in.
 
-    What nobody reads is left out, as it is half of an object's size: who manages which field, but for a Deployment's
+    What nobody reads is left out, as it is half of an object's size: which fields we manage, but for a Deployment's
     replicas; what kubectl last applied; and a pod's spec.
     """
 
@@ -45,30 +47,48 @@ class Store:
         self._keys: dict[str, Key] = {}
 
     def put(self, item: Object) -> set[Key]:
-        """Remember an object and return the services that it concerns: two, when it changed hands."""
+        """Remember an object that is news and return the services that it concerns: two, when it changed hands."""
         uid, key = item["metadata"]["uid"], key_of(item)
-        concerned = {found for found in (key, self._keys.get(uid)) if found}
-        if key != self._keys.get(uid):
-            self.drop(item)
+        same = self.get(item)
+        namesake = self._objects.get(key, {}).get(reference(item)) if key else None
+        if any(known and version(known) >= version(item) for known in (same, namesake)):
+            return set()
+        concerned = {key} if key else set()
+        for known in (same, namesake):
+            if known and (known["metadata"]["uid"] != uid or key_of(known) != key):
+                concerned |= self.drop(known)
         if key:
-            known = self._objects[key].get(reference(item))
-            if known is None or _version(known) <= _version(item):
-                self._objects[key][reference(item)] = _trimmed(item)
-                self._keys[uid] = key
+            self._objects[key][reference(item)] = _trimmed(item)
+            self._keys[uid] = key
         return concerned
 
     def drop(self, item: Object) -> set[Key]:
         """Forget an object and return the service that it concerned."""
-        uid = item["metadata"]["uid"]
-        key = self._keys.pop(uid, None)
+        key = self._keys.pop(item["metadata"]["uid"], None)
         if key is None:
             return set()
-        known = self._objects[key].get(reference(item))
-        if known and known["metadata"]["uid"] == uid:
-            del self._objects[key][reference(item)]
+        del self._objects[key][reference(item)]
         if not self._objects[key]:
             del self._objects[key]
         return {key}
+
+    def replace(self, item: Object) -> set[Key]:
+        """Remember an object whatever version of it is known: after a restore, versions begin anew at a former one."""
+        return self.drop(item) | self.put(item)
+
+    def objects(self, namespace: str | None) -> dict[str, Object]:
+        """Return what is remembered of one namespace or of all, by uid."""
+        return {
+            item["metadata"]["uid"]: item
+            for key, items in self._objects.items()
+            if namespace in (None, key.namespace)
+            for item in items.values()
+        }
+
+    def get(self, item: Object) -> Object | None:
+        """Return what is remembered of an object, by its uid."""
+        key = self._keys.get(item["metadata"]["uid"])
+        return self._objects[key][reference(item)] if key else None
 
     def knows(self, uid: str) -> bool:
         """Tell whether an object is remembered."""
@@ -100,14 +120,20 @@ def _trimmed(item: Object) -> Object:
     metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
     if _LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
-    holders = [
-        {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-        for entry in item["metadata"].get("managedFields") or []
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-    ]
-    return {**item, "metadata": {**metadata, "managedFields": holders} if holders else metadata}
+    claims = [claim for entry in item["metadata"].get("managedFields") or () if (claim := _claim(item, entry))]
+    return {**item, "metadata": {**metadata, "managedFields": claims} if claims else metadata}
 
 
-def _version(item: Object) -> int:
-    """Kubernetes promises since 1.35 that versions of one resource are comparable numbers."""
+def _claim(item: Object, entry: Object) -> Object | None:
+    """Return what a manager has set of a child; of what we applied ourselves, only whether a Deployment's replicas."""
+    if item["kind"] in (LLM_SERVICE.kind, POD.kind):
+        return None
+    fields = {name: tree for name, tree in entry.get("fieldsV1", {}).items() if name not in _UNREAD_CLAIMS}
+    if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
+        fields = {"f:spec": {"f:replicas": {}}} if "f:replicas" in fields.get("f:spec", {}) else {}
+    return {**entry, "fieldsV1": fields} if fields else None
+
+
+def version(item: Object) -> int:
+    """Return an object's version: Kubernetes promises since 1.35 that those of one resource are comparable numbers."""
     return int(item["metadata"]["resourceVersion"])

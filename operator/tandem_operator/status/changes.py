@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from tandem_operator.api.status import Change, Condition, ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.status.former import former_conditions
 from tandem_operator.status.observed import Object
 
 _PARTS: Final = (
@@ -23,12 +24,12 @@ def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
     A part is told about whenever its reason turns; Ready, which repeats the worst part's, and Degraded when they come
     or go.
     """
-    known = {c["type"]: (c["status"], c["reason"]) for c in before.get("status", {}).get("conditions", [])}
+    known = former_conditions(before.get("status"))
     return [_told(condition) for condition in after.conditions if _turned(known.get(condition.type), condition)]
 
 
-def _turned(known: tuple[str, str] | None, condition: Condition) -> bool:
-    status, reason = known or (ConditionStatus.FALSE, "")
+def _turned(known: Condition | None, condition: Condition) -> bool:
+    status, reason = (known.status, known.reason) if known else (ConditionStatus.FALSE, "")
     if condition.type in (ConditionType.READY, ConditionType.DEGRADED):
         return status != condition.status
     return condition.type in _PARTS and (status, reason) != (condition.status, condition.reason)

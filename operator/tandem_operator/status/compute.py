@@ -1,7 +1,7 @@
 """The status as a whole: conditions in kstatus' terms, and the figures beside them."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
@@ -9,8 +9,9 @@ from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.degraded import unusable_parts
 from tandem_operator.status.finding import Finding
+from tandem_operator.status.former import former_conditions, former_figures
 from tandem_operator.status.model import model_finding
-from tandem_operator.status.observed import Object, Observed
+from tandem_operator.status.observed import FIELDS_CONTESTED, Object, Observed
 from tandem_operator.status.tier import TierState, examine
 
 Verdict = tuple[ConditionType, ConditionStatus, str, str]
@@ -35,7 +36,7 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         _monitoring(service, observed),
         *_degraded(service, observed),
     ]
-    labels = selector(service, Tier.ENGINE)
+    labels, before = selector(service, Tier.ENGINE), former_conditions(service.status)
     return LLMServiceStatus(
         observed_generation=service.metadata.generation,
         url=url(service),
@@ -45,24 +46,56 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         orchestrator=orchestrator.counts,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
         conditions=[
-            *_conditions(verdicts, service.status, service.metadata.generation, observed.now),
-            *_unheard(service, verdicts),
+            *_conditions(verdicts, before, service.metadata.generation, observed.now),
+            *_unheard(verdicts, before),
         ],
     )
 
 
 def invalid(live: Object, problems: list[str], now: datetime) -> LLMServiceStatus:
     """Return the status of a resource whose spec cannot be read; what runs is left as it is."""
-    before, generation = live.get("status", {}), live["metadata"]["generation"]
+    generation = live["metadata"]["generation"]
     message = f"the spec is invalid, nothing was changed: {'; '.join(problems)}"
     verdicts = [
         (ConditionType.READY, ConditionStatus.FALSE, "InvalidSpec", message),
         (ConditionType.RECONCILING, ConditionStatus.FALSE, "InvalidSpec", "waits for a valid spec"),
         (ConditionType.STALLED, ConditionStatus.TRUE, "InvalidSpec", message),
     ]
-    kept = {name: value for name, value in before.items() if name != "conditions"}
-    status = LLMServiceStatus.model_validate({**kept, "observedGeneration": generation})
-    return status.model_copy(update={"conditions": _conditions(verdicts, before, generation, now)})
+    conditions = _conditions(verdicts, former_conditions(live.get("status")), generation, now)
+    figures = {"observed_generation": generation, "conditions": conditions}
+    return former_figures(live.get("status")).model_copy(update=figures)
+
+
+def failed(live: Object, reason: str, message: str, now: datetime) -> LLMServiceStatus:
+    """Return the status of a resource that cannot be looked at: nobody knows how it is, the rest is as it was last.
+
+    A message of the same reason stays, so that one which differs at each attempt is not written at each.
+    """
+    generation, before = live["metadata"]["generation"], former_conditions(live.get("status"))
+    known = before.get(ConditionType.READY)
+    if known and (known.status, known.reason) == (ConditionStatus.UNKNOWN, reason):
+        message = known.message
+    verdicts = [
+        (ConditionType.READY, ConditionStatus.UNKNOWN, reason, message),
+        (ConditionType.RECONCILING, ConditionStatus.TRUE, reason, "tries again every two minutes or sooner"),
+        (ConditionType.STALLED, ConditionStatus.FALSE, reason, "goes on"),
+    ]
+    stale = [condition for kind, condition in before.items() if all(kind != verdict[0] for verdict in verdicts)]
+    conditions = [*_conditions(verdicts, before, generation, now), *stale]
+    return former_figures(live.get("status")).model_copy(update={"conditions": conditions})
+
+
+def refused(live: Object, status: LLMServiceStatus, cause: str, now: datetime) -> LLMServiceStatus:
+    """Return the least there is to say, for an API server that refuses this status."""
+    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
+    message = f"the API server refused a status by which Ready is {ready.status} ({ready.reason}): {cause}"
+    verdicts = [
+        (ConditionType.READY, ConditionStatus.FALSE, "StatusRefused", message),
+        (ConditionType.RECONCILING, ConditionStatus.FALSE, "StatusRefused", "waits for an API server that takes it"),
+        (ConditionType.STALLED, ConditionStatus.TRUE, "StatusRefused", message),
+    ]
+    conditions = _conditions(verdicts, former_conditions(live.get("status")), ready.observed_generation, now)
+    return LLMServiceStatus(observed_generation=status.observed_generation, conditions=conditions)
 
 
 def _summary(
@@ -115,6 +148,9 @@ def _monitoring(service: LLMService, observed: Observed) -> Verdict:
 def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
     """No verdict while no orchestrator was heard."""
     kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
+    contested = [problem.message for problem in observed.problems if problem.degrades]
+    if contested:
+        return [(kind, true, FIELDS_CONTESTED, "; ".join(contested))]
     if service.spec.suspend:
         return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
     if observed.said is None:
@@ -125,17 +161,17 @@ def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
     return [(kind, true, finding.reason, finding.message)]
 
 
-def _unheard(service: LLMService, verdicts: list[Verdict]) -> list[Condition]:
-    """Return Degraded as it was, if there is no new word of it."""
-    if any(kind == ConditionType.DEGRADED for kind, *_ in verdicts):
+def _unheard(verdicts: list[Verdict], before: Mapping[ConditionType, Condition]) -> list[Condition]:
+    """Return Degraded as it was, if there is no new word of it and the last was the orchestrators'."""
+    known = before.get(ConditionType.DEGRADED)
+    if known is None or known.reason == FIELDS_CONTESTED or any(kind == known.type for kind, *_ in verdicts):
         return []
-    before = service.status.get("conditions", [])
-    return [Condition.model_validate(known) for known in before if known["type"] == ConditionType.DEGRADED]
+    return [known]
 
 
-def _conditions(verdicts: list[Verdict], before: dict[str, Any], generation: int, now: datetime) -> list[Condition]:
-    known = {condition["type"]: condition for condition in before.get("conditions", [])}
-    written = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _conditions(
+    verdicts: list[Verdict], before: Mapping[ConditionType, Condition], generation: int, now: datetime
+) -> list[Condition]:
     return [
         Condition(
             type=kind,
@@ -143,9 +179,13 @@ def _conditions(verdicts: list[Verdict], before: dict[str, Any], generation: int
             reason=reason,
             message=message,
             observed_generation=generation,
-            last_transition_time=(
-                known[kind]["lastTransitionTime"] if known.get(kind, {}).get("status") == status else written
-            ),
+            last_transition_time=_since(before.get(kind), status, now),
         )
         for kind, status, reason, message in verdicts
     ]
+
+
+def _since(before: Condition | None, status: ConditionStatus, now: datetime) -> str:
+    if before and before.status == status:
+        return before.last_transition_time
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,6 +7,7 @@ from tandem_contract import names
 
 from tandem_operator.api.configuration import ENGINE
 from tandem_operator.status.finding import Finding
+from tandem_operator.status.masking import masked
 
 _LONGEST_MESSAGE: Final = 4096
 _OWN_ENGINE: Final = names.ENGINE_PROBLEM.format(name=ENGINE, problem="")
@@ -14,7 +15,7 @@ _OWN_ENGINE: Final = names.ENGINE_PROBLEM.format(name=ENGINE, problem="")
 
 def unusable_parts(said: Iterable[str]) -> Finding | None:
     """Return what cannot be used; the service's own engine has a condition of its own."""
-    lines = sorted({" ".join(line.split()) for line in said if not line.startswith(_OWN_ENGINE)})
+    lines = sorted({masked(" ".join(line.split())) for line in said if not line.startswith(_OWN_ENGINE)})
     if not lines:
         return None
     message = "; ".join(lines)

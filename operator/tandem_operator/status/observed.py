@@ -11,6 +11,8 @@ from tandem_operator.api.naming import Reference
 
 Object = Mapping[str, Any]
 
+FIELDS_CONTESTED: Final = "FieldsContested"
+"""Reason of a problem: somebody changes again what was put right."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,6 +26,8 @@ class Problem:
     message: str
     terminal: bool = True
     """Whether it needs a person; otherwise the operator tries again."""
+    degrades: bool = False
+    """Whether the service serves all the same, so that only Degraded tells about it."""
 
 
 @dataclass(frozen=True)

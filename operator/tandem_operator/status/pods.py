@@ -1,12 +1,17 @@
 """What is wrong with a pod: a list of policies, each a pure function that finds one cause or nothing."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tandem_contract import names
+
+from tandem_operator.api.naming import Tier
+from tandem_operator.api.text import shortened
 from tandem_operator.status.finding import Finding
+from tandem_operator.status.masking import LONGEST_QUOTE, masked, quoted
 from tandem_operator.status.observed import Object, moment
 
 SCHEDULING_GRACE: Final = timedelta(minutes=5)
@@ -23,12 +28,50 @@ _NO_SUCH_IMAGE: Final = re.compile(
 _BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 _CONFIG_REASONS: Final = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 _KILLED: Final = (137, 143)
-_LONGEST_MESSAGE: Final = 512
+_KUBELET_KEEPS: Final = 2048
+"""Bytes of the end of a container's log."""
 _MODEL_ERRORS: Final = re.compile(
     r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
     r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
     r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
 )
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    """A container as its pod's status tells about it."""
+
+    status: Mapping[str, Any]
+    kind: str = "container"
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.status["name"])
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What it does: one of waiting, running and terminated."""
+        return self.status.get("state") or {}
+
+    @property
+    def waits_for(self) -> tuple[str, str]:
+        """Reason and message of its waiting; empty if it does not wait."""
+        waiting = self.state.get("waiting") or {}
+        return waiting.get("reason", ""), waiting.get("message", "")
+
+    @property
+    def end(self) -> Mapping[str, Any]:
+        """How it ended last; empty if it did not, or if it is an init container that has done its work."""
+        states = (self.state, self.status.get("lastState") or {})
+        end: Mapping[str, Any] = next((state["terminated"] for state in states if "terminated" in state), {})
+        done = self.kind == "init container" and "terminated" in self.state and end.get("exitCode") == 0
+        return {} if done else end
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return int(self.status.get("restartCount", 0))
 
 
 @dataclass(frozen=True)
@@ -51,29 +94,47 @@ class PodView:
         return str(self.pod["metadata"]["name"])
 
     @property
-    def containers(self) -> list[dict[str, Any]]:
-        """Statuses of its containers."""
-        return list(self.pod.get("status", {}).get("containerStatuses", []))
+    def tier(self) -> str:
+        """The tier that it is of, and the name of the container that is this tier."""
+        return str(self.pod["metadata"]["labels"][names.LABEL_TIER])
+
+    @property
+    def created(self) -> datetime:
+        """When it was created."""
+        return moment(self.pod["metadata"].get("creationTimestamp"))
+
+    @property
+    def phase(self) -> str:
+        """Where it is in its life; Pending, Running, Succeeded or Failed."""
+        return str(self.pod.get("status", {}).get("phase", ""))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will never run again: its Deployment replaces it."""
+        return self.phase in ("Failed", "Succeeded")
+
+    @property
+    def containers(self) -> list[ContainerView]:
+        """Its containers in the order in which they start, with those that others have injected."""
+        status = self.pod.get("status", {})
+        return [
+            *(ContainerView(each, kind="init container") for each in status.get("initContainerStatuses", [])),
+            *(ContainerView(each) for each in status.get("containerStatuses", [])),
+        ]
+
+    @property
+    def main(self) -> ContainerView | None:
+        """The container that is the tier; None before it is known."""
+        return next((each for each in self.containers if self.is_main(each)), None)
+
+    def is_main(self, container: ContainerView) -> bool:
+        """Tell whether a container is the tier, and neither a sidecar nor an init container."""
+        return container.name == self.tier and container.kind == "container"
 
     def condition(self, kind: str) -> dict[str, Any]:
         """Return one of its conditions; empty if it has none of this kind."""
         conditions = self.pod.get("status", {}).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == kind), {})
-
-    def waiting(self) -> Iterator[tuple[str, str]]:
-        """Yield reason and message of each container that waits."""
-        for container in self.containers:
-            waiting = container.get("state", {}).get("waiting")
-            if waiting:
-                yield waiting.get("reason", ""), waiting.get("message", "")
-
-    def ended(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Yield each container that ended, with how it did so last."""
-        for container in self.containers:
-            for state in (container.get("state", {}), container.get("lastState", {})):
-                if "terminated" in state:
-                    yield container, state["terminated"]
-                    break
 
 
 def unschedulable(view: PodView) -> Finding | None:
@@ -81,7 +142,7 @@ def unschedulable(view: PodView) -> Finding | None:
     condition = view.condition("PodScheduled")
     if condition.get("status") != "False" or condition.get("reason") not in ("Unschedulable", "SchedulerError"):
         return None
-    said = _short(condition.get("message", ""))
+    said = quoted(condition.get("message", ""))
     if "persistentvolumeclaim" in said:
         message = f"{view.name}: {said}; create the claim or correct spec.model.source"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)
@@ -95,78 +156,75 @@ def unschedulable(view: PodView) -> Finding | None:
 
 
 def image_unavailable(view: PodView) -> Finding | None:
-    """An image cannot be had, be it the container's or the one that holds the model.
+    """An image cannot be had, be it a container's or the one that holds the model.
 
     The kubelet's reason alternates with each attempt while the trouble is the same: it is reported as one.
     """
-    for reason, said in view.waiting():
+    for container in view.containers:
+        reason, said = container.waits_for
         if reason in _PULL_REASONS:
-            cause = _short(_BACK_OFF.sub("", said))
+            cause = quoted(_BACK_OFF.sub("", said))
             of_model = bool(view.model_image) and f'"{view.model_image}"' in said
-            remedy = "spec.model.source and spec.model.credentials" if of_model else "its name and imagePullSecrets"
+            remedy = _remedy(view, container, of_model=of_model)
             terminal = bool(_NO_SUCH_IMAGE.search(cause))
-            return Finding("ImagePullBackOff", f"{view.name}: {cause}; check {remedy}", terminal, of_model)
+            return Finding("ImagePullBackOff", f"{_where(view, container)}: {cause}; {remedy}", terminal, of_model)
         if reason in ("InvalidImageName", "ErrImageNeverPull"):
-            return Finding(reason, f"{view.name}: {_short(said)}; correct the image", terminal=True)
+            return Finding(reason, f"{_where(view, container)}: {quoted(said)}; correct the image", terminal=True)
     return None
 
 
 def misconfigured(view: PodView) -> Finding | None:
     """A container cannot be made, for example because a Secret is missing."""
-    for reason, said in view.waiting():
+    for container in view.containers:
+        reason, said = container.waits_for
         if reason in _CONFIG_REASONS:
-            return Finding(reason, f"{view.name}: {_short(said)}", terminal=True)
+            return Finding(reason, f"{_where(view, container)}: {quoted(said)}", terminal=True)
     return None
 
 
 def out_of_memory(view: PodView) -> Finding | None:
     """A container was killed for its memory."""
-    for container, end in view.ended():
-        if end.get("reason") == "OOMKilled" and _held_against(view, container, end):
-            message = f"{view.name}: container {container['name']} ran out of memory; raise its memory limit"
+    for container in view.containers:
+        if container.end.get("reason") == "OOMKilled" and _held_against(view, container):
+            message = f"{view.name}: {container.kind} {container.name} ran out of memory; raise its memory limit"
             return Finding("OOMKilled", message, terminal=True)
     return None
 
 
 def too_slow_to_start(view: PodView) -> Finding | None:
-    """A container was killed because its startup budget was used up."""
-    for container, end in view.ended():
-        lasted = (moment(end.get("finishedAt")) - moment(end.get("startedAt"))).total_seconds()
-        killed = end.get("exitCode") in _KILLED and not container.get("started")
-        if view.startup_seconds and killed and lasted >= view.startup_seconds:
-            message = f"{view.name}: not ready within {view.startup_seconds} s; raise spec.engine.startupTimeout"
-            return Finding("StartupTimeout", message, terminal=True)
+    """The engine was killed because its startup budget was used up."""
+    container = view.main
+    if not view.startup_seconds or not container or container.status.get("started"):
+        return None
+    lasted = (moment(container.end.get("finishedAt")) - moment(container.end.get("startedAt"))).total_seconds()
+    if container.end.get("exitCode") in _KILLED and lasted >= view.startup_seconds:
+        message = f"{view.name}: not ready within {view.startup_seconds} s; raise spec.engine.startupTimeout"
+        return Finding("StartupTimeout", message, terminal=True)
     return None
 
 
 def crashing(view: PodView) -> Finding | None:
     """A container ends again and again."""
-    waits = any(reason == "CrashLoopBackOff" for reason, _ in view.waiting())
-    for container, end in view.ended():
-        if not waits and not ("terminated" in container.get("state", {}) or _held_against(view, container, end)):
+    for container in view.containers:
+        end, loops = container.end, container.waits_for[0] == "CrashLoopBackOff"
+        if not loops and not (end and ("terminated" in container.state or _held_against(view, container))):
             continue
         said = end.get("message", "")
-        times = container.get("restartCount", 0) + ("running" not in container.get("state", {}))
+        times = container.restarts + ("running" not in container.state)
         last = f": {_last_line(said)}" if said else "; kubectl logs --previous shows why"
-        message = f"{view.name}: container {container['name']} ended {times}x, exit code {end.get('exitCode')}{last}"
-        if _MODEL_ERRORS.search(said):
-            return Finding("ModelUnavailable", message, terminal=True, about_model=True)
-        return Finding("CrashLoopBackOff" if waits or times > 1 else "Crashed", message, terminal=times > 1)
+        how = f"{container.kind} {container.name} ended {times}x, exit code {end.get('exitCode', 'unknown')}{last}"
+        if view.is_main(container) and view.tier == Tier.ENGINE and _MODEL_ERRORS.search(said):
+            return Finding("ModelUnavailable", f"{view.name}: {how}", terminal=True, about_model=True)
+        return Finding("CrashLoopBackOff" if loops or times > 1 else "Crashed", f"{view.name}: {how}", times > 1)
     return None
-
-
-def evicted(view: PodView) -> Finding | None:
-    """The node gave the pod up."""
-    status = view.pod.get("status", {})
-    if status.get("phase") != "Failed":
-        return None
-    return Finding(status.get("reason") or "PodFailed", f"{view.name}: {_short(status.get('message', 'failed'))}")
 
 
 def slow_to_prepare(view: PodView) -> Finding | None:
     """The pod's volumes or network take long."""
     begun = moment(view.condition("PodScheduled").get("lastTransitionTime"))
-    if not any(reason == "ContainerCreating" for reason, _ in view.waiting()) or view.now - begun < PREPARING_GRACE:
+    waits = {container.waits_for[0] for container in view.containers}
+    # In a pod with init containers all wait for PodInitializing before the first of them begins.
+    if ("ContainerCreating" not in waits and waits != {"PodInitializing"}) or view.now - begun < PREPARING_GRACE:
         return None
     message = f"{view.name}: its image, volumes or network are being prepared since {begun:%H:%M:%S} UTC; "
     return Finding("ContainerCreating", f"{message}kubectl describe pod {view.name} shows what it waits for")
@@ -179,7 +237,6 @@ POLICIES: Final[tuple[Callable[[PodView], Finding | None], ...]] = (
     out_of_memory,
     too_slow_to_start,
     crashing,
-    evicted,
     slow_to_prepare,
 )
 
@@ -189,16 +246,32 @@ def diagnose(view: PodView) -> Finding | None:
     return next((finding for policy in POLICIES if (finding := policy(view))), None)
 
 
-def _held_against(view: PodView, container: dict[str, Any], end: dict[str, Any]) -> bool:
+def given_up(view: PodView) -> Finding:
+    """Return why a pod is over: its node gave it up, or did not even begin with it."""
+    status = view.pod["status"]
+    reason = status.get("reason") or f"Pod{view.phase}"
+    return Finding(reason, f"{view.name}: {quoted(status.get('message') or view.phase.lower())}")
+
+
+def _held_against(view: PodView, container: ContainerView) -> bool:
     """One crash long ago is forgiven; a container that keeps crashing is not ready even while it runs."""
-    recent = view.now - moment(end.get("finishedAt")) < CRASH_MEMORY
-    return recent and (container.get("restartCount", 0) >= CRASHES or not container.get("ready"))
+    recent = view.now - moment(container.end.get("finishedAt")) < CRASH_MEMORY
+    return recent and (container.restarts >= CRASHES or not container.status.get("ready"))
+
+
+def _where(view: PodView, container: ContainerView) -> str:
+    return view.name if view.is_main(container) else f"{view.name}: {container.kind} {container.name}"
+
+
+def _remedy(view: PodView, container: ContainerView, *, of_model: bool) -> str:
+    if of_model:
+        return "check spec.model.source and spec.model.credentials"
+    return "check its name and imagePullSecrets" if view.is_main(container) else "check what has injected it"
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return _short(lines[-1] if lines else text)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
+    """Return the last line of a log; of one that the kubelet has cut, the first word may be the rest of a secret."""
+    if len(text.encode(errors="replace")) >= _KUBELET_KEEPS:
+        text = "".join(text[-_KUBELET_KEEPS:].split(maxsplit=1)[1:])
+    lines = [line.strip() for line in masked(text).splitlines() if line.strip()]
+    return shortened(lines[-1] if lines else "…", LONGEST_QUOTE)

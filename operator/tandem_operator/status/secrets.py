@@ -12,7 +12,8 @@ def missing(named: Mapping[str, Collection[str]], there: Mapping[str, Collection
             message = f"the Secret {name}, which spec.orchestrator.config names, does not exist; create it"
             return Finding("SecretMissing", message, terminal=True)
         for key in sorted(set(keys) - set(there[name])):
-            has = ", ".join(sorted(there[name])) or "none"
-            message = f"the Secret {name} has no key {key}, which spec.orchestrator.config names; its keys: {has}"
+            message = (
+                f"the Secret {name} has no key {key}, which spec.orchestrator.config names; add it or correct that"
+            )
             return Finding("SecretMissing", message, terminal=True)
     return None

@@ -1,7 +1,7 @@
 """How far one tier is: from its Deployment and pods."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference, Tier, child_name
@@ -9,9 +9,12 @@ from tandem_operator.api.settings import secrets
 from tandem_operator.api.source import ImageVolume
 from tandem_operator.api.status import TierStatus
 from tandem_operator.status.finding import Finding
+from tandem_operator.status.masking import quoted
 from tandem_operator.status.observed import Observed, Problem
-from tandem_operator.status.pods import PodView, diagnose
+from tandem_operator.status.pods import PodView, diagnose, given_up
 from tandem_operator.status.secrets import missing
+
+_LONGEST_REFUSAL: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,25 @@ def _cause(service: LLMService, observed: Observed, tier: Tier, deployment: Any,
         return Finding("Creating", f"Deployment {child_name(service, tier)} is being created")
     if service.spec.suspend:
         return _suspended(deployment)
-    found = [finding for view in pods if (finding := diagnose(view))]
+    found = [finding for view in pods if not view.is_over and (finding := diagnose(view))]
     worst = sorted(found, key=lambda finding: not finding.terminal)
-    unfinished = (worst[0] if worst else None) or _unfinished(service, tier, deployment)
+    unfinished = (worst[0] if worst else None) or _given_up(pods, _unfinished(service, tier, deployment))
     return _refused(deployment) or (unfinished and _without_secret(service, observed, tier)) or unfinished
+
+
+def _given_up(pods: list[PodView], unfinished: Finding | None) -> Finding | None:
+    """Kubernetes keeps pods that are over: the last tells why something is missing, until a node has taken a later."""
+    over = [view for view in pods if view.is_over]
+    taken = [view for view in pods if view.containers and not view.is_over]
+    if unfinished and over and all(view.created < over[-1].created for view in taken):
+        return replace(given_up(over[-1]), terminal=unfinished.terminal)
+    return unfinished
 
 
 def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
     """Every child's name begins with that of its tier, but for the orchestrator's Service."""
     engine = problem.name.startswith(child_name(service, Tier.ENGINE))
-    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor"
+    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 
 
 def _suspended(deployment: Any) -> Finding:
@@ -85,7 +97,8 @@ def _refused(deployment: Any) -> Finding | None:
     condition = _condition(deployment, "ReplicaFailure")
     if condition.get("status") != "True":
         return None
-    return Finding(condition.get("reason", "PodsRefused"), condition.get("message", ""), terminal=True)
+    message = quoted(condition.get("message", ""), _LONGEST_REFUSAL)
+    return Finding(condition.get("reason") or "PodsRefused", message, terminal=True)
 
 
 def _unfinished(service: LLMService, tier: Tier, deployment: Any) -> Finding | None:

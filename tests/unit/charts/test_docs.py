@@ -10,7 +10,14 @@ from tests.unit.charts.helm import ROOT
 OPERATOR = ROOT / "operator" / "tandem_operator"
 PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "charts").glob("*/README.md")]
 REASON = re.compile(r'Finding\("(\w+)"|"([A-Z]+[a-z]+[A-Z]\w+)"')
-KUBERNETES = {"HorizontalPodAutoscaler", "PodScheduled", "ReplicaFailure", "SchedulerError", "ServiceMonitor"}
+KUBERNETES = {
+    "HorizontalPodAutoscaler",
+    "PodInitializing",
+    "PodScheduled",
+    "ReplicaFailure",
+    "SchedulerError",
+    "ServiceMonitor",
+}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 

@@ -8,7 +8,7 @@ import kopf
 import pytest
 from tandem_operator import handlers, runtime
 from tandem_operator.kube.api import ApiError
-from tandem_operator.kube.store import Key
+from tandem_operator.kube.store import Key, Store
 from tandem_operator.workqueue import RetryError
 
 DEMO = Key("ns", "demo")
@@ -77,6 +77,45 @@ async def test_the_same_credentials_again_are_known_to_be_the_same(
     assert first.aiohttp_session.headers["Authorization"] == "Bearer one"
     assert first == await logged_in("one")
     assert first != await logged_in("two")
+
+
+class Queue:
+    """One that notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Key, bool]] = []
+
+    def add(self, key: Key, *, urgent: bool) -> None:
+        self.added.append((key, urgent))
+
+
+def service(version: int, **content: Any) -> Any:
+    metadata = {"namespace": "ns", "name": "demo", "uid": "u", "resourceVersion": str(version)}
+    return {"kind": "LLMService", "metadata": metadata, **content}
+
+
+async def test_a_change_of_a_service_at_work_is_urgent_and_what_is_new_or_listed_is_not() -> None:
+    queue: Any = Queue()
+    memo = handlers.Memo(store=Store(), queue=queue)
+
+    async def noticed(kind: str | None, item: Any) -> list[tuple[Key, bool]]:
+        queue.added.clear()
+        await handlers.notice({"type": kind, "object": item}, memo)  # type: ignore[typeddict-item]
+        return list(queue.added)
+
+    assert await noticed("ADDED", service(1)) == [(DEMO, False)]
+    assert await noticed("MODIFIED", service(2, status={})) == [(DEMO, True)]
+    assert await noticed("MODIFIED", service(2, status={})) == [], "the echo of a write of our own"
+    assert await noticed(None, service(3, status={})) == [(DEMO, False)]
+    assert await noticed("DELETED", service(4, status={})) == [(DEMO, False)]
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "scopes"),
+    [((), {None}), (("a", "b"), {"a", "b", "ns"}), (("a*",), {"ns"}), (("a*,!ab",), {"ns"})],
+)
+def test_what_is_compared(namespaces: tuple[str, ...], scopes: set[str | None]) -> None:
+    assert runtime._scopes(namespaces, [DEMO]) == scopes
 
 
 def test_kopf_is_given_no_index_whose_barrier_costs_the_square_of_the_objects() -> None:

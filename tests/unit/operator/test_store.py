@@ -26,6 +26,41 @@ def test_the_newest_version_wins() -> None:
     assert store.children(DEMO)[Reference("Service", "a")] == item(10)
 
 
+def test_what_is_known_already_is_no_news() -> None:
+    store = Store()
+    assert store.put(item(2)) == {DEMO}
+    assert store.put(item(2)) == set(), "such as the echo of a write of our own"
+    assert store.put(item(1)) == set()
+    assert store.put(item(1, service="other")) == set(), "whose it was before"
+    assert store.children(OTHER) == {}
+
+
+def test_a_successor_replaces_its_predecessor_for_good() -> None:
+    store = Store()
+    store.put(item(1, uid="old"))
+    store.put(item(5, uid="new"))
+    assert not store.knows("old")
+    assert store.objects(None) == {"new": item(5, uid="new")}
+
+
+def test_after_a_restore_an_older_version_may_be_the_truth() -> None:
+    store = Store()
+    store.put(item(9))
+    assert store.put(item(3)) == set()
+    assert store.replace(item(3)) == {DEMO}
+    assert store.get(item(9)) == item(3)
+
+
+def test_what_is_known_of_one_namespace_is_told_from_the_others() -> None:
+    store = Store()
+    elsewhere = item(1, uid="u2")
+    elsewhere["metadata"]["namespace"] = "elsewhere"
+    store.put(item(1))
+    store.put(elsewhere)
+    assert store.objects("ns").keys() == {"u1"}
+    assert store.objects(None).keys() == {"u1", "u2"}
+
+
 def test_a_dropped_object_is_gone() -> None:
     store = Store()
     store.put(item(1))
@@ -53,10 +88,15 @@ def test_an_object_that_changes_hands_concerns_both() -> None:
 
 
 def test_what_nobody_reads_is_not_kept() -> None:
-    fields: dict[str, Any] = {"f:spec": {"f:template": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:replicas": {}, "f:template": {}}}
+    ours, overwritten, theirs = (
+        {"manager": manager, "operation": operation, "fieldsV1": fields}
+        for manager, operation in (("tandem-operator", "Apply"), ("tandem-operator", "Update"), ("kubectl", "Update"))
+    )
     managers = [
-        {"manager": "kubectl", "operation": "Update", "fieldsV1": fields},
-        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
+        ours,
+        overwritten,
+        {**theirs, "fieldsV1": {**fields, "f:metadata": {"f:labels": {}}}},
         {"manager": "status", "operation": "Update", "fieldsV1": {"f:status": {}}},
         {"manager": "none", "operation": "Update"},
     ]
@@ -67,9 +107,8 @@ def test_what_nobody_reads_is_not_kept() -> None:
     store.put(big)
     kept = store.children(DEMO)[Reference("Service", "a")]["metadata"]
     assert kept["annotations"] == {"own": "1"}
-    assert kept["managedFields"] == [
-        {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-    ], "whoever holds the replicas of a Deployment"
+    replicas = {**ours, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    assert kept["managedFields"] == [replicas, overwritten, theirs], "what others have set, and who holds the replicas"
     assert big["metadata"]["managedFields"] == managers, "whose object it is may go on reading all of it"
 
 
