@@ -158,17 +158,17 @@ def _monitoring(service: LLMService, observed: Observed) -> Verdict:
 def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
     """No verdict while no orchestrator was heard."""
     kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
+    unusable = unusable_parts(observed.said or ())
     contested = [problem.message for problem in observed.problems if problem.degrades]
     if contested:
-        return [(kind, true, FIELDS_CONTESTED, "; ".join(contested))]
+        return [(kind, true, FIELDS_CONTESTED, "; ".join([*contested, *([unusable.message] if unusable else ())]))]
     if service.spec.suspend:
         return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
     if observed.said is None:
         return []
-    finding = unusable_parts(observed.said)
-    if finding is None:
+    if unusable is None:
         return [(kind, false, "PartsUsable", "every part can be used")]
-    return [(kind, true, finding.reason, finding.message)]
+    return [(kind, true, unusable.reason, unusable.message)]
 
 
 def _unheard(verdicts: list[Verdict], before: Mapping[ConditionType, Condition]) -> list[Condition]:

@@ -414,6 +414,13 @@ def test_events_tell_about_turns_only() -> None:
     assert all(not change.warning for change in status.changes({}, compute(children={}, pods=())))
 
 
+def test_contested_fields_do_not_hide_parts_that_cannot_be_used() -> None:
+    contested = Problem("Deployment", "demo-engine", status.FIELDS_CONTESTED, "paused comes back", degrades=True)
+    for said in (["database: no"], [], None):
+        degraded = message(compute(problems=[contested], said=said), "Degraded")
+        assert degraded == "; ".join(["paused comes back", *(said or ())])
+
+
 def test_events_tell_when_parts_become_unusable_and_usable() -> None:
     def told(before: list[str] | None, after: list[str]) -> list[tuple[Any, ...]]:
         return [
