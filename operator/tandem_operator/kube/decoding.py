@@ -6,8 +6,7 @@ one object that cannot be read must not end the list or the watch of all others.
 
 import json
 import re
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 
@@ -72,13 +71,20 @@ class _Lines:
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
+        self._rest = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
 
-    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        rest = b""
-        async for chunk in self._content.iter_chunked(size):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield readable(line) + b"\n"
+    def iter_chunked(self, size: int) -> Self:
+        self._chunks = self._content.iter_chunked(size)
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        lines: list[bytes] = []
+        while not lines:
+            *lines, self._rest = (self._rest + await anext(self._chunks)).split(b"\n")
+        return b"".join(readable(line) + b"\n" for line in lines)
