@@ -199,12 +199,15 @@ async def _report(cluster: Cluster, live: Object, after: LLMServiceStatus) -> No
 
 
 async def _write(cluster: Cluster, live: Object, after: LLMServiceStatus) -> ApiError | None:
-    """Write a status and tell what turned; return why it is refused, if it is because of what it says."""
+    """Write a status that is new and tell what turned; return why it is refused, if it is because of what it says."""
+    written = status.written(after)
+    if live.get("status") == written:
+        return None
     turns = status.changes(live, after)
     for turn in turns:
         logger.info("%s/%s %s", live["metadata"]["namespace"], live["metadata"]["name"], turn.message)
     try:
-        await report(cluster.api, cluster.store, live, status.written(after), turns)
+        await report(cluster.api, cluster.store, live, written, turns)
     except ApiError as error:
         if not error.is_refusal:
             raise RetryError(f"status: {error}") from error

@@ -9,6 +9,8 @@ from tandem_operator.kube.store import Key
 from tests.integration.cluster import Kubernetes, by_kind
 from tests.integration.test_reconcile import RICH, owned
 
+Contents = dict[tuple[str, str], Object]
+
 
 def pod(**fields: Any) -> Object:
     return {"spec": {"template": {"spec": fields}}}
@@ -133,7 +135,7 @@ LISTED: dict[str, tuple[tuple[str, str], Object]] = {
 }
 
 
-def content(objects: list[Object]) -> dict[tuple[str, str], Object]:
+def content(objects: list[Object]) -> Contents:
     """Objects without what only counts their versions."""
     return {
         name: {field: value for field, value in item.items() if field not in ("metadata", "status")}
@@ -142,13 +144,13 @@ def content(objects: list[Object]) -> dict[tuple[str, str], Object]:
     }
 
 
-async def built(kubernetes: Kubernetes, namespace: str, **spec: Any) -> tuple[Key, dict[tuple[str, str], Object]]:
+async def built(kubernetes: Kubernetes, namespace: str, **spec: Any) -> tuple[Key, Contents]:
     key = await kubernetes.serve(namespace, **spec)
     await kubernetes.reconcile(key)
     return key, content(await kubernetes.objects(key))
 
 
-async def put_right(kubernetes: Kubernetes, key: Key, before: Object, changed: tuple[str, str]) -> None:
+async def put_right(kubernetes: Kubernetes, key: Key, before: Contents, changed: tuple[str, str]) -> None:
     """One write makes it as it was, and nothing is left to do."""
     assert content(await kubernetes.objects(key)) != before, "the edit changes nothing"
     writes = [write for write in await kubernetes.reconcile(key) if "/events" not in write and "/status" not in write]
@@ -253,9 +255,9 @@ async def test_a_service_that_was_made_another_s_name_leads_to_its_pods_again(
         await kubernetes.edit(by_kind("Service"), key, name, {"spec": elsewhere})
     assert len(await kubernetes.reconcile(key)) == 2
     after = content(await kubernetes.objects(key))
-    for name in (CLIENTS, PODS):
-        assert "externalName" not in after[name]["spec"]
-        assert after[name]["spec"]["type"] == "ClusterIP"
+    for service in (CLIENTS, PODS):
+        assert "externalName" not in after[service]["spec"]
+        assert after[service]["spec"]["type"] == "ClusterIP"
     assert after[PODS] == before[PODS]
     assert await kubernetes.reconcile(key) == []
 

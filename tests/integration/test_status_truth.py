@@ -20,7 +20,7 @@ from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
 
 ADMISSION = "admissionregistration.k8s.io/v1"
-READY_ENGINE = {"name": "engine", "ready": True, "state": {"running": {"startedAt": "2026-11-21T12:00:00Z"}}}
+READY_ENGINE: Object = {"name": "engine", "ready": True, "state": {"running": {"startedAt": "2026-11-21T12:00:00Z"}}}
 
 
 def container(name: str, **changes: Any) -> Object:
@@ -126,7 +126,7 @@ async def test_pods_that_are_over_are_not_held_against_a_service_that_serves(
     assert conditions["EngineReady"]["reason"] == left.get("reason", "PodSucceeded"), "it tells why there is none"
     assert conditions["ModelReady"]["status"] == "False"
     await asyncio.sleep(1.1)  # times of creation have seconds
-    running = {**READY_ENGINE, "ready": False}
+    running: Object = {**READY_ENGINE, "ready": False}
     await pod(kubernetes, key, "demo-engine-2", phase="Running", containerStatuses=[container(**running)])
     await kubernetes.reconcile(key)
     conditions = await kubernetes.conditions(key)

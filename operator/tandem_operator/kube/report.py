@@ -14,12 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 async def report(api: Api, store: Store, live: Object, status: Object, changes: Iterable[Change]) -> None:
-    """Write the status if it is not there already, then the Events; these are news that may be lost.
+    """Write the status, then the Events; these are news that may be lost.
 
     ApiError: the status could not be written.
     """
-    if live.get("status") == status:
-        return
     metadata = {name: live["metadata"][name] for name in ("name", "namespace", "uid")}
     manifest = {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "status": status}
     store.put(await api.apply(manifest, MANAGER, subresource="status"))

@@ -1,11 +1,13 @@
 """What a stored status says, whatever version of the operator wrote it; what is not understood is left out."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from tandem_operator.api.status import Condition, ConditionType, LLMServiceStatus
+
+_FIELDS: Final = tuple(field.alias or name for name, field in Condition.model_fields.items())
 
 
 def former_conditions(status: Any) -> dict[ConditionType, Condition]:
@@ -28,9 +30,8 @@ def former_figures(status: Any) -> LLMServiceStatus:
 
 
 def _condition(stored: Mapping[str, Any]) -> Condition | None:
-    known = {field.alias or name for name, field in Condition.model_fields.items()}
     try:
-        return Condition.model_validate({name: value for name, value in stored.items() if name in known})
+        return Condition.model_validate({name: stored[name] for name in _FIELDS if name in stored})
     except ValidationError:
         return None
 

@@ -30,15 +30,17 @@ _PATTERNS: Final = (
     rf"()(?:-----BEGIN {_PRIVATE_KEY}|\A)(?:(?!-----)[\s\S])*+-----END {_PRIVATE_KEY}",
     rf"()-----BEGIN {_PRIVATE_KEY}[\s\S]*",
     # scheme://user:password@host, scheme://token@host, user:password@host; no image@sha256:digest
-    r"""([A-Za-z0-9]://[^\s/:@]{0,256}:)[^\s"]{1,512}(?=@(?!sha\d))""",
-    r"""([A-Za-z0-9]://)[^\s/:@"]{1,512}(?=@)""",
+    r"""([A-Za-z0-9]://[^\s/:@]{0,256}:)[^\s"]{1,1024}(?=@(?!sha\d))""",
+    r"""([A-Za-z0-9]://)[^\s/:@"]{1,1024}(?=@)""",
     r"""(?<![\w./:-])([\w.-]{1,64}:)[^\s/:@"]{1,256}(?=@(?!sha\d))""",
     # name=value, name: value, --name value
-    rf"""(?i)((?:{_NAME}[\\"'\]]{{0,4}}\s{{0,8}}+[=:]|[_-]key\s?=)\s{{0,8}}+)(?:{_QUOTED}|{_UNQUOTED})""",
+    rf"""(?i)((?:{_NAME}[\\"'\]]{{0,4}}\s{{0,8}}+[=:]>?|[_-]key\s?=)\s{{0,8}}+)(?:{_QUOTED}|{_UNQUOTED})""",
     rf"""(?i)(--[a-z_-]{{0,32}}(?:{_NAME}|-key)["']?,?\s)(?:{_QUOTED}|\S+)""",
     r"(?i)(\bbearer\s)\S{8,}",
     rf"()(?<![A-Za-z0-9])(?:{_KNOWN})",
 )
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;:]{0,32}[A-Za-z]")
+"""What loggers put around names and values for a terminal."""
 _SECRETS: Final = tuple(map(re.compile, _PATTERNS))
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9_+/=-]{32,}")
 _KINDS: Final[tuple[Callable[[str], bool], ...]] = (str.isupper, str.islower, str.isdigit)
@@ -55,6 +57,7 @@ def masked(text: str) -> str:
     """Return foreign text without what looks like a secret, and without the end of what is longer than any message."""
     if len(text) > _LONGEST_TEXT:
         text = _without_last_word(text[:_LONGEST_TEXT])
+    text = _COLOUR.sub("", text)
     for secret in _SECRETS:
         text = secret.sub(rf"\1{_MASK}", text)
     return _LONG_WORD.sub(lambda word: _MASK if _is_random(word[0]) else word[0], text)

@@ -146,7 +146,7 @@ def test_one_merge_patch_takes_away_what_was_added() -> None:
 
 
 def test_a_patch_leaves_other_owners_alone() -> None:
-    ours = {"metadata": {**WANTED["metadata"], "ownerReferences": [{"uid": "1"}]}}
+    ours: dict[str, Any] = {"metadata": {**WANTED["metadata"], "ownerReferences": [{"uid": "1"}]}}
     item = live(**ours)
     item["metadata"]["ownerReferences"].append({"uid": "2"})
     item["spec"]["paused"] = True
@@ -194,7 +194,7 @@ def test_nobody_may_add_to_what_keeps_the_engine_closed(spec: dict[str, Any]) ->
 
 
 def test_what_the_api_server_leaves_out_is_no_difference() -> None:
-    empty = {"a": "", "b": [], "c": {}, "d": None}
+    empty: dict[str, Any] = {"a": "", "b": [], "c": {}, "d": None}
     wanted = {**WANTED, "spec": {**WANTED["spec"], **empty}}
     item = live(**wanted)
     for name in empty:

@@ -27,6 +27,8 @@ SECRETS = {
     "cut json": ('{{"client_secret": "{}', "hunter 2"),
     "yaml": ("database:\n  password:\n    {}\n", "hunter2"),
     "spaces": ("password   =   {}", "hunter2"),
+    "colours": ("\x1b[36mtoken\x1b[0m=\x1b[35m{}\x1b[0m", "hunter2"),
+    "arrow": ("'password' => '{}'", "hunter2"),
     "arguments": ("['vllm', 'serve', '--api-key', '{}']", "hunter2"),
     "argument": ("vllm serve --hf-token {} --port 1", "hunter2"),
     "connection string": ("Server=db;Pwd={};x=1", "hun;ter2"),
