@@ -39,32 +39,35 @@ class Memo(kopf.Memo):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Session(kopf.AiohttpSession):
-    """Connections to the API server that read objects of any depth."""
+class _Access(kopf.AiohttpSession):
+    """Credentials for sessions that read objects of any depth, one for each time that kopf opens one."""
 
-    aiohttp_session: aiohttp.ClientSession = field(compare=False)
     credentials: kopf.ConnectionInfo
-    """By these kopf knows that it has been given again what the API server has refused."""
+    aiohttp_session: aiohttp.ClientSession = field(init=False, repr=False, compare=False)
+
+    def __getattr__(self, name: str) -> Any:
+        """Open a session: one that is kept would be closed when kopf, which closes what it has, opens it again."""
+        if name != "aiohttp_session":
+            raise AttributeError(name)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.credentials.as_ssl_context()),
+            headers=self.credentials.as_http_headers(),
+            proxy=self.credentials.proxy_url,
+            trust_env=self.credentials.trust_env,
+            response_class=ShallowResponse,
+        )
 
 
 @kopf.on.login(registry=REGISTRY)
-async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+def login(**kwargs: Any) -> kopf.AiohttpSession | None:
     """Use the pod's ServiceAccount or, outside a cluster, the kubeconfig that kubectl uses."""
     found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
     if found is None:
         return None
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
-        headers=found.as_http_headers(),
-        proxy=found.proxy_url,
-        trust_env=found.trust_env,
-        response_class=ShallowResponse,
-    )
-    return _Session(
+    return _Access(
         server=found.server,
         default_namespace=found.default_namespace,
         priority=found.priority,
-        aiohttp_session=session,
         credentials=found,
     )
 

@@ -6,12 +6,13 @@ one object that cannot be read must not end the list or the watch of all others.
 
 import json
 import re
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 
 DEEPEST: Final = 256
+_READ_ANYWHERE: Final = 500
+"""Levels that Python reads wherever it is called from; half of its bound on recursion."""
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 _OPENING: Final = (b"[", b"{")
 
@@ -26,6 +27,8 @@ def decoded(content: bytes) -> Any:
 
 def readable(content: bytes) -> bytes:
     """Return JSON that Python can read, called from no deeper than here: the same, or what is left of it."""
+    if sum(map(content.count, _OPENING)) <= _READ_ANYWHERE:
+        return content  # the most frequent case, without reading it twice
     try:
         json.loads(content)
     except RecursionError:
@@ -72,13 +75,20 @@ class _Lines:
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
+        self._rest = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
 
-    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        rest = b""
-        async for chunk in self._content.iter_chunked(size):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield readable(line) + b"\n"
+    def iter_chunked(self, size: int) -> Self:
+        self._chunks = self._content.iter_chunked(size)
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        lines: list[bytes] = []
+        while not lines:
+            *lines, self._rest = (self._rest + await anext(self._chunks)).split(b"\n")
+        return b"".join(readable(line) + b"\n" for line in lines)

@@ -53,6 +53,32 @@ async def test_it_is_tried_again_when_the_api_server_could_not_say_what_there_is
     assert story == ["passed ns"]
 
 
+async def test_the_same_credentials_again_are_known_to_be_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Otherwise kopf would try what the API server refuses again and again, without a pause."""
+    config = tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", str(config))
+
+    def logged_in(token: str) -> Any:
+        context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
+        cluster = {"name": "a", "cluster": {"server": "https://a"}}
+        user = {"name": "a", "user": {"token": token}}
+        config.write_text(
+            json.dumps({"current-context": "a", "contexts": [context], "clusters": [cluster], "users": [user]})
+        )
+        login: Any = handlers.login
+        return login(settings=kopf.OperatorSettings())
+
+    first = logged_in("one")
+    assert first == logged_in("one")
+    assert first != logged_in("two")
+    for _ in range(2):  # kopf closes what it was given, and asks for it again
+        async with first.aiohttp_session as session:
+            assert session.headers["Authorization"] == "Bearer one"
+            assert not session.closed
+
+
 class Queue:
     """One that notes what is asked of it."""
 
@@ -91,32 +117,6 @@ async def test_a_change_of_a_service_at_work_is_urgent_and_what_is_new_or_listed
 )
 def test_what_is_compared(namespaces: tuple[str, ...], scopes: set[str | None]) -> None:
     assert runtime._scopes(namespaces, [DEMO]) == scopes
-
-
-async def test_the_same_credentials_again_are_known_to_be_the_same(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Otherwise kopf would try what the API server refuses again and again, without a pause."""
-    config = tmp_path / "config"
-    monkeypatch.setenv("KUBECONFIG", str(config))
-
-    async def logged_in(token: str) -> Any:
-        context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
-        cluster = {"name": "a", "cluster": {"server": "https://a"}}
-        user = {"name": "a", "user": {"token": token}}
-        config.write_text(
-            json.dumps({"current-context": "a", "contexts": [context], "clusters": [cluster], "users": [user]})
-        )
-        login: Any = handlers.login
-        session = await login(settings=kopf.OperatorSettings())
-        assert session
-        await session.aiohttp_session.close()
-        return session
-
-    first = await logged_in("one")
-    assert first.aiohttp_session.headers["Authorization"] == "Bearer one"
-    assert first == await logged_in("one")
-    assert first != await logged_in("two")
 
 
 def test_kopf_is_given_no_index_whose_barrier_costs_the_square_of_the_objects() -> None:
