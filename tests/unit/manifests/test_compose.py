@@ -69,7 +69,7 @@ def test_volumes_and_files_exist() -> None:
 def test_the_image_lets_its_user_write_where_the_state_is() -> None:
     dockerfile = (MANIFESTS.parent / "orchestrator" / "Dockerfile").read_text()
     assert ("orchestrator", "state", STATE) in list(volumes())
-    assert f"install -d -o 10001 -g 10001 {STATE}\nWORKDIR {STATE}\n" in dockerfile
+    assert f"install -d -o 10001 -g 0 -m 775 {STATE}\nWORKDIR {STATE}\n" in dockerfile
     assert "USER 10001:10001" in dockerfile
 
 
