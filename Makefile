@@ -36,7 +36,7 @@ test: lint verify test-python test-compiled test-integration test-e2e ## Everyth
 .PHONY: test-fast
 test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 	@python3 -m hack tools helm openssl > /dev/null
-	@$(PYTEST) -q tests/unit tests/golden
+	@$(PYTEST) -q -n logical --dist worksteal tests/unit tests/golden
 
 .PHONY: test-python
 test-python: venv
@@ -51,7 +51,7 @@ test-compiled: venv ## The orchestrator's tests once more, compiled as in its im
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)
 	@python3 -m hack tools etcd helm kube-apiserver kubectl openssl > /dev/null
-	@$(PYTEST) -q tests/integration
+	@$(PYTEST) -q -n 2 --dist loadfile tests/integration # each worker has a control plane
 
 .PHONY: test-e2e
 test-e2e: venv ## The demo path and its faults on the real cluster
