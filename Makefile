@@ -51,7 +51,7 @@ test-compiled: venv ## The orchestrator's tests once more, compiled as in its im
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)
 	@python3 -m hack tools etcd helm kube-apiserver kubectl openssl > /dev/null
-	@$(PYTEST) -q -n 2 --dist loadfile tests/integration # each worker has a control plane
+	@$(PYTEST) -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration
 
 .PHONY: test-e2e
 test-e2e: venv ## The demo path and its faults on the real cluster
