@@ -16,7 +16,6 @@ from tandem_operator.kube.api import connected
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes
 
-
 _LONGEST = ("test_watch_gap.py", "test_definitions.py")
 
 
