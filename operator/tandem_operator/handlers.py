@@ -42,7 +42,7 @@ class Memo(kopf.Memo):
 class _Access(kopf.AiohttpSession):
     """Credentials for sessions that read objects of any depth, one for each time that kopf opens one."""
 
-    credentials: kopf.ConnectionInfo
+    credentials: kopf.ConnectionInfo = field(repr=False)
     aiohttp_session: aiohttp.ClientSession = field(init=False, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
