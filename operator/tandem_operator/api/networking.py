@@ -1,11 +1,10 @@
 """`spec.networking`: who reaches the two tiers."""
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field
 
-from tandem_operator.api.labels import LabelKey
+from tandem_operator.api.labels import AnnotationValue, LabelKey
 from tandem_operator.api.rules import Ruled
 
 
@@ -22,7 +21,7 @@ class ServiceSettings(Ruled):
 
     type: ServiceType = ServiceType.CLUSTER_IP
     """How the Service is reached."""
-    annotations: dict[LabelKey, Annotated[str, Field(max_length=4096)]] = Field(default={}, max_length=32)
+    annotations: dict[LabelKey, AnnotationValue] = Field(default={}, max_length=32)
     """Annotations, for load balancers and external DNS."""
 
 

@@ -8,13 +8,12 @@ from pydantic import Field, StringConstraints
 from pydantic.alias_generators import to_snake
 
 from tandem_operator.api.affinity import Affinity
-from tandem_operator.api.labels import LabelKey, LabelValue
+from tandem_operator.api.labels import AnnotationValue, LabelKey, LabelValue
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity, number
 from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-AnnotationValue = Annotated[str, Field(max_length=4096)]
 ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 

@@ -23,7 +23,10 @@ def fitting_message(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with a space for each character that is none to look at: line ends, escapes, halves of a pair."""
+    """Return text with a space for each character that is none to look at: line ends, escapes, halves of a pair.
+
+    So nothing moves a terminal's cursor or turns its text around.
+    """
     return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 

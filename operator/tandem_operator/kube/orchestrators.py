@@ -18,6 +18,7 @@ from tandem_contract import names
 from yarl import URL
 
 from tandem_operator.api.naming import Reference
+from tandem_operator.api.text import printable
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.resources import REPLICA_SET, Object, controlled_by, controller
@@ -117,12 +118,7 @@ def _lines(status: int, content: bytes) -> list[str]:
     degraded = json.loads(content)["degraded"]
     if not isinstance(degraded, list) or not all(isinstance(line, str) for line in degraded):
         raise TypeError("degraded is no list of texts")
-    return [_printable(line)[:_LONGEST_LINE] for line in degraded[:_MOST_LINES]]
-
-
-def _printable(line: str) -> str:
-    """Leave out what moves a terminal's cursor or turns its text around."""
-    return "".join(character if character.isprintable() else " " for character in line)
+    return [printable(line)[:_LONGEST_LINE] for line in degraded[:_MOST_LINES]]
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

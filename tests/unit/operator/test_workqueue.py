@@ -162,6 +162,18 @@ async def test_an_attempt_that_hangs_is_given_up_and_complained_of(
     assert "RetryError: it was not done after 0 s" in caplog.text
 
 
+MANY = [Key("ns", str(number)) for number in range(300)]
+
+
+@asynccontextmanager
+async def at_work(worker: Worker) -> AsyncIterator[WorkQueue]:
+    """A queue whose only worker is at work."""
+    async with working(worker, workers=1) as queue:
+        queue.add(Key("ns", "at work"))
+        await worker.begun.get()
+        yield queue
+
+
 async def ordered(queue: WorkQueue, worker: Worker, count: int) -> list[Key]:
     """Let one worker take what is in line, after what it does now."""
     await until(lambda: len(queue._urgent) + len(queue._routine) == count)
@@ -171,27 +183,21 @@ async def ordered(queue: WorkQueue, worker: Worker, count: int) -> list[Key]:
 
 async def test_a_change_goes_before_what_is_new_and_its_namespace_takes_turns() -> None:
     worker = Worker()
-    many = [Key("ns", str(number)) for number in range(300)]
-    async with working(worker, workers=1) as queue:
-        queue.add(Key("ns", "at work"))
-        await worker.begun.get()
-        for key in many:
+    async with at_work(worker) as queue:
+        for key in MANY:
             queue.add(key)
         queue.add(ELSEWHERE)
-        queue.add(many[250], urgent=True)
+        queue.add(MANY[250], urgent=True)
         order = await ordered(queue, worker, 301)
-    assert order.index(many[250]) == 0
+    assert order.index(MANY[250]) == 0
     assert order.index(ELSEWHERE) <= 2
-    assert sorted(order) == sorted([*many, ELSEWHERE])
+    assert sorted(order) == sorted([*MANY, ELSEWHERE])
 
 
 async def test_what_is_urgent_does_not_keep_the_others_waiting_for_ever() -> None:
     worker = Worker()
-    many = [Key("ns", str(number)) for number in range(300)]
-    async with working(worker, workers=1) as queue:
-        queue.add(Key("ns", "at work"))
-        await worker.begun.get()
-        for key in many:
+    async with at_work(worker) as queue:
+        for key in MANY:
             queue.add(key, urgent=True)
         queue.add(ELSEWHERE)
         order = await ordered(queue, worker, 301)
