@@ -1,4 +1,4 @@
-"""What the pod of test_engine_restart.py runs: clients that ask without a pause until the file /tmp/stop is there.
+"""What the pod of test_engine_restart.py runs: clients that ask again and again until the file /tmp/stop is there.
 
 Two of them want their answers in one piece, two streamed. Each request is a line on standard output: "ok" with its
 seconds, or "failed" with the reason. Arguments: host, API key.
@@ -14,6 +14,8 @@ from pathlib import Path
 HOST, KEY = sys.argv[1:]
 STOP = Path("/tmp/stop")
 SECONDS = 900
+PAUSE_SECONDS = 0.5
+"""Leaves the cores a moment: where they never are idle, Linux 6.18 may give a process that ends no turn for minutes."""
 BODY = {
     "model": "tandem-demo",
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -27,6 +29,7 @@ def keep_asking(*, stream):
         began = time.monotonic()
         problem = problem_with(stream=stream)
         sys.stdout.write(f"{problem or f'ok {time.monotonic() - began:.1f}'}\n")
+        time.sleep(PAUSE_SECONDS)
 
 
 def problem_with(*, stream):

@@ -22,17 +22,23 @@ def test_a_restart_of_the_engine_fails_no_request(service: Namespace) -> None:
         service.kubectl("rollout", "status", "deployment/demo-engine", f"--timeout={ENGINE_SECONDS}s")
         eventually(lambda: old not in service.names("pods", ENGINE_PODS), within=180, what="the old engine is gone")
         wait_for_answers(service, len(results(service)) + ENOUGH)
-    lines = results(service)
-    assert [line for line in lines if not line.startswith("ok ")] == []
-    service.kubectl("delete", "pod", "clients", "--grace-period=1")
+        finish(service)
+        assert [line for line in results(service) if not line.startswith("ok ")] == []
 
 
 @contextmanager
 def load(service: Namespace) -> Iterator[None]:
-    """Clients that ask through the Service for as long as the block takes, and then finish what they have begun."""
+    """Clients that ask through the Service for as long as the block takes."""
     service.apply(client_pod("clients", CLIENTS, "demo", API_KEY))
-    service.kubectl("wait", "--for=condition=Ready", "pod/clients", "--timeout=60s")
-    yield
+    try:
+        service.kubectl("wait", "--for=condition=Ready", "pod/clients", "--timeout=60s")
+        yield
+    finally:
+        service.kubectl("delete", "pod", "clients", "--grace-period=1")
+
+
+def finish(service: Namespace) -> None:
+    """Have the clients end what they have begun."""
     with suppress(AssertionError):  # the clients may be so quick to end that they take this command along
         service.kubectl("exec", "clients", "--", "touch", "/tmp/stop")
     service.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/clients", f"--timeout={ANSWER_SECONDS}s")
