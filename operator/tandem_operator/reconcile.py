@@ -17,6 +17,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import LLMServiceStatus
+from tandem_operator.api.text import listed
 from tandem_operator.documents import problems
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
@@ -32,7 +33,6 @@ from tandem_operator.workqueue import RetryError
 logger = logging.getLogger(__name__)
 
 _LONGEST_CAUSE: Final = 4096
-_MOST_LISTED: Final = 8
 
 
 @dataclass
@@ -195,10 +195,9 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
 def _contested(contests: list[Contest]) -> Iterator[Problem]:
     """Tell the status which fields others write back; an engine that they may have opened is not ready."""
     for (kind, name), fields in groupby(contests, attrgetter("child")):
-        listed = [status.quoted(f"{contest.path} ({contest.by})") for contest in fields]
-        more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+        which = listed([status.quoted(f"{contest.path} ({contest.by})") for contest in fields])
         message = (
-            f"{kind} {name} is changed again whenever it is put right: {', '.join(listed[:_MOST_LISTED])}{more}; "
+            f"{kind} {name} is changed again whenever it is put right: {which}; "
             "exempt it there, or set the field in the LLMService; it is put right again from time to time"
         )
         yield Problem(kind, name, FIELDS_CONTESTED, message, degrades=kind != "NetworkPolicy")

@@ -1,12 +1,14 @@
 """Text as the API server takes it and as it is safe to show, whoever wrote it."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 LONGEST_REASON: Final = 1024
 LONGEST_MESSAGE: Final = 32_768
 """Characters, as Kubernetes counts them in the text of a condition."""
 
+_MOST_LISTED: Final = 8
 _NO_PART_OF_A_REASON: Final = re.compile(r"[^A-Za-z0-9_,:]+")
 _UNSPECIFIED: Final = "Unspecified"
 
@@ -33,3 +35,9 @@ def printable(text: str) -> str:
 def shortened(text: str, longest: int) -> str:
     """Return at most this many characters, with a mark where some are left out."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return the first of these texts, and how many there are beside them."""
+    more = f" and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
+    return f"{', '.join(texts[:_MOST_LISTED])}{more}"

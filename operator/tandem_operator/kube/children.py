@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from tandem_operator.api.naming import Reference
+from tandem_operator.api.text import listed
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.contests import Contests
 from tandem_operator.kube.difference import MANAGER, Difference, Write, differences, next_write
@@ -17,7 +18,6 @@ from tandem_operator.kube.store import Key, Store, reference
 KEY_MANAGER: Final = "tandem-operator-key"
 _KEY_BYTES: Final = 32
 _MOST_WRITES: Final = 4
-_MOST_LISTED: Final = 8
 _OF_NOTHING: Final = "1"
 """A resourceVersion that no object has: an apply that names it creates, and conflicts with what is there."""
 
@@ -142,9 +142,9 @@ class Children:
         self._contests.note(self._key, write, left)
         what = f"{self._key.namespace}/{self._key.name} {' '.join(reference(write.manifest))}"
         if write.drift:
-            logger.info("%s put right: %s", what, _listed(write.corrects))
+            logger.info("%s put right: %s", what, _told(write.corrects))
         if left:
-            logger.warning("%s is changed by the API server while it is written: %s", what, _listed(left))
+            logger.warning("%s is changed by the API server while it is written: %s", what, _told(left))
 
     async def _confirm_owner(self) -> None:
         """Ask before the first write whether the service is still there: what is known of it may be of the past.
@@ -173,6 +173,5 @@ class Children:
         return item
 
 
-def _listed(differences: Sequence[Difference]) -> str:
-    listed = [f"{difference} ({difference.manager or 'nobody'})" for difference in differences[:_MOST_LISTED]]
-    return ", ".join([*listed, f"{len(differences) - _MOST_LISTED} more"] if differences[_MOST_LISTED:] else listed)
+def _told(differences: Sequence[Difference]) -> str:
+    return listed([f"{difference} ({difference.manager or 'nobody'})" for difference in differences])

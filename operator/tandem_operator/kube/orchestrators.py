@@ -17,7 +17,7 @@ import aiohttp
 from tandem_contract import names
 from yarl import URL
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.naming import Reference, Tier
 from tandem_operator.api.text import printable
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
@@ -26,7 +26,6 @@ from tandem_operator.kube.store import Key, Store
 
 logger = logging.getLogger(__name__)
 
-_TIER: Final = "orchestrator"
 _PATH: Final = "/ready"
 _PODS: Final = 4
 """How many pods of a service are asked, the newest: what is wrong with a setting is wrong in each of them."""
@@ -57,7 +56,7 @@ class Directory:
 
     async def _of(self, gate: asyncio.Semaphore, key: Key, pods: Sequence[Object]) -> list[URL]:
         service = self._store.service(key)
-        deployment = self._store.children(key).get(Reference("Deployment", f"{key.name}-{_TIER}"))
+        deployment = self._store.children(key).get(Reference("Deployment", f"{key.name}-{Tier.ORCHESTRATOR}"))
         if service is None or deployment is None or not controlled_by(deployment, service["metadata"]["uid"]):
             return []
         try:
@@ -139,7 +138,7 @@ def _newest(pods: Iterable[Object]) -> list[Object]:
 def _is_ready(pod: Object) -> bool:
     metadata, conditions = pod["metadata"], pod.get("status", {}).get("conditions") or []
     return (
-        metadata.get("labels", {}).get(names.LABEL_TIER) == _TIER
+        metadata.get("labels", {}).get(names.LABEL_TIER) == Tier.ORCHESTRATOR
         and "deletionTimestamp" not in metadata
         and any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     )
@@ -149,7 +148,7 @@ def _place(deployment: Object, pod: Object) -> URL | None:
     """Return where a pod is asked, None if nowhere: only its address is of its own word, and no part of a URL."""
     address = pod["status"].get("podIP", "")
     containers = deployment["spec"]["template"]["spec"]["containers"]
-    ours: Object = next((each for each in containers if each["name"] == _TIER), {})
+    ours: Object = next((each for each in containers if each["name"] == Tier.ORCHESTRATOR), {})
     ports = {port.get("name"): port["containerPort"] for port in ours.get("ports") or ()}
     if names.METRICS_PORT_NAME not in ports or not _may_be_a_pod(address):
         return None

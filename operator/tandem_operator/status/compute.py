@@ -66,11 +66,7 @@ def not_allowed(live: Object, excess: list[str], now: datetime) -> LLMServiceSta
 
 def _left_alone(live: Object, reason: str, message: str, waits: str, now: datetime) -> LLMServiceStatus:
     generation = live["metadata"]["generation"]
-    verdicts = [
-        (ConditionType.READY, ConditionStatus.FALSE, reason, message),
-        (ConditionType.RECONCILING, ConditionStatus.FALSE, reason, waits),
-        (ConditionType.STALLED, ConditionStatus.TRUE, reason, message),
-    ]
+    verdicts = _stalled(reason, message, waits)
     conditions = _conditions(verdicts, former_conditions(live.get("status")), generation, now)
     figures = {"observed_generation": generation, "conditions": conditions}
     return former_figures(live.get("status")).model_copy(update=figures)
@@ -99,13 +95,17 @@ def refused(live: Object, status: LLMServiceStatus, cause: str, now: datetime) -
     """Return the least there is to say, for an API server that refuses this status."""
     ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
     message = f"the API server refused a status by which Ready is {ready.status} ({ready.reason}): {cause}"
-    verdicts = [
-        (ConditionType.READY, ConditionStatus.FALSE, "StatusRefused", message),
-        (ConditionType.RECONCILING, ConditionStatus.FALSE, "StatusRefused", "waits for an API server that takes it"),
-        (ConditionType.STALLED, ConditionStatus.TRUE, "StatusRefused", message),
-    ]
+    verdicts = _stalled("StatusRefused", message, "waits for an API server that takes it")
     conditions = _conditions(verdicts, former_conditions(live.get("status")), ready.observed_generation, now)
     return LLMServiceStatus(observed_generation=status.observed_generation, conditions=conditions)
+
+
+def _stalled(reason: str, message: str, waits: str) -> list[Verdict]:
+    return [
+        (ConditionType.READY, ConditionStatus.FALSE, reason, message),
+        (ConditionType.RECONCILING, ConditionStatus.FALSE, reason, waits),
+        (ConditionType.STALLED, ConditionStatus.TRUE, reason, message),
+    ]
 
 
 def _summary(

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tandem_operator.api.schema import crd
 from tandem_operator.api.status import Condition
+from tandem_operator.api.text import listed
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
 (VERSION,) = crd()["spec"]["versions"]
@@ -32,3 +33,9 @@ def test_any_text_can_be_a_condition_s(reason: str, message: str, times: int) ->
 def test_what_fits_stays() -> None:
     made = condition("Evicted_1,2:x", "Jürgen's node is low: 10 % of /var 🙈")
     assert (made.reason, made.message) == ("Evicted_1,2:x", "Jürgen's node is low: 10 % of /var 🙈")
+
+
+def test_of_many_texts_the_first_are_listed() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(list("abcdefgh")) == "a, b, c, d, e, f, g, h"
+    assert listed(list("abcdefghij")) == "a, b, c, d, e, f, g, h and 2 more"
