@@ -16,13 +16,14 @@ from tandem_orchestrator.api.body import bounded
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.engines.catalogue import Catalogue
+from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.engines.endpoints import ENDPOINTS
+from tandem_orchestrator.engines.engines import Engines
 from tandem_orchestrator.gateway.admission import Admission
-from tandem_orchestrator.gateway.catalogue import Catalogue
-from tandem_orchestrator.gateway.dispatch import Dispatcher
-from tandem_orchestrator.gateway.endpoints import ENDPOINTS
-from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import deadlines
+from tandem_orchestrator.limits.ledger import Ledger
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.shared import SharedCounters
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -30,7 +31,6 @@ from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.observability.trace import Tracer
 from tandem_orchestrator.store.database import Database
-from tandem_orchestrator.store.ledger import Ledger
 from tandem_orchestrator.tools.running import RunningTools
 
 BACKGROUND_RETRY_SECONDS = 5.0

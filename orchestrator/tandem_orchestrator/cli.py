@@ -16,7 +16,7 @@ from tandem_orchestrator.config import ConfigError, Source, unknown_variables
 from tandem_orchestrator.key_commands import arguments as key_commands
 from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
-from tandem_orchestrator.shared_folder import shared_folder
+from tandem_orchestrator.process.shared_folder import shared_folder
 
 FAILED = 1
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from tandem_orchestrator.auth.key_files import KeyFiles  # noqa: PLC0415 # see `_serve`
-    from tandem_orchestrator.server import certificate_of  # noqa: PLC0415
+    from tandem_orchestrator.process.server import certificate_of  # noqa: PLC0415
     from tandem_orchestrator.tools import build  # noqa: PLC0415
 
     config = Source(options.config).load()
@@ -66,13 +66,13 @@ def _serve(options: argparse.Namespace) -> int:
     with shared_folder() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         # Imported here, since Prometheus' client asks at its import where several workers keep their values.
-        from tandem_orchestrator.supervisor import supervise  # noqa: PLC0415
+        from tandem_orchestrator.process.supervisor import supervise  # noqa: PLC0415
 
         return supervise(source, config, options.host, options.port, folder)
 
 
 def _serve_here(source: Source, config: OrchestratorConfig, host: str | None, port: int) -> int:
-    from tandem_orchestrator.server import listen, serve  # noqa: PLC0415 # see `_serve`
+    from tandem_orchestrator.process.server import listen, serve  # noqa: PLC0415 # see `_serve`
 
     opened = listen(config, host, port)
     structlog.get_logger().info("serving", host=host or "*", port=opened[0].getsockname()[1], workers=1)

@@ -123,7 +123,7 @@ async def test_the_clients_key_stays_here(client, engine):
 
 
 async def test_the_engines_key_is_read_again_when_it_changes(serve, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.credentials.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("tandem_orchestrator.engines.credentials.LOOK_EVERY", 0.0)
     key = tmp_path / "api-key"
     key.write_text("first\n")
     engine.api_key = "first"

@@ -12,7 +12,7 @@ ATTEMPTS = 3
 
 @pytest.fixture(autouse=True)
 def checks_often(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS", 0.05)
 
 
 async def test_simple_chat(orchestrator, engine):

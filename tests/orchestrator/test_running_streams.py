@@ -4,7 +4,7 @@ import asyncio
 
 import orjson
 import pytest
-from tandem_orchestrator.exchange import Exchange
+from tandem_orchestrator.transport.exchange import Exchange
 
 from tests.engine_double import Reply
 from tests.orchestrator.running import AT_ONCE, config_for, question, until

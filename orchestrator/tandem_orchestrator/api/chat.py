@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp, Services
+from tandem_orchestrator.engines.dispatch import Call
+from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import ClientLeft, EngineError
 from tandem_orchestrator.gateway import plan
 from tandem_orchestrator.gateway.conversation import Conversation
-from tandem_orchestrator.gateway.dispatch import Call
-from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
 from tandem_orchestrator.gateway.tool_use import tool_use

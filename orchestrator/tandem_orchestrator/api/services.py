@@ -7,10 +7,10 @@ from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.engines.catalogue import Catalogue
+from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.engines.engines import Engines
 from tandem_orchestrator.gateway.admission import Admission
-from tandem_orchestrator.gateway.catalogue import Catalogue
-from tandem_orchestrator.gateway.dispatch import Dispatcher
-from tandem_orchestrator.gateway.engines import Engines
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.tools.toolbox import Toolbox

@@ -2,8 +2,8 @@
 
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.errors import Forbidden
-from tandem_orchestrator.gateway.catalogue import Catalogue, Model
 from tandem_orchestrator.limits.limiter import Limiter, Ticket
 from tandem_orchestrator.observability.record import Record
 

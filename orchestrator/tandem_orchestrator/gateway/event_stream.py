@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Scope, Send
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.exchange import EXCHANGE, Exchange
 from tandem_orchestrator.observability.record import record_of
+from tandem_orchestrator.transport.exchange import EXCHANGE, Exchange
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -7,6 +7,8 @@ from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.engines.dispatch import Call, Dispatcher
+from tandem_orchestrator.engines.endpoints import ENDPOINTS, Endpoint
 from tandem_orchestrator.errors import (
     ClientLeft,
     GatewayError,
@@ -18,8 +20,6 @@ from tandem_orchestrator.errors import (
 from tandem_orchestrator.gateway import plan
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.conversation import Conversation
-from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.endpoints import ENDPOINTS, Endpoint
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, weigh

@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
+from tandem_orchestrator.engines.catalogue import Model
+from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.errors import BadRequest
-from tandem_orchestrator.gateway.catalogue import Model
-from tandem_orchestrator.gateway.endpoints import Endpoint
 from tandem_orchestrator.gateway.request import Request
 
 MAX_TOKENS = ("max_tokens", "max_completion_tokens")

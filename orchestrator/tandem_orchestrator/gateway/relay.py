@@ -6,13 +6,13 @@ from typing import Any
 
 from starlette.types import Send
 
+from tandem_orchestrator.engines import estimate
+from tandem_orchestrator.engines.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
+from tandem_orchestrator.engines.dispatch import Call, Dispatcher
+from tandem_orchestrator.engines.event_reader import Event, EventReader
+from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import EngineError, Malformed
-from tandem_orchestrator.gateway import estimate
-from tandem_orchestrator.gateway.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
-from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.gateway.event_stream import EventStream
-from tandem_orchestrator.gateway.replica import EngineStream
 
 BEGINS = (b"data: {", b"data:{")
 LINES = 2  # of such an event: its data, and the empty one

@@ -9,8 +9,8 @@ import orjson
 from starlette.types import Message, Receive
 from tandem_contract.config import Timeouts
 
+from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TookTooLong, TooSlow
-from tandem_orchestrator.gateway.endpoints import Endpoint
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 
 LARGE: Final = 65_536  # bytes of a body; a smaller one cannot hold much

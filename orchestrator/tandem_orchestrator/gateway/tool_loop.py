@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from starlette.types import Send
 
+from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
-from tandem_orchestrator.gateway.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.relay import send_json
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.types import Scope
 
 from tandem_orchestrator.errors import ClientLeft
-from tandem_orchestrator.exchange import EXCHANGE, Exchange
 from tandem_orchestrator.gateway.time_limit import TimeLimit
+from tandem_orchestrator.transport.exchange import EXCHANGE, Exchange
 
 
 class ClientWatch:

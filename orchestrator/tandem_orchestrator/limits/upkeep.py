@@ -8,12 +8,12 @@ import structlog
 from tandem_contract.config import Redis
 
 from tandem_orchestrator.limits.budgets import Budgets
+from tandem_orchestrator.limits.ledger import Ledger as DatabaseLedger
 from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
 from tandem_orchestrator.limits.spending import Ledger
-from tandem_orchestrator.store.ledger import Ledger as DatabaseLedger
 from tandem_orchestrator.store.redis import RedisStore
-from tandem_orchestrator.store.redis_ledger import RedisLedger
 
 SWEEP_SECONDS = 60.0
 CLOSE_SECONDS = 3.0

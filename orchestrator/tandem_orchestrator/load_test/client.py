@@ -9,9 +9,9 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
+from tandem_orchestrator.engines.answers import is_done
+from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import Malformed
-from tandem_orchestrator.gateway.answers import is_done
-from tandem_orchestrator.gateway.event_reader import Event, EventReader
 from tandem_orchestrator.load_test.result import Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 

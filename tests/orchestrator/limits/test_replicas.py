@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 from tandem_contract.config import Database as DatabaseSettings
 from tandem_contract.config import RateLimits, Redis
 from tandem_orchestrator.limits import budgets, exchange, sharing
+from tandem_orchestrator.limits.ledger import Ledger
 from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.database import Database
-from tandem_orchestrator.store.ledger import Ledger
 from tandem_orchestrator.store.redis import RedisDown, RedisStore
-from tandem_orchestrator.store.redis_ledger import RedisLedger
 
 from tests.orchestrator.certificate import self_signed
 from tests.orchestrator.redis_server import PASSWORD, running_redis

@@ -232,9 +232,9 @@ async def test_the_only_replica_that_is_left_never_rests(failing, engine, other)
 
 
 async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS_DOWN", 60)
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.LEAST_PAUSE", 0.2)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS", 60)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS_DOWN", 60)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.LEAST_PAUSE", 0.2)
     orchestrator = await serve(config_for(engine, **AT_ONCE))
     engine.stop()
     assert (await orchestrator.chat())[0] == 502

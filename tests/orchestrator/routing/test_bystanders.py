@@ -50,7 +50,7 @@ async def slowest_bystander(orchestrator, attacks=8):
 @pytest.mark.parametrize("hold", [{}, {"maxRequests": 0}])
 @pytest.mark.parametrize("bad", BAD)
 async def test_the_only_replica_stays(serve, engine, bad, hold, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.replica.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.engines.replica.STOP_SECONDS", 0.05)
     engine.rule = rule(bad)
     orchestrator = await serve(config_for(engine, hold=hold, **HARSH))
     assert await slowest_bystander(orchestrator) < AT_ONCE
@@ -60,7 +60,7 @@ async def test_the_only_replica_stays(serve, engine, bad, hold, monkeypatch):
 
 @pytest.mark.parametrize("bad", BAD)
 async def test_no_replica_rests_for_what_all_fail_at(serve, engine, bad, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.replica.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.engines.replica.STOP_SECONDS", 0.05)
     async with EngineDouble() as other:
         engine.rule = other.rule = rule(bad)
         orchestrator = await serve(config_for(engine, other, **HARSH))

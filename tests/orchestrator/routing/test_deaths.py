@@ -26,7 +26,7 @@ DEAD_STREAM = dying.STREAM_HEADERS + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LAST_WORDS)
 
 @pytest.fixture(autouse=True)
 def quick_stop(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.replica.STOP_SECONDS", 0.3)
+    monkeypatch.setattr("tandem_orchestrator.engines.replica.STOP_SECONDS", 0.3)
 
 
 @pytest.fixture

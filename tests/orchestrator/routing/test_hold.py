@@ -4,7 +4,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 import pytest
-from tandem_orchestrator.gateway.hold import FIRST_BATCH
+from tandem_orchestrator.engines.hold import FIRST_BATCH
 
 from tests.orchestrator.running import config_for, question, until
 
@@ -140,7 +140,7 @@ async def test_first_come_first_served(waiting, engine):
 
 
 async def test_who_comes_later_does_not_overtake_who_waits(waiting, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.2)
+    monkeypatch.setattr("tandem_orchestrator.engines.hold.BATCH_SECONDS", 0.2)
     orchestrator, tasks = await waiting(FIRST_BATCH + 1)
     await engine.start()
     await until(lambda: len(engine.seen) == FIRST_BATCH)
@@ -151,7 +151,7 @@ async def test_who_comes_later_does_not_overtake_who_waits(waiting, engine, monk
 
 
 async def test_a_request_that_found_nobody_waits_without_retries(serve, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS", 60)
     orchestrator = await serve(config_for(engine, routing={"retries": 0}))
     engine.stop()
     asking = asyncio.create_task(orchestrator.chat())

@@ -5,9 +5,9 @@ import ssl
 
 import pytest
 from tandem_contract.config import Timeouts
+from tandem_orchestrator.engines.discovery import resolve
 from tandem_orchestrator.errors import Unreachable
-from tandem_orchestrator.gateway.discovery import resolve
-from tandem_orchestrator.gateway.pool import Pool
+from tandem_orchestrator.transport.pool import Pool
 
 from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.certificate import self_signed
@@ -32,7 +32,7 @@ def addresses(monkeypatch):
             raise found[0]
         return list(found)
 
-    monkeypatch.setattr("tandem_orchestrator.gateway.discovery.resolve", scripted)
+    monkeypatch.setattr("tandem_orchestrator.engines.discovery.resolve", scripted)
     return found
 
 
@@ -230,7 +230,7 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
 
 
 async def test_an_engine_that_fails_to_count_is_taken_to_be_full(serve, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.replica.MAX_METRICS", 1000)
+    monkeypatch.setattr("tandem_orchestrator.engines.replica.MAX_METRICS", 1000)
     monkeypatch.setattr(engine, "_metrics", lambda: b" " * 1001)
     orchestrator = await serve(config_for(engine))
     await until(lambda: orchestrator.engines.all[0].replicas[0]._load._room == 0)

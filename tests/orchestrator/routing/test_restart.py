@@ -98,7 +98,7 @@ async def test_an_engine_that_begins_to_load_again(serve, engine):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_an_engine_aborts_while_it_shuts_down_is_tried_again(serve, engine, stream, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.replica.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("tandem_orchestrator.engines.replica.STOP_SECONDS", 0.1)
     orchestrator = await serve(config_for(engine))
     aborted = b'data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}\n\ndata: [DONE]\n\n'
     whole = HEADERS_ONLY + b"%x\r\n%b\r\n0\r\n\r\n" % (len(aborted), aborted)
@@ -108,7 +108,7 @@ async def test_what_an_engine_aborts_while_it_shuts_down_is_tried_again(serve, e
 
 
 async def test_an_answer_from_before_it_went_makes_no_engine_ready(serve, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.probe.CHECK_SECONDS", 60)
+    monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS", 60)
     orchestrator = await serve(config_for(engine))
     last = asyncio.create_task(orchestrator.chat(double={"before_first_byte": 0.1}))
     await until(lambda: engine.running == 1)
@@ -123,7 +123,7 @@ async def test_an_answer_from_before_it_went_makes_no_engine_ready(serve, engine
 
 
 async def test_a_key_that_changes_while_the_engine_restarts(serve, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.credentials.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("tandem_orchestrator.engines.credentials.LOOK_EVERY", 0.0)
     (tmp_path / "key").write_text("old")
     engine.api_key = "old"
     upstream = {"name": "e", "url": engine.url, "model": "double", "apiKey": {"file": str(tmp_path)}}

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.config import Source
-from tandem_orchestrator.reload import Reloader
+from tandem_orchestrator.process.reload import Reloader
 
 from tests.engine_double import EngineDouble, Reply
 from tests.orchestrator.running import QUESTION, question, until
@@ -23,7 +23,7 @@ ORDER = {
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.reload.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("tandem_orchestrator.process.reload.POLL_SECONDS", 0.01)
 
 
 class File:

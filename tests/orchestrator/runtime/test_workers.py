@@ -150,7 +150,7 @@ async def test_workers_that_keep_dying_end_the_service(tmp_path):
     program = """
 import sys
 from tandem_contract.config import OrchestratorConfig
-from tandem_orchestrator import supervisor
+from tandem_orchestrator.process import supervisor
 from tandem_orchestrator.config import Source
 supervisor.BACKOFF_SECONDS = (0.0, 0.1)
 config = OrchestratorConfig.model_validate({"upstreams": [{"name": "a", "url": "http://a"}], "server": {"workers": 2}})

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 from tandem_orchestrator.auth.keys import Keys
-from tandem_orchestrator.gateway.catalogue import Catalogue
+from tandem_orchestrator.engines.catalogue import Catalogue
 
 from tests.orchestrator.running import COMPILED, NO_PATCHES, config_for, question
 

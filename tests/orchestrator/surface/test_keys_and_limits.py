@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.limits.limiter import Ticket
 
 from tests.engine_double import EngineDouble, Reply

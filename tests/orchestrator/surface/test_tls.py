@@ -12,8 +12,8 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 from tandem_contract.config import Tls
+from tandem_orchestrator.process.tls import Certificate
 from tandem_orchestrator.secret_file import SecretError
-from tandem_orchestrator.tls import Certificate
 
 from tests.orchestrator.certificate import self_signed
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tandem_orchestrator.config import Source
-from tandem_orchestrator.reload import Reloader
+from tandem_orchestrator.process.reload import Reloader
 
 from tests.orchestrator.keys.service import ADMIN, with_admin
 from tests.orchestrator.running import config_for, until

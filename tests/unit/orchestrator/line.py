@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from tandem_orchestrator.exchange import Exchange, Wire
-from tandem_orchestrator.outbox import FEW, Outbox
+from tandem_orchestrator.transport.exchange import Exchange, Wire
+from tandem_orchestrator.transport.outbox import FEW, Outbox
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 

@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import orjson
 import pytest
+from tandem_orchestrator.engines.answers import check_first_events, refusal, whole_answer
 from tandem_orchestrator.errors import Cut, EngineError, KeyUnusable, Malformed
-from tandem_orchestrator.gateway.answers import check_first_events, refusal, whole_answer
 
 HTML = b"<html><body>upstream http://10.0.0.7:8000 is gone</body></html>"
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from tandem_orchestrator.gateway.balance import MUCH_BUSIER, SLACK, pick
+from tandem_orchestrator.engines.balance import MUCH_BUSIER, SLACK, pick
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
 """When a replica's breaker opens, and what closes it."""
 
-from tandem_orchestrator.gateway.breaker import Breaker
+from tandem_orchestrator.engines.breaker import Breaker
 
 
 def fail(breaker):

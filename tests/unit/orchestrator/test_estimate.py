@@ -1,6 +1,6 @@
 import orjson
 import pytest
-from tandem_orchestrator.gateway import estimate
+from tandem_orchestrator.engines import estimate
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
 TEXT = {"type": "text", "text": "x" * 23}

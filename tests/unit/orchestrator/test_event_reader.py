@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import Malformed
-from tandem_orchestrator.gateway.event_reader import Event, EventReader
 
 TEXTS = ["", "{}", " {}", "a: b", ":", "\u00e9", "[DONE]", "x" * 30]
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
@@ -92,7 +92,7 @@ def test_what_is_left_at_the_end_gets_one(left, raw, data):
 
 @pytest.mark.parametrize("piece", [b"x" * 100, b"id\n" * 40, b"data\r" * 20])
 def test_an_event_without_end_is_not_collected_for_ever(monkeypatch, piece):
-    monkeypatch.setattr("tandem_orchestrator.gateway.event_reader.MAX_EVENT", 1000)
+    monkeypatch.setattr("tandem_orchestrator.engines.event_reader.MAX_EVENT", 1000)
     reader = EventReader()
     for _ in range(8):
         reader.read(piece)

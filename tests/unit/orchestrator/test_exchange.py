@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 import pytest
-from tandem_orchestrator.outbox import FEW, Outbox
+from tandem_orchestrator.transport.outbox import FEW, Outbox
 
 from tests.unit.orchestrator.line import Client
 

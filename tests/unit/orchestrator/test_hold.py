@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from tandem_contract.config import Hold as Settings
+from tandem_orchestrator.engines.hold import FIRST_BATCH, Hold
 from tandem_orchestrator.errors import NoEngine, ShuttingDown
-from tandem_orchestrator.gateway.hold import FIRST_BATCH, Hold
 
 
 class Waiting:
@@ -53,7 +53,7 @@ async def test_who_comes_back_has_the_place_of_before():
 
 
 async def test_a_fresh_engine_gets_them_in_growing_batches(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.0)
+    monkeypatch.setattr("tandem_orchestrator.engines.hold.BATCH_SECONDS", 0.0)
     queue = Waiting()
     for name in range(FIRST_BATCH * 3):
         await queue.enter(name)
@@ -66,7 +66,7 @@ async def test_a_fresh_engine_gets_them_in_growing_batches(monkeypatch):
 
 
 async def test_an_engine_that_goes_again_gets_no_more(monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.gateway.hold.BATCH_SECONDS", 0.0)
+    monkeypatch.setattr("tandem_orchestrator.engines.hold.BATCH_SECONDS", 0.0)
     queue = Waiting()
     for name in range(FIRST_BATCH + 1):
         await queue.enter(name)

@@ -2,8 +2,8 @@
 
 import pytest
 from tandem_contract.config import UpstreamType
-from tandem_orchestrator.gateway.engine_types import ENGINE_TYPES
-from tandem_orchestrator.gateway.load import Load
+from tandem_orchestrator.engines.load import Load
+from tandem_orchestrator.engines.types import ENGINE_TYPES
 
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]
 

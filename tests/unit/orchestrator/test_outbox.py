@@ -1,6 +1,6 @@
 import asyncio
 
-from tandem_orchestrator.outbox import FEW, MOST_BYTES, outbox_of
+from tandem_orchestrator.transport.outbox import FEW, MOST_BYTES, outbox_of
 
 
 class Wire(asyncio.Transport):

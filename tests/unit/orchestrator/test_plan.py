@@ -3,10 +3,10 @@ from typing import Any
 import orjson
 import pytest
 from tandem_contract.config import ModelSettings
+from tandem_orchestrator.engines.catalogue import Model
+from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway import plan
-from tandem_orchestrator.gateway.catalogue import Model
-from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.gateway.request import Request, parse
 
 ASKED: dict[str, dict[str, Any]] = {

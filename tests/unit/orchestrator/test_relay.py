@@ -5,14 +5,14 @@ from random import Random
 
 import pytest
 from tandem_contract.config import Timeouts
+from tandem_orchestrator.engines.dispatch import Call
+from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import Cut, Malformed
-from tandem_orchestrator.gateway.connection import PAUSE_ABOVE, Connection
-from tandem_orchestrator.gateway.dispatch import Call
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import relay_stream
-from tandem_orchestrator.gateway.replica import EngineStream
 from tandem_orchestrator.observability.record import Record
-from tandem_orchestrator.outbox import outbox_of
+from tandem_orchestrator.transport.connection import PAUSE_ABOVE, Connection
+from tandem_orchestrator.transport.outbox import outbox_of
 
 from tests.unit.orchestrator.line import Client, Line
 
@@ -193,7 +193,7 @@ async def test_a_cut_is_told_after_what_came_before_it():
     ("last", "complaint"), [(event(2), r"without \[DONE\]"), (b"data: " + b"x" * 1000, "without end")]
 )
 async def test_what_is_no_stream_is_told(monkeypatch, last, complaint):
-    monkeypatch.setattr("tandem_orchestrator.gateway.event_reader.MAX_EVENT", 500)
+    monkeypatch.setattr("tandem_orchestrator.engines.event_reader.MAX_EVENT", 500)
     async with Streaming() as relayed:
         relayed.say(event(1))
         relayed.say(last)

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from tandem_contract.config import Timeouts
 from tandem_contract.config.serving import Limits
+from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
 from tandem_orchestrator.gateway import request
-from tandem_orchestrator.gateway.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 
 MAX_DEPTH = 128
 

@@ -1,8 +1,8 @@
 import fcntl
 
 import pytest
-from tandem_orchestrator import shared_folder as module
-from tandem_orchestrator.shared_folder import LOCK, shared_folder
+from tandem_orchestrator.process import shared_folder as module
+from tandem_orchestrator.process.shared_folder import LOCK, shared_folder
 
 
 @pytest.fixture(autouse=True)

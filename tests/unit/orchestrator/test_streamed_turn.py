@@ -1,7 +1,7 @@
 import orjson
 import pytest
+from tandem_orchestrator.engines.event_reader import Event
 from tandem_orchestrator.errors import EngineError
-from tandem_orchestrator.gateway.event_reader import Event
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.tools.toolbox import ToolCall
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 from tandem_orchestrator.errors import ClientLeft, TookTooLong
-from tandem_orchestrator.exchange import EXCHANGE
 from tandem_orchestrator.gateway.time_limit import TimeLimit
 from tandem_orchestrator.gateway.watch import ClientWatch
+from tandem_orchestrator.transport.exchange import EXCHANGE
 
 
 def limit(seconds):

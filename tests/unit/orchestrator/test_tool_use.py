@@ -2,8 +2,8 @@ import orjson
 import pytest
 from tandem_contract.config import KeyLimits, Tools
 from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, Forbidden
-from tandem_orchestrator.gateway.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.gateway.request import parse
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.tools.calculator import Calculator

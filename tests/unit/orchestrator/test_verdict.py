@@ -4,6 +4,11 @@ import asyncio
 
 import pytest
 from tandem_contract.config import Routing, Timeouts, Upstream
+from tandem_orchestrator.engines.answers import refusal
+from tandem_orchestrator.engines.attempts import Attempts
+from tandem_orchestrator.engines.credentials import EngineKey
+from tandem_orchestrator.engines.replica import Replica
+from tandem_orchestrator.engines.verdict import ForReplica, ForRequest, Verdict, judge
 from tandem_orchestrator.errors import (
     Cut,
     EngineError,
@@ -14,11 +19,6 @@ from tandem_orchestrator.errors import (
     TimedOut,
     Unreachable,
 )
-from tandem_orchestrator.gateway.answers import refusal
-from tandem_orchestrator.gateway.attempts import Attempts
-from tandem_orchestrator.gateway.credentials import EngineKey
-from tandem_orchestrator.gateway.replica import Replica
-from tandem_orchestrator.gateway.verdict import ForReplica, ForRequest, Verdict, judge
 
 OVER, UNSENT, TURNED_AWAY, FAILED, DIED = ForRequest
 WELL, DOUBTED, DOWN = ForReplica

@@ -2,7 +2,7 @@
 
 import re
 
-from tandem_orchestrator.gateway.engine_types.engine_type import EngineType
+from tandem_orchestrator.engines.types.engine_type import EngineType
 
 _COUNT = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
 

@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's API and about which no more is known."""
 
-from tandem_orchestrator.gateway.engine_types.engine_type import EngineType
+from tandem_orchestrator.engines.types.engine_type import EngineType
 
 
 class OpenAI(EngineType):

@@ -11,6 +11,13 @@ import orjson
 import structlog
 from tandem_contract.config import OrchestratorConfig
 
+from tandem_orchestrator.engines import estimate
+from tandem_orchestrator.engines.attempts import Attempts
+from tandem_orchestrator.engines.balance import pick
+from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.engines import Engines
+from tandem_orchestrator.engines.hold import Heartbeat, Hold, Place
+from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
 from tandem_orchestrator.errors import (
     DiedTwice,
     EngineError,
@@ -21,13 +28,6 @@ from tandem_orchestrator.errors import (
     Saturated,
     UnknownModel,
 )
-from tandem_orchestrator.gateway import estimate
-from tandem_orchestrator.gateway.attempts import Attempts
-from tandem_orchestrator.gateway.balance import pick
-from tandem_orchestrator.gateway.catalogue import Catalogue, Model
-from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.hold import Heartbeat, Hold, Place
-from tandem_orchestrator.gateway.replica import NOT_CHECKED, EngineStream, Replica
 from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
 

@@ -8,7 +8,7 @@ import httptools
 from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
-from tandem_orchestrator.outbox import outbox_of
+from tandem_orchestrator.transport.outbox import outbox_of
 
 STALE_SECONDS = 1.0  # a kept connection that ends so soon, without a byte, may have been closed before the request
 APART_ABOVE = 65_536  # bytes of a request that are dearer to copy behind its head than to send in a system call more

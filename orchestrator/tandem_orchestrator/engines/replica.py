@@ -10,19 +10,19 @@ from zlib import crc32
 
 from tandem_contract.config import Routing, Timeouts, Upstream
 
+from tandem_orchestrator.engines import estimate
+from tandem_orchestrator.engines.answers import check_first_events, model_list, refusal, whole_answer
+from tandem_orchestrator.engines.breaker import Breaker
+from tandem_orchestrator.engines.credentials import EngineKey
+from tandem_orchestrator.engines.endpoints import ENDPOINTS
+from tandem_orchestrator.engines.load import Load
+from tandem_orchestrator.engines.types import ENGINE_TYPES
+from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
-from tandem_orchestrator.gateway import estimate
-from tandem_orchestrator.gateway.answers import check_first_events, model_list, refusal, whole_answer
-from tandem_orchestrator.gateway.breaker import Breaker
-from tandem_orchestrator.gateway.connection import Response
-from tandem_orchestrator.gateway.credentials import EngineKey
-from tandem_orchestrator.gateway.endpoints import ENDPOINTS
-from tandem_orchestrator.gateway.engine_types import ENGINE_TYPES
-from tandem_orchestrator.gateway.load import Load
-from tandem_orchestrator.gateway.pool import Pool
-from tandem_orchestrator.gateway.verdict import ForReplica, judge
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
 from tandem_orchestrator.observability.record import EnginePass, Record, counts
+from tandem_orchestrator.transport.connection import Response
+from tandem_orchestrator.transport.pool import Pool
 
 EVENT_STREAM = b"text/event-stream"
 MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import orjson
 
-from tandem_orchestrator.gateway.answers import choices_in
+from tandem_orchestrator.engines.answers import choices_in
 from tandem_orchestrator.observability.record import counts
 
 BYTES_A_TOKEN: Final = 4  # a rule of thumb for English text

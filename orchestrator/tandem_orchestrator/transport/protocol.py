@@ -16,8 +16,8 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
-from tandem_orchestrator.exchange import Exchange, Wire
-from tandem_orchestrator.outbox import outbox_of
+from tandem_orchestrator.transport.exchange import Exchange, Wire
+from tandem_orchestrator.transport.outbox import outbox_of
 
 NEVER = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself

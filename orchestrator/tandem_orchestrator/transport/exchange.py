@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from tandem_orchestrator.errors import InternalError, send_error
-from tandem_orchestrator.outbox import Outbox
+from tandem_orchestrator.transport.outbox import Outbox
 
 EXCHANGE: Final = "exchange"
 """In the state of an ASGI scope, while its request is served: the `Exchange`."""

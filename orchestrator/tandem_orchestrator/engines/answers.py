@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import EngineError, KeyRefused, Malformed, Refused, Stopping
-from tandem_orchestrator.gateway.event_reader import Event, EventReader
 
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later

@@ -24,7 +24,7 @@ from tandem_orchestrator.config import ConfigError, Source
 from tandem_orchestrator.config.reloading import taken_over
 from tandem_orchestrator.observability import logs, prometheus
 from tandem_orchestrator.observability.metrics import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME, WORKER_RESTARTS
-from tandem_orchestrator.server import Worker, certificate_of, listen, serve
+from tandem_orchestrator.process.server import Worker, certificate_of, listen, serve
 from tandem_orchestrator.tools.build import build
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})

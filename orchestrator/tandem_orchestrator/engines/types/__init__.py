@@ -4,9 +4,9 @@ from typing import Final
 
 from tandem_contract.config import UpstreamType
 
-from tandem_orchestrator.gateway.engine_types.engine_type import EngineType
-from tandem_orchestrator.gateway.engine_types.openai import OpenAI
-from tandem_orchestrator.gateway.engine_types.vllm import Vllm
+from tandem_orchestrator.engines.types.engine_type import EngineType
+from tandem_orchestrator.engines.types.openai import OpenAI
+from tandem_orchestrator.engines.types.vllm import Vllm
 
 __all__ = ["ENGINE_TYPES", "EngineType"]
 

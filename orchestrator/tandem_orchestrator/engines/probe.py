@@ -6,8 +6,8 @@ from time import monotonic
 
 import structlog
 
+from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.errors import EngineError, Refused, TimedOut
-from tandem_orchestrator.gateway.replica import Replica
 
 CHECK_SECONDS = 5.0
 CHECK_SECONDS_DOWN = 0.5

@@ -6,9 +6,9 @@ from typing import Any
 
 from tandem_contract.config import ModelSettings
 
+from tandem_orchestrator.engines.engines import Engines
+from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.errors import UnknownModel
-from tandem_orchestrator.gateway.engines import Engines
-from tandem_orchestrator.gateway.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)

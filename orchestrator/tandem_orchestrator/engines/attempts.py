@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from tandem_orchestrator.engines.replica import Replica
+from tandem_orchestrator.engines.verdict import ForRequest, judge
 from tandem_orchestrator.errors import Cut, EngineError, Stopping
-from tandem_orchestrator.gateway.replica import Replica
-from tandem_orchestrator.gateway.verdict import ForRequest, judge
 
 if TYPE_CHECKING:
     from asyncio import Event

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import structlog
 from tandem_contract.config import Discovery, Routing, Timeouts, Upstream
 
-from tandem_orchestrator.gateway import discovery
-from tandem_orchestrator.gateway.credentials import EngineKey
-from tandem_orchestrator.gateway.probe import probe
-from tandem_orchestrator.gateway.replica import Replica
+from tandem_orchestrator.engines import discovery
+from tandem_orchestrator.engines.credentials import EngineKey
+from tandem_orchestrator.engines.probe import probe
+from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, ENGINE_READY
 
 RESOLVE_SECONDS = 3.0
