@@ -41,12 +41,12 @@ test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 .PHONY: test-python
 test-python: venv
 	@python3 -m hack tools chromium curl helm openssl redis-server > /dev/null
-	@$(PYTEST) -q tests/unit tests/golden tests/orchestrator
+	@$(PYTEST) -q tests/unit tests/golden tests/sockets
 
 .PHONY: test-compiled
 test-compiled: venv ## The orchestrator's tests once more, compiled as in its image
 	@python3 -m hack tools chromium curl openssl redis-server > /dev/null
-	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/orchestrator
+	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/sockets
 
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)

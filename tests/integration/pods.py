@@ -8,7 +8,7 @@ from tandem_operator.kube.resources import Object
 from tandem_operator.kube.store import Key
 
 from tests.integration.cluster import Kubernetes, by_kind
-from tests.orchestrator.tools.service import Service
+from tests.sockets.tools.service import Service
 
 
 def own_address() -> str:

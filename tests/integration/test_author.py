@@ -26,7 +26,7 @@ from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
 from tests.integration.pods import PodServer, listening_at, made_by_its_deployment, named, ready_pod
 from tests.integration.test_running import asked_again
-from tests.orchestrator.tools.service import Says, Service
+from tests.sockets.tools.service import Says, Service
 from tests.unit.charts import helm
 
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]

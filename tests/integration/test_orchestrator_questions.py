@@ -10,7 +10,7 @@ from tests.integration.cluster import Kubernetes, by_kind
 from tests.integration.conftest import running_operator
 from tests.integration.pods import PodServer, listening_at, made_by_its_deployment, named, owner, ready_pod
 from tests.integration.test_running import asked_again, complete
-from tests.orchestrator.tools.service import Says, Service
+from tests.sockets.tools.service import Says, Service
 
 
 def probing(pod: Object, path: str, port: int) -> Object:

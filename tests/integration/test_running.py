@@ -11,7 +11,7 @@ from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.conftest import running_operator
 from tests.integration.pods import PodServer, listening_at, made_by_its_deployment
 from tests.integration.test_reconcile import CHILDREN_OF_MINIMAL, owned, service_monitors
-from tests.orchestrator.tools.service import Says, Service
+from tests.sockets.tools.service import Says, Service
 
 
 async def complete(kubernetes: Kubernetes, key: Key) -> None:

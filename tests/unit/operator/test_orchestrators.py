@@ -20,8 +20,8 @@ from tandem_operator.kube.store import Key, Store
 from tandem_operator.manifests import Platform, build
 from yarl import URL
 
-from tests.orchestrator.surface.test_tls import Files
-from tests.orchestrator.tools.service import Says, Service
+from tests.sockets.surface.test_tls import Files
+from tests.sockets.tools.service import Says, Service
 
 A, B, DEMO = Key("ns", "a"), Key("ns", "b"), Key("ns", "demo")
 

@@ -1,0 +1,75 @@
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import openai
+import pytest
+from tandem_contract.config import OrchestratorConfig
+from tandem_orchestrator.observability import logs
+
+from tests.engine_double import EngineDouble
+from tests.sockets.postgres import Postgres, running_postgres
+from tests.sockets.redis_server import RedisServer, running_redis
+from tests.sockets.running import Orchestrator, config_for
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EngineDouble]:
+    async with EngineDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is logged of requests."""
+    written: list[dict[str, Any]] = []
+    monkeypatch.setattr(logs, "write_request", written.append)
+    monkeypatch.setattr(logs, "enabled", lambda _: True)
+    return written
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[OrchestratorConfig], Awaitable[Orchestrator]]]:
+    running: list[Orchestrator] = []
+
+    async def start(config: OrchestratorConfig) -> Orchestrator:
+        orchestrator = Orchestrator(config)
+        running.append(orchestrator)
+        await orchestrator.start()
+        return orchestrator
+
+    yield start
+    for orchestrator in running:
+        await orchestrator.stop()
+
+
+@pytest.fixture
+async def orchestrator(serve, engine) -> Orchestrator:
+    return await serve(config_for(engine))
+
+
+@pytest.fixture
+async def client(orchestrator) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="client-key", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server for the whole session; `await postgres.create()` is the URL of a database of the test's own."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real server for the whole session; tests that hold or stop it start it again themselves."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[dict[str, str | float]]:
+    """Settings for that server, with a prefix of the test's own."""
+    yield {"url": redis_server.url, "prefix": f"test-{uuid4().hex}", "syncSeconds": 0.02}
+    redis_server.resume()
