@@ -19,14 +19,14 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.endpoints import ENDPOINTS
-from tandem_orchestrator.engines.engines import Engines
+from tandem_orchestrator.engines.upstreams import Engines
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import deadlines
-from tandem_orchestrator.limits.ledger import Ledger
 from tandem_orchestrator.limits.limiter import Limiter
-from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
+from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.observability.trace import Tracer

@@ -8,7 +8,7 @@ import uvicorn
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.app import App
 from tandem_orchestrator.gateway import hot_path
-from tandem_orchestrator.transport.protocol import protocol_for
+from tandem_orchestrator.transport.client_connection import protocol_for
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 

@@ -165,7 +165,7 @@ async def test_a_stale_connection_is_tried_again_only_while_no_byte_came(orchest
 
 
 async def test_a_kept_connection_that_was_good_for_a_while_was_not_stale(orchestrator, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.transport.connection.STALE_SECONDS", 0.01)
+    monkeypatch.setattr("tandem_orchestrator.transport.engine_connection.STALE_SECONDS", 0.01)
     assert (await orchestrator.chat())[0] == 200
     engine.seen.clear()
     engine.replies.append(Reply(before_first_byte=0.05, fault="close"))

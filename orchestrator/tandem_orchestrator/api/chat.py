@@ -13,10 +13,10 @@ from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import ClientLeft, EngineError
-from tandem_orchestrator.gateway import plan
-from tandem_orchestrator.gateway.conversation import Conversation
+from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
+from tandem_orchestrator.gateway.tool_session import Conversation
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
@@ -76,7 +76,7 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
     payload = {"model": model.name, **question.model_dump(exclude_none=True)}
     asked = Request(payload, model.name, stream=False)
     tenant = None if services.admission.open else principal.tenant
-    plan.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
+    rewrite.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
     use = tool_use(asked, request.scope["headers"], principal, services.toolbox)
     call = Call(CHAT, model.name, record)
     try:

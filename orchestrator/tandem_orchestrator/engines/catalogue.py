@@ -6,8 +6,8 @@ from typing import Any
 
 from tandem_contract.config import ModelSettings
 
-from tandem_orchestrator.engines.engines import Engines
 from tandem_orchestrator.engines.replica import Replica
+from tandem_orchestrator.engines.upstreams import Engines
 from tandem_orchestrator.errors import UnknownModel
 
 

@@ -15,9 +15,9 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
-from tandem_orchestrator.engines.engines import Engines
 from tandem_orchestrator.engines.hold import Heartbeat, Hold, Place
 from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
+from tandem_orchestrator.engines.upstreams import Engines
 from tandem_orchestrator.errors import (
     DiedTwice,
     EngineError,

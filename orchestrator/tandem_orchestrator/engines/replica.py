@@ -12,16 +12,16 @@ from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import check_first_events, model_list, refusal, whole_answer
+from tandem_orchestrator.engines.backlog import Load
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ENDPOINTS
-from tandem_orchestrator.engines.load import Load
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
 from tandem_orchestrator.observability.record import EnginePass, Record, counts
-from tandem_orchestrator.transport.connection import Response
+from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
 
 EVENT_STREAM = b"text/event-stream"

@@ -17,14 +17,14 @@ from tandem_orchestrator.errors import (
     WrongMethod,
     send_error,
 )
-from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.admission import Admission
-from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, weigh
-from tandem_orchestrator.gateway.streamed_tool_loop import stream_with_tools
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
+from tandem_orchestrator.gateway.tool_session import Conversation
+from tandem_orchestrator.gateway.tool_stream import stream_with_tools
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
@@ -105,7 +105,7 @@ class HotPath:
             seconds = self._settings.hold.heartbeat_seconds
             await stream_with_tools(self._dispatcher, call, conversation, stream, seconds)
         else:
-            hide_usage = plan.count_usage(request)
+            hide_usage = rewrite.count_usage(request)
             await relay_stream(self._dispatcher, call, request.body(), stream, hide_usage=hide_usage)
 
     def _call(self, endpoint: Endpoint, request: Request, principal: Principal, record: Record) -> Call:
@@ -113,8 +113,8 @@ class HotPath:
         model = self._admission.model(principal, request.model)
         record.model, record.stream = model.name if model.known else None, request.stream
         tenant = None if self._admission.open else principal.tenant
-        plan.apply(endpoint, request, model, tenant, self._settings.limits.max_choices)
-        affinity = plan.affinity(endpoint, request, principal.tenant) if len(model.replicas) > 1 else 0
+        rewrite.apply(endpoint, request, model, tenant, self._settings.limits.max_choices)
+        affinity = rewrite.affinity(endpoint, request, principal.tenant) if len(model.replicas) > 1 else 0
         return Call(endpoint.path, model.name, record, affinity)
 
 

@@ -8,7 +8,7 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import failure_in, is_done
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import Malformed
-from tandem_orchestrator.gateway.conversation import REASONING, Turn
+from tandem_orchestrator.gateway.tool_session import REASONING, Turn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
 TEXTS = ("content", *REASONING)

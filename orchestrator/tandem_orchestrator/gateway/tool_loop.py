@@ -9,8 +9,8 @@ import orjson
 from starlette.types import Send
 
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
 from tandem_orchestrator.gateway.relay import send_json
+from tandem_orchestrator.gateway.tool_session import Conversation, Turn, turn_of
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 

@@ -8,10 +8,10 @@ from time import monotonic
 
 import structlog
 
-from tandem_orchestrator.limits.board import KEPT_SECONDS, Board, Message
 from tandem_orchestrator.limits.exchange import Exchange
 from tandem_orchestrator.limits.haste import pause
 from tandem_orchestrator.limits.limiter import Limiter
+from tandem_orchestrator.limits.redis_stream import KEPT_SECONDS, Board, Message
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.redis import RedisDown, RedisStore
 

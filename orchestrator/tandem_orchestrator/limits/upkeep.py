@@ -8,11 +8,11 @@ import structlog
 from tandem_contract.config import Redis
 
 from tandem_orchestrator.limits.budgets import Budgets
-from tandem_orchestrator.limits.ledger import Ledger as DatabaseLedger
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
 from tandem_orchestrator.limits.spending import Ledger
+from tandem_orchestrator.limits.sql_ledger import Ledger as DatabaseLedger
 from tandem_orchestrator.store.redis import RedisStore
 
 SWEEP_SECONDS = 60.0

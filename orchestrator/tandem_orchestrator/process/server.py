@@ -16,13 +16,13 @@ from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.app import App
 from tandem_orchestrator.config import ConfigError, Source
-from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.reload import Reloader
 from tandem_orchestrator.process.tls import Certificate
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tools import attempt
-from tandem_orchestrator.transport.protocol import protocol_for
+from tandem_orchestrator.transport.client_connection import protocol_for
 
 TICKS_A_SECOND = 10
 GC_THRESHOLD = (20_000, 20, 20)  # collecting every 700 objects, as is usual, cost 5 % of a request's CPU

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.errors import Cut, TimedOut, Unreachable
-from tandem_orchestrator.transport.connection import Connection, Response
+from tandem_orchestrator.transport.engine_connection import Connection, Response
 
 
 class Pool:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from tandem_contract.config import Database as Settings
 from tandem_contract.config import SecretFile
 from tandem_orchestrator.errors import DatabaseDown
-from tandem_orchestrator.limits.ledger import Ledger
+from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.migrations import VERSION_TABLE
 from tandem_orchestrator.store.tables import METADATA

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from tandem_contract.config import Database as DatabaseSettings
 from tandem_contract.config import RateLimits, Redis
 from tandem_orchestrator.limits import budgets, exchange, sharing
-from tandem_orchestrator.limits.ledger import Ledger
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
+from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.database import Database

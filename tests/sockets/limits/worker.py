@@ -8,7 +8,7 @@ from tandem_contract.config import KeyLimits, RateLimits
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import LimitExceeded
 from tandem_orchestrator.limits.limiter import Limiter
-from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits.worker_counters import SharedCounters
 
 LIMITS = {"requests_per_minute": 10_000, "concurrent_requests": 10_000}
 SECONDS = 0.5

@@ -126,7 +126,7 @@ def test_cache_salts_are_for_vllm():
         {"name": "b", "url": "http://b", "model": "mixed"},
         {"name": "c", "url": "http://c", "model": "mixed", "type": "openai"},
     ]
-    from tandem_orchestrator.engines.engines import Engines
+    from tandem_orchestrator.engines.upstreams import Engines
 
     catalogue = Catalogue([], Engines(config_for(upstreams=upstreams)))
     assert [catalogue.find(name).takes_cache_salt for name in ("pure", "mixed")] == [True, False]

@@ -1,4 +1,4 @@
-"""Where a request ends, over real sockets; unit/orchestrator/transport/test_protocol.py cuts each shape at every byte."""
+"""Where a request ends, over real sockets; the unit tests of the client connection cut each shape at every byte."""
 
 import asyncio
 import re

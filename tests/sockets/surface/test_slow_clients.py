@@ -15,7 +15,7 @@ CHAT = CHAT_HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
 
 @pytest.fixture
 async def impatient(serve, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.transport.protocol.UNREAD_BODY_SECONDS", 0.1)
+    monkeypatch.setattr("tandem_orchestrator.transport.client_connection.UNREAD_BODY_SECONDS", 0.1)
     timeouts = {"bodySeconds": 0.15, "keepAliveSeconds": 0.3, "idleSeconds": 0.2}
     return await serve(config_for(engine, timeouts=timeouts, limits={"maxHeaderBytes": 2000}))
 

@@ -12,7 +12,7 @@ from tandem_operator.api.naming import url
 from tandem_operator.api.settings import RULES, secrets
 from tandem_operator.documents import problems
 from tandem_operator.manifests import Platform, build
-from tandem_orchestrator.engines.engine import RESOLVE_SECONDS, RESOLVE_TIMEOUT
+from tandem_orchestrator.engines.upstream import RESOLVE_SECONDS, RESOLVE_TIMEOUT
 
 Json = dict[str, Any]
 NO_SCHEMA = {

@@ -11,7 +11,7 @@ from tandem_orchestrator.errors import Cut, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import relay_stream
 from tandem_orchestrator.observability.record import Record
-from tandem_orchestrator.transport.connection import PAUSE_ABOVE, Connection
+from tandem_orchestrator.transport.engine_connection import PAUSE_ABOVE, Connection
 from tandem_orchestrator.transport.outbox import outbox_of
 
 from tests.unit.orchestrator.transport.line import Client, Line

@@ -3,8 +3,8 @@ import pytest
 from tandem_contract.config import Tools
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
-from tandem_orchestrator.gateway.conversation import Conversation, Turn, turn_of
 from tandem_orchestrator.gateway.request import parse
+from tandem_orchestrator.gateway.tool_session import Conversation, Turn, turn_of
 from tandem_orchestrator.gateway.tool_use import ToolUse
 from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tandem_contract.config import UpstreamType
-from tandem_orchestrator.engines.load import Load
+from tandem_orchestrator.engines.backlog import Load
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]

@@ -12,10 +12,10 @@ import orjson
 
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import EngineError
-from tandem_orchestrator.gateway.conversation import Conversation
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_loop import run_tool
+from tandem_orchestrator.gateway.tool_session import Conversation
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
 STARTED = "started"

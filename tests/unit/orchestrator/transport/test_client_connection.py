@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tandem_contract.config import OrchestratorConfig
-from tandem_orchestrator.transport.protocol import MOST_AHEAD, Protocol
+from tandem_orchestrator.transport.client_connection import MOST_AHEAD, Protocol
 from uvicorn.server import ServerState
 
 from tests.unit.orchestrator.transport.line import Line

@@ -6,7 +6,7 @@ from tandem_contract.config import ModelSettings
 from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest
-from tandem_orchestrator.gateway import plan
+from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request, parse
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ def model(*, takes_cache_salt=False, **settings) -> Model:
 
 def planned(path=CHAT, settings=None, max_choices=8, **fields):
     asked = request(path, **fields)
-    plan.apply(ENDPOINTS[path], asked, model(**settings or {}), None, max_choices)
+    rewrite.apply(ENDPOINTS[path], asked, model(**settings or {}), None, max_choices)
     return orjson.loads(asked.body())
 
 
@@ -133,39 +133,39 @@ def test_embeddings_answer_nothing():
 
 def test_usage_is_asked_for_where_the_client_does_not():
     asked = request(stream=True)
-    assert plan.count_usage(asked)
+    assert rewrite.count_usage(asked)
     assert orjson.loads(asked.body())["stream_options"] == {"include_usage": True}
     asked = request(stream=True, stream_options={"include_usage": False, "other": 1})
-    assert plan.count_usage(asked)
+    assert rewrite.count_usage(asked)
     assert orjson.loads(asked.body())["stream_options"] == {"include_usage": True, "other": 1}
 
 
 def test_usage_that_the_client_asks_for_is_not_hidden():
     asked = request(stream=True, stream_options={"include_usage": True})
     before = asked.body()
-    assert not plan.count_usage(asked)
+    assert not rewrite.count_usage(asked)
     assert asked.body() == before
 
 
 def test_options_of_another_shape_are_refused():
     with pytest.raises(BadRequest, match="stream_options"):
-        plan.count_usage(request(stream=True, stream_options=3))
+        rewrite.count_usage(request(stream=True, stream_options=3))
 
 
 @pytest.mark.parametrize(("takes", "tenant", "salted"), [(True, "a", True), (True, None, False), (False, "a", False)])
 def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
     asked = request(cache_salt="theirs")
-    plan.apply(ENDPOINTS[CHAT], asked, model(takes_cache_salt=takes), tenant, 8)
-    assert orjson.loads(asked.body())["cache_salt"] == (plan.salt("a") if salted else "theirs")
+    rewrite.apply(ENDPOINTS[CHAT], asked, model(takes_cache_salt=takes), tenant, 8)
+    assert orjson.loads(asked.body())["cache_salt"] == (rewrite.salt("a") if salted else "theirs")
 
 
 def test_salts_are_stable_and_tell_nothing():
-    assert plan.salt("a") == "7a075f8a3f4ef2b9e9f42dc3d515ea47"
-    assert plan.salt("a") != plan.salt("b")
+    assert rewrite.salt("a") == "7a075f8a3f4ef2b9e9f42dc3d515ea47"
+    assert rewrite.salt("a") != rewrite.salt("b")
 
 
 def affinity(tenant="t", path=CHAT, **fields):
-    return plan.affinity(ENDPOINTS[path], request(path, **fields), tenant)
+    return rewrite.affinity(ENDPOINTS[path], request(path, **fields), tenant)
 
 
 def said(*contents):
@@ -191,7 +191,7 @@ def test_other_conversations_and_tenants_go_elsewhere():
 def test_contents_of_any_shape(content):
     asked = request()
     asked.payload["messages"] = [{"role": "user", "content": content}]
-    assert plan.affinity(ENDPOINTS[CHAT], asked, "t")
+    assert rewrite.affinity(ENDPOINTS[CHAT], asked, "t")
 
 
 def test_texts_behind_an_image_count():

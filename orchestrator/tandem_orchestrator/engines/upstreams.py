@@ -5,7 +5,7 @@ import asyncio
 from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.engines.engine import Engine
+from tandem_orchestrator.engines.upstream import Engine
 
 
 class Engines:

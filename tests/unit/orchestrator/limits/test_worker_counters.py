@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tandem_orchestrator.errors import LimitExceeded
-from tandem_orchestrator.limits import shared
-from tandem_orchestrator.limits.shared import SharedCounters
+from tandem_orchestrator.limits import worker_counters
+from tandem_orchestrator.limits.worker_counters import SharedCounters
 
 from tests.unit.orchestrator.limits.clock import Clock, admitted, key, limiter_for
 
@@ -95,7 +95,7 @@ def test_workers_of_one_server_know_each_other(tmp_path):
 
 
 def test_slots_of_forgotten_subjects_are_used_again(workers, clock, monkeypatch):
-    monkeypatch.setattr(shared, "SLOTS", 4)
+    monkeypatch.setattr(worker_counters, "SLOTS", 4)
     one, two = workers(2)
     for round_ in range(3):
         principals = [key(f"key-{round_}-{number}", requests_per_minute=5) for number in range(4)]
@@ -110,7 +110,7 @@ def test_slots_of_forgotten_subjects_are_used_again(workers, clock, monkeypatch)
 
 
 def test_without_a_free_slot_a_worker_counts_for_itself_and_says_so(workers, monkeypatch):
-    monkeypatch.setattr(shared, "SLOTS", 1)
+    monkeypatch.setattr(worker_counters, "SLOTS", 1)
     one, two = workers(2)
     admitted(one, key("first", requests_per_minute=5), 1)
     second = key("second", requests_per_minute=5)
@@ -121,7 +121,7 @@ def test_without_a_free_slot_a_worker_counts_for_itself_and_says_so(workers, mon
 
 
 def test_budgets_keep_their_slot(workers, clock, monkeypatch, tmp_path):
-    monkeypatch.setattr(shared, "SLOTS", 1)
+    monkeypatch.setattr(worker_counters, "SLOTS", 1)
     (one,) = workers(1)
     one.admit(key("spender", tokens_per_month=10)).settle(10)
     clock.now += 61
@@ -159,7 +159,7 @@ def test_a_count_between_counting_and_reading_is_seen(workers, monkeypatch):
     principal = key(requests_per_minute=1)
     one.subjects.get("key:a", int(one._clock()))
     two.subjects.get("key:a", int(two._clock()))
-    seen = shared.SharedWindow._others_now
+    seen = worker_counters.SharedWindow._others_now
     met: list[bool] = []
 
     def between(window):
@@ -169,6 +169,6 @@ def test_a_count_between_counting_and_reading_is_seen(workers, monkeypatch):
                 two.admit(principal)
         return seen(window)
 
-    monkeypatch.setattr(shared.SharedWindow, "_others_now", between)
+    monkeypatch.setattr(worker_counters.SharedWindow, "_others_now", between)
     one.admit(principal)
     assert not admitted(two, principal, 3)
