@@ -19,7 +19,7 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.endpoints import ENDPOINTS
-from tandem_orchestrator.engines.upstreams import Engines
+from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import deadlines
@@ -65,9 +65,9 @@ class App:
 
     def __init__(self, config: OrchestratorConfig, counters: SharedCounters | None = None) -> None:
         self._state = State()
-        self._engines = Engines(config)
-        self._catalogue = Catalogue(config.models, self._engines)
-        self._dispatcher = Dispatcher(config, self._catalogue, self._engines)
+        self._upstreams = Upstreams(config)
+        self._catalogue = Catalogue(config.models, self._upstreams)
+        self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         self._database = Database(config.database)
         self._keys = Keys(config, self._database)
         self._limiter = Limiter(config.rate_limits, counters)
@@ -139,7 +139,7 @@ class App:
         services = Services(
             config,
             self._state,
-            self._engines,
+            self._upstreams,
             self._keys,
             admission,
             self._catalogue,
@@ -161,7 +161,7 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        parts = (self._engines, self._keys, self._upkeep)
+        parts = (self._upstreams, self._keys, self._upkeep)
         watching = [asyncio.create_task(_keep_running(part.watch)) for part in parts]
         self._now.start()
         try:
@@ -172,7 +172,7 @@ class App:
             await asyncio.gather(*watching, *self._closing, self._now.close(), return_exceptions=True)
             await self._upkeep.close()
             await self._database.close()
-            self._engines.close()
+            self._upstreams.close()
             if self._tracer is not None:
                 await self._tracer.close()
 

@@ -39,7 +39,7 @@ class Orchestrator:
     def __init__(self, config: OrchestratorConfig) -> None:
         self.config = config
         self.app = App(config)
-        self.engines = self.app.services.engines
+        self.upstreams = self.app.services.upstreams
         self.url = ""
         self.client: aiohttp.ClientSession
 
@@ -55,7 +55,7 @@ class Orchestrator:
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.client = aiohttp.ClientSession(self.url)
-        await until(lambda: self.engines.checked and self.app.services.keys.checked)
+        await until(lambda: self.upstreams.checked and self.app.services.keys.checked)
 
     async def stop(self) -> None:
         await self.client.close()
@@ -64,7 +64,7 @@ class Orchestrator:
 
     @property
     def busy(self) -> int:
-        return sum(engine.in_flight for engine in self.engines.all)
+        return sum(engine.in_flight for engine in self.upstreams.all)
 
     async def chat(self, **fields: Any) -> tuple[int, Any]:
         """Status and JSON of a chat request about nothing in particular."""

@@ -54,7 +54,7 @@ async def test_a_client_that_does_not_read_stops_the_engine_from_writing(serve, 
     pieces = 3_000
     engine.replies.append(Reply(" ".join(["x" * 10_000] * pieces)))
     response = await orchestrator.client.post("/v1/chat/completions", json=question(stream=True))
-    connection = next(iter(orchestrator.engines.all[0].replicas[0].pool._all))
+    connection = next(iter(orchestrator.upstreams.all[0].replicas[0].pool._all))
     await until(lambda: connection._paused, 10)
     for _ in range(500):  # turns of the loop, in each of which more would come
         await asyncio.sleep(0)
@@ -81,7 +81,7 @@ async def test_many_cancellations_lose_no_connection(orchestrator, engine):
     assert {seen.outcome for seen in engine.seen} == {"left"}
     engine.rule = lambda _: Reply()
     assert (await orchestrator.chat())[0] == 200
-    assert orchestrator.engines.all[0].replicas[0].pool.idle <= 2
+    assert orchestrator.upstreams.all[0].replicas[0].pool.idle <= 2
 
 
 async def test_leaving_while_connections_open_leaks_none(orchestrator, engine):

@@ -53,7 +53,7 @@ async def test_models_come_from_the_engine_and_stay_while_it_is_down(client, orc
     assert (model.id, model.owned_by, model.model_dump()["max_model_len"]) == ("double", "vllm", 4096)
     assert model.model_dump()["ready"] is True
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     (model,) = (await client.models.list()).data
     assert (model.id, model.model_dump()["ready"]) == ("double", False)
 
@@ -95,7 +95,7 @@ async def test_health_tells_the_engines_state(serve, engine):
     assert (status, body["status"], body["backend"]) == (200, "ok", engine.url)
     assert body["engines"][0]["ready"] is True
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     status, body = await orchestrator.get("/health")
     assert (status, body["status"]) == (200, "degraded")
     assert "cannot be reached" in body["engines"][0]["problem"]
@@ -117,7 +117,7 @@ async def test_ready_without_an_engine_but_not_while_draining(serve, engine):
 
 async def test_not_ready_before_the_engines_were_checked(serve, engine):
     orchestrator = await serve(config_for(engine))
-    orchestrator.engines.checked = False
+    orchestrator.upstreams.checked = False
     status, body = await orchestrator.get("/ready")
     assert (status, body["status"]) == (503, "starting")
 

@@ -16,7 +16,7 @@ from tandem_orchestrator.errors import ClientLeft, EngineError
 from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
-from tandem_orchestrator.gateway.tool_session import Conversation
+from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
@@ -84,8 +84,8 @@ async def chat(question: ChatQuestion, request: fastapi.Request, services: FromA
             if use is None:
                 _, answer = await services.dispatcher.complete(call, asked.body())
             else:
-                conversation = Conversation(asked, use, services.config.tools)
-                answer = await complete_with_tools(services.dispatcher, call, conversation)
+                session = ToolSession(asked, use, services.config.tools)
+                answer = await complete_with_tools(services.dispatcher, call, session)
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None

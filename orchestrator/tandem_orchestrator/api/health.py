@@ -33,7 +33,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
     details = {"degraded": _problems(services)} if insider else {}
-    if services.state.draining or not (services.engines.checked and services.keys.checked):
+    if services.state.draining or not (services.upstreams.checked and services.keys.checked):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", **details}
     return {"status": "ready", **details}
@@ -42,7 +42,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
 @router.get("/health", dependencies=BOTH)
 async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
     """The state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
-    engines, problems = services.engines, _problems(services)
+    engines, problems = services.upstreams, _problems(services)
     status = {"status": "degraded" if problems else "ok"}
     if not insider:
         return status
@@ -63,7 +63,7 @@ def _problems(services: Services) -> list[str]:
     """A line for each part that does not do what it should."""
     refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
     return [
-        *services.engines.degraded(),
+        *services.upstreams.degraded(),
         *services.keys.problems,
         *services.upkeep.problems,
         *services.toolbox.degraded(),

@@ -9,7 +9,7 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
-from tandem_orchestrator.engines.upstreams import Engines
+from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -33,7 +33,7 @@ class Services:
 
     config: OrchestratorConfig
     state: State
-    engines: Engines
+    upstreams: Upstreams
     keys: Keys
     admission: Admission
     catalogue: Catalogue

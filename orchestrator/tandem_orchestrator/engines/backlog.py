@@ -3,7 +3,7 @@
 from sys import maxsize
 
 
-class Load:
+class Backlog:
     """The replica's last word, and what was sent since."""
 
     __slots__ = ("_in_flight", "_places", "_room", "_waiting")

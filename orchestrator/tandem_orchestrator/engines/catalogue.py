@@ -7,7 +7,7 @@ from typing import Any
 from tandem_contract.config import ModelSettings
 
 from tandem_orchestrator.engines.replica import Replica
-from tandem_orchestrator.engines.upstreams import Engines
+from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import UnknownModel
 
 
@@ -28,8 +28,8 @@ class Model:
 class Catalogue:
     """Finds models by their names and aliases. Follows its engines: what it says is always true of now."""
 
-    def __init__(self, settings: list[ModelSettings], engines: Engines) -> None:
-        self._engines = engines
+    def __init__(self, settings: list[ModelSettings], upstreams: Upstreams) -> None:
+        self._upstreams = upstreams
         self._version = -1
         self._models: dict[str, Model] = {}
         self.update(settings)
@@ -37,7 +37,7 @@ class Catalogue:
     @property
     def default(self) -> str | None:
         """The model of a request that names none."""
-        return self._engines.default_model
+        return self._upstreams.default_model
 
     def update(self, settings: list[ModelSettings]) -> None:
         """Takes changed settings."""
@@ -46,16 +46,16 @@ class Catalogue:
 
     def find(self, name: str, allowed: Collection[str] | None = None) -> Model:
         """The model that clients call `name`. Raises `UnknownModel`, which names what there is of `allowed` models."""
-        if self._version != self._engines.version:
+        if self._version != self._upstreams.version:
             self._build()
         model = self._models.get(name)
         return model if model is not None else self._unlisted(name, allowed)
 
     def entries(self, allowed: Collection[str] | None = None) -> list[dict[str, Any]]:
         """OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
-        if self._version != self._engines.version:
+        if self._version != self._upstreams.version:
             self._build()
-        listed = {name: entry for engine in reversed(self._engines.all) for name, entry in engine.listed.items()}
+        listed = {name: entry for upstream in reversed(self._upstreams.all) for name, entry in upstream.listed.items()}
         entries = []
         for name, model in self._models.items():
             if _offered(name, model, allowed):
@@ -71,13 +71,13 @@ class Catalogue:
 
         A name that is only in the settings is there until every engine has told that it does not serve it.
         """
-        engines = self._engines.all
-        self._version = self._engines.version
+        upstreams = self._upstreams.all
+        self._version = self._upstreams.version
         self._models = {}
-        for name in dict.fromkeys([*(name for engine in engines for name in engine.models), *self._settings]):
-            serving = [engine for engine in engines if name in engine.models or not engine.models]
-            if serving or not all(engine.told for engine in engines):
-                replicas = tuple(replica for engine in serving for replica in engine.serving(name))
+        for name in dict.fromkeys([*(name for upstream in upstreams for name in upstream.models), *self._settings]):
+            serving = [upstream for upstream in upstreams if name in upstream.models or not upstream.models]
+            if serving or not all(upstream.told for upstream in upstreams):
+                replicas = tuple(replica for upstream in serving for replica in upstream.serving(name))
                 settings = self._settings.get(name) or ModelSettings(name=name)
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
                 self._models[name] = Model(name, settings, replicas, salted)
@@ -87,12 +87,12 @@ class Catalogue:
 
     def _unlisted(self, name: str, allowed: Collection[str] | None) -> Model:
         """A name that only an engine can know of which no model is known yet."""
-        unknown = [engine for engine in self._engines.all if not engine.models]
+        unknown = [upstream for upstream in self._upstreams.all if not upstream.models]
         if not unknown:
             offered = sorted(other for other, model in self._models.items() if _offered(other, model, allowed))
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
-        replicas = tuple(replica for engine in unknown for replica in engine.serving(name))
+        replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
         return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
 
 

@@ -15,9 +15,9 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
-from tandem_orchestrator.engines.hold import Heartbeat, Hold, Place
+from tandem_orchestrator.engines.hold import Heartbeat, Hold, QueueSlot
 from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
-from tandem_orchestrator.engines.upstreams import Engines
+from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import (
     DiedTwice,
     EngineError,
@@ -62,12 +62,12 @@ class Call:
 class Dispatcher:
     """Sends requests to engines: picks replicas, tries again, holds requests while nobody can take them."""
 
-    def __init__(self, config: OrchestratorConfig, catalogue: Catalogue, engines: Engines) -> None:
+    def __init__(self, config: OrchestratorConfig, catalogue: Catalogue, upstreams: Upstreams) -> None:
         self._routing = config.routing
         self._catalogue = catalogue
-        self._engines = engines
+        self._upstreams = upstreams
         self._hold = Hold(config.hold, config.server.workers, self._has_room)
-        engines.on_change = self._hold.advance
+        upstreams.on_change = self._hold.advance
 
     def update(self, config: OrchestratorConfig) -> None:
         """Applies a changed configuration to routing, hold, models and engines.
@@ -78,7 +78,7 @@ class Dispatcher:
         self._routing = config.routing
         self._hold.update(config.hold)
         self._catalogue.update(config.models)
-        self._engines.update(config)
+        self._upstreams.update(config)
 
     def drain(self, seconds: float) -> None:
         """Lets nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
@@ -117,20 +117,20 @@ class Dispatcher:
             model, body = fallback, _rewritten(body, fallback)
 
     async def _attempts(self, model: Model, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
-        place: Place | None = None  # given to a request that was not answered at its first attempt
+        slot: QueueSlot | None = None  # given to a request that was not answered at its first attempt
         while True:
-            replica = self._choose(model, call, place)
+            replica = self._choose(model, call, slot)
             if replica is None:
-                place = place or self._place(model, body)
-                await self._wait(model, call, place)
+                slot = slot or self._slot(model, body)
+                await self._wait(model, call, slot)
             elif call.attempts is not None and call.attempts.suspects(replica):
                 await call.attempts.settled()
             else:
                 try:
                     answer = await exchange(replica, call.path, body, call.record)
                 except EngineError as error:
-                    place = place or self._place(model, body)
-                    attempts = self._note_failure(call, replica, error, place)
+                    slot = slot or self._slot(model, body)
+                    attempts = self._note_failure(call, replica, error, slot)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
                     raise
@@ -141,18 +141,18 @@ class Dispatcher:
                 await asyncio.sleep(_backoff(attempts.number))
             model = self._catalogue.find(model.name)
 
-    def _note_failure(self, call: Call, replica: Replica, error: EngineError, place: Place) -> Attempts:
+    def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot) -> Attempts:
         """What has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
         attempts = call.attempts = call.attempts or Attempts()
         again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
         if attempts.deadly:
             raise DiedTwice from error
-        if not again or place.overdue:
+        if not again or slot.overdue:
             raise error
         RETRIES.labels(replica.upstream, error.reason).inc()
         return attempts
 
-    def _choose(self, model: Model, call: Call, place: Place | None) -> Replica | None:
+    def _choose(self, model: Model, call: Call, slot: QueueSlot | None) -> Replica | None:
         """A replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
         ready = self._ready(model)
         if not ready and not self._hold.on:
@@ -160,12 +160,12 @@ class Dispatcher:
         if not ready:
             return None
         roomy = [replica for replica in ready if not replica.saturated(self._routing.max_waiting)]
-        if not roomy and place is None:
+        if not roomy and slot is None:
             raise Saturated(
                 f"every engine of {model.name!r} has more than {self._routing.max_waiting} requests waiting",
                 retry_after=SATURATED_RETRY_AFTER,
             )
-        if not roomy or (place is None and self._hold.has_line(model.name)):
+        if not roomy or (slot is None and self._hold.has_line(model.name)):
             return None
         tried = call.attempts.tried if call.attempts is not None else ()
         return pick(roomy, call.affinity if self._routing.prefix_affinity else 0, tried)
@@ -184,16 +184,16 @@ class Dispatcher:
         limit = self._routing.max_waiting
         return any(not replica.saturated(limit) for replica in ready)
 
-    def _place(self, model: Model, body: bytes) -> Place:
-        return self._hold.place(model.name, model.name if model.known else OTHER, len(body))
+    def _slot(self, model: Model, body: bytes) -> QueueSlot:
+        return self._hold.slot(model.name, model.name if model.known else OTHER, len(body))
 
-    async def _wait(self, model: Model, call: Call, place: Place) -> None:
+    async def _wait(self, model: Model, call: Call, slot: QueueSlot) -> None:
         for replica in model.replicas:
             if isinstance(replica.trouble, KeyUnusable) and not replica.served:
                 raise replica.trouble  # it was wrong from the start, and waiting will not mend it
         began = monotonic()
         try:
-            await self._hold.wait(place, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
+            await self._hold.wait(slot, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
         finally:
             call.record.queued(monotonic() - began)
 

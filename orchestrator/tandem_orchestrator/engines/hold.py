@@ -19,8 +19,8 @@ Heartbeat = Callable[[], Awaitable[None]]
 _number = attrgetter("number")
 
 
-class Place:
-    """One request's place in the queue. It keeps its number and deadline when it comes back."""
+class QueueSlot:
+    """One request's slot in the queue. It keeps its number and deadline when it comes back."""
 
     __slots__ = ("deadline", "label", "model", "number", "size", "turn")
 
@@ -40,10 +40,10 @@ class Place:
 
 
 class _Line:
-    """The places of one model, in the order of their arrival."""
+    """The slots of one model, in the order of their arrival."""
 
     def __init__(self, may_go: Callable[[], bool]) -> None:
-        self.places: list[Place] = []
+        self.slots: list[QueueSlot] = []
         self._may_go = may_go
         self._batch = FIRST_BATCH
         self._timer: asyncio.TimerHandle | None = None
@@ -60,12 +60,12 @@ class _Line:
 
     def _let_go(self) -> None:
         self._timer = None
-        waiting = [place for place in self.places if not place.turn.done()]
+        waiting = [slot for slot in self.slots if not slot.turn.done()]
         if not waiting or not self._may_go():
             self._batch = FIRST_BATCH
             return
-        for place in waiting[: self._batch]:
-            place.turn.set_result(None)
+        for slot in waiting[: self._batch]:
+            slot.turn.set_result(None)
         self._batch *= 2
         self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._let_go)
 
@@ -99,10 +99,10 @@ class Hold:
         """True while somebody waits for `model`."""
         return model in self._lines
 
-    def place(self, model: str, label: str, size: int) -> Place:
-        """A place for a request of `size` bytes; its time begins now."""
+    def slot(self, model: str, label: str, size: int) -> QueueSlot:
+        """A slot for a request of `size` bytes; its time begins now."""
         deadline = asyncio.get_running_loop().time() + self._settings.seconds
-        return Place(model, label, size, next(self._numbers), deadline)
+        return QueueSlot(model, label, size, next(self._numbers), deadline)
 
     def advance(self) -> None:
         """Lets requests go that a replica can take; to be called when one may have become able to."""
@@ -113,20 +113,20 @@ class Hold:
         """From `seconds` on nobody waits any more: all get `ShuttingDown`."""
         asyncio.get_running_loop().call_later(seconds, self._close)
 
-    async def wait(self, place: Place, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
+    async def wait(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
         """Returns when it is the request's turn, and awaits `heartbeat` again and again until then.
 
         `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
         """
-        self._check(place, why)
-        place.turn = asyncio.get_running_loop().create_future()
-        self._enter(place)
+        self._check(slot, why)
+        slot.turn = asyncio.get_running_loop().create_future()
+        self._enter(slot)
         try:
-            await self._stay(place, heartbeat, why)
+            await self._stay(slot, heartbeat, why)
         finally:
-            self._leave(place)
+            self._leave(slot)
 
-    def _check(self, place: Place, why: Callable[[], str]) -> None:
+    def _check(self, slot: QueueSlot, why: Callable[[], str]) -> None:
         limits = self._settings
         if self._closed:
             raise ShuttingDown("the server is shutting down, and no engine came back in time")
@@ -134,47 +134,45 @@ class Hold:
             raise NoEngine(why(), retry_after=RETRY_AFTER)
         if self._count * self._workers >= limits.max_requests:
             problem = f"{self._count} requests wait already (hold.maxRequests)"
-        elif (self._bytes + place.size) * self._workers > limits.max_bytes:
+        elif (self._bytes + slot.size) * self._workers > limits.max_bytes:
             problem = "the requests that wait already leave no room for its bytes (hold.maxBytes)"
         else:
             return
         raise NoEngine(f"{why()}; {problem}", retry_after=RETRY_AFTER)
 
-    async def _stay(self, place: Place, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
+    async def _stay(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
         loop = asyncio.get_running_loop()
-        while (left := place.deadline - loop.time()) > 0:
-            await asyncio.wait(
-                (place.turn,), timeout=min(left, self._settings.heartbeat_seconds) if heartbeat else left
-            )
-            if place.turn.done():
-                return place.turn.result()
-            if heartbeat is not None and not place.overdue:
+        while (left := slot.deadline - loop.time()) > 0:
+            await asyncio.wait((slot.turn,), timeout=min(left, self._settings.heartbeat_seconds) if heartbeat else left)
+            if slot.turn.done():
+                return slot.turn.result()
+            if heartbeat is not None and not slot.overdue:
                 await heartbeat()
         waited = f"it waited {self._settings.seconds:g} s (hold.seconds)"
         raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
 
-    def _enter(self, place: Place) -> None:
-        line = self._lines.get(place.model)
+    def _enter(self, slot: QueueSlot) -> None:
+        line = self._lines.get(slot.model)
         if line is None:
-            line = self._lines[place.model] = _Line(lambda: self._may_go(place.model))
-        insort(line.places, place, key=_number)
+            line = self._lines[slot.model] = _Line(lambda: self._may_go(slot.model))
+        insort(line.slots, slot, key=_number)
         self._count += 1
-        self._bytes += place.size
-        HELD_REQUESTS.labels(place.label).inc()
+        self._bytes += slot.size
+        HELD_REQUESTS.labels(slot.label).inc()
 
-    def _leave(self, place: Place) -> None:
-        line = self._lines[place.model]
-        del line.places[bisect_left(line.places, place.number, key=_number)]
-        if not line.places:
+    def _leave(self, slot: QueueSlot) -> None:
+        line = self._lines[slot.model]
+        del line.slots[bisect_left(line.slots, slot.number, key=_number)]
+        if not line.slots:
             line.stop()
-            del self._lines[place.model]
+            del self._lines[slot.model]
         self._count -= 1
-        self._bytes -= place.size
-        HELD_REQUESTS.labels(place.label).dec()
+        self._bytes -= slot.size
+        HELD_REQUESTS.labels(slot.label).dec()
 
     def _close(self) -> None:
         self._closed = True
         for line in self._lines.values():
-            for place in line.places:
-                if not place.turn.done():
-                    place.turn.set_exception(ShuttingDown("the server is shutting down, and no engine came back"))
+            for slot in line.slots:
+                if not slot.turn.done():
+                    slot.turn.set_exception(ShuttingDown("the server is shutting down, and no engine came back"))

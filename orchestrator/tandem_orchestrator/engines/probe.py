@@ -41,7 +41,7 @@ async def _keep_checking(replica: Replica) -> None:
             level(
                 "engine",
                 engine=replica.upstream,
-                replica=replica.pool.place,
+                replica=replica.pool.address,
                 ready=replica.ready,
                 problem=replica.problem,
             )

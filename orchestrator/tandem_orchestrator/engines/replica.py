@@ -12,7 +12,7 @@ from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import check_first_events, model_list, refusal, whole_answer
-from tandem_orchestrator.engines.backlog import Load
+from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ENDPOINTS
@@ -87,9 +87,9 @@ class Replica:
         self.address = address
         self.type = ENGINE_TYPES[upstream.type]
         self.pool = Pool(url, timeouts, address)
-        self.token = crc32(self.pool.place.encode())
+        self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
-        self._load = Load()
+        self._backlog = Backlog()
         self.listed: list[dict[str, Any]] = []
         self.names: frozenset[str] = frozenset()
         """Models in its own list."""
@@ -132,7 +132,7 @@ class Replica:
 
     def saturated(self, max_waiting: int) -> bool:
         """True when more than `max_waiting` requests wait inside."""
-        return self._load.waiting(self.in_flight) > max_waiting
+        return self._backlog.waiting(self.in_flight) > max_waiting
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
@@ -195,13 +195,13 @@ class Replica:
         counts = self.type.counts(await self._get(path))
         if counts is None:
             return False
-        self._load.seen(*counts, self.in_flight)
+        self._backlog.seen(*counts, self.in_flight)
         self._changed(self)
         return True
 
     def missed_count(self) -> None:
         """The server did not tell in time how many requests wait inside."""
-        self._load.missed()
+        self._backlog.missed()
 
     def mark_up(self, listed: list[dict[str, Any]]) -> None:
         """A check went well."""
@@ -265,7 +265,7 @@ class Replica:
         self._notice()
 
     def _begin(self) -> int:
-        if self._load.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
+        if self._backlog.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
             self.outdated.set()
         return self._downs
 

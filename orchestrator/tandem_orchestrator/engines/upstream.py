@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from tandem_contract.config import Discovery, Routing, Timeouts, Upstream
+from tandem_contract.config import Discovery, Routing, Timeouts
+from tandem_contract.config import Upstream as UpstreamSettings
 
 from tandem_orchestrator.engines import discovery
 from tandem_orchestrator.engines.credentials import EngineKey
@@ -22,15 +23,15 @@ LEAST_PAUSE = 0.25  # between two look-ups, however much goes wrong
 log = structlog.get_logger()
 
 
-class Engine:
+class Upstream:
     """The replicas of one upstream. `changed(True)` is called when other models or replicas are here than before,
     `changed(False)` when a replica may have become able to take requests, or no longer.
     """
 
     def __init__(
-        self, upstream: Upstream, timeouts: Timeouts, routing: Routing, changed: Callable[[bool], None]
+        self, settings: UpstreamSettings, timeouts: Timeouts, routing: Routing, changed: Callable[[bool], None]
     ) -> None:
-        self.upstream = upstream
+        self.settings = settings
         self.replicas: list[Replica] = []
         self.listed: dict[str, dict[str, Any]] = {}
         """The replicas' own lists of models, by name; the last ones while no replica answers."""
@@ -38,29 +39,29 @@ class Engine:
         self._timeouts = timeouts
         self._routing = routing
         self._changed = changed
-        self._key = EngineKey(upstream)
+        self._key = EngineKey(settings)
         self._probes: dict[Replica, asyncio.Task[None]] = {}
         self._retired = False
         self._unresolved: str | None = None
         self._trouble = asyncio.Event()
         ENGINE_READY.labels(self.name).set(0)
-        if upstream.discovery is Discovery.NONE:
+        if settings.discovery is Discovery.NONE:
             self._adopt([None])
 
     @property
     def name(self) -> str:
         """Name in logs and metrics."""
-        return self.upstream.name
+        return self.settings.name
 
     @property
     def url(self) -> str:
         """Where it is configured to be."""
-        return self.upstream.url.rstrip("/").removesuffix("/v1")
+        return self.settings.url.rstrip("/").removesuffix("/v1")
 
     @property
     def models(self) -> list[str]:
         """Names that this engine is known to serve, the configured one first."""
-        model = self.upstream.model
+        model = self.settings.model
         listed = [name for name in self.listed if name != model]
         return [model, *listed] if model else listed
 
@@ -90,7 +91,7 @@ class Engine:
 
     def serving(self, model: str) -> list[Replica]:
         """The replicas that serve `model`; while no model at all is known they may serve any."""
-        if model == self.upstream.model or not self.models:
+        if model == self.settings.model or not self.models:
             return self.replicas
         return [replica for replica in self.replicas if model in replica.names]
 
@@ -105,7 +106,7 @@ class Engine:
             "in_flight": self.in_flight,
             "replicas": [
                 {
-                    "address": replica.pool.place,
+                    "address": replica.pool.address,
                     "ready": replica.ready,
                     "problem": replica.problem,
                     "breaker": replica.breaker.state,
@@ -124,12 +125,12 @@ class Engine:
     async def watch(self) -> None:
         """Finds the replicas and checks each again and again; runs until cancelled."""
         async with asyncio.TaskGroup() as group:
-            if self.upstream.discovery is Discovery.DNS:
+            if self.settings.discovery is Discovery.DNS:
                 await self._resolve()
             self._watch_replicas(group)
             await asyncio.gather(*(replica.checked.wait() for replica in self.replicas))
             self.checked.set()
-            while self.upstream.discovery is Discovery.DNS:
+            while self.settings.discovery is Discovery.DNS:
                 await self._pause()
                 await self._resolve()
                 self._watch_replicas(group)
@@ -174,7 +175,7 @@ class Engine:
         known = {replica.address for replica in self.replicas}
         gone = [replica for replica in self.replicas if replica.address not in addresses]
         new = [
-            Replica(self.upstream, address, self._key, (self._timeouts, self._routing), self._notice)
+            Replica(self.settings, address, self._key, (self._timeouts, self._routing), self._notice)
             for address in addresses
             if address not in known
         ]
@@ -186,7 +187,7 @@ class Engine:
             if probing := self._probes.pop(replica, None):
                 probing.cancel()
         if known:
-            log.info("engine", engine=self.name, replicas=[replica.pool.place for replica in self.replicas])
+            log.info("engine", engine=self.name, replicas=[replica.pool.address for replica in self.replicas])
         self._changed(True)  # noqa: FBT003 # the one argument there is
 
     def _watch_replicas(self, group: asyncio.TaskGroup) -> None:

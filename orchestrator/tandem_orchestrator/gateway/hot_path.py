@@ -23,7 +23,7 @@ from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.relay import relay_answer, relay_stream
 from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, weigh
 from tandem_orchestrator.gateway.tool_loop import answer_with_tools
-from tandem_orchestrator.gateway.tool_session import Conversation
+from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.gateway.tool_stream import stream_with_tools
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
@@ -92,18 +92,18 @@ class HotPath:
         endpoint = ENDPOINTS[record.route]
         call = self._call(endpoint, request, principal, record)
         use = tool_use(request, scope["headers"], principal, self._toolbox) if endpoint.chat else None
-        conversation = None if use is None else Conversation(request, use, self._settings.tools)
+        session = None if use is None else ToolSession(request, use, self._settings.tools)
         if not request.stream:
-            if conversation is not None:
-                await answer_with_tools(self._dispatcher, call, conversation, send)
+            if session is not None:
+                await answer_with_tools(self._dispatcher, call, session, send)
             else:
                 await relay_answer(self._dispatcher, call, request.body(), send)
             return
         stream = EventStream(scope, send)
         call.heartbeat = stream.heartbeat
-        if conversation is not None:
+        if session is not None:
             seconds = self._settings.hold.heartbeat_seconds
-            await stream_with_tools(self._dispatcher, call, conversation, stream, seconds)
+            await stream_with_tools(self._dispatcher, call, session, stream, seconds)
         else:
             hide_usage = rewrite.count_usage(request)
             await relay_stream(self._dispatcher, call, request.body(), stream, hide_usage=hide_usage)

@@ -10,60 +10,60 @@ from starlette.types import Send
 
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.gateway.relay import send_json
-from tandem_orchestrator.gateway.tool_session import Conversation, Turn, turn_of
+from tandem_orchestrator.gateway.tool_session import ToolSession, Turn, turn_of
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 
-async def answer_with_tools(dispatcher: Dispatcher, call: Call, conversation: Conversation, send: Send) -> None:
+async def answer_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession, send: Send) -> None:
     """Sends one JSON answer. Raises `GatewayError`."""
-    await send_json(send, orjson.dumps(await complete_with_tools(dispatcher, call, conversation)))
+    await send_json(send, orjson.dumps(await complete_with_tools(dispatcher, call, session)))
 
 
-async def complete_with_tools(dispatcher: Dispatcher, call: Call, conversation: Conversation) -> dict[str, Any]:
+async def complete_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession) -> dict[str, Any]:
     """The engine's last answer, with the usage of all passes. Raises `GatewayError`."""
     while True:
-        _, answer = await dispatcher.complete(call, conversation.next_body(stream=False))
-        conversation.add_usage(answer.get("usage"))
+        _, answer = await dispatcher.complete(call, session.next_body(stream=False))
+        session.add_usage(answer.get("usage"))
         turn = turn_of(answer["choices"][0].get("message") or {})
-        calls = conversation.server_calls(turn)
+        calls = session.server_calls(turn)
         if not calls:
-            return _final(answer, turn, conversation)
+            return _final(answer, turn, session)
         started = perf_counter()
-        results = await _run_all(calls, conversation, call.record)
-        conversation.add_round(turn, results, perf_counter() - started)
+        results = await _run_all(calls, session, call.record)
+        session.add_round(turn, results, perf_counter() - started)
 
 
-async def run_tool(call: ToolCall, conversation: Conversation, record: Record) -> ToolResult:
+async def run_tool(call: ToolCall, session: ToolSession, record: Record) -> ToolResult:
     """Runs one call and notes it in the request's record, its metrics and its trace."""
-    use = conversation.use
+    use = session.use
     label = use.toolbox.label(call)
     with record.tool(label, call.id) as run:
-        result = await use.toolbox.run(call, use.names, conversation.seconds_left)
+        result = await use.toolbox.run(call, use.names, session.seconds_left)
         if result.status != SUCCESS:
             run.span.set("error.type", result.status)
     record.tool_calls.append(f"{label}:{result.status}")
     return result
 
 
-async def _run_all(calls: Sequence[ToolCall], conversation: Conversation, record: Record) -> list[ToolResult]:
+async def _run_all(calls: Sequence[ToolCall], session: ToolSession, record: Record) -> list[ToolResult]:
     """Runs the calls side by side; the results are in their order."""
     if len(calls) == 1:  # a task costs more than a calculation
-        return [await run_tool(calls[0], conversation, record)]
+        return [await run_tool(calls[0], session, record)]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run_tool(call, conversation, record)) for call in calls]
+        tasks = [group.create_task(run_tool(call, session, record)) for call in calls]
     return [task.result() for task in tasks]
 
 
-def _final(answer: dict[str, Any], turn: Turn, conversation: Conversation) -> dict[str, Any]:
+def _final(answer: dict[str, Any], turn: Turn, session: ToolSession) -> dict[str, Any]:
     """The engine's last answer, with what was said before it; of its tool calls only the client's are left."""
-    if usage := conversation.usage:
+    if usage := session.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
     choice = answer["choices"][0]
-    if said := conversation.said(turn):
+    if said := session.said(turn):
         choice["message"] = {**(choice.get("message") or {}), **said}
     if turn.calls:
-        message, wanted = choice["message"], conversation.client_calls(turn)
+        message, wanted = choice["message"], session.client_calls(turn)
         message["tool_calls"] = [
             {**raw, "id": call.id}
             for raw, call in zip(message["tool_calls"], turn.calls, strict=True)

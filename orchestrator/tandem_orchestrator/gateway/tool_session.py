@@ -37,7 +37,7 @@ class Turn:
         )
 
 
-class Conversation:
+class ToolSession:
     """Grows by turns and tool results; says what the next pass asks, and when the last one is reached.
 
     The engine's tool calls are the server's when their tool is in `use`, the client's when the request declares it

@@ -15,37 +15,35 @@ from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_loop import run_tool
-from tandem_orchestrator.gateway.tool_session import Conversation
+from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
 STARTED = "started"
 
 
 async def stream_with_tools(
-    dispatcher: Dispatcher, call: Call, conversation: Conversation, stream: EventStream, heartbeat_seconds: float
+    dispatcher: Dispatcher, call: Call, session: ToolSession, stream: EventStream, heartbeat_seconds: float
 ) -> None:
     """Sends one stream of chunks. Raises `GatewayError`, also after the stream's start."""
-    client = _Client(stream, conversation)
+    client = _Client(stream, session)
     while True:
-        turn = await _relay_turn(dispatcher, call, conversation, client)
-        calls = conversation.server_calls(turn.turn())
+        turn = await _relay_turn(dispatcher, call, session, client)
+        calls = session.server_calls(turn.turn())
         if not calls:
             await client.finish(turn)
             return
         started = perf_counter()
-        tasks = [asyncio.create_task(run_tool(asked, conversation, call.record)) for asked in calls]
+        tasks = [asyncio.create_task(run_tool(asked, session, call.record)) for asked in calls]
         try:
             results = await _watched(tasks, calls, client, heartbeat_seconds)
         finally:
             for task in tasks:
                 task.cancel()
-        conversation.add_round(turn.turn(), results, perf_counter() - started)
+        session.add_round(turn.turn(), results, perf_counter() - started)
 
 
-async def _relay_turn(
-    dispatcher: Dispatcher, call: Call, conversation: Conversation, client: "_Client"
-) -> StreamedTurn:
-    body = conversation.next_body(stream=True)
+async def _relay_turn(dispatcher: Dispatcher, call: Call, session: ToolSession, client: "_Client") -> StreamedTurn:
+    body = session.next_body(stream=True)
     response = await dispatcher.stream(call, body)
     turn = StreamedTurn(client.frame)
     failure: EngineError | None = None
@@ -61,7 +59,7 @@ async def _relay_turn(
     finally:
         response.count_usage(turn.charge(body))
         response.close(failure)
-        conversation.add_usage(turn.usage)
+        session.add_usage(turn.usage)
     return turn
 
 
@@ -83,11 +81,11 @@ async def _watched(
 class _Client:
     """Writes chunks to the client."""
 
-    def __init__(self, stream: EventStream, conversation: Conversation) -> None:
+    def __init__(self, stream: EventStream, session: ToolSession) -> None:
         self.stream = stream
         self.frame: dict[str, Any] = {}
-        self._conversation = conversation
-        self._use = conversation.use
+        self._session = session
+        self._use = session.use
 
     async def pass_on(self, chunks: Sequence[dict[str, Any]], frame: dict[str, Any]) -> None:
         """Sends chunks under the answer's one `frame`."""
@@ -119,12 +117,12 @@ class _Client:
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for index, call in enumerate(self._conversation.client_calls(turn.turn()))
+            for index, call in enumerate(self._session.client_calls(turn.turn()))
         ]
         events = [self._chunk({"tool_calls": calls}, None)] if calls else []
         events.append(self._chunk({}, turn.finish_reason or "stop"))
-        if self._conversation.usage_wanted:
-            events.append(_event({**self.frame, "choices": [], "usage": self._conversation.usage}))
+        if self._session.usage_wanted:
+            events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))
         await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")
 
     def _tool_event(self, call: ToolCall, status: str, seconds: float | None) -> bytes:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from tandem_contract.config import KeyLimits, RateLimits
 
 from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
-from tandem_orchestrator.limits.counters import Period, Places, Window
+from tandem_orchestrator.limits.counters import Concurrency, Period, Window
 from tandem_orchestrator.limits.headers import Header, figure_header
 from tandem_orchestrator.limits.subjects import Subject, Subjects
 
 UNLIMITED = sys.maxsize
 REQUESTS = "requests per minute"
-PLACES = "concurrent requests"
+CONCURRENT = "concurrent requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Quota(Limit):
 class Room(Limit):
     """At most so many requests under way."""
 
-    counter: Places
+    counter: Concurrency
 
 
 class Account:
@@ -83,7 +83,7 @@ class Account:
 
     def limits(self) -> list[Rate | Quota | Room]:
         """Every limit that applies."""
-        room = [Room("key", self.who, PLACES, self.most, self.key.places)] if self.most != UNLIMITED else []
+        room = [Room("key", self.who, CONCURRENT, self.most, self.key.concurrency)] if self.most != UNLIMITED else []
         return [*self.rates, *self.quotas, *room]
 
     def _limit_requests(self, level: str, who: str, subject: Subject, figure: int | None) -> None:

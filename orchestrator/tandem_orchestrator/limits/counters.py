@@ -129,7 +129,7 @@ class Period:
         self.here = self.elsewhere = 0
 
 
-class Places:
+class Concurrency:
     """Requests under way."""
 
     __slots__ = ("elsewhere", "here")

@@ -73,7 +73,7 @@ class Exchange:
             "ask": self.ask,
             "complete": complete,
             "counts": [
-                [subject.name, subject.places.here, subject.requests.own(since), subject.tokens.own(since)]
+                [subject.name, subject.concurrency.here, subject.requests.own(since), subject.tokens.own(since)]
                 for subject in changed
             ],
         }
@@ -118,7 +118,7 @@ class Exchange:
                 del self._replicas[sender]
 
     def _take_places(self, replica: Replica, subject: Subject, places: int) -> None:
-        subject.places.elsewhere += places - replica.places.pop(subject.name, 0)
+        subject.concurrency.elsewhere += places - replica.places.pop(subject.name, 0)
         if places:
             replica.places[subject.name] = places
 

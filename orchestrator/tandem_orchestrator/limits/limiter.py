@@ -9,7 +9,7 @@ from tandem_contract.config import RateLimits
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import LimitExceeded
-from tandem_orchestrator.limits.account import PLACES, UNLIMITED, Account, Limit, Quota, Rate
+from tandem_orchestrator.limits.account import CONCURRENT, UNLIMITED, Account, Limit, Quota, Rate
 from tandem_orchestrator.limits.haste import PARTS
 from tandem_orchestrator.limits.headers import (
     REMAINING_REQUESTS,
@@ -109,7 +109,7 @@ class Limiter:
             left = other.figure - other.counter.at(second)
             if left < tokens_left:
                 tokens_left, quota = left, other
-        if account.key.places.enter() > account.most or requests_left < 0 or tokens_left <= 0:
+        if account.key.concurrency.enter() > account.most or requests_left < 0 or tokens_left <= 0:
             raise self._refusal(account, second)
         if self.changed is not None:
             for subject in account.subjects:
@@ -118,7 +118,7 @@ class Limiter:
 
     def settle(self, account: Account, tokens: int) -> None:
         """What `Ticket.settle` does."""
-        account.key.places.leave()
+        account.key.concurrency.leave()
         left = UNLIMITED
         if tokens:
             second = int(self._clock())
@@ -142,7 +142,7 @@ class Limiter:
 
     def _refusal(self, account: Account, second: int) -> LimitExceeded:
         """Takes back what was counted; the error names the limit that lasts longest."""
-        account.key.places.leave()
+        account.key.concurrency.leave()
         for rate in account.rates:
             rate.counter.add(second, -1)
         limits = account.limits()
@@ -180,7 +180,7 @@ def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_
 
 
 def _error(limit: Limit, wait: int) -> LimitExceeded:
-    if limit.kind == PLACES:
+    if limit.kind == CONCURRENT:
         message = f"{limit.who}: {limit.figure} requests at the same time are allowed, and as many are under way"
         return LimitExceeded(
             f"{message}; try again when one has ended", retry_after=wait, code="concurrency_limit_exceeded"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Protocol
 
-from tandem_orchestrator.limits.counters import Period, Places, Window, day, month
+from tandem_orchestrator.limits.counters import Concurrency, Period, Window, day, month
 
 
 @dataclass(slots=True, eq=False)
@@ -15,14 +15,14 @@ class Subject:
     name: str
     requests: Window
     tokens: Window
-    places: Places
+    concurrency: Concurrency
     day: Period
     month: Period
 
     def idle(self, second: int) -> bool:
         """Whether forgetting it changes nothing."""
         return not any(
-            counter.at(second) for counter in (self.requests, self.tokens, self.places, self.day, self.month)
+            counter.at(second) for counter in (self.requests, self.tokens, self.concurrency, self.day, self.month)
         )
 
 
@@ -47,7 +47,7 @@ class OwnCounters:
 
     def open(self, name: str, second: int) -> Subject:  # noqa: ARG002
         """A new subject."""
-        return Subject(name, Window(), Window(), Places(), Period(day), Period(month))
+        return Subject(name, Window(), Window(), Concurrency(), Period(day), Period(month))
 
     def close(self, subject: Subject) -> None:
         """Nothing is left behind."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from tandem_orchestrator.limits.counters import DAY, WINDOW, Bounds, Period, Places, Window, day, month
+from tandem_orchestrator.limits.counters import DAY, WINDOW, Bounds, Concurrency, Period, Window, day, month
 from tandem_orchestrator.limits.subjects import OwnCounters, Subject
 
 SLOTS = 16_384
@@ -26,7 +26,7 @@ PROBES = 64
 RING = 64
 """Cells of a window: a power of two above its seconds."""
 
-PINNED, PLACES, DAY_TOKENS, MONTH_TOKENS, REQUESTS = range(5)
+PINNED, CONCURRENT, DAY_TOKENS, MONTH_TOKENS, REQUESTS = range(5)
 TOKENS = REQUESTS + RING
 COLUMN = TOKENS + RING
 """Cells of a worker in a slot, and where what is."""
@@ -152,7 +152,7 @@ class SharedPeriod(Period):
         return count if 0 <= count <= TOKEN_COUNT else 0
 
 
-class SharedPlaces(Places):
+class SharedConcurrency(Concurrency):
     """Requests under way in all workers."""
 
     __slots__ = ("_cells", "_mine", "_others")
@@ -231,7 +231,7 @@ class SharedCounters:
             name,
             SharedWindow(*columns(REQUESTS), second),
             SharedWindow(*columns(TOKENS), second),
-            SharedPlaces(*columns(PLACES)),
+            SharedConcurrency(*columns(CONCURRENT)),
             SharedPeriod(day, *columns(DAY_TOKENS), second),
             SharedPeriod(month, *columns(MONTH_TOKENS), second),
         )
@@ -289,7 +289,7 @@ class SharedCounters:
         for slot in range(SLOTS):
             if self._cells[HEADER + slot]:
                 column = self._column(slot, self._worker)
-                self._cells[column + PINNED] = self._cells[column + PLACES] = 0
+                self._cells[column + PINNED] = self._cells[column + CONCURRENT] = 0
 
 
 def _digest(name: str) -> int:

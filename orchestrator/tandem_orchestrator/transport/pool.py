@@ -30,7 +30,7 @@ class Pool:
         self.timeouts = timeouts
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where the connections go, as host and port of a URL."""
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
@@ -101,17 +101,17 @@ class Pool:
             raise TimedOut(
                 f"the engine accepted no connection in time (timeouts.connectSeconds: {seconds:g})",
                 phase="connect",
-                detail=self.place,
+                detail=self.address,
             ) from None
         except OSError as error:
-            raise Unreachable("the engine cannot be reached", detail=f"{self.place}: {error}") from error
+            raise Unreachable("the engine cannot be reached", detail=f"{self.address}: {error}") from error
         except BaseException:
             connection.abort()  # it may have opened in the moment of the cancellation
             raise
         finally:
             self._connecting -= 1
         if not connection.usable:
-            raise Unreachable("the engine closed a new connection at once", detail=self.place)
+            raise Unreachable("the engine closed a new connection at once", detail=self.address)
         self._all.add(connection)
         return connection
 

@@ -145,7 +145,7 @@ async def test_a_dead_replicas_places_are_free_again(redis, monkeypatch):
     principal = key(concurrent_requests=2)
     async with replica(redis) as one, replica(redis) as two:
         admitted(one, principal, 2)
-        await until(lambda: two.subjects.get("key:a", 0).places.elsewhere == 2)
+        await until(lambda: two.subjects.get("key:a", 0).concurrency.elsewhere == 2)
         assert not admitted(two, principal, 1)
         monkeypatch.setattr(Sharing, "sync", dead(Sharing.sync, one))
         await until(lambda: len(admitted(two, principal, 2)) == 2)

@@ -5,8 +5,8 @@ QUICK = {
     "probe.CHECK_SECONDS_DOWN": 0.02,
     "probe.LEAST_PAUSE": 0.005,
     "probe.LOAD_SECONDS": 0.02,
-    "engine.RESOLVE_SECONDS": 0.02,
-    "engine.LEAST_PAUSE": 0.005,
+    "upstream.RESOLVE_SECONDS": 0.02,
+    "upstream.LEAST_PAUSE": 0.005,
     "hold.BATCH_SECONDS": 0.005,
     "dispatch.BACKOFF_SECONDS": 0.005,
 }
@@ -15,7 +15,7 @@ QUICK = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     for name, seconds in QUICK.items():
-        monkeypatch.setattr(f"tandem_orchestrator.gateway.{name}", seconds)
+        monkeypatch.setattr(f"tandem_orchestrator.engines.{name}", seconds)
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ async def test_fallbacks_that_lead_back_end(serve, engine, small):
 
 
 def breaker(orchestrator, name):
-    (engine,) = (engine for engine in orchestrator.engines.all if engine.name == name)
+    (engine,) = (engine for engine in orchestrator.upstreams.all if engine.name == name)
     return engine.replicas[0].breaker
 
 
@@ -226,7 +226,7 @@ async def test_the_only_replica_that_is_left_never_rests(failing, engine, other)
     orchestrator, until_it_failed = await failing()
     await until_it_failed(2)
     other.stop()
-    await until(lambda: not orchestrator.engines.all[1].ready)
+    await until(lambda: not orchestrator.upstreams.all[1].ready)
     engine.rule = lambda _: Reply()
     assert (await orchestrator.chat())[0] == 200
 
@@ -238,10 +238,10 @@ async def test_live_traffic_finds_a_dead_engine_before_the_checks_do(serve, engi
     orchestrator = await serve(config_for(engine, **AT_ONCE))
     engine.stop()
     assert (await orchestrator.chat())[0] == 502
-    assert not orchestrator.engines.all[0].ready
+    assert not orchestrator.upstreams.all[0].ready
     await engine.start()
     assert (await orchestrator.chat())[0] == 200
-    assert orchestrator.engines.all[0].ready
+    assert orchestrator.upstreams.all[0].ready
 
 
 async def test_a_replica_that_comes_back_needs_no_rest(failing, engine):
@@ -249,7 +249,7 @@ async def test_a_replica_that_comes_back_needs_no_rest(failing, engine):
     await until_it_failed(2)
     assert breaker(orchestrator, "engine-0").state == "open"
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     await engine.start()
-    await until(lambda: orchestrator.engines.all[0].ready)
+    await until(lambda: orchestrator.upstreams.all[0].ready)
     assert breaker(orchestrator, "engine-0").closed

@@ -54,7 +54,7 @@ async def test_the_only_replica_stays(serve, engine, bad, hold, monkeypatch):
     engine.rule = rule(bad)
     orchestrator = await serve(config_for(engine, hold=hold, **HARSH))
     assert await slowest_bystander(orchestrator) < AT_ONCE
-    replica = orchestrator.engines.all[0].replicas[0]
+    replica = orchestrator.upstreams.all[0].replicas[0]
     assert (replica.ready, replica.breaker.state) == (True, "closed")
 
 
@@ -65,7 +65,7 @@ async def test_no_replica_rests_for_what_all_fail_at(serve, engine, bad, monkeyp
         engine.rule = other.rule = rule(bad)
         orchestrator = await serve(config_for(engine, other, **HARSH))
         assert await slowest_bystander(orchestrator) < AT_ONCE
-        assert [one.replicas[0].breaker.state for one in orchestrator.engines.all] == ["closed", "closed"]
+        assert [one.replicas[0].breaker.state for one in orchestrator.upstreams.all] == ["closed", "closed"]
 
 
 async def test_clients_that_leave_do_no_harm(serve, engine):
@@ -77,7 +77,7 @@ async def test_clients_that_leave_do_no_harm(serve, engine):
         asking.cancel()
         await until(lambda: orchestrator.busy == 0)
     assert (await orchestrator.chat())[0] == 200
-    assert orchestrator.engines.all[0].replicas[0].breaker.state == "closed"
+    assert orchestrator.upstreams.all[0].replicas[0].breaker.state == "closed"
 
 
 async def test_the_last_one_is_asked_though_it_should_rest(serve, engine):
@@ -88,7 +88,7 @@ async def test_the_last_one_is_asked_though_it_should_rest(serve, engine):
         routing = {"breakerFailures": 1, "breakerSeconds": 60, "prefixAffinity": False}
         upstreams = [{"name": "a", "url": engine.url}, {"name": "b", "url": other.url}]
         orchestrator = await serve(config_for(upstreams=upstreams, routing=routing))
-        replica = orchestrator.engines.all[0].replicas[0]
+        replica = orchestrator.upstreams.all[0].replicas[0]
         while replica.breaker.state == "closed":
             assert (await orchestrator.chat(model="both", user="bad"))[0] == 200
         async with asyncio.timeout(1):

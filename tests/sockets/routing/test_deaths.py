@@ -112,7 +112,7 @@ async def test_it_waits_for_its_engine_once(serve, engine):
     engine.rule = kill
     asking = asyncio.create_task(orchestrator.chat())
     for _ in range(2):
-        await until(lambda: not engine.serving and not orchestrator.engines.all[0].ready)
+        await until(lambda: not engine.serving and not orchestrator.upstreams.all[0].ready)
         await engine.start()
     status, body = await asking
     assert (status, body["error"]["code"], len(engine.seen)) == (502, "engine_died_twice", 2)
@@ -154,7 +154,7 @@ async def test_what_a_dying_engine_says_is_its_death(serve, engine, stream):
     await asyncio.sleep(0.1)
     assert len(engine.seen) == 4, "they are not sent to it again while it goes"
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     await engine.start()
     assert await asyncio.gather(*asking) == [True] * 4
     assert len(engine.seen) == 8
@@ -187,7 +187,7 @@ async def test_an_engine_that_says_it_is_ill_gets_no_request(serve, engine):
     """vLLM's server goes on for some seconds after its core has died, and lists its models."""
     orchestrator = await serve(config_for(engine))
     engine.ill = True
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
     engine.ill = False

@@ -58,7 +58,7 @@ async def test_adapters_are_routed_by_name(serve, engine, large):
     assert (listed["poems"]["parent"], listed["poems"]["ready"]) == ("large", True)
     assert (await orchestrator.chat(model="poems"))[0] == 200
     large.adapters.append("songs")
-    await until(lambda: "songs" in orchestrator.engines.all[1].listed)
+    await until(lambda: "songs" in orchestrator.upstreams.all[1].listed)
     assert (await orchestrator.chat(model="songs"))[0] == 200
     assert [seen.body["model"] for seen in large.seen] == ["poems", "songs"]
 
@@ -67,7 +67,7 @@ async def test_an_adapter_is_known_while_its_engine_is_away(serve, engine):
     engine.adapters = ["poems"]
     orchestrator = await serve(config_for(engine))
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     assert (await entries(orchestrator))["poems"]["ready"] is False
     asking = asyncio.create_task(orchestrator.chat(model="poems"))
     await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("poems"))
@@ -116,7 +116,7 @@ async def test_a_clients_word_is_no_models_name(serve, engine):
     catalogue = orchestrator.app.services.catalogue
     assert catalogue.find("anything").known is False
     await engine.start()
-    await until(lambda: orchestrator.engines.all[0].ready)
+    await until(lambda: orchestrator.upstreams.all[0].ready)
     assert catalogue.find("double").known is True
 
 
@@ -126,22 +126,22 @@ def test_cache_salts_are_for_vllm():
         {"name": "b", "url": "http://b", "model": "mixed"},
         {"name": "c", "url": "http://c", "model": "mixed", "type": "openai"},
     ]
-    from tandem_orchestrator.engines.upstreams import Engines
+    from tandem_orchestrator.engines.upstreams import Upstreams
 
-    catalogue = Catalogue([], Engines(config_for(upstreams=upstreams)))
+    catalogue = Catalogue([], Upstreams(config_for(upstreams=upstreams)))
     assert [catalogue.find(name).takes_cache_salt for name in ("pure", "mixed")] == [True, False]
 
 
 async def test_a_changed_configuration_keeps_what_it_does_not_change(serve, engine, large):
     orchestrator = await serve(config_for(engine))
     assert (await orchestrator.chat())[0] == 200
-    kept = orchestrator.engines.all[0].replicas
+    kept = orchestrator.upstreams.all[0].replicas
     connections = set(kept[0].pool._all)
     changed = config_for(engine, large, models=[{"name": "large", "aliases": ["best"]}], timeouts={"idleSeconds": 7})
     orchestrator.app.reload(changed)
     assert (await orchestrator.chat(model="best"))[0] == 200
     assert (await orchestrator.chat())[0] == 200
-    assert orchestrator.engines.all[0].replicas == kept
+    assert orchestrator.upstreams.all[0].replicas == kept
     assert connections <= kept[0].pool._all
     assert kept[0].pool.timeouts.idle_seconds == 7
 

@@ -45,7 +45,7 @@ def named(engine, **settings):
 
 
 def replicas(orchestrator):
-    return [replica.address for replica in orchestrator.engines.all[0].replicas]
+    return [replica.address for replica in orchestrator.upstreams.all[0].replicas]
 
 
 async def test_every_address_is_a_replica(serve, engine, twin, addresses):
@@ -91,7 +91,7 @@ async def test_a_name_service_that_fails_changes_nothing(serve, engine, addresse
     addresses.remove("127.0.0.2")
     orchestrator = await serve(named(engine))
     addresses.insert(0, OSError("try again"))
-    await until(lambda: orchestrator.engines.all[0]._unresolved)
+    await until(lambda: orchestrator.upstreams.all[0]._unresolved)
     assert (await orchestrator.chat())[0] == 200
     assert replicas(orchestrator) == ["127.0.0.1"]
 
@@ -152,7 +152,7 @@ async def test_the_least_busy_replica_is_chosen(serve, engine, twin, addresses):
 
 async def test_checks_do_not_count_as_load(serve, engine):
     orchestrator = await serve(config_for(engine))
-    replica = orchestrator.engines.all[0].replicas[0]
+    replica = orchestrator.upstreams.all[0].replicas[0]
     checking = asyncio.create_task(replica.list_models())
     await until(lambda: replica.pool.busy)
     assert replica.in_flight == 0
@@ -187,7 +187,7 @@ async def test_a_busy_favourite_gets_help(serve, engine, twin, addresses):
 
 
 async def until_counted(orchestrator, *waiting):
-    loads = [replica._load for replica in orchestrator.engines.all[0].replicas]
+    loads = [replica._backlog for replica in orchestrator.upstreams.all[0].replicas]
     await until(lambda: tuple(load._waiting for load in loads) == waiting)
 
 
@@ -220,10 +220,10 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     orchestrator = await serve(named(engine, routing={"maxWaiting": 3}))
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
-    orchestrator.engines.all[0].replicas[0]._load.seen(4, 0, 0)
+    orchestrator.upstreams.all[0].replicas[0]._backlog.seen(4, 0, 0)
     engine.waiting = 4
     await engine.start()
-    await until(lambda: orchestrator.engines.all[0].ready)
+    await until(lambda: orchestrator.upstreams.all[0].ready)
     assert not engine.seen
     engine.waiting = 0
     assert (await asking)[0] == 200
@@ -233,7 +233,7 @@ async def test_an_engine_that_fails_to_count_is_taken_to_be_full(serve, engine, 
     monkeypatch.setattr("tandem_orchestrator.engines.replica.MAX_METRICS", 1000)
     monkeypatch.setattr(engine, "_metrics", lambda: b" " * 1001)
     orchestrator = await serve(config_for(engine))
-    await until(lambda: orchestrator.engines.all[0].replicas[0]._load._room == 0)
+    await until(lambda: orchestrator.upstreams.all[0].replicas[0]._backlog._room == 0)
 
 
 async def test_an_engine_that_tells_no_load_is_never_full(serve, engine):

@@ -34,7 +34,7 @@ async def test_restarts_under_load_fail_no_request(serve, engine, stream):
             await engine.drain()  # what has begun to come out of an engine that is killed cannot be saved
         else:
             engine.stop()
-        await until(lambda: not orchestrator.engines.all[0].ready)
+        await until(lambda: not orchestrator.upstreams.all[0].ready)
         await engine.start()
     enough = len(outcomes) + 30
     await until(lambda: len(outcomes) > enough)
@@ -54,7 +54,7 @@ async def test_a_killed_engines_requests_go_to_the_next_one(serve, engine, count
     asking = [asyncio.create_task(answered(orchestrator, stream=stream)) for _ in range(5)]
     await until(lambda: len(engine.seen) == 5)
     engine.stop()
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     await engine.start()
     assert await asyncio.gather(*asking) == [True] * 5
     assert len(engine.seen) == 10
@@ -114,9 +114,9 @@ async def test_an_answer_from_before_it_went_makes_no_engine_ready(serve, engine
     await until(lambda: engine.running == 1)
     stopping = asyncio.create_task(engine.drain())
     later = asyncio.create_task(orchestrator.chat())
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     assert (await last)[0] == 200
-    assert not orchestrator.engines.all[0].ready
+    assert not orchestrator.upstreams.all[0].ready
     await stopping
     await engine.start()
     assert (await later)[0] == 200
@@ -130,7 +130,7 @@ async def test_a_key_that_changes_while_the_engine_restarts(serve, engine, tmp_p
     orchestrator = await serve(config_for(upstreams=[upstream]))
     engine.api_key = "new"
     asking = asyncio.create_task(answered(orchestrator, stream=False))
-    await until(lambda: not orchestrator.engines.all[0].ready)
+    await until(lambda: not orchestrator.upstreams.all[0].ready)
     (tmp_path / "next").write_text("new")
     (tmp_path / "next").rename(tmp_path / "key")
     assert await asking

@@ -27,8 +27,8 @@ async def test_strangers_are_told_the_state(locked, engine, headers):
     assert await locked.get("/ready", **headers) == (200, {"status": "ready"})
     assert await locked.get("/health", **headers) == (200, {"status": "ok"})
     engine.stop()
-    locked.engines.all[0].replicas[0].doubt()
-    await until(lambda: not locked.engines.all[0].ready)
+    locked.upstreams.all[0].replicas[0].doubt()
+    await until(lambda: not locked.upstreams.all[0].ready)
     assert await locked.get("/ready", **headers) == (200, {"status": "ready"})
     assert await locked.get("/health", **headers) == (200, {"status": "degraded"})
     locked.app.services.state.draining = True

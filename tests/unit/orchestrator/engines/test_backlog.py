@@ -2,27 +2,27 @@
 
 import pytest
 from tandem_contract.config import UpstreamType
-from tandem_orchestrator.engines.backlog import Load
+from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]
 
 
 def test_what_was_sent_since_waits_too_where_some_waited():
-    load = Load()
+    load = Backlog()
     load.seen(10, 20, in_flight=30)
     assert [load.waiting(in_flight) for in_flight in (30, 35, 20)] == [10, 15, 10]
 
 
 def test_an_engine_in_which_none_ever_waited_has_room():
-    load = Load()
+    load = Backlog()
     load.seen(0, 3, in_flight=3)
     assert load.waiting(500) == 0
     assert load.sent(500) == 497
 
 
 def test_an_engine_runs_what_it_ran_while_some_waited():
-    load = Load()
+    load = Backlog()
     load.seen(5, 20, in_flight=25)
     load.seen(0, 12, in_flight=12)
     assert [load.waiting(in_flight) for in_flight in (12, 20, 23)] == [0, 0, 3]
@@ -35,7 +35,7 @@ def test_an_engine_runs_what_it_ran_while_some_waited():
 
 
 def test_an_engine_that_does_not_tell_is_taken_to_be_full():
-    load = Load()
+    load = Backlog()
     load.seen(0, 3, in_flight=3)
     load.missed()
     assert load.waiting(10) == 7

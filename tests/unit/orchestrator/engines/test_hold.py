@@ -17,14 +17,14 @@ class Waiting:
         self.gone = []
         self.tasks = {}
 
-    async def enter(self, name, size=10, model="m", place=None, heartbeat=None):
-        place = place or self.hold.place(model, model, size)
-        self.tasks[name] = asyncio.create_task(self._wait(name, place, heartbeat))
+    async def enter(self, name, size=10, model="m", slot=None, heartbeat=None):
+        slot = slot or self.hold.slot(model, model, size)
+        self.tasks[name] = asyncio.create_task(self._wait(name, slot, heartbeat))
         await asyncio.sleep(0)
-        return place
+        return slot
 
-    async def _wait(self, name, place, heartbeat):
-        await self.hold.wait(place, heartbeat, lambda: "no engine")
+    async def _wait(self, name, slot, heartbeat):
+        await self.hold.wait(slot, heartbeat, lambda: "no engine")
         self.gone.append(name)
 
     async def advance(self):
@@ -45,9 +45,9 @@ async def test_first_come_first_served():
 
 async def test_who_comes_back_has_the_place_of_before():
     queue = Waiting()
-    early = queue.hold.place("m", "m", 1)
+    early = queue.hold.slot("m", "m", 1)
     await queue.enter("late")
-    await queue.enter("early", place=early)
+    await queue.enter("early", slot=early)
     await queue.advance()
     assert queue.gone == ["early", "late"]
 
@@ -60,7 +60,7 @@ async def test_a_fresh_engine_gets_them_in_growing_batches(monkeypatch):
     queue.open = True
     queue.hold.advance()
     queue.hold.advance()  # another replica that appears does not make the batch larger
-    assert sum(place.turn.done() for place in queue.hold._lines["m"].places) == FIRST_BATCH
+    assert sum(slot.turn.done() for slot in queue.hold._lines["m"].slots) == FIRST_BATCH
     await queue.advance()
     assert queue.gone == list(range(FIRST_BATCH * 3))
 
@@ -135,10 +135,10 @@ async def test_time_is_up():
     await queue.enter("patient")
     with pytest.raises(NoEngine, match=r"hold\.seconds"):
         await queue.tasks["patient"]
-    place = queue.hold.place("m", "m", 1)
-    assert not place.overdue
-    place.deadline = 0
-    assert place.overdue
+    slot = queue.hold.slot("m", "m", 1)
+    assert not slot.overdue
+    slot.deadline = 0
+    assert slot.overdue
 
 
 async def test_heartbeats_go_on_until_the_turn_comes():

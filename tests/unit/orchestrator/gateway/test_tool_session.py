@@ -4,7 +4,7 @@ from tandem_contract.config import Tools
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import parse
-from tandem_orchestrator.gateway.tool_session import Conversation, Turn, turn_of
+from tandem_orchestrator.gateway.tool_session import ToolSession, Turn, turn_of
 from tandem_orchestrator.gateway.tool_use import ToolUse
 from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
 
@@ -15,11 +15,11 @@ def conversation(settings=None, added=(), **fields):
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
     body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
     use = ToolUse(Toolbox((), Tools()), frozenset({"add", "other"}), [orjson.Fragment(tool) for tool in added])
-    return Conversation(parse(ENDPOINTS[CHAT], body, None, 128), use, settings or Tools())
+    return ToolSession(parse(ENDPOINTS[CHAT], body, None, 128), use, settings or Tools())
 
 
-def asked(conversation, *, stream=False):
-    return orjson.loads(conversation.next_body(stream=stream))
+def asked(session, *, stream=False):
+    return orjson.loads(session.next_body(stream=stream))
 
 
 def done(call, status="success"):
@@ -128,7 +128,7 @@ def test_a_message_becomes_a_turn():
 def test_the_first_pass_is_what_the_client_sent():
     raw = b'{"model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}]}'
     request = parse(ENDPOINTS[CHAT], raw, None, 128)
-    talk = Conversation(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
+    talk = ToolSession(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
     assert talk.next_body(stream=False) == raw
 
 

@@ -134,7 +134,7 @@ def test_a_dead_replicas_requests_are_forgotten_and_its_counts_are_not(pair, clo
     one.hear(two.say())
     two.hear(one.say())
     subject = two.limiter.subjects.get("key:a", two.second)
-    assert (subject.places.elsewhere, subject.requests.at(two.second)) == (2, 4)
+    assert (subject.concurrency.elsewhere, subject.requests.at(two.second)) == (2, 4)
 
 
 def test_a_complete_message_ends_what_it_does_not_name(pair, clock):

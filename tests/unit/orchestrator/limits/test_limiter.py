@@ -142,7 +142,7 @@ def test_settling_twice_counts_once(clock):
     first.settle(30)
     first.settle(30)
     subject = limiter.subjects.get("key:a", 0)
-    assert (subject.places.here, subject.day.here) == (1, 30)
+    assert (subject.concurrency.here, subject.day.here) == (1, 30)
 
 
 def test_budgets_begin_anew_at_midnight_and_with_the_month(clock):
