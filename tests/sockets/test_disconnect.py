@@ -55,7 +55,7 @@ async def test_a_client_that_does_not_read_stops_the_engine_from_writing(serve, 
     engine.replies.append(Reply(" ".join(["x" * 10_000] * pieces)))
     response = await orchestrator.client.post("/v1/chat/completions", json=question(stream=True))
     connection = next(iter(orchestrator.upstreams.all[0].replicas[0].pool._all))
-    await until(lambda: connection._paused, 10)
+    await until(lambda: connection.paused, 10)
     for _ in range(500):  # turns of the loop, in each of which more would come
         await asyncio.sleep(0)
     assert connection._response._buffered < 2_000_000

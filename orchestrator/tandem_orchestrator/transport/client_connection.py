@@ -159,8 +159,9 @@ class Protocol:
         self._header_bytes = 0
         self._expect_within(self._timeouts.body_seconds + UNREAD_BODY_SECONDS)
         self._arriving = exchange = self._begin(self._parser)
-        if self._answered:
-            self._start(exchange)
+        if self._running is None:
+            self._running = exchange
+            exchange.start(self._app, self._loop)
         elif len(self._ahead) < MOST_AHEAD:  # its next request waits for the answer to this one
             self._flow.pause_reading()
             self._ahead.append(exchange)
@@ -182,12 +183,12 @@ class Protocol:
         if self._arriving is not None:
             self._arriving.end()
             self._arriving = None
-        if self._answered:
+        if self._running is None:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
     def shutdown(self) -> None:
         """uvicorn: the server ends."""
-        if self._running is None or self._running.complete:
+        if self._running is None:
             self._outbox.flush()
             self._transport.close()
         else:
@@ -203,7 +204,7 @@ class Protocol:
         """asyncio: the client has caught up."""
         self._flow.resume_writing()
         self._deadline = NEVER
-        if self._answered:
+        if self._running is None:
             self._expect_within(self._timeouts.keep_alive_seconds)
 
     def _new_parser(self) -> httptools.HttpRequestParser:
@@ -255,24 +256,18 @@ class Protocol:
             scope, self._wire, self._completed, keep_alive=keep_alive, expects_go_ahead=self._expects_go_ahead
         )
 
-    def _start(self, exchange: Exchange) -> None:
-        self._running = exchange
-        exchange.start(self._app, self._loop)
-
     def _completed(self) -> None:
         """An answer is complete."""
         self._server.total_requests += 1
+        self._running = None
         if self._transport.is_closing():
             return
         self._flow.resume_reading()
         if self._ahead:
-            self._start(self._ahead.popleft())
+            self._running = self._ahead.popleft()
+            self._running.start(self._app, self._loop)
         elif self._deadline == NEVER:
             self._expect_within(self._timeouts.keep_alive_seconds)
-
-    @property
-    def _answered(self) -> bool:
-        return self._running is None or self._running.complete
 
     def _expect_within(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
@@ -318,7 +313,7 @@ class Protocol:
 
     def _refuse(self, error: GatewayError) -> None:
         log.info("request refused", status=error.status, error=error.code, reason=error.message)
-        if self._running is not None and not self._running.complete:
+        if self._running is not None:
             if self._running.begun or self._running is not self._arriving:
                 self._transport.abort()  # an error in the place or the middle of an answer would be read as that
                 return

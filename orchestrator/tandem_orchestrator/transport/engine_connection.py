@@ -18,7 +18,18 @@ PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before t
 class Response:
     """An engine's answer while it arrives. `close()` must follow, whatever happened."""
 
-    __slots__ = ("_buffered", "_chunks", "_connection", "_pass_on", "_waiter", "complete", "error", "headers", "status")
+    __slots__ = (
+        "_buffered",
+        "_chunks",
+        "_connection",
+        "_pass_on",
+        "_waiter",
+        "complete",
+        "error",
+        "headers",
+        "news",
+        "status",
+    )
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -31,13 +42,20 @@ class Response:
         self._pass_on: Callable[[bytes], bool] | None = None
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
+        self.news = False
+        """True once something came that whoever waits has not been told of."""
 
     async def started(self) -> None:
-        """Returns when status and headers are there."""
-        while not self.status:
-            if self.error:
-                raise self.error
-            await self._wait()
+        """Return when status and headers are there; close the answer if they never come."""
+        try:
+            while not (self.status or self.error):
+                await self._wait()
+        except BaseException:
+            self.close()
+            raise
+        if not self.status and self.error:
+            self.close()
+            raise self.error
 
     async def begun(self, beyond: int = 0) -> bytes:
         """The body as soon as more than `beyond` bytes of it are there, or all; it stays for `read`."""
@@ -63,11 +81,14 @@ class Response:
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._buffered = 0
-        self._connection.resume()
+        if self._connection.paused:
+            self._connection.resume()
         return data
 
     async def read_all(self, limit: int) -> bytes:
         """The whole body, which may have `limit` bytes."""
+        if self.complete and self._buffered <= limit:  # as most answers are that fit into one packet
+            return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         pieces, size = [], 0
         while data := await self.read():
             pieces.append(data)
@@ -82,18 +103,15 @@ class Response:
 
     def _wait(self) -> asyncio.Future[None]:
         """Awaited, it lasts until something new is there."""
+        self.news = False
         self._waiter = waiter = self._connection.loop.create_future()
         return waiter
 
-    def _wake(self) -> None:
-        self._pass_on = None  # or what comes next would overtake what is to be read
+    def wake(self) -> None:
+        """Let whoever waits go on."""
+        self._pass_on = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    def start(self, status: int) -> None:
-        """Headers are there."""
-        self.status = status
-        self._wake()
 
     def feed(self, data: bytes) -> bool:
         """Takes a piece of the body; true when so much waits that reading should pause."""
@@ -102,19 +120,15 @@ class Response:
             return False
         self._chunks.append(data)
         self._buffered += len(data)
-        self._wake()
+        self._pass_on = None  # or what comes next would overtake what is to be read
+        self.news = True
         return self._buffered > PAUSE_ABOVE
-
-    def end(self) -> None:
-        """The body is complete."""
-        self.complete = True
-        self._wake()
 
     def fail(self, error: EngineError) -> None:
         """No more will come."""
         if not self.complete and self.error is None:
             self.error = error
-            self._wake()
+            self.wake()
 
 
 class Connection:
@@ -135,7 +149,8 @@ class Connection:
         self._keep_alive = False
         self._answered = False
         self._kept = False
-        self._paused = False
+        self.paused = False
+        """True while the engine is made to wait for a slow client."""
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -161,8 +176,8 @@ class Connection:
 
     def resume(self) -> None:
         """Lets the engine go on after its client caught up."""
-        if self._paused and self._transport is not None:
-            self._paused = False
+        if self.paused and self._transport is not None:
+            self.paused = False
             self._expect_within(self._timeouts.idle_seconds)
             self._transport.resume_reading()
 
@@ -171,7 +186,8 @@ class Connection:
         if self._response is not response:
             return
         self._response = None
-        self.resume()
+        if self.paused:
+            self.resume()
         if reusable and self._keep_alive and self.usable:
             self._kept = True
             self._on_idle(self)
@@ -192,20 +208,26 @@ class Connection:
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
-        if self._response is None:
+        response = self._response
+        if response is None:
             self.abort()  # an engine speaks only when it is asked
             return
-        if self._answered:
-            self._deadline = self.loop.time() + self._timeouts.idle_seconds  # later than the timer's, which will look
-        else:
-            self._answered = True
-            self._expect_within(self._timeouts.idle_seconds)
+        first = not self._answered
+        self._answered = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(Malformed(f"the engine does not speak HTTP: {error}"))
         except httptools.HttpParserUpgrade:
             self._fail(Malformed("the engine goes over to another protocol"))
+        if response.news:
+            response.wake()
+        if response.complete or response.error:
+            return  # nothing more is expected
+        if first:
+            self._expect_within(self._timeouts.idle_seconds)
+        else:
+            self._deadline = self.loop.time() + self._timeouts.idle_seconds  # later than the timer's, which will look
 
     def eof_received(self) -> None:
         """asyncio: the engine sends no more, which ends the connection."""
@@ -215,7 +237,8 @@ class Connection:
         response = self._response
         if response is not None:
             if exc is None and response.status and self._until_close():
-                response.end()
+                response.complete = True
+                response.wake()
             error = Cut("the engine closed the connection before its answer was complete")
             error.stale = self._kept and not self._answered and self._age() < STALE_SECONDS
             response.fail(error)
@@ -240,12 +263,13 @@ class Connection:
         status = self._parser.get_status_code()
         if self._response is not None and not self._response.status and status >= 200:  # noqa: PLR2004 # 1xx only announces the answer
             self._response.headers = self._headers
-            self._response.start(status)
+            self._response.status = status
+            self._response.news = True
 
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body."""
-        if self._response is not None and self._response.feed(data) and not self._paused:
-            self._paused = True
+        if self._response is not None and self._response.feed(data) and not self.paused:
+            self.paused = True
             if self._transport is not None:
                 self._transport.pause_reading()
 
@@ -253,7 +277,7 @@ class Connection:
         """httptools: the answer is complete."""
         if self._response is not None and self._response.status:
             self._keep_alive = self._parser.should_keep_alive()
-            self._response.end()
+            self._response.complete = self._response.news = True
 
     def _age(self) -> float:
         """Seconds since a request that has no answer yet was sent."""
@@ -279,7 +303,7 @@ class Connection:
         self._timer = None
         if self._response is None:
             return
-        if self._paused:
+        if self.paused:
             self._expect_within(self._timeouts.idle_seconds)
         elif self.loop.time() < self._deadline:
             self._timer = self.loop.call_at(self._deadline, self._check_deadline)

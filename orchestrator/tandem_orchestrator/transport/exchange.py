@@ -133,12 +133,29 @@ class Exchange:
             self._size += len(piece)
             if self._size > HIGH_WATER_LIMIT:
                 self._wire.flow.pause_reading()
-            self._tell()
+            self._news = True
+            if self._waiting is not None:
+                self._waiting.set()
 
     def end(self) -> None:
         """The request's body is complete."""
         self._more_body = False
-        self._tell()
+        self._news = True
+        if self._waiting is not None:
+            self._waiting.set()
+
+    def take_body(self) -> bytes | None:
+        """Return the request's body if all of it is there, as most come along with their headers; else None.
+
+        What `receive` would take a coroutine and a message for. Behind it nothing is left to receive but the end.
+        """
+        if self._more_body or self._expects_go_ahead or self.disconnected or self.complete:
+            return None
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        self._news = False
+        return body
 
     def cut(self) -> None:
         """The client has gone."""
@@ -246,15 +263,13 @@ class Exchange:
         if body:
             self._wire.outbox.write(self._wire.transport, body)
         if not more:
-            self._complete()
-
-    def _complete(self) -> None:
-        self.complete = True
-        self._tell()
-        if not self._keep_alive:
-            self._wire.outbox.flush()
-            self._wire.transport.close()
-        self._completed()
+            self.complete = self._news = True
+            if self._waiting is not None:
+                self._waiting.set()
+            if not self._keep_alive:
+                self._wire.outbox.flush()
+                self._wire.transport.close()
+            self._completed()
 
     def _tell(self) -> None:
         """Wakes who waits in `receive`."""

@@ -49,18 +49,27 @@ class Pool:
 
         It is sent once: that a kept connection was closed already cannot be told from an engine that dies of it.
         """
-        if (connection := self._take()) is None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                break
+        else:
             connection = await self._connect(self._keep)
+        response = connection.exchange(head, body, self.timeouts)
         try:
-            return await self._exchange(connection, head, body)
+            await response.started()
         except Cut as error:
             if error.stale:
                 self._drop_idle()  # which are likely to be closed, too
             raise
+        return response
 
     async def send_apart(self, head: bytes, body: bytes) -> Response:
         """The same on a connection of its own, which only a server that lives opens."""
-        return await self._exchange(await self._connect(self._drop), head, body)
+        connection = await self._connect(self._drop)
+        response = connection.exchange(head, body, self.timeouts)
+        await response.started()
+        return response
 
     def retire(self) -> None:
         """Closes each connection as soon as it carries no request."""
@@ -71,22 +80,6 @@ class Pool:
         """Closes every connection."""
         for connection in tuple(self._all):
             connection.abort()
-
-    def _take(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-        return None
-
-    async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> Response:
-        response = connection.exchange(head, body, self.timeouts)
-        try:
-            await response.started()
-        except BaseException:
-            response.close()
-            raise
-        return response
 
     async def _connect(self, on_idle: Callable[[Connection], None]) -> Connection:
         connection = Connection(on_idle, self._forget)
