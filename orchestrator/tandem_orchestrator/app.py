@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.api import chat, errors, health, keys, models
@@ -18,9 +18,9 @@ from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
-from tandem_orchestrator.engines.endpoints import ENDPOINTS
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import deadlines
 from tandem_orchestrator.limits.limiter import Limiter
@@ -43,10 +43,8 @@ class Generation:
     """What serves requests under one configuration; closed when it is replaced and its last request has ended."""
 
     services: Services
-    hot_path: ASGIApp
+    hot_path: HotPath
     tools: RunningTools
-    open_requests: int = 0
-    retired: bool = False
 
     def start(self) -> None:
         """Begins what goes on beside its requests."""
@@ -58,7 +56,7 @@ class Generation:
 
 
 class App:
-    """The whole orchestrator as one ASGI application: the hot path in front of FastAPI.
+    """The whole orchestrator; `asgi` is it as one ASGI application: the hot path in front of FastAPI.
 
     `counters` are those that it shares with other workers of the same server.
     """
@@ -76,17 +74,13 @@ class App:
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
         self._tracer = _tracer(config)
-        self._recorded = Recorded(guarded(self._dispatch, config.server), lambda: self._state.draining, self._tracer)
-        self._recorded.log_prompts = config.logging.prompts
+        self.asgi = Recorded(guarded(self._now.hot_path, config.server), self._state, self._tracer)
+        self.asgi.log_prompts = config.logging.prompts
 
     @property
     def services(self) -> Services:
         """The parts that serve the next request."""
         return self._now.services
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        await self._recorded(scope, receive, send)
 
     def reload(self, config: OrchestratorConfig) -> None:
         """Serves requests under `config` from now on; those in flight go on under the one before.
@@ -99,43 +93,32 @@ class App:
         self._dispatcher.update(config)
         self._keys.update(config)
         self._limiter.update(config.rate_limits)
-        self._recorded.app = guarded(self._dispatch, config.server)
-        self._recorded.log_prompts = config.logging.prompts
+        self.asgi.app = guarded(self._now.hot_path, config.server)
+        self.asgi.log_prompts = config.logging.prompts
         if self._tracer is not None:
             self._tracer.update(config.upstreams)
         self._now.start()
         self._rest.state.services = self.services
-        before.retired = True
-        self._close_if_unused(before)
+        before.hot_path.retire(lambda: self._close(before))
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        generation = self._now
-        generation.open_requests += 1
-        try:
-            if scope["path"] in ENDPOINTS:
-                await generation.hot_path(scope, receive, send)
-            else:
-                services = generation.services
-                body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
-                with suppress(Exception):  # it was logged and answered; uvicorn would cut the connection
-                    await self._rest(scope, body, send)
-        finally:
-            generation.open_requests -= 1
-            if generation.retired:
-                self._close_if_unused(generation)
+        services = self.services
+        body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
+        with suppress(Exception):  # it was logged and answered; uvicorn would cut the connection
+            await self._rest(scope, body, send)
 
-    def _close_if_unused(self, generation: Generation) -> None:
-        if not generation.open_requests:
-            task = asyncio.get_running_loop().create_task(generation.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+    def _close(self, generation: Generation) -> None:
+        task = asyncio.get_running_loop().create_task(generation.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
-        admission = Admission(self._keys, self._limiter, self._catalogue)
+        admission = Admission(self._keys, self._limiter)
+        generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         services = Services(
             config,
             self._state,
@@ -144,11 +127,12 @@ class App:
             admission,
             self._catalogue,
             self._dispatcher,
+            generator,
             toolbox,
             deadlines(config.timeouts),
             self._upkeep,
         )
-        hot_path = HotPath(admission, self._dispatcher, toolbox, services.deadlines, config)
+        hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         return Generation(services, hot_path, tools)
 
     def _fastapi(self) -> FastAPI:

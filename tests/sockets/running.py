@@ -45,7 +45,9 @@ class Orchestrator:
 
     async def start(self) -> None:
         protocol: Any = protocol_for(self.config)
-        config = uvicorn.Config(self.app, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            self.app.asgi, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False
+        )
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()

@@ -5,7 +5,7 @@ from starlette.types import Message, Receive
 
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TooSlow
 from tandem_orchestrator.gateway.request import LARGE, read_body, weigh
-from tandem_orchestrator.gateway.time_limit import TimeLimit
+from tandem_orchestrator.gateway.watch import TimeLimit
 
 MOST_VALUES = 50_000  # each takes several times longer here than in the hot path
 

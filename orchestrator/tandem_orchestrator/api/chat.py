@@ -10,16 +10,12 @@ from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.access import BOTH, Admitted
 from tandem_orchestrator.api.services import FromApp, Services
-from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import ClientLeft, EngineError
-from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.gateway.tool_loop import complete_with_tools
-from tandem_orchestrator.gateway.tool_session import ToolSession
-from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
+from tandem_orchestrator.transport.served import served
 
 Handler = Callable[[fastapi.Request], Coroutine[Any, Any, Response]]
 
@@ -68,24 +64,12 @@ class ChatAnswer(BaseModel):
 async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
     """Answers with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)
-    name = services.admission.default_model
-    if name is None:
+    if services.generator.default_model is None:
         raise HTTPException(502, "the engine has not told its models yet")
-    model = services.admission.model(principal, name)
-    record.model = model.name if model.known else None
-    payload = {"model": model.name, **question.model_dump(exclude_none=True)}
-    asked = Request(payload, model.name, stream=False)
-    tenant = None if services.admission.open else principal.tenant
-    rewrite.apply(ENDPOINTS[CHAT], asked, model, tenant, services.config.limits.max_choices)
-    use = tool_use(asked, request.scope["headers"], principal, services.toolbox)
-    call = Call(CHAT, model.name, record)
+    asked = Request(ENDPOINTS[CHAT], question.model_dump(exclude_none=True), None, stream=False)
     try:
-        with ClientWatch(request.scope, services.deadlines.request):
-            if use is None:
-                _, answer = await services.dispatcher.complete(call, asked.body())
-            else:
-                session = ToolSession(asked, use, services.config.tools)
-                answer = await complete_with_tools(services.dispatcher, call, session)
+        with ClientWatch(served(request.scope, request.receive), services.deadlines.request):
+            _, answer = await services.generator.whole(asked, principal, record, request.scope["headers"])
     except ClientLeft:
         record.status, record.error = CLIENT_LEFT, "client_left"
         raise HTTPException(CLIENT_LEFT) from None

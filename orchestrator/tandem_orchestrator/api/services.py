@@ -11,6 +11,7 @@ from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -38,6 +39,7 @@ class Services:
     admission: Admission
     catalogue: Catalogue
     dispatcher: Dispatcher
+    generator: Generator
     toolbox: Toolbox
     deadlines: Deadlines
     upkeep: Upkeep

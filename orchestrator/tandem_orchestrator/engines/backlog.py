@@ -6,12 +6,13 @@ from sys import maxsize
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_in_flight", "_places", "_room", "_waiting")
+    __slots__ = ("_capacity", "_room", "_waiting", "in_flight")
 
     def __init__(self) -> None:
+        self.in_flight = 0
+        """Requests of ours that it had when it last spoke."""
         self._waiting = 0
-        self._in_flight = 0
-        self._places = 0
+        self._capacity = 0
         self._room = maxsize
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
@@ -20,25 +21,24 @@ class Backlog:
         What it ran while some waited is taken for what it can run.
         """
         self._waiting = waiting
-        self._in_flight = in_flight
-        if waiting or running > self._places > 0:
-            self._places = running
+        self.in_flight = in_flight
+        if waiting or running > self._capacity > 0:
+            self._capacity = running
         if waiting:
             self._room = 0
         else:
-            self._room = self._places - running if self._places else maxsize
+            self._room = self._capacity - running if self._capacity else maxsize
 
     def missed(self) -> None:
         """The replica did not say in time, which a busy one does not."""
         self._room = 0
 
-    def sent(self, in_flight: int) -> int:
-        """How many more of ours it has now than when it last spoke."""
-        return max(0, in_flight - self._in_flight)
+    def most(self, max_waiting: int) -> int:
+        """Return with how many of ours in flight no more than `max_waiting` wait, as far as one can tell; -1 for none.
 
-    def waiting(self, in_flight: int) -> int:
-        """How many wait now, as far as one can tell: what was sent since runs as long as there is room for it.
-
-        Until some have waited once, nobody knows how much room there is.
+        What was sent since it spoke runs as long as there is room for it. Until some have waited once, nobody knows how
+        much room there is.
         """
-        return self._waiting + max(0, self.sent(in_flight) - self._room)
+        if self._waiting > max_waiting:
+            return -1
+        return min(maxsize, self.in_flight + self._room + max_waiting - self._waiting)

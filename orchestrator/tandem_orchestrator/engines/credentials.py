@@ -20,6 +20,7 @@ class EngineKey:
         self._header = b""
         self._seen: tuple[int, int] | None = None
         self._looked = float("-inf")
+        self.exists = self._secret is not None or self._value is not None
 
     def header(self) -> bytes:
         """The Authorization header line, or nothing without a key. Raises `KeyUnusable`."""

@@ -47,8 +47,7 @@ class Call:
 
     path: str
     """Path of the API, e.g. /v1/chat/completions."""
-    model: str
-    """The model as engines serve it."""
+    model: Model
     record: Record
     affinity: int = 0
     """Equal for requests that begin alike, so that they may meet the same prefix cache; 0 for none. Must be the same in
@@ -84,23 +83,23 @@ class Dispatcher:
         """Lets nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
         self._hold.drain(seconds)
 
-    async def complete(self, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
-        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`.
+    def complete(self, call: Call, body: bytes) -> Awaitable[tuple[bytes, dict[str, Any]]]:
+        """Get an answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`.
 
         Its usage is counted already.
         """
-        return await self._answer(call, body, Replica.complete)
+        return self._answer(call, body, Replica.complete)
 
-    async def stream(self, call: Call, body: bytes) -> EngineStream:
-        """A streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
+    def stream(self, call: Call, body: bytes) -> Awaitable[EngineStream]:
+        """Get a streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
 
         Errors that reading it raises are counted already.
         """
-        return await self._answer(call, body, Replica.stream)
+        return self._answer(call, body, Replica.stream)
 
     async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
         """From the model, or where that fails from its fallback, that one's fallback and so on."""
-        model = self._catalogue.find(call.model)
+        model = call.model
         asked = {model.name}
         while True:
             try:
@@ -159,14 +158,16 @@ class Dispatcher:
             ready = list(model.replicas)  # where requests may not wait for a check to go well, they try it themselves
         if not ready:
             return None
-        roomy = [replica for replica in ready if not replica.saturated(self._routing.max_waiting)]
+        roomy = [replica for replica in ready if not replica.saturated]
         if not roomy and slot is None:
             raise Saturated(
                 f"every engine of {model.name!r} has more than {self._routing.max_waiting} requests waiting",
                 retry_after=SATURATED_RETRY_AFTER,
             )
-        if not roomy or (slot is None and self._hold.has_line(model.name)):
+        if not roomy or (slot is None and model.name in self._hold.lines):
             return None
+        if len(roomy) == 1:
+            return roomy[0]
         tried = call.attempts.tried if call.attempts is not None else ()
         return pick(roomy, call.affinity if self._routing.prefix_affinity else 0, tried)
 
@@ -181,8 +182,7 @@ class Dispatcher:
             ready = self._ready(self._catalogue.find(name))
         except UnknownModel:
             return True  # which is what its requests are to be told
-        limit = self._routing.max_waiting
-        return any(not replica.saturated(limit) for replica in ready)
+        return any(not replica.saturated for replica in ready)
 
     def _slot(self, model: Model, body: bytes) -> QueueSlot:
         return self._hold.slot(model.name, model.name if model.known else OTHER, len(body))

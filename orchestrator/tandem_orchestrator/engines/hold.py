@@ -81,7 +81,8 @@ class Hold:
         self._workers = workers
         self._may_go = may_go
         self._numbers = count()
-        self._lines: dict[str, _Line] = {}
+        self.lines: dict[str, _Line] = {}
+        """By model, while somebody waits for it."""
         self._count = 0
         self._bytes = 0
         self._closed = False
@@ -95,10 +96,6 @@ class Hold:
         """Takes changed settings; who waits already keeps the deadline."""
         self._settings = settings
 
-    def has_line(self, model: str) -> bool:
-        """True while somebody waits for `model`."""
-        return model in self._lines
-
     def slot(self, model: str, label: str, size: int) -> QueueSlot:
         """A slot for a request of `size` bytes; its time begins now."""
         deadline = asyncio.get_running_loop().time() + self._settings.seconds
@@ -106,7 +103,7 @@ class Hold:
 
     def advance(self) -> None:
         """Lets requests go that a replica can take; to be called when one may have become able to."""
-        for line in self._lines.values():
+        for line in self.lines.values():
             line.advance()
 
     def drain(self, seconds: float) -> None:
@@ -152,27 +149,27 @@ class Hold:
         raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
 
     def _enter(self, slot: QueueSlot) -> None:
-        line = self._lines.get(slot.model)
+        line = self.lines.get(slot.model)
         if line is None:
-            line = self._lines[slot.model] = _Line(lambda: self._may_go(slot.model))
+            line = self.lines[slot.model] = _Line(lambda: self._may_go(slot.model))
         insort(line.slots, slot, key=_number)
         self._count += 1
         self._bytes += slot.size
         HELD_REQUESTS.labels(slot.label).inc()
 
     def _leave(self, slot: QueueSlot) -> None:
-        line = self._lines[slot.model]
+        line = self.lines[slot.model]
         del line.slots[bisect_left(line.slots, slot.number, key=_number)]
         if not line.slots:
             line.stop()
-            del self._lines[slot.model]
+            del self.lines[slot.model]
         self._count -= 1
         self._bytes -= slot.size
         HELD_REQUESTS.labels(slot.label).dec()
 
     def _close(self) -> None:
         self._closed = True
-        for line in self._lines.values():
+        for line in self.lines.values():
             for slot in line.slots:
                 if not slot.turn.done():
                     slot.turn.set_exception(ShuttingDown("the server is shutting down, and no engine came back"))

@@ -30,6 +30,7 @@ MAX_ERROR = 1_048_576
 MAX_FIRST_EVENT = 16_384
 MAX_METRICS = 16_777_216
 OK = 200
+ENCODING = b"content-encoding"
 PLAIN = b"identity"
 WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
@@ -90,6 +91,10 @@ class Replica:
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
         self._backlog = Backlog()
+        self._full_at = 0
+        """With more in flight, too many wait inside."""
+        self._outdated_at = 0.0
+        """With more in flight, it is asked for its count at once."""
         self.listed: list[dict[str, Any]] = []
         self.names: frozenset[str] = frozenset()
         """Models in its own list."""
@@ -117,6 +122,7 @@ class Replica:
         self._rest: asyncio.TimerHandle | None = None
         self._path = parts.path.encode()
         self._host = parts.netloc.encode()
+        self._recount()
 
     @property
     def in_flight(self) -> int:
@@ -130,17 +136,21 @@ class Replica:
             return None
         return self.trouble.problem if self.trouble else NOT_CHECKED
 
-    def saturated(self, max_waiting: int) -> bool:
-        """True when more than `max_waiting` requests wait inside."""
-        return self._backlog.waiting(self.in_flight) > max_waiting
+    @property
+    def saturated(self) -> bool:
+        """True when more requests wait inside than `routing.maxWaiting` allows."""
+        return self.pool.busy - self._checks > self._full_at
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._begin()
-        engine_pass = record.engine_pass(self.upstream)
+        engine_pass = EnginePass(record, self.upstream)
         try:
-            response = await self._post(path, body, record.request_id, engine_pass.span.traceparent)
+            head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
+            response = await self.pool.send(head, body)
             try:
+                if response.status != OK or ENCODING in response.headers:
+                    await _check(response)
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
@@ -150,18 +160,23 @@ class Replica:
             engine_pass.end(error)
             raise
         self._answered(downs)
-        usage = answer.get("usage")
-        engine_pass.count_usage(usage if any(counts(usage)) else estimate.of_answer(body, answer))
+        prompt, completion = counts(answer.get("usage"))
+        if not (prompt or completion):
+            prompt, completion = counts(estimate.of_answer(body, answer))
+        engine_pass.count_tokens(prompt, completion)
         engine_pass.end()
         return raw, answer
 
     async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
         """A streamed answer whose first bytes are there, for the caller to read and close. Raises `EngineError`."""
         downs = self._begin()
-        engine_pass = record.engine_pass(self.upstream)
+        engine_pass = EnginePass(record, self.upstream)
         try:
-            response = await self._post(path, body, record.request_id, engine_pass.span.traceparent)
+            head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
+            response = await self.pool.send(head, body)
             try:
+                if response.status != OK or ENCODING in response.headers:
+                    await _check(response)
                 await _check_stream(response, ENDPOINTS[path].answers)
             except BaseException:
                 response.close()
@@ -196,12 +211,14 @@ class Replica:
         if counts is None:
             return False
         self._backlog.seen(*counts, self.in_flight)
+        self._recount()
         self._changed(self)
         return True
 
     def missed_count(self) -> None:
         """The server did not tell in time how many requests wait inside."""
         self._backlog.missed()
+        self._recount()
 
     def mark_up(self, listed: list[dict[str, Any]]) -> None:
         """A check went well."""
@@ -254,6 +271,7 @@ class Replica:
         self.pool.timeouts = timeouts
         self.breaker.failures = routing.breaker_failures
         self._routing = routing
+        self._recount()
 
     def retire(self) -> None:
         """Gets no more requests; those under way go on."""
@@ -265,9 +283,15 @@ class Replica:
         self._notice()
 
     def _begin(self) -> int:
-        if self._backlog.sent(self.in_flight) > self._routing.max_waiting * RECOUNT_SHARE:
+        if self.pool.busy - self._checks > self._outdated_at:
             self.outdated.set()
         return self._downs
+
+    def _recount(self) -> None:
+        """Decide anew how many in flight are too many: once a second instead of for each request."""
+        limit = self._routing.max_waiting
+        self._full_at = self._backlog.most(limit)
+        self._outdated_at = self._backlog.in_flight + limit * RECOUNT_SHARE
 
     def _answered(self, downs: int) -> None:
         self.answered_at = monotonic()
@@ -309,20 +333,13 @@ class Replica:
         try:
             # On a connection of its own: whether the server opens one is part of the question.
             response = await self.pool.send_apart(self._head(b"GET", path, 0, "engine-check", b""), b"")
-            if not _is_usable(response):
-                await _refuse(response)
             try:
+                await _check(response)
                 return await response.read_all(MAX_METRICS)
             finally:
                 response.close()
         finally:
             self._checks -= 1
-
-    async def _post(self, path: str, body: bytes, request_id: str, traceparent: bytes) -> Response:
-        response = await self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
-        if not _is_usable(response):
-            await _refuse(response)
-        return response
 
     def _head(self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes) -> bytes:
         return (
@@ -334,25 +351,19 @@ class Replica:
             path.encode(),
             self._host,
             request_id.encode(),
-            self._key.header(),
+            self._key.header() if self._key.exists else b"",
             traceparent,
             length,
         )
 
 
-def _is_usable(response: Response) -> bool:
-    return response.status == OK and response.headers.get(b"content-encoding", PLAIN) == PLAIN
-
-
-async def _refuse(response: Response) -> None:
-    """Raises the `EngineError` that an answer which is not usable stands for."""
-    try:
-        if response.status == OK:
-            encoding = response.headers[b"content-encoding"].decode("latin-1")
-            raise Malformed(f"the engine encoded its answer unasked ({encoding})")
+async def _check(response: Response) -> None:
+    """Raise the `EngineError` that an answer which is not usable stands for."""
+    if response.status != OK:
         raise refusal(response.status, response.headers, await _read_error(response))
-    finally:
-        response.close()
+    encoding = response.headers.get(ENCODING, PLAIN)
+    if encoding != PLAIN:
+        raise Malformed(f"the engine encoded its answer unasked ({encoding.decode('latin-1')})")
 
 
 async def _read_error(response: Response) -> bytes:

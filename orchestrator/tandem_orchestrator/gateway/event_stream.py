@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.types import Scope, Send
+from starlette.types import Send
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.observability.record import record_of
-from tandem_orchestrator.transport.exchange import EXCHANGE, Exchange
+from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.transport.served import Served
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -20,12 +20,11 @@ class EventStream:
 
     __slots__ = ("_record", "_send", "_started", "write_at_once")
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, exchange: Served, record: Record, send: Send) -> None:
         self._send = send
-        self._record = record_of(scope)
+        self._record = record
         self._started = False
-        exchange: Exchange = scope["state"][EXCHANGE]
-        see_all = self._record.bodies is not None  # a log of answers, which looks at what `send` sends
+        see_all = record.bodies is not None  # a log of answers, which looks at what `send` sends
         self.write_at_once: Callable[[bytes], bool] = _cannot if see_all else exchange.send_at_once
         """Sends whole lines in this very call, once the stream has `begun`; false when that is for `write` to do."""
 

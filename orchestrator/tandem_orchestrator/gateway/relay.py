@@ -21,12 +21,6 @@ USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's 
 JSON_TYPE = (b"content-type", b"application/json")
 
 
-async def relay_answer(dispatcher: Dispatcher, call: Call, body: bytes, send: Send) -> None:
-    """Answers with the engine's JSON."""
-    raw, _ = await dispatcher.complete(call, body)
-    await send_json(send, raw)
-
-
 async def relay_stream(
     dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, *, hide_usage: bool
 ) -> None:

@@ -11,22 +11,27 @@ from tandem_contract.config import Timeouts
 
 from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TookTooLong, TooSlow
-from tandem_orchestrator.gateway.time_limit import TimeLimit
+from tandem_orchestrator.gateway.watch import TimeLimit
 
 LARGE: Final = 65_536  # bytes of a body; a smaller one cannot hold much
 MOST_VALUES: Final = 300_000  # in JSON, where a name counts two and an object or list four: 30 ms of parsing, 30 MB
 
+Headers = list[tuple[bytes, bytes]]
+
+_MESSAGES: Final = "`messages` must be a list of message objects, with at least one"
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Request:
     """A request whose fields that matter here have the right types."""
 
-    __slots__ = ("model", "payload", "stream")
+    __slots__ = ("endpoint", "model", "payload", "stream")
 
-    def __init__(self, payload: dict[str, Any], model: str, *, stream: bool) -> None:
+    def __init__(self, endpoint: Endpoint, payload: dict[str, Any], model: str | None, *, stream: bool) -> None:
+        self.endpoint = endpoint
         self.payload = payload
         self.model = model
+        """None where it names none."""
         self.stream = stream
 
     def body(self) -> bytes:
@@ -108,8 +113,13 @@ def _piece(message: Message, size: int, limit: int) -> bytes:
         raise ClientLeft
     piece: bytes = message.get("body", b"")
     if size + len(piece) > limit:
-        raise BodyTooLarge(f"the request body is larger than {limit} bytes")
+        raise too_large(limit)
     return piece
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """Return the error for a body of more than `limit` bytes."""
+    return BodyTooLarge(f"the request body is larger than {limit} bytes")
 
 
 async def weigh(body: bytes, most: int = MOST_VALUES) -> None:
@@ -158,7 +168,7 @@ def _turn_of(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
     return turn
 
 
-def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth: int) -> Request:
+def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
     """The request in `body`. Raises `BadRequest`, which names the field."""
     try:
         payload = orjson.loads(body)
@@ -176,17 +186,18 @@ def parse(endpoint: Endpoint, body: bytes, default_model: str | None, max_depth:
     if not isinstance(stream, bool):
         raise BadRequest("`stream` must be true or false", param="stream")
     model = payload.get("model")
-    if model is None:
-        model = default_model
-    if not isinstance(model, str) or not model:
+    if model is not None and not (isinstance(model, str) and model):
         raise BadRequest("`model` must be the name of a model", param="model")
-    return Request(payload, model, stream=stream and endpoint.generates)
+    return Request(endpoint, payload, model, stream=stream and endpoint.generates)
 
 
 def _check_chat(payload: dict[str, Any]) -> None:
     messages = payload.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
-        raise BadRequest("`messages` must be a list of message objects, with at least one", param="messages")
+    if not isinstance(messages, list) or not messages:
+        raise BadRequest(_MESSAGES, param="messages")
+    for message in messages:
+        if not isinstance(message, dict):
+            raise BadRequest(_MESSAGES, param="messages")
     if not isinstance(payload.get("tools") or [], list):
         raise BadRequest("`tools` must be a list", param="tools")
 

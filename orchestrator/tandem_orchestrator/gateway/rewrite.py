@@ -18,12 +18,12 @@ AFFINITY_CHARACTERS = 2048  # of each text that counts
 MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_usage"
 
 
-def apply(endpoint: Endpoint, request: Request, model: Model, tenant: str | None, max_choices: int) -> None:
+def apply(request: Request, model: Model, tenant: str | None, max_choices: int) -> None:
     """Changes `request` to what the engine of `model` shall get. Raises `BadRequest`.
 
     `tenant` is None while all clients are one.
     """
-    settings, payload = model.settings, request.payload
+    endpoint, settings, payload = request.endpoint, model.settings, request.payload
     payload[MODEL] = model.name
     for name, value in settings.defaults.items():
         if payload.get(name) is None:
@@ -56,8 +56,9 @@ def salt(tenant: str) -> str:
     return hashlib.blake2b(tenant.encode(), key=b"tandem cache salt", digest_size=16).hexdigest()
 
 
-def affinity(endpoint: Endpoint, request: Request, tenant: str) -> int:
-    """Equal for all turns of one conversation, in every process; never 0."""
+def affinity(request: Request, tenant: str) -> int:
+    """Return what is equal for all turns of one conversation, in every process; never 0."""
+    endpoint = request.endpoint
     asked = request.payload[endpoint.asks]
     value = crc32(tenant.encode())
     for content in _beginning(asked) if endpoint.chat else (asked,):

@@ -5,19 +5,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-import orjson
-from starlette.types import Send
-
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
-from tandem_orchestrator.gateway.relay import send_json
 from tandem_orchestrator.gateway.tool_session import ToolSession, Turn, turn_of
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
-
-
-async def answer_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession, send: Send) -> None:
-    """Sends one JSON answer. Raises `GatewayError`."""
-    await send_json(send, orjson.dumps(await complete_with_tools(dispatcher, call, session)))
 
 
 async def complete_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession) -> dict[str, Any]:

@@ -59,7 +59,10 @@ class Record:
 
     def count_usage(self, usage: Any) -> None:
         """Adds an OpenAI `usage` object; anything else adds nothing."""
-        prompt, completion = counts(usage)
+        self.count_tokens(*counts(usage))
+
+    def count_tokens(self, prompt: int, completion: int) -> None:
+        """Add tokens that an engine has read and written."""
         self.prompt_tokens += prompt
         self.completion_tokens += completion
 
@@ -79,33 +82,34 @@ class Record:
         self.queue_seconds += seconds
         _queue[self.model or OTHER].observe(seconds)
 
-    def engine_pass(self, upstream: str) -> "EnginePass":
-        """Begins one request to an engine, each attempt being one."""
-        self.upstream = upstream
-        return EnginePass(self, self.trace.engine_pass(upstream, self.model, self.route), upstream)
-
     def tool(self, name: str, call_id: str) -> "ToolRun":
         """Begins one call of a server-side tool; `name` is one of the toolbox, a metric label too."""
         return ToolRun(self, self.trace.tool(name, call_id), name)
 
 
 class EnginePass:
-    """One request to an engine: timed, and a span where traces are on. `with` ends it, or a call of `end`."""
+    """One request to an engine, each attempt being one: timed, and a span where traces are on. `end` must follow."""
 
     __slots__ = ("_ended", "_record", "_started", "_upstream", "span")
 
-    def __init__(self, record: Record, span: Span, upstream: str) -> None:
+    def __init__(self, record: Record, upstream: str) -> None:
+        record.upstream = upstream
         self._record = record
         self._upstream = upstream
         self._started = perf_counter()
         self._ended = False
-        self.span = span
+        trace = record.trace
+        self.span = NO_SPAN if trace is NO_TRACE else trace.engine_pass(upstream, record.model, record.route)
 
     def count_usage(self, usage: Any) -> None:
-        """Adds the pass's `usage` object to the request's, and to the span."""
-        self._record.count_usage(usage)
+        """Add the pass's `usage` object to the request's, and to the span."""
+        self.count_tokens(*counts(usage))
+
+    def count_tokens(self, prompt: int, completion: int) -> None:
+        """Add what the pass has read and written to the request's tokens, and to the span."""
+        self._record.prompt_tokens += prompt
+        self._record.completion_tokens += completion
         if self.span is not NO_SPAN:
-            prompt, completion = counts(usage)
             self.span.set("gen_ai.usage.input_tokens", prompt)
             self.span.set("gen_ai.usage.output_tokens", completion)
 
@@ -116,13 +120,8 @@ class EnginePass:
             seconds = perf_counter() - self._started
             self._record.engine_seconds += seconds
             _engine[self._upstream].observe(seconds)
-            self.span.end(error)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        self.end(error)
+            if self.span is not NO_SPAN:
+                self.span.end(error)
 
 
 class ToolRun:

@@ -1,8 +1,9 @@
 """The ASGI application that keeps a record of every request."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from random import getrandbits
+from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,16 +15,22 @@ from tandem_orchestrator.observability.trace import Tracer
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
+class Draining(Protocol):
+    """What knows whether the process ends."""
+
+    draining: bool
+
+
 class Recorded:
     """ASGI application around another: gives each request an id and a record, and reports it at its end.
 
-    `draining` is asked for each request; while it says so, clients are told to open their next connection elsewhere.
+    While the process is draining, clients are told to open their next connection elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, draining: Callable[[], bool], tracer: Tracer | None = None) -> None:
+    def __init__(self, app: ASGIApp, state: Draining, tracer: Tracer | None = None) -> None:
         self.app = app
         self.log_prompts = False
-        self._draining = draining
+        self._state = state
         self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +47,7 @@ class Recorded:
             receive, send = bodies.receive, bodies.send
         REQUESTS_IN_FLIGHT.inc()
         try:
-            await self.app(scope, receive, _Answer(record, send, self._draining))
+            await self.app(scope, receive, _Answer(record, send, self._state))
         finally:
             REQUESTS_IN_FLIGHT.dec()
             report(record, scope)
@@ -49,19 +56,19 @@ class Recorded:
 class _Answer:
     """`send` of one request, which adds the request's id to the answer."""
 
-    __slots__ = ("_draining", "_record", "_send")
+    __slots__ = ("_record", "_send", "_state")
 
-    def __init__(self, record: Record, send: Send, draining: Callable[[], bool]) -> None:
+    def __init__(self, record: Record, send: Send, state: Draining) -> None:
         self._record = record
         self._send = send
-        self._draining = draining
+        self._state = state
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             record = self._record
             record.status = record.status or message["status"]
             headers = [*message.get("headers", ()), *record.headers, (b"x-request-id", record.request_id.encode())]
-            if self._draining():
+            if self._state.draining:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
         return self._send(message)

@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: App, source: Source, config: OrchestratorConfig, worker: Worker | None) -> None:
         self._certificate = certificate = certificate_of(config)
         settings = uvicorn.Config(
-            app,
+            app.asgi,
             loop="uvloop",
             http=protocol_for(config),
             ws="none",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message
@@ -13,9 +13,8 @@ from uvicorn.server import ServerState
 
 from tandem_orchestrator.errors import InternalError, send_error
 from tandem_orchestrator.transport.outbox import Outbox
+from tandem_orchestrator.transport.served import EXCHANGE, Served
 
-EXCHANGE: Final = "exchange"
-"""In the state of an ASGI scope, while its request is served: the `Exchange`."""
 WITHOUT_BODY = frozenset({204, 304})
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNK = b"%x\r\n%b\r\n"
@@ -34,7 +33,7 @@ class Wire:
     server: ServerState
 
 
-class Exchange:
+class Exchange(Served):
     """One request. `completed` is called when its answer is complete.
 
     The head of an answer is held back until its first body message, as ASGI asks of servers: apart they cost a second
@@ -145,10 +144,7 @@ class Exchange:
             self._waiting.set()
 
     def take_body(self) -> bytes | None:
-        """Return the request's body if all of it is there, as most come along with their headers; else None.
-
-        What `receive` would take a coroutine and a message for. Behind it nothing is left to receive but the end.
-        """
+        """See `Served`. Most bodies come along with their headers, and `receive` would take a coroutine for each."""
         if self._more_body or self._expects_go_ahead or self.disconnected or self.complete:
             return None
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -170,7 +166,7 @@ class Exchange:
         self._keep_alive = False
 
     def on_leave(self, leave: Callable[[], None] | None) -> None:
-        """Has `leave` called when the client goes before it is answered, now if it has gone; None takes that back.
+        """See `Served`.
 
         ASGI would have somebody wait in `receive` for it, which a profile showed among the dearest duties of a request.
         """
@@ -181,7 +177,7 @@ class Exchange:
                 leave()
 
     def send_at_once(self, body: bytes) -> bool:
-        """Sends a piece of a stream that has begun, in this very call; false when that is for `send` to do.
+        """See `Served`.
 
         Not past the outbox: writes that do not follow one another at once took 2.5 us more of a token's time.
         """

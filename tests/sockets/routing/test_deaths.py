@@ -189,7 +189,7 @@ async def test_an_engine_that_says_it_is_ill_gets_no_request(serve, engine):
     engine.ill = True
     await until(lambda: not orchestrator.upstreams.all[0].ready)
     asking = asyncio.create_task(orchestrator.chat())
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     engine.ill = False
     assert (await asking)[0] == 200
     assert len(engine.seen) == 1

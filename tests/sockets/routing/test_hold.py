@@ -96,7 +96,7 @@ async def test_many_that_wait_and_leave_leave_nothing_behind(waiting, engine):
     for task in tasks:
         task.cancel()
     await until(lambda: count(orchestrator) == 0)
-    assert not orchestrator.app.services.dispatcher._hold._lines
+    assert not orchestrator.app.services.dispatcher._hold.lines
     await engine.start()
     assert (await orchestrator.chat())[0] == 200
     assert len(engine.seen) == 1

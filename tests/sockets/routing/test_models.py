@@ -70,7 +70,7 @@ async def test_an_adapter_is_known_while_its_engine_is_away(serve, engine):
     await until(lambda: not orchestrator.upstreams.all[0].ready)
     assert (await entries(orchestrator))["poems"]["ready"] is False
     asking = asyncio.create_task(orchestrator.chat(model="poems"))
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("poems"))
+    await until(lambda: "poems" in orchestrator.app.services.dispatcher._hold.lines)
     await engine.start()
     assert (await asking)[0] == 200
 
@@ -80,7 +80,7 @@ async def test_a_configured_adapter_is_waited_for_until_its_engine_tells(serve, 
     orchestrator = await serve(config_for(engine, models=[{"name": "poems"}, {"name": "songs"}]))
     assert set(await entries(orchestrator)) == {"double", "poems", "songs"}
     asking = [asyncio.create_task(orchestrator.chat(model=name)) for name in ("poems", "songs")]
-    await until(lambda: len(orchestrator.app.services.dispatcher._hold._lines) == 2)
+    await until(lambda: len(orchestrator.app.services.dispatcher._hold.lines) == 2)
     engine.adapters = ["poems"]
     await engine.start()
     assert [status for status, _ in await asyncio.gather(*asking)] == [200, 404]
@@ -168,7 +168,7 @@ async def test_who_waits_for_an_engine_meets_the_one_that_takes_its_place(serve,
     engine.stop()
     orchestrator = await serve(config_for(engine))
     asking = asyncio.create_task(orchestrator.chat())
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     orchestrator.app.reload(config_for(large))
     assert (await asking)[0] == 200
     assert len(large.seen) == 1

@@ -82,7 +82,7 @@ async def test_no_address_is_like_no_engine(serve, engine, addresses):
     assert (await orchestrator.get("/v1/models"))[1]["data"][0]["ready"] is False
     assert "no address" in (await orchestrator.get("/health"))[1]["engines"][0]["problem"]
     asking = asyncio.create_task(orchestrator.chat())
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     addresses.append("127.0.0.1")
     assert (await asking)[0] == 200
 
@@ -219,7 +219,7 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     engine.stop()
     orchestrator = await serve(named(engine, routing={"maxWaiting": 3}))
     asking = asyncio.create_task(orchestrator.chat())
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     orchestrator.upstreams.all[0].replicas[0]._backlog.seen(4, 0, 0)
     engine.waiting = 4
     await engine.start()

@@ -81,7 +81,7 @@ async def test_an_engine_that_loads_gets_no_request(serve, engine, stream):
     engine.loading = True
     orchestrator = await serve(config_for(engine))
     asking = asyncio.create_task(answered(orchestrator, stream=stream))
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     assert not engine.seen
     engine.loading = False
     assert await asking
@@ -91,7 +91,7 @@ async def test_an_engine_that_begins_to_load_again(serve, engine):
     orchestrator = await serve(config_for(engine))
     engine.loading = True
     asking = asyncio.create_task(answered(orchestrator, stream=False))
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     engine.loading = False
     assert await asking
 

@@ -196,7 +196,7 @@ async def test_who_leaves_while_waiting_for_an_engine_is_charged_nothing(serve, 
     engine.stop()
     orchestrator = await serve(config_for(engine))
     asking = asyncio.create_task(orchestrator.chat())
-    await until(lambda: orchestrator.app.services.dispatcher._hold.has_line("double"))
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     asking.cancel()
     await until(lambda: settled)
     assert tokens_of(settled) == [0]

@@ -1,5 +1,7 @@
 """How many requests are taken to wait inside an engine."""
 
+from itertools import count
+
 import pytest
 from tandem_contract.config import UpstreamType
 from tandem_orchestrator.engines.backlog import Backlog
@@ -8,39 +10,44 @@ from tandem_orchestrator.engines.types import ENGINE_TYPES
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]
 
 
+def waiting(backlog, in_flight):
+    """How many are taken to wait: the least bound that as many in flight keep."""
+    return next(bound for bound in count() if in_flight <= backlog.most(bound))
+
+
 def test_what_was_sent_since_waits_too_where_some_waited():
-    load = Backlog()
-    load.seen(10, 20, in_flight=30)
-    assert [load.waiting(in_flight) for in_flight in (30, 35, 20)] == [10, 15, 10]
+    backlog = Backlog()
+    backlog.seen(10, 20, in_flight=30)
+    assert [waiting(backlog, in_flight) for in_flight in (30, 35, 20)] == [10, 15, 10]
 
 
 def test_an_engine_in_which_none_ever_waited_has_room():
-    load = Backlog()
-    load.seen(0, 3, in_flight=3)
-    assert load.waiting(500) == 0
-    assert load.sent(500) == 497
+    backlog = Backlog()
+    backlog.seen(0, 3, in_flight=3)
+    assert waiting(backlog, 500) == 0
+    assert backlog.in_flight == 3
 
 
 def test_an_engine_runs_what_it_ran_while_some_waited():
-    load = Backlog()
-    load.seen(5, 20, in_flight=25)
-    load.seen(0, 12, in_flight=12)
-    assert [load.waiting(in_flight) for in_flight in (12, 20, 23)] == [0, 0, 3]
-    load.seen(0, 24, in_flight=24)  # it can do more than was thought
-    load.seen(0, 12, in_flight=12)
-    assert [load.waiting(in_flight) for in_flight in (24, 25)] == [0, 1]
-    load.seen(2, 8, in_flight=10)  # or less, since the prompts are long now
-    load.seen(0, 6, in_flight=6)
-    assert [load.waiting(in_flight) for in_flight in (8, 10)] == [0, 2]
+    backlog = Backlog()
+    backlog.seen(5, 20, in_flight=25)
+    backlog.seen(0, 12, in_flight=12)
+    assert [waiting(backlog, in_flight) for in_flight in (12, 20, 23)] == [0, 0, 3]
+    backlog.seen(0, 24, in_flight=24)  # it can do more than was thought
+    backlog.seen(0, 12, in_flight=12)
+    assert [waiting(backlog, in_flight) for in_flight in (24, 25)] == [0, 1]
+    backlog.seen(2, 8, in_flight=10)  # or less, since the prompts are long now
+    backlog.seen(0, 6, in_flight=6)
+    assert [waiting(backlog, in_flight) for in_flight in (8, 10)] == [0, 2]
 
 
 def test_an_engine_that_does_not_tell_is_taken_to_be_full():
-    load = Backlog()
-    load.seen(0, 3, in_flight=3)
-    load.missed()
-    assert load.waiting(10) == 7
-    load.seen(0, 10, in_flight=10)
-    assert load.waiting(10) == 0
+    backlog = Backlog()
+    backlog.seen(0, 3, in_flight=3)
+    backlog.missed()
+    assert waiting(backlog, 10) == 7
+    backlog.seen(0, 10, in_flight=10)
+    assert waiting(backlog, 10) == 0
 
 
 def test_every_type_is_known():

@@ -37,10 +37,10 @@ async def test_first_come_first_served():
     queue = Waiting()
     for name in range(5):
         await queue.enter(name)
-    assert queue.hold.has_line("m")
+    assert "m" in queue.hold.lines
     await queue.advance()
     assert queue.gone == list(range(5))
-    assert not queue.hold.has_line("m")
+    assert "m" not in queue.hold.lines
 
 
 async def test_who_comes_back_has_the_place_of_before():
@@ -60,7 +60,7 @@ async def test_a_fresh_engine_gets_them_in_growing_batches(monkeypatch):
     queue.open = True
     queue.hold.advance()
     queue.hold.advance()  # another replica that appears does not make the batch larger
-    assert sum(slot.turn.done() for slot in queue.hold._lines["m"].slots) == FIRST_BATCH
+    assert sum(slot.turn.done() for slot in queue.hold.lines["m"].slots) == FIRST_BATCH
     await queue.advance()
     assert queue.gone == list(range(FIRST_BATCH * 3))
 
@@ -127,7 +127,7 @@ async def test_who_leaves_makes_room_at_once():
     await queue.enter("second")
     await queue.advance()
     assert queue.gone == ["second"]
-    assert (queue.hold._count, queue.hold._bytes, queue.hold._lines) == (0, 0, {})
+    assert (queue.hold._count, queue.hold._bytes, queue.hold.lines) == (0, 0, {})
 
 
 async def test_time_is_up():

@@ -4,13 +4,14 @@ import asyncio
 from random import Random
 
 import pytest
-from tandem_contract.config import Timeouts
+from tandem_contract.config import ModelSettings, Timeouts
+from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import Cut, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import relay_stream
-from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.observability.record import EnginePass, Record
 from tandem_orchestrator.transport.engine_connection import PAUSE_ABOVE, Connection
 from tandem_orchestrator.transport.outbox import outbox_of
 
@@ -29,6 +30,9 @@ def chunk(data):
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+MODEL = Model("double", ModelSettings(name="double"), (), takes_cache_salt=False)
+
+
 class Streaming:
     """`async with Streaming():` relays what `say` makes the engine say; `first` has been said then."""
 
@@ -45,9 +49,9 @@ class Streaming:
 
     async def __aenter__(self):
         response = self.connection.exchange(b"", b"", Timeouts())
-        self.response = EngineStream(response, self.record.engine_pass("engine"), self.broken.append)
-        self.answer = EventStream(self.client.scope, self.client.exchange.send)
-        call = Call("/v1/chat/completions", "double", self.record)
+        self.response = EngineStream(response, EnginePass(self.record, "engine"), self.broken.append)
+        self.answer = EventStream(self.client.exchange, self.record, self.client.exchange.send)
+        call = Call("/v1/chat/completions", MODEL, self.record)
         relay = relay_stream(self, call, b"{}", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
         self.task = asyncio.create_task(relay)
         self.connection.data_received(HEAD + chunk(self._first))

@@ -15,8 +15,8 @@ from tandem_orchestrator.gateway import request
 MAX_DEPTH = 128
 
 
-def parse(raw, default_model=None, path=CHAT):
-    return request.parse(ENDPOINTS[path], raw, default_model, MAX_DEPTH)
+def parse(raw, path=CHAT):
+    return request.parse(ENDPOINTS[path], raw, MAX_DEPTH)
 
 
 def body(**fields):
@@ -70,18 +70,13 @@ def test_what_readers_differ_about_is_no_json(raw):
 
 def test_the_deepest_body_can_be_sent():
     deepest = Limits.model_fields["max_depth"].metadata[1].le
-    asked = request.parse(ENDPOINTS[CHAT], body(extra=nested(deepest - 2)), None, deepest)
+    asked = request.parse(ENDPOINTS[CHAT], body(extra=nested(deepest - 2)), deepest)
     assert asked.body() == body(extra=nested(deepest - 2))
 
 
-def test_a_missing_model_is_the_default_one():
-    assert parse(b'{"messages":[{}]}', "first").model == "first"
-    assert parse(b'{"messages":[{}], "model": null}', "first").model == "first"
-
-
-def test_a_missing_model_is_refused_when_none_is_known():
-    with pytest.raises(BadRequest, match="model"):
-        parse(b'{"messages":[{}]}', None)
+def test_a_request_need_not_name_its_model():
+    assert parse(b'{"messages":[{}]}').model is None
+    assert parse(b'{"messages":[{}], "model": null}').model is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +111,7 @@ def test_embeddings_are_never_streamed():
 @pytest.mark.parametrize("name", ["", 0, [], {}, False])
 def test_a_model_is_a_name(name):
     with pytest.raises(BadRequest, match="model"):
-        parse(orjson.dumps({"model": name, "messages": [{}]}), "first")
+        parse(orjson.dumps({"model": name, "messages": [{}]}))
 
 
 def test_many_brackets_are_fine_and_deep_ones_are_not():

@@ -17,7 +17,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 
 def request(path=CHAT, **fields) -> Request:
-    return parse(ENDPOINTS[path], orjson.dumps({"model": "m", **ASKED[path], **fields}), "default", 128)
+    return parse(ENDPOINTS[path], orjson.dumps({"model": "m", **ASKED[path], **fields}), 128)
 
 
 def model(*, takes_cache_salt=False, **settings) -> Model:
@@ -26,7 +26,7 @@ def model(*, takes_cache_salt=False, **settings) -> Model:
 
 def planned(path=CHAT, settings=None, max_choices=8, **fields):
     asked = request(path, **fields)
-    rewrite.apply(ENDPOINTS[path], asked, model(**settings or {}), None, max_choices)
+    rewrite.apply(asked, model(**settings or {}), None, max_choices)
     return orjson.loads(asked.body())
 
 
@@ -155,7 +155,7 @@ def test_options_of_another_shape_are_refused():
 @pytest.mark.parametrize(("takes", "tenant", "salted"), [(True, "a", True), (True, None, False), (False, "a", False)])
 def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
     asked = request(cache_salt="theirs")
-    rewrite.apply(ENDPOINTS[CHAT], asked, model(takes_cache_salt=takes), tenant, 8)
+    rewrite.apply(asked, model(takes_cache_salt=takes), tenant, 8)
     assert orjson.loads(asked.body())["cache_salt"] == (rewrite.salt("a") if salted else "theirs")
 
 
@@ -165,7 +165,7 @@ def test_salts_are_stable_and_tell_nothing():
 
 
 def affinity(tenant="t", path=CHAT, **fields):
-    return rewrite.affinity(ENDPOINTS[path], request(path, **fields), tenant)
+    return rewrite.affinity(request(path, **fields), tenant)
 
 
 def said(*contents):
@@ -191,7 +191,7 @@ def test_other_conversations_and_tenants_go_elsewhere():
 def test_contents_of_any_shape(content):
     asked = request()
     asked.payload["messages"] = [{"role": "user", "content": content}]
-    assert rewrite.affinity(ENDPOINTS[CHAT], asked, "t")
+    assert rewrite.affinity(asked, "t")
 
 
 def test_texts_behind_an_image_count():

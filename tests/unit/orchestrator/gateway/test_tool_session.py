@@ -15,7 +15,7 @@ def conversation(settings=None, added=(), **fields):
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
     body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
     use = ToolUse(Toolbox((), Tools()), frozenset({"add", "other"}), [orjson.Fragment(tool) for tool in added])
-    return ToolSession(parse(ENDPOINTS[CHAT], body, None, 128), use, settings or Tools())
+    return ToolSession(parse(ENDPOINTS[CHAT], body, 128), use, settings or Tools())
 
 
 def asked(session, *, stream=False):
@@ -127,7 +127,7 @@ def test_a_message_becomes_a_turn():
 
 def test_the_first_pass_is_what_the_client_sent():
     raw = b'{"model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}]}'
-    request = parse(ENDPOINTS[CHAT], raw, None, 128)
+    request = parse(ENDPOINTS[CHAT], raw, 128)
     talk = ToolSession(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
     assert talk.next_body(stream=False) == raw
 

@@ -24,7 +24,7 @@ def asked(attach="declared", headers=NO_HEADERS, tools=None, declares=(), tools_
     """The use and the request that an engine would get."""
     declared = tools_sent or [{"type": "function", "function": {"name": name}} for name in declares]
     body = {"model": "m", "messages": [{"role": "user"}], **({"tools": declared} if declared else {}), **fields}
-    request = parse(ENDPOINTS[CHAT], orjson.dumps(body), None, 128)
+    request = parse(ENDPOINTS[CHAT], orjson.dumps(body), 128)
     principal = Principal("key", "tenant", KeyLimits(), tools=tools)
     toolbox = Toolbox([Calculator(), Clock()], Tools(attach=attach))
     return tool_use(request, headers, principal, toolbox), orjson.loads(request.body())

@@ -2,8 +2,9 @@
 
 import pytest
 from prometheus_client import REGISTRY
+from tandem_orchestrator.api.services import State
 from tandem_orchestrator.observability import logs, report
-from tandem_orchestrator.observability.record import record_of
+from tandem_orchestrator.observability.record import EnginePass, record_of
 from tandem_orchestrator.observability.recorded import Recorded
 
 ANSWER = b'{"ok":true}'
@@ -35,7 +36,7 @@ async def request(fill=lambda _: None, path="/v1/chat/completions", **recorded):
     async def send(message):
         sent.append(message)
 
-    application = Recorded(app, lambda: False)
+    application = Recorded(app, State())
     for name, value in recorded.items():
         setattr(application, name, value)
     await application({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
@@ -50,8 +51,9 @@ async def test_a_line_says_who_asked_what_and_how_long_its_parts_took(lines):
     def fill(record):
         record.tenant, record.key_id, record.model = "team", "key_1", "m"
         record.queued(0.25)
-        with record.engine_pass("engine") as engine_pass:
-            engine_pass.count_usage({"prompt_tokens": 3, "completion_tokens": 4})
+        engine_pass = EnginePass(record, "engine")
+        engine_pass.count_usage({"prompt_tokens": 3, "completion_tokens": 4})
+        engine_pass.end()
         with record.tool("calculate_math", "call_1"):
             pass
         record.tool_calls.append("calculate_math:success")
@@ -133,7 +135,7 @@ async def test_an_engine_pass_is_timed_once_however_often_it_ends():
     before = sample("tandem_engine_seconds_count", upstream="once")
 
     def fill(record):
-        engine_pass = record.engine_pass("once")
+        engine_pass = EnginePass(record, "once")
         engine_pass.end()
         engine_pass.end(ValueError())
 

@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 from tandem_orchestrator.errors import ClientLeft, TookTooLong
-from tandem_orchestrator.gateway.time_limit import TimeLimit
-from tandem_orchestrator.gateway.watch import ClientWatch
-from tandem_orchestrator.transport.exchange import EXCHANGE
+from tandem_orchestrator.gateway.watch import ClientWatch, TimeLimit
+from tandem_orchestrator.transport.served import Served
 
 
 def limit(seconds):
@@ -56,7 +55,7 @@ async def test_a_cancellation_from_elsewhere_is_none_of_its_own():
         await task
 
 
-class Client:
+class Client(Served):
     """Answers for the server: tells whether the client is there."""
 
     def __init__(self):
@@ -68,7 +67,7 @@ class Client:
         self.leave()
 
     def watch(self, seconds=5.0):
-        return ClientWatch({"type": "http", "state": {EXCHANGE: self}}, limit(seconds))
+        return ClientWatch(self, limit(seconds))
 
     def on_leave(self, leave):
         self.leave = leave

@@ -1,0 +1,98 @@
+"""The one way to ask a model: it is found, the request made to fit it, the server's tools run, whole or streamed."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import orjson
+from tandem_contract.config import OrchestratorSettings
+
+from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.dispatch import Call, Dispatcher
+from tandem_orchestrator.errors import BadRequest, Forbidden
+from tandem_orchestrator.gateway import rewrite
+from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.relay import relay_stream
+from tandem_orchestrator.gateway.request import Headers, Request
+from tandem_orchestrator.gateway.tool_loop import complete_with_tools
+from tandem_orchestrator.gateway.tool_session import ToolSession
+from tandem_orchestrator.gateway.tool_stream import stream_with_tools
+from tandem_orchestrator.gateway.tool_use import tool_use
+from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.tools.toolbox import Toolbox
+
+
+class Generator:
+    """Asks models under one configuration, for whoever has admitted the request and counts its tokens.
+
+    `headers` are those of the client's HTTP request, where there is one: they may switch tools off.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        catalogue: Catalogue,
+        dispatcher: Dispatcher,
+        toolbox: Toolbox,
+        settings: OrchestratorSettings,
+    ) -> None:
+        self._keys = keys
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
+        self._toolbox = toolbox
+        self._settings = settings
+
+    @property
+    def default_model(self) -> str | None:
+        """The model of a request that names none."""
+        return self._catalogue.default
+
+    def whole(
+        self, request: Request, principal: Principal, record: Record, headers: Headers
+    ) -> Awaitable[tuple[bytes, dict[str, Any]]]:
+        """Get an answer in one piece: its JSON, and the same read. Raises `GatewayError`."""
+        call = self._call(request, principal, record)
+        session = self._tools(request, principal, headers)
+        if session is None:
+            return self._dispatcher.complete(call, request.body())
+        return self._with_tools(call, session)
+
+    def stream(
+        self, request: Request, principal: Principal, record: Record, headers: Headers, stream: EventStream
+    ) -> Awaitable[None]:
+        """Send an answer into `stream` as it comes. Raises `GatewayError`, also after the stream's start."""
+        call = self._call(request, principal, record)
+        call.heartbeat = stream.heartbeat
+        session = self._tools(request, principal, headers)
+        if session is None:
+            hide_usage = rewrite.count_usage(request)
+            return relay_stream(self._dispatcher, call, request.body(), stream, hide_usage=hide_usage)
+        return stream_with_tools(self._dispatcher, call, session, stream, self._settings.hold.heartbeat_seconds)
+
+    async def _with_tools(self, call: Call, session: ToolSession) -> tuple[bytes, dict[str, Any]]:
+        answer = await complete_with_tools(self._dispatcher, call, session)
+        return orjson.dumps(answer), answer
+
+    def _call(self, request: Request, principal: Principal, record: Record) -> Call:
+        """Find the model and make the request fit it."""
+        model = self._model(request, principal)
+        record.model, record.stream = model.name if model.known else None, request.stream
+        tenant = None if self._keys.open else principal.tenant
+        rewrite.apply(request, model, tenant, self._settings.limits.max_choices)
+        affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
+        return Call(request.endpoint.path, model, record, affinity)
+
+    def _model(self, request: Request, principal: Principal) -> Model:
+        """Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
+        name = request.model or self._catalogue.default
+        if name is None:
+            raise BadRequest("`model` must be the name of a model", param="model")
+        model = self._catalogue.find(name, principal.models)
+        if principal.models is not None and principal.models.isdisjoint((name, model.name)):
+            raise Forbidden(f"this key may not use the model {name!r}", param="model")
+        return model
+
+    def _tools(self, request: Request, principal: Principal, headers: Headers) -> ToolSession | None:
+        use = tool_use(request, headers, principal, self._toolbox) if request.endpoint.chat else None
+        return None if use is None else ToolSession(request, use, self._settings.tools)
