@@ -8,10 +8,9 @@ from time import time
 import structlog
 from tandem_contract.config import KeyLimits, OrchestratorConfig
 
-from tandem_orchestrator.auth.api_key import digest_of, is_well_formed
+from tandem_orchestrator.auth.api_key import MAX_LENGTH, digest_of, is_well_formed
 from tandem_orchestrator.auth.configured import configured_keys
 from tandem_orchestrator.auth.key_files import KeyFiles
-from tandem_orchestrator.auth.presented import HOW, presented_key, refusal
 from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
 from tandem_orchestrator.auth.stored_keys import StoredKeys
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
@@ -22,6 +21,8 @@ from tandem_orchestrator.store.database import Database
 LOOK_SECONDS = 1.0  # between two looks at files and database
 MOST_SECONDS = 5.0  # between two tries at a database that is away
 
+BEARER = b"bearer "
+HOW = "send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 NOBODY = Principal(ANONYMOUS, ANONYMOUS, KeyLimits())
 OPEN = "none: whoever reaches this port may use it; name keys under `keys`, or set API_KEYS"
 
@@ -61,7 +62,7 @@ class Keys:
         """
         if self.open:
             return NOBODY
-        presented = presented_key(headers)
+        presented = _presented_key(headers)
         if presented is None:
             return self._without_key()
         digest = sha256(presented).digest()
@@ -69,16 +70,16 @@ class Keys:
         if key is None or not compare_digest(key.digest, digest):
             raise self._unknown(presented)
         if key.expires is not None and key.expires <= time():
-            raise refusal("expired", "this API key has expired; ask for a new one")
+            raise _refusal("expired", "this API key has expired; ask for a new one")
         return key.principal
 
     def check_admin(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Lets the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
         if self._settings.admin is None:
             raise NotFound("there is no admin API here; name its key under `keys.admin`")
-        presented = presented_key(headers)
+        presented = _presented_key(headers)
         if presented is None:
-            raise refusal("missing", f"no admin key came with the request; {HOW}")
+            raise _refusal("missing", f"no admin key came with the request; {HOW}")
         try:
             if self._is_admin(presented):
                 return
@@ -95,7 +96,7 @@ class Keys:
         if self.open:
             return True
         try:
-            presented = presented_key(headers)
+            presented = _presented_key(headers)
             if presented is None:
                 return False
             return self._is_admin(presented) or self.identify(headers) is not NOBODY
@@ -192,14 +193,14 @@ class Keys:
             return NOBODY
         if self._undecided:
             raise _unavailable("whether keys are needed")
-        raise refusal("missing", f"no API key came with the request; {HOW}")
+        raise _refusal("missing", f"no API key came with the request; {HOW}")
 
     def _unknown(self, presented: bytes) -> GatewayError:
         if not is_well_formed(presented):
-            return refusal("malformed", f"the API key holds characters that no key has; {HOW}")
+            return _refusal("malformed", f"the API key holds characters that no key has; {HOW}")
         if not self._stored.complete and self._has_database:
             return _unavailable("this API key")
-        return refusal("unknown", "this API key is not valid here")
+        return _refusal("unknown", "this API key is not valid here")
 
 
 def _unavailable(what: str) -> DatabaseDown:
@@ -207,3 +208,32 @@ def _unavailable(what: str) -> DatabaseDown:
     return DatabaseDown(
         f"{what} cannot be checked, since the database does not answer; try again", retry_after=MOST_SECONDS
     )
+
+
+def _refusal(reason: str, message: str) -> Unauthorized:
+    """Return the error for a request whose key will not do, counted by its reason."""
+    AUTH_FAILURES.labels(reason).inc()
+    return Unauthorized(message)
+
+
+def _presented_key(headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the key in `Authorization` or `X-API-Key`, which may be any bytes; `None` without either header.
+
+    Raises `Unauthorized` for another scheme, an empty or overlong key, or several that differ.
+    """
+    found = None
+    for name, value in headers:
+        if name == b"authorization":
+            if value[:7].lower() != BEARER:
+                raise _refusal("malformed", f"the Authorization header does not hold a Bearer key; {HOW}")
+            key = value[7:].strip()
+        elif name == b"x-api-key":
+            key = value.strip()
+        else:
+            continue
+        if not key or len(key) > MAX_LENGTH:
+            raise _refusal("malformed", f"the API key is empty or longer than {MAX_LENGTH} characters; {HOW}")
+        if found is not None and found != key:
+            raise _refusal("conflicting", "the request has several API keys that differ; send one")
+        found = key
+    return found

@@ -19,11 +19,12 @@ from tandem_orchestrator.errors import (
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.generate import Generator
-from tandem_orchestrator.gateway.relay import send_json
 from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, too_large, weigh
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
-from tandem_orchestrator.transport.served import Served, served
+from tandem_orchestrator.transport.served import EXCHANGE, Served, served
+
+JSON_TYPE = (b"content-type", b"application/json")
 
 log = structlog.get_logger()
 
@@ -92,7 +93,7 @@ class HotPath:
         headers = scope["headers"]
         principal, ticket = self._admission.admit(headers, record)
         try:
-            exchange = served(scope, receive)
+            exchange = scope["state"].get(EXCHANGE) or served(scope, receive)
             request = await self._read(endpoint, exchange, receive, record)
             with ClientWatch(exchange, self._deadlines.request):
                 if request.stream:
@@ -100,7 +101,7 @@ class HotPath:
                     await self._generator.stream(request, principal, record, headers, stream)
                 else:
                     body, _ = await self._generator.whole(request, principal, record, headers)
-                    await send_json(send, body)
+                    await _send_json(send, body)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 
@@ -118,6 +119,12 @@ class HotPath:
         del body  # or it would be held as long as the engine takes
         await asyncio.sleep(0)  # others go on before it is written again
         return request
+
+
+async def _send_json(send: Send, body: bytes) -> None:
+    headers = [JSON_TYPE, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _fail(error: GatewayError, record: Record, send: Send) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from starlette.types import Send
-
 from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
@@ -18,7 +16,6 @@ BEGINS = (b"data: {", b"data:{")
 LINES = 2  # of such an event: its data, and the empty one
 BETWEEN = b"\n\ndata: {"
 USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's own chunks but one
-JSON_TYPE = (b"content-type", b"application/json")
 
 
 async def relay_stream(
@@ -144,10 +141,3 @@ class Events:
                 return not self._hide_usage
         self._last = event.raw
         return True
-
-
-async def send_json(send: Send, body: bytes) -> None:
-    """Answers 200 with a JSON body."""
-    headers = [JSON_TYPE, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

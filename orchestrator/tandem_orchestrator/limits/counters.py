@@ -34,19 +34,12 @@ class Window:
             self._roll(second)
         return self.total
 
-    def add(self, second: int, count: int) -> None:
-        """Counts here."""
+    def add(self, second: int, count: int) -> int:
+        """Count here and return the new sum."""
         if second != self.second:
             self._roll(second)
         self.buckets[self.second] += count
         self.total += count
-
-    def take(self, second: int) -> int:
-        """Counts one here; the new sum."""
-        if second != self.second:
-            self._roll(second)
-        self.buckets[self.second] += 1
-        self.total += 1
         return self.total
 
     def absorb(self, second: int, count: int) -> None:
@@ -105,11 +98,12 @@ class Period:
             self._roll(second)
         return self.here + self.elsewhere
 
-    def add(self, second: int, count: int) -> None:
-        """Counts here."""
+    def add(self, second: int, count: int) -> int:
+        """Count here and return the new sum."""
         if not self.start <= second < self.end:
             self._roll(second)
         self.here += count
+        return self.here + self.elsewhere
 
     def raise_to(self, second: int, total: int) -> None:
         """Learns that at least `total` was used by everybody together."""

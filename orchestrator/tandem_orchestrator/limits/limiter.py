@@ -102,7 +102,7 @@ class Limiter:
         requests_left = tokens_left = UNLIMITED
         rate = quota = None
         for each in account.rates:
-            left = each.figure - each.counter.take(second)
+            left = each.figure - each.counter.add(second, 1)
             if left < requests_left:
                 requests_left, rate = left, each
         for other in account.quotas:
@@ -123,8 +123,7 @@ class Limiter:
         if tokens:
             second = int(self._clock())
             for quota in account.quotas:
-                quota.counter.add(second, tokens)
-                left = min(left, quota.figure - quota.counter.at(second))
+                left = min(left, quota.figure - quota.counter.add(second, tokens))
             if account.budgeted and self.spending.add(account.principal.key_id, second, tokens) * PARTS >= left:
                 self.write_soon.set()
         if self.changed is not None:

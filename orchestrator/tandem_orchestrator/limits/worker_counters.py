@@ -69,18 +69,14 @@ class SharedWindow(Window):
             self._roll(second)
         return self.total + self._others_now()
 
-    def add(self, second: int, count: int) -> None:
-        """Counts here, for all to see."""
+    def add(self, second: int, count: int) -> int:
+        """Count here, for all to see, and return the new sum."""
         if second != self.second:
             self._roll(second)
         self.buckets[self.second] += count
         self.total += count
         self._own += count
         self._cells[self._cell] = self._own
-
-    def take(self, second: int) -> int:
-        """Counts one here, for all to see; the new sum."""
-        self.add(second, 1)
         return self.total + self._others_now()
 
     def _others_now(self) -> int:
@@ -138,10 +134,11 @@ class SharedPeriod(Period):
             total += self._read(other)
         return total
 
-    def add(self, second: int, count: int) -> None:
-        """Counts here, for all to see."""
+    def add(self, second: int, count: int) -> int:
+        """Count here, for all to see, and return the new sum."""
         super().add(second, count)
         self._cells[self._mine] = self._stamp + self.here
+        return self.at(second)
 
     def _roll(self, second: int) -> None:
         super()._roll(second)

@@ -115,7 +115,10 @@ class Protocol:
             return
         self._header_bytes += len(data)
         try:
-            self._feed(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self._feed_behind(offer, data)
         except httptools.HttpParserError:
             self._refuse(self._refusal or _malformed(self._parser))
             return
@@ -212,16 +215,18 @@ class Protocol:
         parser.set_dangerous_leniencies(lenient_data_after_close=True)  # or its last answer would never be sent
         return parser
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        assert self._parser is not None  # noqa: S101 # the caller has looked
+    def _feed_behind(self, offer: httptools.HttpParserUpgrade, data: bytes | memoryview) -> None:
+        """Read on in `data` as if the client had not offered another protocol there, nor further behind."""
+        assert self._parser is not None  # noqa: S101 # it is what has told of the offer
         while True:
+            data = memoryview(data)[offer.args[0] :]
+            head = self._head_without_offer(self._parser)
+            self._parser = self._new_parser()
+            self._parser.feed_data(head)
             try:
                 self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                data = memoryview(data)[offer.args[0] :]
-                head = self._head_without_offer(self._parser)
-                self._parser = self._new_parser()
-                self._parser.feed_data(head)
+            except httptools.HttpParserUpgrade as another:
+                offer = another
             else:
                 return
 

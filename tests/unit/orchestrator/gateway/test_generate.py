@@ -43,8 +43,9 @@ def dispatcher():
 
 
 async def ask(dispatcher, catalogue, models=None, **fields):
-    parts: Any = (Keys(), catalogue, dispatcher, Toolbox((), Tools()))
-    generator = Generator(*parts, OrchestratorConfig.model_validate({"upstreams": [{"name": "a", "url": "http://a"}]}))
+    parts: tuple[Any, ...] = (Keys(), catalogue, dispatcher, Toolbox((), Tools()))
+    settings = OrchestratorConfig.model_validate({"upstreams": [{"name": "a", "url": "http://a"}]})
+    generator = Generator(*parts[:4], settings)
     request = parse(ENDPOINTS[CHAT], orjson.dumps({"messages": [{"role": "user", "content": "?"}], **fields}), 128)
     principal = Principal("key", "team", KeyLimits(), models)
     return await generator.whole(request, principal, Record("id"), [])

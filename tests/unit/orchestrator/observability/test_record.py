@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import REGISTRY
 from tandem_orchestrator.api.services import State
-from tandem_orchestrator.observability import logs, report
+from tandem_orchestrator.observability import logs, recorded
 from tandem_orchestrator.observability.record import EnginePass, record_of
 from tandem_orchestrator.observability.recorded import Recorded
 
