@@ -113,8 +113,8 @@ async def test_times_and_tokens_are_counted(monkeypatch):
 
 
 async def test_tenants_beyond_the_bound_are_counted_together(monkeypatch):
-    monkeypatch.setattr(report, "MAX_TENANTS", 2)
-    monkeypatch.setattr(report, "_tenants", set())
+    monkeypatch.setattr(recorded, "MAX_TENANTS", 2)
+    monkeypatch.setattr(recorded, "_tenants", set())
     for number in range(4):
 
         def fill(record, number=number):
