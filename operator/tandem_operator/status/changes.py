@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from tandem_operator.api.status import Change, Condition, ConditionStatus, ConditionType, LLMServiceStatus
-from tandem_operator.status.former import former_conditions
 from tandem_operator.status.observed import Object
+from tandem_operator.status.stored import former_conditions
 
 _PARTS: Final = (
     ConditionType.MODEL_READY,

@@ -9,9 +9,9 @@ from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.degraded import unusable_parts
 from tandem_operator.status.finding import Finding
-from tandem_operator.status.former import former_conditions, former_figures
 from tandem_operator.status.model import model_finding
 from tandem_operator.status.observed import FIELDS_CONTESTED, Object, Observed
+from tandem_operator.status.stored import former_conditions, former_figures
 from tandem_operator.status.tier import TierState, examine
 
 Verdict = tuple[ConditionType, ConditionStatus, str, str]
