@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from tandem_contract import names
@@ -121,7 +122,7 @@ class PodView:
         """Whether it will never run again: its Deployment replaces it."""
         return self.phase in ("Failed", "Succeeded")
 
-    @property
+    @cached_property
     def containers(self) -> list[ContainerView]:
         """Its containers in the order in which they start, with those that others have injected."""
         status = self.pod.get("status", {})
@@ -130,7 +131,7 @@ class PodView:
             *(ContainerView(each) for each in status.get("containerStatuses", [])),
         ]
 
-    @property
+    @cached_property
     def main(self) -> ContainerView | None:
         """The container that is the tier; None before it is known."""
         return next((each for each in self.containers if self.is_main(each)), None)

@@ -33,12 +33,12 @@ class TierView:
     pods: list[PodView]
     """Its pods that are not on their way out, oldest first."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its Deployment, with which the names of its other children begin."""
         return child_name(self.service, self.tier)
 
-    @property
+    @cached_property
     def status(self) -> Object:
         """The status of its Deployment; empty while there is none."""
         return self.deployment.get("status", {}) if self.deployment else {}
