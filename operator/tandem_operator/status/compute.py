@@ -128,7 +128,7 @@ def degraded(view: ServiceView) -> Verdict | None:
     if view.service.spec.suspend:
         message = "nothing runs; set spec.suspend to false to go on"
         return Verdict(kind, ConditionStatus.FALSE, "Suspended", message)
-    if view.observed.said is None:
+    if view.observed.degraded is None:
         return None
     return Verdict(kind, ConditionStatus.FALSE, "PartsUsable", "every part can be used")
 
@@ -206,7 +206,7 @@ def parts_unusable(view: ServiceView) -> Finding | None:
 
 def _unusable(view: ServiceView) -> Finding | None:
     """Return what the orchestrators cannot use; the service's own engine has a condition of its own."""
-    lines = {line for line in view.observed.said or () if not line.startswith(_OWN_ENGINE)}
+    lines = {line for line in view.observed.degraded or () if not line.startswith(_OWN_ENGINE)}
     if not lines:
         return None
     message = "; ".join(sorted({masked(" ".join(line.split())) for line in lines}))

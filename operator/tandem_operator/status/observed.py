@@ -40,5 +40,5 @@ class Observed:
     """Optional APIs that the cluster has."""
     secrets: Mapping[str, frozenset[str]] | None = None
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
-    said: Sequence[str] | None = None
-    """What is degraded by the word of the orchestrators themselves; None while none was heard."""
+    degraded: Sequence[str] | None = None
+    """Lines of what the orchestrators themselves say is degraded; None while none was heard."""

@@ -169,7 +169,12 @@ CASES: list[Case] = [
     (MODEL, tier_view(Tier.ENGINE, pod(container()), deployment=ONE), loading, engine_not_running),
     (MONITORING, service_view(service(monitoring={"enabled": False})), monitoring_disabled, monitoring_not_served),
     (MONITORING, service_view(service(), problems=[MONITOR_REFUSED]), monitoring_not_served, monitor_not_written),
-    (DEGRADED, service_view(service(), problems=[CONTESTED], said=["database: no"]), fields_contested, parts_unusable),
+    (
+        DEGRADED,
+        service_view(service(), problems=[CONTESTED], degraded=["database: no"]),
+        fields_contested,
+        parts_unusable,
+    ),
 ]
 
 
@@ -184,5 +189,5 @@ def test_of_two_causes_the_first_of_the_chain_is_told(chain: Any, view: Any, fir
 
 
 def test_every_condition_is_told_in_the_order_of_the_api() -> None:
-    told = status(service(), Observed(NOW, said=[], capabilities=frozenset({SERVICE_MONITOR_API})))
+    told = status(service(), Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API})))
     assert [condition.type for condition in told.conditions] == list(ConditionType)
