@@ -44,8 +44,8 @@ class Cluster:
     allowance: Allowance = field(default_factory=Allowance)
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
-    said: Mapping[Key, Sequence[str]] = field(default_factory=dict)
-    """What is degraded by the word of each service's orchestrators; a service that was not heard is not in it."""
+    degraded: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+    """What each service's orchestrators say is degraded; a service that was not heard is not in it."""
     contests: Contests = field(default_factory=Contests)
 
 
@@ -80,7 +80,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         cluster.store.pods(key),
         [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
-        said=cluster.said.get(key),
+        degraded=cluster.degraded.get(key),
     )
     if status.waits_for_secrets(service, observed):
         observed = replace(observed, secrets=await _secrets(cluster.api, service))

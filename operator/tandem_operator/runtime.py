@@ -127,8 +127,8 @@ async def _listen(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
     directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:
         await asyncio.sleep(seconds)
-        said = await orchestrators.ask(await directory.places())
-        turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
-        cluster.said = said
+        degraded = await orchestrators.ask(await directory.places())
+        turned = [key for key, lines in degraded.items() if lines != cluster.degraded.get(key)]
+        cluster.degraded = degraded
         for key in turned:
             queue.add(key)

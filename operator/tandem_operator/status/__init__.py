@@ -1,9 +1,11 @@
 """Pure: what was observed in, what to report out."""
 
-from tandem_operator.status.changes import changes, written
-from tandem_operator.status.compute import compute, failed, invalid, not_allowed, refused, waits_for_secrets
+from tandem_operator.status.changes import changes
+from tandem_operator.status.compute import compute, waits_for_secrets
 from tandem_operator.status.masking import quoted
+from tandem_operator.status.not_computed import failed, invalid, not_allowed, refused
 from tandem_operator.status.observed import FIELDS_CONTESTED, Observed, Problem
+from tandem_operator.status.stored import written
 
 __all__ = [
     "FIELDS_CONTESTED",

@@ -1,21 +1,18 @@
 """What is worth an Event: conditions whose status or reason turned."""
 
-from typing import Any, Final
+from typing import Final
 
 from tandem_operator.api.status import Change, Condition, ConditionStatus, ConditionType, LLMServiceStatus
-from tandem_operator.status.former import former_conditions
 from tandem_operator.status.observed import Object
+from tandem_operator.status.stored import former_conditions
 
-_PARTS: Final = (
-    ConditionType.MODEL_READY,
-    ConditionType.ENGINE_READY,
-    ConditionType.ORCHESTRATOR_READY,
-    ConditionType.MONITORING_READY,
-)
+_SUMMARY: Final = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+"""Conditions that no Event is about: they say in other terms what Ready and the parts say."""
 _PROGRESS: Final = frozenset(
     {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning"}
     | {"ScalingDown", "Suspended", "Disabled", "ServiceMonitorApiMissing"}
 )
+"""Reasons that are no warning, as they belong to the course of things or to what the spec asks for."""
 
 
 def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
@@ -25,17 +22,17 @@ def changes(before: Object, after: LLMServiceStatus) -> list[Change]:
     or go.
     """
     known = former_conditions(before.get("status"))
-    return [_told(condition) for condition in after.conditions if _turned(known.get(condition.type), condition)]
+    return [_change(condition) for condition in after.conditions if _has_turned(known.get(condition.type), condition)]
 
 
-def _turned(known: Condition | None, condition: Condition) -> bool:
+def _has_turned(known: Condition | None, condition: Condition) -> bool:
     status, reason = (known.status, known.reason) if known else (ConditionStatus.FALSE, "")
     if condition.type in (ConditionType.READY, ConditionType.DEGRADED):
         return status != condition.status
-    return condition.type in _PARTS and (status, reason) != (condition.status, condition.reason)
+    return condition.type not in _SUMMARY and (status, reason) != (condition.status, condition.reason)
 
 
-def _told(condition: Condition) -> Change:
+def _change(condition: Condition) -> Change:
     holds = condition.status == ConditionStatus.TRUE
     good = holds != (condition.type == ConditionType.DEGRADED)
     return Change(
@@ -43,8 +40,3 @@ def _told(condition: Condition) -> Change:
         message=f"{condition.type}: {condition.message}",
         warning=not good and condition.reason not in _PROGRESS,
     )
-
-
-def written(status: LLMServiceStatus) -> dict[str, Any]:
-    """Return a status as the API server stores it."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,42 +1,57 @@
-"""The status as a whole: conditions in kstatus' terms, and the figures beside them."""
+"""The status of a service that was looked at: conditions in kstatus' terms, and the figures beside them."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
+from tandem_contract import names
+
+from tandem_operator.api.configuration import ENGINE
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
-from tandem_operator.status.degraded import unusable_parts
-from tandem_operator.status.finding import Finding
-from tandem_operator.status.former import former_conditions, former_figures
-from tandem_operator.status.model import model_finding
-from tandem_operator.status.observed import FIELDS_CONTESTED, Object, Observed
-from tandem_operator.status.tier import TierState, examine
+from tandem_operator.status.finding import Finding, Policy, first_finding
+from tandem_operator.status.masking import masked
+from tandem_operator.status.observed import FIELDS_CONTESTED, Observed
+from tandem_operator.status.stored import Verdict, conditions, former_conditions
+from tandem_operator.status.tier import TierView, gather, model_finding
 
-Verdict = tuple[ConditionType, ConditionStatus, str, str]
+_LONGEST_MESSAGE: Final = 4096
+_OWN_ENGINE: Final = names.ENGINE_PROBLEM.format(name=ENGINE, problem="")
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """A service with what its conditions tell about."""
+
+    service: LLMService
+    observed: Observed
+    engine: TierView
+    orchestrator: TierView
+    model: Finding | None
+    """Why the model is not loaded."""
+
+    @property
+    def worst(self) -> Finding | None:
+        """Why the service does not serve, first what stays so until a person does something; None when it serves."""
+        findings = [finding for finding in (self.engine.finding, self.orchestrator.finding, self.model) if finding]
+        return min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
 
 
 def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
     """Tell whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
     named = secrets(service.spec.orchestrator.config)
-    return bool(named) and examine(service, observed, Tier.ORCHESTRATOR).finding is not None
+    return bool(named) and gather(service, observed, Tier.ORCHESTRATOR).finding is not None
 
 
 def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
     """Return the status of a service as observed."""
-    engine = examine(service, observed, Tier.ENGINE)
-    orchestrator = examine(service, observed, Tier.ORCHESTRATOR)
-    model = model_finding(service, engine)
-    verdicts = [
-        *_summary(service, engine, orchestrator, model),
-        _part(ConditionType.MODEL_READY, model, "Loaded", f"{service.spec.model.served_name} is loaded"),
-        _part(ConditionType.ENGINE_READY, engine.finding, "Serving", _serving(engine)),
-        _part(ConditionType.ORCHESTRATOR_READY, orchestrator.finding, "Serving", _serving(orchestrator)),
-        _monitoring(service, observed),
-        *_degraded(service, observed),
-    ]
-    labels, before = selector(service, Tier.ENGINE), former_conditions(service.status)
+    engine = gather(service, observed, Tier.ENGINE)
+    orchestrator = gather(service, observed, Tier.ORCHESTRATOR)
+    view = ServiceView(service, observed, engine, orchestrator, model_finding(engine))
+    verdicts = [verdict for condition in CONDITIONS if (verdict := condition(view))]
+    labels, former = selector(service, Tier.ENGINE), former_conditions(service.status)
     return LLMServiceStatus(
         observed_generation=service.metadata.generation,
         url=url(service),
@@ -46,156 +61,159 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         orchestrator=orchestrator.counts,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
         conditions=[
-            *_conditions(verdicts, before, service.metadata.generation, observed.now),
-            *_unheard(verdicts, before),
+            *conditions(verdicts, former, service.metadata.generation, observed.now),
+            *_unheard(verdicts, former.get(ConditionType.DEGRADED)),
         ],
     )
 
 
-def invalid(live: Object, problems: list[str], now: datetime) -> LLMServiceStatus:
-    """Return the status of a resource whose spec cannot be read; what runs is left as it is."""
-    message = f"the spec is invalid, nothing was changed: {'; '.join(problems)}"
-    return _left_alone(live, "InvalidSpec", message, "waits for a valid spec", now)
-
-
-def not_allowed(live: Object, excess: list[str], now: datetime) -> LLMServiceStatus:
-    """Return the status of a resource that asks for more than the platform allows; what runs is left as it is."""
-    message = f"the spec asks for what is not allowed, nothing was changed: {'; '.join(excess)}"
-    return _left_alone(live, "NotAllowed", message, "waits for a spec that is allowed", now)
-
-
-def _left_alone(live: Object, reason: str, message: str, waits: str, now: datetime) -> LLMServiceStatus:
-    generation = live["metadata"]["generation"]
-    verdicts = _stalled(reason, message, waits)
-    conditions = _conditions(verdicts, former_conditions(live.get("status")), generation, now)
-    figures = {"observed_generation": generation, "conditions": conditions}
-    return former_figures(live.get("status")).model_copy(update=figures)
-
-
-def failed(live: Object, reason: str, message: str, now: datetime) -> LLMServiceStatus:
-    """Return the status of a resource that cannot be looked at: nobody knows how it is, the rest is as it was last.
-
-    A message of the same reason stays, so that one which differs at each attempt is not written at each.
-    """
-    generation, before = live["metadata"]["generation"], former_conditions(live.get("status"))
-    known = before.get(ConditionType.READY)
-    if known and (known.status, known.reason) == (ConditionStatus.UNKNOWN, reason):
-        message = known.message
-    verdicts = [
-        (ConditionType.READY, ConditionStatus.UNKNOWN, reason, message),
-        (ConditionType.RECONCILING, ConditionStatus.TRUE, reason, "tries again every two minutes or sooner"),
-        (ConditionType.STALLED, ConditionStatus.FALSE, reason, "goes on"),
-    ]
-    stale = [condition for kind, condition in before.items() if all(kind != verdict[0] for verdict in verdicts)]
-    conditions = [*_conditions(verdicts, before, generation, now), *stale]
-    return former_figures(live.get("status")).model_copy(update={"conditions": conditions})
-
-
-def refused(live: Object, status: LLMServiceStatus, cause: str, now: datetime) -> LLMServiceStatus:
-    """Return the least there is to say, for an API server that refuses this status."""
-    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
-    message = f"the API server refused a status by which Ready is {ready.status} ({ready.reason}): {cause}"
-    verdicts = _stalled("StatusRefused", message, "waits for an API server that takes it")
-    conditions = _conditions(verdicts, former_conditions(live.get("status")), ready.observed_generation, now)
-    return LLMServiceStatus(observed_generation=status.observed_generation, conditions=conditions)
-
-
-def _stalled(reason: str, message: str, waits: str) -> list[Verdict]:
-    return [
-        (ConditionType.READY, ConditionStatus.FALSE, reason, message),
-        (ConditionType.RECONCILING, ConditionStatus.FALSE, reason, waits),
-        (ConditionType.STALLED, ConditionStatus.TRUE, reason, message),
-    ]
-
-
-def _summary(
-    service: LLMService, engine: TierState, orchestrator: TierState, model: Finding | None
-) -> tuple[Verdict, Verdict, Verdict]:
-    findings = [finding for finding in (engine.finding, orchestrator.finding, model) if finding]
-    worst = min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
-    true, false = ConditionStatus.TRUE, ConditionStatus.FALSE
-    ready, reconciling, stalled = ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED
-    if worst is None:
-        return (
-            (ready, true, "Serving", f"serves {service.spec.model.served_name} at {url(service)}"),
-            (reconciling, false, "Done", "everything is as the spec says"),
-            (stalled, false, "Done", "nothing is in the way"),
-        )
-    at_rest = worst.reason == "Suspended"
-    return (
-        (ready, false, worst.reason, worst.message),
-        (reconciling, false if at_rest or worst.terminal else true, worst.reason, worst.message),
-        (stalled, true if worst.terminal else false, worst.reason, worst.message if worst.terminal else "goes on"),
-    )
-
-
-def _part(kind: ConditionType, finding: Finding | None, good: str, message: str) -> Verdict:
-    if finding is None:
-        return kind, ConditionStatus.TRUE, good, message
-    return kind, ConditionStatus.FALSE, finding.reason, finding.message
-
-
-def _serving(tier: TierState) -> str:
-    return f"{tier.counts.ready_replicas} of {tier.counts.replicas} pods are ready"
-
-
-def _monitoring(service: LLMService, observed: Observed) -> Verdict:
-    kind, true, false = ConditionType.MONITORING_READY, ConditionStatus.TRUE, ConditionStatus.FALSE
-    if not service.spec.monitoring.enabled:
-        return kind, false, "Disabled", "spec.monitoring.enabled is false"
-    if SERVICE_MONITOR_API not in observed.capabilities:
-        message = (
-            f"the cluster has no {SERVICE_MONITOR_API}: install the Prometheus operator (noticed within a minute) "
-            "or set spec.monitoring.enabled to false; the service works without"
-        )
-        return kind, false, "ServiceMonitorApiMissing", message
-    for problem in observed.problems:
-        if problem.kind == "ServiceMonitor":
-            return kind, false, problem.reason, problem.message
-    return kind, true, "Created", "Prometheus finds both tiers by their ServiceMonitors"
-
-
-def _degraded(service: LLMService, observed: Observed) -> list[Verdict]:
-    """No verdict while no orchestrator was heard."""
-    kind, true, false = ConditionType.DEGRADED, ConditionStatus.TRUE, ConditionStatus.FALSE
-    unusable = unusable_parts(observed.said or ())
-    contested = [problem.message for problem in observed.problems if problem.degrades]
-    if contested:
-        return [(kind, true, FIELDS_CONTESTED, "; ".join([*contested, *([unusable.message] if unusable else ())]))]
-    if service.spec.suspend:
-        return [(kind, false, "Suspended", "nothing runs; set spec.suspend to false to go on")]
-    if observed.said is None:
-        return []
-    if unusable is None:
-        return [(kind, false, "PartsUsable", "every part can be used")]
-    return [(kind, true, unusable.reason, unusable.message)]
-
-
-def _unheard(verdicts: list[Verdict], before: Mapping[ConditionType, Condition]) -> list[Condition]:
+def _unheard(verdicts: list[Verdict], degraded: Condition | None) -> list[Condition]:
     """Return Degraded as it was, if there is no new word of it and the last was the orchestrators'."""
-    known = before.get(ConditionType.DEGRADED)
-    if known is None or known.reason == FIELDS_CONTESTED or any(kind == known.type for kind, *_ in verdicts):
+    if degraded is None or degraded.reason == FIELDS_CONTESTED or any(v.type == degraded.type for v in verdicts):
         return []
-    return [known]
+    return [degraded]
 
 
-def _conditions(
-    verdicts: list[Verdict], before: Mapping[ConditionType, Condition], generation: int, now: datetime
-) -> list[Condition]:
-    return [
-        Condition(
-            type=kind,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=generation,
-            last_transition_time=_since(before.get(kind), status, now),
-        )
-        for kind, status, reason, message in verdicts
-    ]
+def ready(view: ServiceView) -> Verdict:
+    """Tell whether the service serves."""
+    served = view.service.spec.model.served_name
+    return _good(ConditionType.READY, view.worst, "Serving", f"serves {served} at {url(view.service)}")
 
 
-def _since(before: Condition | None, status: ConditionStatus, now: datetime) -> str:
-    if before and before.status == status:
-        return before.last_transition_time
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+def reconciling(view: ServiceView) -> Verdict:
+    """Tell whether the service is on its way to what its spec says."""
+    kind, worst = ConditionType.RECONCILING, view.worst
+    if worst is None:
+        return Verdict(kind, ConditionStatus.FALSE, "Done", "everything is as the spec says")
+    goes_on = not worst.terminal and worst.reason != "Suspended"
+    return Verdict(kind, _status(holds=goes_on), worst.reason, worst.message)
+
+
+def stalled(view: ServiceView) -> Verdict:
+    """Tell whether a person has to do something."""
+    kind, worst = ConditionType.STALLED, view.worst
+    if worst is None:
+        return Verdict(kind, ConditionStatus.FALSE, "Done", "nothing is in the way")
+    message = worst.message if worst.terminal else "goes on"
+    return Verdict(kind, _status(holds=worst.terminal), worst.reason, message)
+
+
+def model_ready(view: ServiceView) -> Verdict:
+    """Tell whether an engine has loaded the model."""
+    message = f"{view.service.spec.model.served_name} is loaded"
+    return _good(ConditionType.MODEL_READY, view.model, "Loaded", message)
+
+
+def engine_ready(view: ServiceView) -> Verdict:
+    """Tell whether the engine serves."""
+    return _tier_ready(ConditionType.ENGINE_READY, view.engine)
+
+
+def orchestrator_ready(view: ServiceView) -> Verdict:
+    """Tell whether the orchestrator serves."""
+    return _tier_ready(ConditionType.ORCHESTRATOR_READY, view.orchestrator)
+
+
+def monitoring_ready(view: ServiceView) -> Verdict:
+    """Tell whether Prometheus can find both tiers."""
+    message = "Prometheus finds both tiers by their ServiceMonitors"
+    return _good(ConditionType.MONITORING_READY, first_finding(MONITORING, view), "Created", message)
+
+
+def degraded(view: ServiceView) -> Verdict | None:
+    """Tell whether something is amiss while the service serves; nothing is told while no orchestrator was heard."""
+    kind = ConditionType.DEGRADED
+    if finding := first_finding(DEGRADED, view):
+        return Verdict(kind, ConditionStatus.TRUE, finding.reason, finding.message)
+    if view.service.spec.suspend:
+        message = "nothing runs; set spec.suspend to false to go on"
+        return Verdict(kind, ConditionStatus.FALSE, "Suspended", message)
+    if view.observed.degraded is None:
+        return None
+    return Verdict(kind, ConditionStatus.FALSE, "PartsUsable", "every part can be used")
+
+
+CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
+    ready,
+    reconciling,
+    stalled,
+    model_ready,
+    engine_ready,
+    orchestrator_ready,
+    monitoring_ready,
+    degraded,
+)
+"""What a status tells, in this order."""
+
+
+def _tier_ready(kind: ConditionType, tier: TierView) -> Verdict:
+    counts = tier.counts
+    return _good(kind, tier.finding, "Serving", f"{counts.ready_replicas} of {counts.replicas} pods are ready")
+
+
+def _good(kind: ConditionType, finding: Finding | None, reason: str, message: str) -> Verdict:
+    """Return the verdict of a condition that holds, with this reason and message, unless there is a finding."""
+    if finding:
+        return Verdict(kind, ConditionStatus.FALSE, finding.reason, finding.message)
+    return Verdict(kind, ConditionStatus.TRUE, reason, message)
+
+
+def _status(*, holds: bool) -> ConditionStatus:
+    return ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+
+
+def monitoring_disabled(view: ServiceView) -> Finding | None:
+    """Find that nobody wants monitoring."""
+    if view.service.spec.monitoring.enabled:
+        return None
+    return Finding("Disabled", "spec.monitoring.enabled is false")
+
+
+def monitoring_not_served(view: ServiceView) -> Finding | None:
+    """Find that the cluster knows no ServiceMonitors."""
+    if SERVICE_MONITOR_API in view.observed.capabilities:
+        return None
+    message = (
+        f"the cluster has no {SERVICE_MONITOR_API}: install the Prometheus operator (noticed within a minute) "
+        "or set spec.monitoring.enabled to false; the service works without"
+    )
+    return Finding("ServiceMonitorApiMissing", message)
+
+
+def monitor_not_written(view: ServiceView) -> Finding | None:
+    """Find a ServiceMonitor that could not be brought to what is wanted."""
+    problem = next((problem for problem in view.observed.problems if problem.kind == "ServiceMonitor"), None)
+    return Finding(problem.reason, problem.message) if problem else None
+
+
+MONITORING: Final[tuple[Policy[ServiceView], ...]] = (monitoring_disabled, monitoring_not_served, monitor_not_written)
+"""Why Prometheus does not find the service."""
+
+
+def fields_contested(view: ServiceView) -> Finding | None:
+    """Find what somebody changes again and again, and tell of parts that cannot be used as well."""
+    contested = [problem.message for problem in view.observed.problems if problem.degrades]
+    if not contested:
+        return None
+    unusable = _unusable(view)
+    return Finding(FIELDS_CONTESTED, "; ".join([*contested, unusable.message] if unusable else contested))
+
+
+def parts_unusable(view: ServiceView) -> Finding | None:
+    """Find parts that cannot be used while the service serves: its orchestrators say which."""
+    return None if view.service.spec.suspend else _unusable(view)
+
+
+def _unusable(view: ServiceView) -> Finding | None:
+    """Return what the orchestrators cannot use; the service's own engine has a condition of its own."""
+    lines = {line for line in view.observed.degraded or () if not line.startswith(_OWN_ENGINE)}
+    if not lines:
+        return None
+    message = "; ".join(sorted({masked(" ".join(line.split())) for line in lines}))
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]} … (/health of the service tells all of them)"
+    return Finding("PartsUnusable", message)
+
+
+DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, parts_unusable)
+"""What is amiss while the service serves."""

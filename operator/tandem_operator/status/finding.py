@@ -1,6 +1,10 @@
-"""Why something is not ready."""
+"""Why something is not ready, and how the cause is found: by policies, small pure functions that are tried in order."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+View = TypeVar("View")
 
 
 @dataclass(frozen=True)
@@ -13,3 +17,12 @@ class Finding:
     """Whether it stays until a person does something."""
     about_model: bool = False
     """Whether the model's source is to blame."""
+
+
+Policy = Callable[[View], Finding | None]
+"""Finds one cause in a view of what was observed, or nothing."""
+
+
+def first_finding(chain: Iterable[Policy[View]], view: View) -> Finding | None:
+    """Return what the first policy of a chain finds that finds something."""
+    return next((finding for policy in chain if (finding := policy(view))), None)

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
-
-from tandem_contract import names
 
 from tandem_operator.api.naming import Reference
 
@@ -13,7 +11,6 @@ Object = Mapping[str, Any]
 
 FIELDS_CONTESTED: Final = "FieldsContested"
 """Reason of a problem: somebody changes again what was put right."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -43,22 +40,5 @@ class Observed:
     """Optional APIs that the cluster has."""
     secrets: Mapping[str, frozenset[str]] | None = None
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
-    said: Sequence[str] | None = None
-    """What is degraded by the word of the orchestrators themselves; None while none was heard."""
-
-    def tier_pods(self, tier: str) -> list[Object]:
-        """Return a tier's pods that are not on their way out, oldest first."""
-        return sorted(
-            (
-                pod
-                for pod in self.pods
-                if pod["metadata"].get("labels", {}).get(names.LABEL_TIER) == tier
-                and "deletionTimestamp" not in pod["metadata"]
-            ),
-            key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]),
-        )
-
-
-def moment(text: str | None) -> datetime:
-    """Return a Kubernetes timestamp; what has none happened long ago."""
-    return datetime.fromisoformat(text) if text else _EPOCH
+    degraded: Sequence[str] | None = None
+    """Lines of what the orchestrators themselves say is degraded; None while none was heard."""

@@ -1,18 +1,19 @@
-"""What is wrong with a pod: a list of policies, each a pure function that finds one cause or nothing."""
+"""What is wrong with a pod: policies, and the chain in which they are tried."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from tandem_contract import names
 
 from tandem_operator.api.naming import Tier
 from tandem_operator.api.text import shortened
-from tandem_operator.status.finding import Finding
+from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import LONGEST_QUOTE, masked, quoted
-from tandem_operator.status.observed import Object, moment
+from tandem_operator.status.observed import Object
 
 SCHEDULING_GRACE: Final = timedelta(minutes=5)
 """How long an unschedulable pod may wait for a cluster autoscaler before it counts as stalled."""
@@ -30,11 +31,19 @@ _CONFIG_REASONS: Final = ("CreateContainerConfigError", "CreateContainerError", 
 _KILLED: Final = (137, 143)
 _KUBELET_KEEPS: Final = 2048
 """Bytes of the end of a container's log."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _MODEL_ERRORS: Final = re.compile(
     r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
     r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
     r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
 )
+"""What an engine prints that cannot load its model."""
+
+
+def moment(text: str | None) -> datetime:
+    """Return a Kubernetes timestamp; what has none happened long ago."""
+    return datetime.fromisoformat(text) if text else _EPOCH
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class PodView:
         """Whether it will never run again: its Deployment replaces it."""
         return self.phase in ("Failed", "Succeeded")
 
-    @property
+    @cached_property
     def containers(self) -> list[ContainerView]:
         """Its containers in the order in which they start, with those that others have injected."""
         status = self.pod.get("status", {})
@@ -122,7 +131,7 @@ class PodView:
             *(ContainerView(each) for each in status.get("containerStatuses", [])),
         ]
 
-    @property
+    @cached_property
     def main(self) -> ContainerView | None:
         """The container that is the tier; None before it is known."""
         return next((each for each in self.containers if self.is_main(each)), None)
@@ -131,32 +140,32 @@ class PodView:
         """Tell whether a container is the tier, and neither a sidecar nor an init container."""
         return container.name == self.tier and container.kind == "container"
 
-    def condition(self, kind: str) -> dict[str, Any]:
+    def condition(self, kind: str) -> Object:
         """Return one of its conditions; empty if it has none of this kind."""
         conditions = self.pod.get("status", {}).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
 def unschedulable(view: PodView) -> Finding | None:
-    """No node takes the pod."""
+    """Find that no node takes the pod."""
     condition = view.condition("PodScheduled")
     if condition.get("status") != "False" or condition.get("reason") not in ("Unschedulable", "SchedulerError"):
         return None
-    said = quoted(condition.get("message", ""))
-    if "persistentvolumeclaim" in said:
-        message = f"{view.name}: {said}; create the claim or correct spec.model.source"
+    cause = quoted(condition.get("message", ""))
+    if "persistentvolumeclaim" in cause:
+        message = f"{view.name}: {cause}; create the claim or correct spec.model.source"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)
     waited = view.now - moment(condition.get("lastTransitionTime"))
     terminal = waited > SCHEDULING_GRACE
-    if view.accelerator and f"Insufficient {view.accelerator}" in said:
+    if view.accelerator and f"Insufficient {view.accelerator}" in cause:
         needs = f"needs {view.accelerators} {view.accelerator} on one node"
-        message = f"{view.name} {needs}: {said}; add such nodes or lower spec.engine.gpus"
+        message = f"{view.name} {needs}: {cause}; add such nodes or lower spec.engine.gpus"
         return Finding("Unschedulable", message, terminal)
-    return Finding("Unschedulable", f"{view.name}: {said}", terminal)
+    return Finding("Unschedulable", f"{view.name}: {cause}", terminal)
 
 
 def gated(view: PodView) -> Finding | None:
-    """Somebody, such as Kueue, holds the pod back from the scheduler until there is room for it."""
+    """Find that somebody, such as Kueue, holds the pod back from the scheduler until there is room for it."""
     if view.condition("PodScheduled").get("reason") != "SchedulingGated":
         return None
     message = f"{view.name} is held back by a scheduling gate, as Kueue does while there is no quota"
@@ -164,34 +173,34 @@ def gated(view: PodView) -> Finding | None:
 
 
 def image_unavailable(view: PodView) -> Finding | None:
-    """An image cannot be had, be it a container's or the one that holds the model.
+    """Find an image that cannot be had, be it a container's or the one that holds the model.
 
     The kubelet's reason alternates with each attempt while the trouble is the same: it is reported as one.
     """
     for container in view.containers:
-        reason, said = container.waits_for
+        reason, text = container.waits_for
         if reason in _PULL_REASONS:
-            cause = quoted(_BACK_OFF.sub("", said))
-            of_model = bool(view.model_image) and f'"{view.model_image}"' in said
+            cause = quoted(_BACK_OFF.sub("", text))
+            of_model = bool(view.model_image) and f'"{view.model_image}"' in text
             remedy = _remedy(view, container, of_model=of_model)
             terminal = bool(_NO_SUCH_IMAGE.search(cause))
             return Finding("ImagePullBackOff", f"{_where(view, container)}: {cause}; {remedy}", terminal, of_model)
         if reason in ("InvalidImageName", "ErrImageNeverPull"):
-            return Finding(reason, f"{_where(view, container)}: {quoted(said)}; correct the image", terminal=True)
+            return Finding(reason, f"{_where(view, container)}: {quoted(text)}; correct the image", terminal=True)
     return None
 
 
 def misconfigured(view: PodView) -> Finding | None:
-    """A container cannot be made, for example because a Secret is missing."""
+    """Find a container that cannot be made, for example because a Secret is missing."""
     for container in view.containers:
-        reason, said = container.waits_for
+        reason, text = container.waits_for
         if reason in _CONFIG_REASONS:
-            return Finding(reason, f"{_where(view, container)}: {quoted(said)}", terminal=True)
+            return Finding(reason, f"{_where(view, container)}: {quoted(text)}", terminal=True)
     return None
 
 
 def out_of_memory(view: PodView) -> Finding | None:
-    """A container was killed for its memory."""
+    """Find a container that was killed for its memory."""
     for container in view.containers:
         if container.end.get("reason") == "OOMKilled" and _held_against(view, container):
             message = f"{view.name}: {container.kind} {container.name} ran out of memory; raise its memory limit"
@@ -200,7 +209,7 @@ def out_of_memory(view: PodView) -> Finding | None:
 
 
 def too_slow_to_start(view: PodView) -> Finding | None:
-    """The engine was killed because its startup budget was used up."""
+    """Find that the engine was killed because its startup budget was used up."""
     container = view.main
     if not view.startup_seconds or not container or container.status.get("started"):
         return None
@@ -212,23 +221,23 @@ def too_slow_to_start(view: PodView) -> Finding | None:
 
 
 def crashing(view: PodView) -> Finding | None:
-    """A container ends again and again."""
+    """Find a container that ends again and again."""
     for container in view.containers:
         end, loops = container.end, container.waits_for[0] == "CrashLoopBackOff"
         if not loops and not (end and ("terminated" in container.state or _held_against(view, container))):
             continue
-        said = end.get("message", "")
+        output = end.get("message", "")
         times = container.restarts + ("running" not in container.state)
-        last = f": {_last_line(said)}" if said else "; kubectl logs --previous shows why"
+        last = f": {_last_line(output)}" if output else "; kubectl logs --previous shows why"
         how = f"{container.kind} {container.name} ended {times}x, exit code {end.get('exitCode', 'unknown')}{last}"
-        if view.is_main(container) and view.tier == Tier.ENGINE and _MODEL_ERRORS.search(said):
+        if view.is_main(container) and view.tier == Tier.ENGINE and _MODEL_ERRORS.search(output):
             return Finding("ModelUnavailable", f"{view.name}: {how}", terminal=True, about_model=True)
         return Finding("CrashLoopBackOff" if loops or times > 1 else "Crashed", f"{view.name}: {how}", times > 1)
     return None
 
 
 def slow_to_prepare(view: PodView) -> Finding | None:
-    """The pod's volumes or network take long."""
+    """Find that the pod's volumes or network take long."""
     begun = moment(view.condition("PodScheduled").get("lastTransitionTime"))
     waits = {container.waits_for[0] for container in view.containers}
     # In a pod with init containers all wait for PodInitializing before the first of them begins.
@@ -238,7 +247,7 @@ def slow_to_prepare(view: PodView) -> Finding | None:
     return Finding("ContainerCreating", f"{message}kubectl describe pod {view.name} shows what it waits for")
 
 
-POLICIES: Final[tuple[Callable[[PodView], Finding | None], ...]] = (
+POD: Final[tuple[Policy[PodView], ...]] = (
     unschedulable,
     gated,
     image_unavailable,
@@ -248,11 +257,12 @@ POLICIES: Final[tuple[Callable[[PodView], Finding | None], ...]] = (
     crashing,
     slow_to_prepare,
 )
+"""What is wrong with a pod."""
 
 
 def diagnose(view: PodView) -> Finding | None:
-    """Return the first cause that any policy finds."""
-    return next((finding for policy in POLICIES if (finding := policy(view))), None)
+    """Return what is wrong with a pod; None while nothing is."""
+    return first_finding(POD, view)
 
 
 def given_up(view: PodView) -> Finding:
@@ -263,7 +273,7 @@ def given_up(view: PodView) -> Finding:
 
 
 def _held_against(view: PodView, container: ContainerView) -> bool:
-    """One crash long ago is forgiven; a container that keeps crashing is not ready even while it runs."""
+    """Tell whether a crash still counts: one long ago does not, but many do even while the container runs."""
     recent = view.now - moment(container.end.get("finishedAt")) < CRASH_MEMORY
     return recent and (container.restarts >= CRASHES or not container.status.get("ready"))
 

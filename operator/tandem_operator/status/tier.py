@@ -1,41 +1,89 @@
-"""How far one tier is: from its Deployment and pods."""
+"""How far one tier is, and the model in it: from its Deployment and pods.
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+A policy finds one cause; the chains below say for what they are tried, and in which order.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Reference, Tier, child_name
 from tandem_operator.api.settings import secrets
 from tandem_operator.api.source import ImageVolume
 from tandem_operator.api.status import TierStatus
-from tandem_operator.status.finding import Finding
+from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
-from tandem_operator.status.observed import Observed, Problem
-from tandem_operator.status.pods import PodView, diagnose, given_up
-from tandem_operator.status.secrets import missing
+from tandem_operator.status.observed import Object, Observed, Problem
+from tandem_operator.status.pods import ContainerView, PodView, diagnose, given_up, moment
 
 _LONGEST_REFUSAL: Final = 4096
 
 
 @dataclass(frozen=True)
-class TierState:
-    """One tier; `finding` is None when it serves."""
+class TierView:
+    """A tier with what its policies need to know."""
 
-    finding: Finding | None
-    counts: TierStatus
-    pods: list[PodView] = field(default_factory=list)
+    service: LLMService
+    tier: Tier
+    observed: Observed
+    deployment: Object | None
+    pods: list[PodView]
+    """Its pods that are not on their way out, oldest first."""
+
+    @cached_property
+    def name(self) -> str:
+        """The name of its Deployment, with which the names of its other children begin."""
+        return child_name(self.service, self.tier)
+
+    @cached_property
+    def status(self) -> Object:
+        """The status of its Deployment; empty while there is none."""
+        return self.deployment.get("status", {}) if self.deployment else {}
+
+    @property
+    def counts(self) -> TierStatus:
+        """How many pods there are."""
+        return TierStatus(replicas=self.status.get("replicas", 0), ready_replicas=self.status.get("readyReplicas", 0))
+
+    @property
+    def wanted(self) -> int:
+        """How many pods must serve; the autoscaler may ask for more, and only the fewest count."""
+        spec = self.service.spec
+        return spec.engine.replicas if self.tier == Tier.ENGINE else spec.orchestrator.replicas.min
+
+    @property
+    def mains(self) -> list[tuple[PodView, ContainerView]]:
+        """The pods that may run, with the container of each that is the tier."""
+        return [(pod, main) for pod in self.pods if not pod.is_over and (main := pod.main)]
+
+    @cached_property
+    def finding(self) -> Finding | None:
+        """Why the tier does not serve; None when it does."""
+        return first_finding(TIER, self)
+
+    def condition(self, kind: str) -> Object:
+        """Return one of its Deployment's conditions; empty if it has none of this kind."""
+        conditions = self.status.get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
-def examine(service: LLMService, observed: Observed, tier: Tier) -> TierState:
-    """Look at a tier."""
+def gather(service: LLMService, observed: Observed, tier: Tier) -> TierView:
+    """Gather what was observed of a tier."""
     deployment = observed.children.get(Reference("Deployment", child_name(service, tier)))
-    status = deployment.get("status", {}) if deployment else {}
-    counts = TierStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
-    pods = [_view(service, observed, tier, pod) for pod in observed.tier_pods(tier)]
-    return TierState(_cause(service, observed, tier, deployment, pods), counts, pods)
+    pods = [
+        pod
+        for pod in observed.pods
+        if pod["metadata"].get("labels", {}).get(names.LABEL_TIER) == tier
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+    pods.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
+    return TierView(service, tier, observed, deployment, [_pod(service, observed, tier, pod) for pod in pods])
 
 
-def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodView:
+def _pod(service: LLMService, observed: Observed, tier: Tier, pod: Object) -> PodView:
     engine = service.spec.engine
     if tier == Tier.ORCHESTRATOR:
         return PodView(pod, observed.now)
@@ -50,76 +98,167 @@ def _view(service: LLMService, observed: Observed, tier: Tier, pod: Any) -> PodV
     )
 
 
-def _cause(service: LLMService, observed: Observed, tier: Tier, deployment: Any, pods: list[PodView]) -> Finding | None:
-    for problem in observed.problems:
-        if _concerns(service, problem, tier):
+def child_not_written(view: TierView) -> Finding | None:
+    """Find a child of the tier that could not be brought to what is wanted."""
+    for problem in view.observed.problems:
+        if _concerns(view, problem):
             return Finding(problem.reason, problem.message, problem.terminal)
-    if deployment is None:
-        return Finding("Creating", f"Deployment {child_name(service, tier)} is being created")
-    if service.spec.suspend:
-        return _suspended(deployment)
-    found = [finding for view in pods if not view.is_over and (finding := diagnose(view))]
-    worst = sorted(found, key=lambda finding: not finding.terminal)
-    unfinished = (worst[0] if worst else None) or _given_up(pods, _unfinished(service, tier, deployment))
-    return _refused(deployment) or (unfinished and _without_secret(service, observed, tier)) or unfinished
+    return None
 
 
-def _given_up(pods: list[PodView], unfinished: Finding | None) -> Finding | None:
-    """Kubernetes keeps pods that are over: the last tells why something is missing, until a node has taken a later."""
-    over = [view for view in pods if view.is_over]
-    taken = [view for view in pods if view.containers and not view.is_over]
-    if unfinished and over and all(view.created < over[-1].created for view in taken):
-        return replace(given_up(over[-1]), terminal=unfinished.terminal)
-    return unfinished
-
-
-def _concerns(service: LLMService, problem: Problem, tier: Tier) -> bool:
+def _concerns(view: TierView, problem: Problem) -> bool:
     """Every child's name begins with that of its tier, but for the orchestrator's Service."""
-    engine = problem.name.startswith(child_name(service, Tier.ENGINE))
-    return engine == (tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
+    engine = problem.name.startswith(child_name(view.service, Tier.ENGINE))
+    return engine == (view.tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 
 
-def _suspended(deployment: Any) -> Finding:
-    if deployment.get("status", {}).get("replicas", 0):
-        return Finding("ScalingDown", "pods are finishing their requests; spec.suspend is true")
+def not_created(view: TierView) -> Finding | None:
+    """Find that there is no Deployment yet."""
+    return None if view.deployment else Finding("Creating", f"Deployment {view.name} is being created")
+
+
+def scaling_down(view: TierView) -> Finding | None:
+    """Find pods of a service that is to be at rest."""
+    if not view.service.spec.suspend or not view.status.get("replicas", 0):
+        return None
+    return Finding("ScalingDown", "pods are finishing their requests; spec.suspend is true")
+
+
+def suspended(view: TierView) -> Finding | None:
+    """Find that the service is to be at rest."""
+    if not view.service.spec.suspend:
+        return None
     return Finding("Suspended", "scaled to zero; set spec.suspend to false to go on")
 
 
-def _without_secret(service: LLMService, observed: Observed, tier: Tier) -> Finding | None:
-    """A pod that waits for a Secret only says that it is being created."""
-    if tier == Tier.ENGINE or observed.secrets is None:
-        return None
-    return missing(secrets(service.spec.orchestrator.config), observed.secrets)
-
-
-def _refused(deployment: Any) -> Finding | None:
-    """Pods that cannot even be created: quota, admission, Pod Security."""
-    condition = _condition(deployment, "ReplicaFailure")
+def pods_refused(view: TierView) -> Finding | None:
+    """Find that pods cannot even be created: quota, admission, Pod Security."""
+    condition = view.condition("ReplicaFailure")
     if condition.get("status") != "True":
         return None
     message = quoted(condition.get("message", ""), _LONGEST_REFUSAL)
     return Finding(condition.get("reason") or "PodsRefused", message, terminal=True)
 
 
-def _unfinished(service: LLMService, tier: Tier, deployment: Any) -> Finding | None:
-    name, status = deployment["metadata"]["name"], deployment.get("status", {})
-    # The autoscaler may ask for more than there are: only the fewest must serve.
-    wanted = service.spec.engine.replicas if tier == Tier.ENGINE else service.spec.orchestrator.replicas.min
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return Finding("RolloutPending", f"Deployment {name} has not taken up its newest spec")
-    replicas, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
-    stuck = _condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded"
-    if stuck:
-        message = f"Deployment {name} made no progress in time; kubectl describe deployment {name}"
-        return Finding("ProgressDeadlineExceeded", message, terminal=True)
-    if updated < replicas or updated < wanted:
-        return Finding("RollingOut", f"{updated} of {max(replicas, wanted)} pods of {name} are up to date")
-    available = status.get("availableReplicas", 0)
-    if available < wanted:
-        return Finding("Starting", f"{available} of {wanted} pods of {name} are ready")
+def secret_missing(view: TierView) -> Finding | None:
+    """Find a Secret or a key that the settings name and that is not there: its pod only says that it is being created.
+
+    Pods that run keep what they have mounted, so that only those that do not are told of it.
+    """
+    there = view.observed.secrets
+    if view.tier == Tier.ENGINE or there is None or not first_finding(UNFINISHED, view):
+        return None
+    named = "which spec.orchestrator.config names"
+    for name, keys in secrets(view.service.spec.orchestrator.config).items():
+        if name not in there:
+            message = f"the Secret {name}, {named}, does not exist; create it"
+            return Finding("SecretMissing", message, terminal=True)
+        for key in sorted(set(keys) - there[name]):
+            message = f"the Secret {name} has no key {key}, {named}; add it or correct that"
+            return Finding("SecretMissing", message, terminal=True)
     return None
 
 
-def _condition(deployment: Any, kind: str) -> dict[str, Any]:
-    conditions = deployment.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == kind), {})
+def pod_in_trouble(view: TierView) -> Finding | None:
+    """Find what is wrong with a pod, first with one that stays so until a person does something."""
+    found = [finding for pod in view.pods if not pod.is_over and (finding := diagnose(pod))]
+    return min(found, key=lambda finding: not finding.terminal, default=None)
+
+
+def pod_given_up(view: TierView) -> Finding | None:
+    """Find that the last pod is over: it tells why something is missing, until a node has taken a later one.
+
+    Kubernetes keeps pods that are over.
+    """
+    over = [pod for pod in view.pods if pod.is_over]
+    taken = [pod for pod in view.pods if pod.containers and not pod.is_over]
+    if not over or any(pod.created >= over[-1].created for pod in taken):
+        return None
+    missing = first_finding(ROLLOUT, view)
+    return replace(given_up(over[-1]), terminal=missing.terminal) if missing else None
+
+
+def rollout_pending(view: TierView) -> Finding | None:
+    """Find that Kubernetes has not yet looked at the newest spec of the Deployment."""
+    generation = view.deployment["metadata"].get("generation", 0) if view.deployment else 0
+    if view.status.get("observedGeneration", 0) >= generation:
+        return None
+    return Finding("RolloutPending", f"Deployment {view.name} has not taken up its newest spec")
+
+
+def out_of_time(view: TierView) -> Finding | None:
+    """Find that the rollout takes longer than the Deployment gives it."""
+    if view.condition("Progressing").get("reason") != "ProgressDeadlineExceeded":
+        return None
+    message = f"Deployment {view.name} made no progress in time; kubectl describe deployment {view.name}"
+    return Finding("ProgressDeadlineExceeded", message, terminal=True)
+
+
+def rolling_out(view: TierView) -> Finding | None:
+    """Find pods that are of a former spec, or that are missing."""
+    updated, most = view.status.get("updatedReplicas", 0), max(view.status.get("replicas", 0), view.wanted)
+    if updated >= most:
+        return None
+    return Finding("RollingOut", f"{updated} of {most} pods of {view.name} are up to date")
+
+
+def starting(view: TierView) -> Finding | None:
+    """Find pods that are not ready."""
+    available = view.status.get("availableReplicas", 0)
+    if available >= view.wanted:
+        return None
+    return Finding("Starting", f"{available} of {view.wanted} pods of {view.name} are ready")
+
+
+ROLLOUT: Final[tuple[Policy[TierView], ...]] = (rollout_pending, out_of_time, rolling_out, starting)
+"""How far a rollout is."""
+UNFINISHED: Final = (pod_in_trouble, pod_given_up, *ROLLOUT)
+"""Why pods are missing, from what is wrong with one to how far the rollout is."""
+TIER: Final = (
+    child_not_written,
+    not_created,
+    scaling_down,
+    suspended,
+    pods_refused,
+    secret_missing,
+    *UNFINISHED,
+)
+"""Why a tier does not serve."""
+
+
+def model_finding(engine: TierView) -> Finding | None:
+    """Return why the model is not loaded; None when an engine pod serves it."""
+    if any(container.status.get("ready") for _, container in engine.mains):
+        return None
+    return first_finding(MODEL, engine)
+
+
+def source_unusable(engine: TierView) -> Finding | None:
+    """Find that the engine does not serve for its model's sake."""
+    return engine.finding if engine.finding and engine.finding.about_model else None
+
+
+def at_rest(engine: TierView) -> Finding | None:
+    """Find that the service is to be at rest."""
+    return engine.finding if engine.service.spec.suspend else None
+
+
+def loading(engine: TierView) -> Finding | None:
+    """Find an engine that runs, and so loads the model, unless it is known that it will not serve."""
+    if engine.finding and engine.finding.terminal:
+        return None
+    model, budget = engine.service.spec.model, engine.service.spec.engine.startup_timeout
+    for pod, container in engine.mains:
+        if running := container.state.get("running"):
+            begun = moment(running.get("startedAt"))
+            return Finding("Loading", f"{pod.name} loads {model.source} since {begun:%H:%M:%S} UTC (budget {budget})")
+    return None
+
+
+def engine_not_running(engine: TierView) -> Finding:
+    """Find that nothing runs that could load the model."""
+    return Finding("EngineNotRunning", f"{engine.service.spec.model.source} is loaded once an engine pod runs")
+
+
+MODEL: Final[tuple[Policy[TierView], ...]] = (source_unusable, at_rest, loading, engine_not_running)
+"""Why no engine has loaded the model."""

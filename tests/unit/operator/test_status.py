@@ -361,18 +361,18 @@ def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
 
 def test_parts_that_orchestrators_cannot_use_degrade_a_service_that_is_ready() -> None:
     lines = ["tools of python dice: tools.python.0: the image does not have it", "engine engine: loads", "database: no"]
-    computed = compute(said=[*lines, lines[0]])
+    computed = compute(degraded=[*lines, lines[0]])
     assert conditions(computed)["Degraded"] == ("True", "PartsUnusable")
     assert message(computed, "Degraded") == f"database: no; {lines[0]}", "the engine has a condition of its own"
     assert conditions(computed)["Ready"] == ("True", "Serving")
     assert conditions(computed)["Stalled"][0] == "False"
-    assert conditions(compute(said=["engine engine: loads"]))["Degraded"] == ("False", "PartsUsable")
-    assert len(message(compute(said=[f"{n}: {'x' * 90}" for n in range(500)]), "Degraded")) < 5000
+    assert conditions(compute(degraded=["engine engine: loads"]))["Degraded"] == ("False", "PartsUsable")
+    assert len(message(compute(degraded=[f"{n}: {'x' * 90}" for n in range(500)]), "Degraded")) < 5000
 
 
 def test_what_was_said_stands_while_nobody_is_heard() -> None:
     assert "Degraded" not in conditions(compute())
-    first = status.written(compute(said=["database: no"]))
+    first = status.written(compute(degraded=["database: no"]))
     later = Observed(NOW + timedelta(hours=1), SERVING, [READY_POD])
     changed = service(status=first)
     changed.metadata.generation = 4
@@ -381,7 +381,10 @@ def test_what_was_said_stands_while_nobody_is_heard() -> None:
     assert (kept["type"], kept["status"], kept["observedGeneration"]) == ("Degraded", "True", 3)
     asleep = service(suspend=True, status=first)
     stopped = dict([deployment("engine", 0), deployment("orchestrator", 0)])
-    assert conditions(compute(asleep, stopped, pods=(), said=["database: no"]))["Degraded"] == ("False", "Suspended")
+    assert conditions(compute(asleep, stopped, pods=(), degraded=["database: no"]))["Degraded"] == (
+        "False",
+        "Suspended",
+    )
 
 
 def test_times_change_with_the_status_only() -> None:
@@ -416,16 +419,16 @@ def test_events_tell_about_turns_only() -> None:
 
 def test_contested_fields_do_not_hide_parts_that_cannot_be_used() -> None:
     contested = Problem("Deployment", "demo-engine", status.FIELDS_CONTESTED, "paused comes back", degrades=True)
-    for said in (["database: no"], [], None):
-        degraded = message(compute(problems=[contested], said=said), "Degraded")
-        assert degraded == "; ".join(["paused comes back", *(said or ())])
+    for lines in (["database: no"], [], None):
+        degraded = message(compute(problems=[contested], degraded=lines), "Degraded")
+        assert degraded == "; ".join(["paused comes back", *(lines or ())])
 
 
 def test_events_tell_when_parts_become_unusable_and_usable() -> None:
     def told(before: list[str] | None, after: list[str]) -> list[tuple[Any, ...]]:
         return [
             tuple(change)
-            for change in status.changes({"status": status.written(compute(said=before))}, compute(said=after))
+            for change in status.changes({"status": status.written(compute(degraded=before))}, compute(degraded=after))
         ]
 
     assert told(None, []) == []
@@ -435,7 +438,7 @@ def test_events_tell_when_parts_become_unusable_and_usable() -> None:
 
 
 def test_a_service_that_cannot_be_looked_at_is_in_an_unknown_state_and_else_as_it_was() -> None:
-    live = {"metadata": {"generation": 4}, "status": status.written(compute(said=["database: no"]))}
+    live = {"metadata": {"generation": 4}, "status": status.written(compute(degraded=["database: no"]))}
     later = NOW + timedelta(minutes=1)
     computed = status.failed(live, "ReconcileFailed", "no answer", later)
     found = conditions(computed)
@@ -531,8 +534,8 @@ def test_the_status_of_another_version_is_read_as_far_as_it_is_understood(before
 
 
 def test_a_known_condition_with_fields_of_another_version_is_kept() -> None:
-    first = status.written(compute(said=["database: no"]))
+    first = status.written(compute(degraded=["database: no"]))
     first["conditions"][-1]["severity"] = "low"
     later = status.compute(service(status=first), Observed(NOW + timedelta(hours=1), SERVING, [READY_POD]))
     assert conditions(later)["Degraded"] == ("True", "PartsUnusable")
-    assert later == compute(said=["database: no"])
+    assert later == compute(degraded=["database: no"])
