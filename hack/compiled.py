@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from hack import cache, progress, tools
 from hack.command import run
 from hack.failure import Failure
 from hack.images import content
+from hack.tools import python
 
 PROJECT = Path(__file__).parents[1]
 PYTHON = PROJECT / ".venv/bin/python"
@@ -35,8 +35,7 @@ def folder() -> Path:
 
 def _build(target: Path) -> None:
     with progress.step("the orchestrator as machine code (about two minutes)"):
-        if not Path(sysconfig.get_path("include"), "Python.h").exists():
-            raise Failure("Python's headers are missing. On Debian they are in the package python3-dev")
+        headers = python.include(PYTHON)
         path = os.pathsep.join(map(str, [*tools.folders("gcc", "uv"), os.environ["PATH"]]))
         # a copy, since compiled modules that stayed beside their sources would hide later changes of these
         source = target.with_name(f"{target.name}.source")
@@ -44,7 +43,9 @@ def _build(target: Path) -> None:
         shutil.copytree(PROJECT / "orchestrator", source, ignore=shutil.ignore_patterns("__pycache__"))
         try:
             build = ["uv", "build", "--wheel", "--no-build-isolation", "--python", str(PYTHON), str(source)]
-            run(build, env={"PATH": path, "HATCH_BUILD_HOOK_ENABLE_MYPYC": "true", "UV_CACHE_DIR": str(cache.uv())})
+            # what a Python knows of its headers is where they were when it was built
+            own = {"C_INCLUDE_PATH": str(headers), "HATCH_BUILD_HOOK_ENABLE_MYPYC": "true"}
+            run(build, env={"PATH": path, "UV_CACHE_DIR": str(cache.uv()), **own})
             (wheel,) = (source / "dist").glob("*.whl")
             zipfile.ZipFile(wheel).extractall(target)
         finally:

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from hack import progress, tools, versions
-from hack.command import run
+from hack import progress, versions
 from hack.images import content
 from hack.images.builders import PROJECT, Buildah
 from hack.tools import debian
 
 DOCKERFILE = "hack/images/python/Dockerfile"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES = ("ca-certificates", "python3", "python3-venv")
 UNUSED = ("doc", "info", "locale", "man")
 
@@ -28,9 +26,7 @@ def ensure(buildah: Buildah) -> None:
 def write_context(folder: Path) -> None:
     """Write the Dockerfile and the root file system that it adds."""
     with progress.step("image python (of Debian packages: no container registry answers)"):
-        if not KEYRING.exists():
-            debian.install(["debian-archive-keyring"])
-        run([tools.executable("mmdebstrap"), *mmdebstrap_arguments(), folder / "root.tar"], env=debian.ENVIRONMENT)
+        debian.make_root(mmdebstrap_arguments(), folder / "root.tar")
         (folder / "Dockerfile").write_bytes((PROJECT / DOCKERFILE).read_bytes())
 
 

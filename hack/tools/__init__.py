@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hack import versions
 from hack.failure import Failure
-from hack.tools import debian, golang, helm, node, pypi
+from hack.tools import debian, golang, helm, node, pypi, python
 
 
 def _kind() -> Path:
@@ -28,6 +28,7 @@ SOURCES: dict[str, Callable[[], Path]] = {
     "helm": helm.ensure,
     "kind": _kind,
     "kubectl": _kubectl,
+    python.NAME: lambda: python.ensure(_uv),
     "uv": _uv,
 }
 """Program -> what returns the folder that has it, after getting it where it is missing."""

@@ -25,6 +25,7 @@ PACKAGES = {
     "modprobe": "kmod",
     "nginx": "nginx",
     "openssl": "openssl",
+    "patchelf": "patchelf",
     "redis-server": "redis-server",
     "runc": "runc",
 }
@@ -42,6 +43,7 @@ SYSTEM_PATH = os.pathsep.join(path.SYSTEM)
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
 """For Debian's own tools: what packages run when they are installed is for Debian to say."""
 
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LISTS = Path("/var/lib/apt/lists")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -85,6 +87,14 @@ def install(packages: Sequence[str]) -> None:
             progress.say("apt: the lists may be out of date, updating them")
             run([*command, "update"], env=ENVIRONMENT)
             run([*command, *arguments], env=ENVIRONMENT)
+
+
+def make_root(arguments: Sequence[str], target: Path) -> None:
+    """Have mmdebstrap make a root file system of packages: a folder, or a tar file."""
+    ensure(["mmdebstrap"])
+    if not KEYRING.exists():
+        install(["debian-archive-keyring"])
+    run([folder("mmdebstrap") / "mmdebstrap", *arguments, target], env=ENVIRONMENT)
 
 
 @contextmanager
