@@ -7,6 +7,7 @@ Counted with sys.setprofile in the packages of this project, as plain Python, on
 
 import asyncio
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -75,12 +76,15 @@ async def least(ask: Callable[[], Awaitable[Any]]) -> Reach:
     return min(ways, key=lambda way: way.calls.total())
 
 
-async def chats() -> dict[str, Reach]:
+async def chats(folder: str) -> dict[str, Reach]:
     """Count a blocking and a streamed chat, with a key, every limit, usage, metrics and logs."""
     each = ("requestsPerMinute", "tokensPerMinute", "concurrentRequests", "tokensPerDay", "tokensPerMonth")
+    database = {"url": f"sqlite:///{folder}/tandem.db"}
     limits = {"requestsPerMinute": MANY, "tenantRequestsPerMinute": MANY, "defaults": dict.fromkeys(each, MANY)}
     async with EngineDouble() as engine:
-        orchestrator = Orchestrator(config_for(engine, keys={"values": [f"reach:{KEY}"]}, rateLimits=limits))
+        orchestrator = Orchestrator(
+            config_for(engine, keys={"values": [f"reach:{KEY}"]}, rateLimits=limits, database=database)
+        )
         await orchestrator.start()
         orchestrator.client.headers["authorization"] = f"Bearer {KEY}"
         try:
@@ -94,7 +98,9 @@ async def chats() -> dict[str, Reach]:
 
 def main() -> None:
     structlog.configure(processors=[lambda *_: ""], logger_factory=structlog.ReturnLoggerFactory())
-    for what, reach in asyncio.run(chats()).items():
+    with tempfile.TemporaryDirectory(prefix="tandem-reach-") as folder:
+        ways = asyncio.run(chats(folder))
+    for what, reach in ways.items():
         print(f"{what}: {reach}")
         for file, calls in sorted(reach.calls.items()):
             print(f"{calls:5} {file}")

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from tandem_orchestrator.api.access import BEARER
 from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.auth.issuing import issue
+from tandem_orchestrator.auth.stored_key import StoredKey
+from tandem_orchestrator.auth.stored_keys import key_rows
 from tandem_orchestrator.auth.terms import Label, NewTerms, Terms
 from tandem_orchestrator.errors import NotFound
-from tandem_orchestrator.store.stored_key import StoredKey
 
 KeyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]*$", max_length=64)]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -84,8 +85,8 @@ class KeyPage(BaseModel):
 async def create(terms: NewTerms, services: FromApp) -> IssuedKey:
     """Makes a key. It counts here at once, and within two seconds elsewhere."""
     key, stored = issue(terms, datetime.now(UTC))
-    async with services.keys.database.transaction() as transaction:
-        await transaction.add_key(stored)
+    async with key_rows(services.keys.database) as rows:
+        await rows.add(stored)
     await services.keys.refresh()
     return IssuedKey(key=key, **asdict(stored))
 
@@ -98,8 +99,8 @@ async def keys(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> KeyPage:
     """Lists keys, revoked ones too."""
-    async with services.keys.database.transaction() as transaction:
-        found = await transaction.keys(tenant, after, limit + 1)
+    async with key_rows(services.keys.database) as rows:
+        found = await rows.page(tenant, after, limit + 1)
     following = found[limit - 1].id if len(found) > limit else None
     return KeyPage(keys=[ShownKey.model_validate(key) for key in found[:limit]], next=following)
 
@@ -107,15 +108,15 @@ async def keys(
 @router.get("/{key_id}")
 async def key(key_id: KeyId, services: FromApp) -> ShownKey:
     """Shows one key."""
-    async with services.keys.database.transaction() as transaction:
-        return _shown(key_id, await transaction.key(key_id))
+    async with key_rows(services.keys.database) as rows:
+        return _shown(key_id, await rows.get(key_id))
 
 
 @router.patch("/{key_id}")
 async def change(key_id: KeyId, terms: Terms, services: FromApp) -> ShownKey:
     """Changes what the request names; null takes a limit away."""
-    async with services.keys.database.transaction() as transaction:
-        changed = await transaction.change_key(key_id, terms.model_dump(exclude_unset=True))
+    async with key_rows(services.keys.database) as rows:
+        changed = await rows.change(key_id, terms.model_dump(exclude_unset=True))
     await services.keys.refresh()
     return _shown(key_id, changed)
 
@@ -123,8 +124,8 @@ async def change(key_id: KeyId, terms: Terms, services: FromApp) -> ShownKey:
 @router.delete("/{key_id}")
 async def revoke(key_id: KeyId, services: FromApp) -> ShownKey:
     """Revokes a key for good. It ends here at once, and within two seconds elsewhere."""
-    async with services.keys.database.transaction() as transaction:
-        revoked = await transaction.revoke_key(key_id, datetime.now(UTC))
+    async with key_rows(services.keys.database) as rows:
+        revoked = await rows.revoke(key_id, datetime.now(UTC))
     await services.keys.refresh()
     return _shown(key_id, revoked)
 

@@ -4,8 +4,8 @@ import secrets
 from datetime import datetime
 
 from tandem_orchestrator.auth.api_key import SHOWN, digest_of, new_key
+from tandem_orchestrator.auth.stored_key import StoredKey
 from tandem_orchestrator.auth.terms import NewTerms, Terms, after
-from tandem_orchestrator.store.stored_key import StoredKey
 
 
 def issue(terms: NewTerms, now: datetime) -> tuple[str, StoredKey]:

@@ -1,14 +1,20 @@
 """The database's keys in memory, so that no request waits for the database."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from tandem_contract.config import KeyLimits
 
 from tandem_orchestrator.auth.api_key import ApiKey
 from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.auth.stored_key import StoredKey
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.store.database import Database
-from tandem_orchestrator.store.stored_key import StoredKey
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.auth.key_rows import KeyRows
 
 PAGE = 500  # rows at once: some milliseconds in which requests wait
 
@@ -43,8 +49,8 @@ class StoredKeys:
         keys, version = (self.keys, self._version) if self.complete else ({}, 0)
         changed = False
         while True:
-            async with self._database.transaction() as transaction:
-                present, rows = await transaction.keys_since(version, PAGE)
+            async with key_rows(self._database) as stored:
+                present, rows = await stored.since(version, PAGE)
             if present < version:
                 keys, version = {}, 0
                 continue
@@ -62,6 +68,15 @@ class StoredKeys:
         self.keys, self._version, self.complete = keys, present, True
         self.read, self.used = True, self.used or present > 0
         return changed
+
+
+@asynccontextmanager
+async def key_rows(database: Database) -> AsyncIterator["KeyRows"]:
+    """Open a transaction on the keys in the database. Raises `DatabaseDown`."""
+    async with database.transaction() as connection:
+        from tandem_orchestrator.auth.key_rows import KeyRows  # noqa: PLC0415 # as `store.database` says
+
+        yield KeyRows(connection)
 
 
 def _key(digest: bytes, row: StoredKey) -> ApiKey:

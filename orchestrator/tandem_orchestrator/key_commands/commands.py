@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tandem_orchestrator.api.keys import IssuedKey, ShownKey
 from tandem_orchestrator.auth.issuing import issue
+from tandem_orchestrator.auth.stored_keys import key_rows
 from tandem_orchestrator.auth.terms import NewTerms
 from tandem_orchestrator.config import Source
 from tandem_orchestrator.errors import DatabaseDown
@@ -63,8 +64,8 @@ async def create(options: argparse.Namespace, database: Database) -> str:
         problems = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
         raise Failed("\n".join(problems)) from None
     key, stored = issue(terms, datetime.now(UTC))
-    async with database.transaction() as transaction:
-        await transaction.add_key(stored)
+    async with key_rows(database) as rows:
+        await rows.add(stored)
     if options.output == "json":
         return _json(IssuedKey(key=key, **asdict(stored)))
     print(f"Made {stored.id} for {stored.tenant}. The key is shown this once:", file=sys.stderr)  # noqa: T201
@@ -73,10 +74,10 @@ async def create(options: argparse.Namespace, database: Database) -> str:
 
 async def list_(options: argparse.Namespace, database: Database) -> str:
     """Lists all keys."""
-    async with database.transaction() as transaction:
-        found = page = await transaction.keys(options.tenant, limit=PAGE)
+    async with key_rows(database) as rows:
+        found = page = await rows.page(options.tenant, limit=PAGE)
         while len(page) == PAGE:
-            page = await transaction.keys(options.tenant, page[-1].id, PAGE)
+            page = await rows.page(options.tenant, page[-1].id, PAGE)
             found = found + page
     keys = [ShownKey.model_validate(key) for key in found]
     return _json(*keys, many=True) if options.output == "json" else _table(keys, datetime.now(UTC))
@@ -84,8 +85,8 @@ async def list_(options: argparse.Namespace, database: Database) -> str:
 
 async def revoke(options: argparse.Namespace, database: Database) -> str:
     """Revokes a key."""
-    async with database.transaction() as transaction:
-        revoked = await transaction.revoke_key(options.id, datetime.now(UTC))
+    async with key_rows(database) as rows:
+        revoked = await rows.revoke(options.id, datetime.now(UTC))
     if revoked is None:
         raise Failed(f"there is no key {options.id!r} in the database")
     if options.output == "json":

@@ -10,7 +10,7 @@ from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.limits.haste import pause
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.spending import Ledger, periods
-from tandem_orchestrator.store.redis import RedisDown
+from tandem_orchestrator.store.script import RedisDown
 
 WRITE_SECONDS = 2.0
 LOAD_SECONDS = 10.0

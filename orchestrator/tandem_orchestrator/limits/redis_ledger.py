@@ -5,7 +5,8 @@ from secrets import token_hex
 
 import orjson
 
-from tandem_orchestrator.store.redis import RedisStore, Script
+from tandem_orchestrator.store.redis import RedisStore
+from tandem_orchestrator.store.script import Script
 
 KEPT_SECONDS = 40 * 86_400
 MONTH = len("2026-11")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tandem_orchestrator.store.redis import RedisStore, Script
+from tandem_orchestrator.store.redis import RedisStore
+from tandem_orchestrator.store.script import Script
 
 KEPT_SECONDS = 20
 """How long a message hangs. A reader who stayed away longer has missed some."""

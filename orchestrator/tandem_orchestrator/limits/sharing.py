@@ -13,7 +13,8 @@ from tandem_orchestrator.limits.haste import pause
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.redis_stream import KEPT_SECONDS, Board, Message
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
-from tandem_orchestrator.store.redis import RedisDown, RedisStore
+from tandem_orchestrator.store.redis import RedisStore
+from tandem_orchestrator.store.script import RedisDown
 
 SIGN_OF_LIFE = 1.0
 """Seconds after which a replica says something even if it has nothing to tell."""

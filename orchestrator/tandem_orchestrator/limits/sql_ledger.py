@@ -25,8 +25,10 @@ class Ledger:
         """
         if not self._database.exists:
             return {}
-        async with self._database.transaction() as transaction:
-            return await transaction.tokens(*_days(period))
+        async with self._database.transaction() as connection:
+            from tandem_orchestrator.limits import token_rows  # noqa: PLC0415 # as `store.database` says
+
+            return await token_rows.used(connection, *_days(period))
 
     async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
         """Adds the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`.
@@ -35,8 +37,10 @@ class Ledger:
         """
         if not tokens:
             return {}
-        async with self._database.transaction() as transaction:
-            return await transaction.add_tokens(date.fromisoformat(day), tokens)
+        async with self._database.transaction() as connection:
+            from tandem_orchestrator.limits import token_rows  # noqa: PLC0415 # as `store.database` says
+
+            return await token_rows.add(connection, date.fromisoformat(day), tokens)
 
 
 def _days(period: str) -> tuple[date, date]:

@@ -4,7 +4,6 @@ What speaks SQL is imported when a database is first used, as it takes 30 MB and
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,16 +16,16 @@ from tandem_contract.config import Database as Settings
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.observability.metrics import DATABASE_DOWN
 from tandem_orchestrator.secret_file import SecretError, read_secret
+from tandem_orchestrator.store.urls import DRIVER, SQLITE
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from tandem_orchestrator.store.engine import Engine
-    from tandem_orchestrator.store.transaction import Transaction
 
 TRANSACTION_SECONDS = 5.0
 MIGRATION_SECONDS = 60.0
 CLOSE_SECONDS = 3.0
-SQLITE = "sqlite:///"
-DRIVER = re.compile(r"^(\w+)\+\w+(?=://)")  # as in SQLAlchemy's sqlite+aiosqlite:///path; ours are given
 
 log = structlog.get_logger()
 
@@ -51,13 +50,13 @@ class Database:
         return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).exists()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Transaction"]:
-        """One transaction, committed at its end. Raises `DatabaseDown`, whose message holds no secret."""
+    async def transaction(self) -> AsyncIterator["AsyncConnection"]:
+        """Open a transaction, which is committed at its end. Raises `DatabaseDown`, whose message holds no secret."""
         sql = _imported() if self._engine else await asyncio.to_thread(_imported)
         try:
             engine = await self._opened()
-            async with asyncio.timeout(TRANSACTION_SECONDS), engine.transaction() as transaction:
-                yield transaction
+            async with asyncio.timeout(TRANSACTION_SECONDS), engine.transaction() as connection:
+                yield connection
         except sql.MISTAKES:
             raise
         except (*sql.FAILURES, SecretError, OSError) as error:

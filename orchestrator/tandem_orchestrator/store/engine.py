@@ -9,17 +9,14 @@ import aiosqlite
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
-from tandem_orchestrator.store.database import SQLITE
-from tandem_orchestrator.store.transaction import Transaction
+from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
 CONNECT_SECONDS = 3.0
-POSTGRESQL = ("postgresql://", "postgres://")
-URL_FORM = "the URL must be sqlite:///path or postgresql://user:password@host/name"
 
 FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the database is to blame for, but for"""
@@ -36,13 +33,13 @@ class Engine:
         elif url.startswith(SQLITE) and url != SQLITE:
             self._engine = _sqlite(url.removeprefix(SQLITE))
         else:
-            raise SecretError(URL_FORM)
+            raise SecretError(DATABASE_FORM)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction, committed at its end."""
         async with self._engine.begin() as connection:
-            yield Transaction(connection)
+            yield connection
 
     async def migrate(self) -> None:
         """Brings the tables up to date. Raises `SecretError` for a URL that cannot be read."""
@@ -50,7 +47,7 @@ class Engine:
             async with self._engine.begin() as connection:
                 await connection.run_sync(migrations.upgrade)
         except ValueError:  # quotes what it cannot read, which may be the password
-            raise SecretError(URL_FORM) from None
+            raise SecretError(DATABASE_FORM) from None
 
     async def close(self) -> None:
         """Closes every connection."""

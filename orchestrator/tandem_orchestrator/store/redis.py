@@ -1,25 +1,13 @@
-"""Redis: scripts that end soon, one way or the other."""
+"""The Redis that replicas share: scripts that end soon, one way or the other."""
 
 import asyncio
 from collections.abc import Sequence
-from hashlib import sha1
 from typing import Any
 
 from tandem_contract.config import Redis
 
 from tandem_orchestrator.secret_file import SecretError, read_secret
-
-
-class RedisDown(Exception):  # noqa: N818 # a state rather than a mistake
-    """A script did not run, or nobody knows whether it did. The message says why and holds no secret."""
-
-
-class Script:
-    """Lua that Redis runs at once, or not at all."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+from tandem_orchestrator.store.script import RedisDown, Script
 
 
 class RedisStore:

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from tandem_orchestrator.secret_file import SecretError
-from tandem_orchestrator.store.redis import RedisDown, Script
+from tandem_orchestrator.store.script import RedisDown, Script
 
 TIMEOUT = 1.0
 """Seconds for a connection to come about, and again for an answer."""

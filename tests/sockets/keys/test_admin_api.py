@@ -192,8 +192,8 @@ async def test_the_key_is_nowhere_but_in_its_holders_hands(service, capsys, capl
         key_id, key = await make(service, name="alice")
         await ask(service, key)
         await ask(service, f"{key}x")
-        async with service.app.services.keys.database.transaction() as transaction:
-            rows = (await transaction.connection.execute(text("SELECT * FROM tandem_keys"))).all()
+        async with service.app.services.keys.database.transaction() as connection:
+            rows = (await connection.execute(text("SELECT * FROM tandem_keys"))).all()
         _, listed = await admin(service, "GET")
         async with service.client.get("/metrics", headers=ADMIN) as response:
             metrics = await response.text()

@@ -20,19 +20,19 @@ TODAY, YESTERDAY, LAST_MONTH = "2026-11-21", "2026-11-20", "2026-10-31"
 
 
 async def test_migrations_make_the_tables_that_the_code_means(database):
-    def differences(connection):
-        return compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), METADATA)
+    def differences(sync):
+        return compare_metadata(MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), METADATA)
 
-    async with database.transaction() as transaction:
-        assert await transaction.connection.run_sync(differences) == []
+    async with database.transaction() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 async def test_replicas_that_start_at_once_migrate_once(url):
     replicas = [Database(Settings(url=url)) for _ in range(6)]
 
     async def start(replica):
-        async with replica.transaction() as transaction:
-            return (await transaction.connection.execute(text("SELECT count(*) FROM tandem_keys_version"))).scalar()
+        async with replica.transaction() as connection:
+            return (await connection.execute(text("SELECT count(*) FROM tandem_keys_version"))).scalar()
 
     assert await asyncio.gather(*(start(replica) for replica in replicas)) == [1] * 6
     for replica in replicas:
@@ -40,22 +40,22 @@ async def test_replicas_that_start_at_once_migrate_once(url):
 
 
 async def test_a_database_of_a_later_version_is_used_as_it_is(database, url):
-    async with database.transaction() as transaction:
-        await transaction.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'later'"))
+    async with database.transaction() as connection:
+        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'later'"))
     await database.close()
     assert await Ledger(database).load(TODAY) == {}
 
 
 async def test_a_failed_transaction_leaves_nothing(database):
     async def change_and_fail():
-        async with database.transaction() as transaction:
-            await transaction.connection.execute(text("UPDATE tandem_keys_version SET version = 7"))
+        async with database.transaction() as connection:
+            await connection.execute(text("UPDATE tandem_keys_version SET version = 7"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await change_and_fail()
-    async with database.transaction() as transaction:
-        assert (await transaction.connection.execute(text("SELECT version FROM tandem_keys_version"))).scalar() == 0
+    async with database.transaction() as connection:
+        assert (await connection.execute(text("SELECT version FROM tandem_keys_version"))).scalar() == 0
 
 
 async def test_the_ledger_sums_by_key_and_day(database, url):

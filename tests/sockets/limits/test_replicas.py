@@ -19,7 +19,8 @@ from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.observability.metrics import LIMITS_SHARED
 from tandem_orchestrator.store.database import Database
-from tandem_orchestrator.store.redis import RedisDown, RedisStore
+from tandem_orchestrator.store.redis import RedisStore
+from tandem_orchestrator.store.script import RedisDown
 
 from tests.sockets.certificate import self_signed
 from tests.sockets.redis_server import PASSWORD, running_redis

@@ -122,6 +122,8 @@ async def test_tls_asks_for_the_name_at_every_address(certificate, monkeypatch):
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
         port = server.sockets[0].getsockname()[1]
@@ -220,7 +222,9 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     orchestrator = await serve(named(engine, routing={"maxWaiting": 3}))
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
-    orchestrator.upstreams.all[0].replicas[0]._backlog.seen(4, 0, 0)
+    replica = orchestrator.upstreams.all[0].replicas[0]
+    replica._backlog.seen(4, 0, 0)
+    replica._recount()
     engine.waiting = 4
     await engine.start()
     await until(lambda: orchestrator.upstreams.all[0].ready)

@@ -45,7 +45,7 @@ def dispatcher():
 async def ask(dispatcher, catalogue, models=None, **fields):
     parts: tuple[Any, ...] = (Keys(), catalogue, dispatcher, Toolbox((), Tools()))
     settings = OrchestratorConfig.model_validate({"upstreams": [{"name": "a", "url": "http://a"}]})
-    generator = Generator(*parts[:4], settings)
+    generator = Generator(parts[0], parts[1], parts[2], parts[3], settings)
     request = parse(ENDPOINTS[CHAT], orjson.dumps({"messages": [{"role": "user", "content": "?"}], **fields}), 128)
     principal = Principal("key", "team", KeyLimits(), models)
     return await generator.whole(request, principal, Record("id"), [])
