@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -29,11 +30,14 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
-from tandem_orchestrator.observability.trace import Tracer
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
 BACKGROUND_RETRY_SECONDS = 5.0
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.observability.otel import OpenTelemetry
+    from tandem_orchestrator.part import Part
 
 log = structlog.get_logger()
 
@@ -66,15 +70,19 @@ class App:
         self._upstreams = Upstreams(config)
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
-        self._database = Database(config.database)
-        self._keys = Keys(config, self._database)
+        database = Database(config.database)
+        self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
-        self._upkeep = Upkeep(self._limiter, config.redis, Ledger(self._database))
+        upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
+        tracer = _tracer(config)
+        self.parts: list[Part] = [database, self._dispatcher, self._upstreams, self._keys, upkeep]
+        """Closed from the last to the first: what others use comes before them."""
+        if tracer is not None:
+            self.parts.append(tracer)
         self._now = self._generation(config, RunningTools(config.tools))
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
-        self._tracer = _tracer(config)
-        self.asgi = Recorded(guarded(self._now.hot_path, config.server), self._state, self._tracer)
+        self.asgi = Recorded(guarded(self._now.hot_path, config.server), self._state, tracer)
         self.asgi.log_prompts = config.logging.prompts
 
     @property
@@ -90,13 +98,10 @@ class App:
         before = self._now
         same = config.tools == before.tools.settings
         self._now = self._generation(config, before.tools if same else RunningTools(config.tools))
-        self._dispatcher.update(config)
-        self._keys.update(config)
-        self._limiter.update(config.rate_limits)
+        for part in self.parts:
+            part.update(config)
         self.asgi.app = guarded(self._now.hot_path, config.server)
         self.asgi.log_prompts = config.logging.prompts
-        if self._tracer is not None:
-            self._tracer.update(config.upstreams)
         self._now.start()
         self._rest.state.services = self.services
         before.hot_path.retire(lambda: self._close(before))
@@ -130,7 +135,7 @@ class App:
             generator,
             toolbox,
             deadlines(config.timeouts),
-            self._upkeep,
+            self.parts,
         )
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         return Generation(services, hot_path, tools)
@@ -145,8 +150,7 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        parts = (self._upstreams, self._keys, self._upkeep)
-        watching = [asyncio.create_task(_keep_running(part.watch)) for part in parts]
+        watching = [asyncio.create_task(_keep_running(part.watch)) for part in self.parts]
         self._now.start()
         try:
             yield
@@ -154,11 +158,8 @@ class App:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, *self._closing, self._now.close(), return_exceptions=True)
-            await self._upkeep.close()
-            await self._database.close()
-            self._upstreams.close()
-            if self._tracer is not None:
-                await self._tracer.close()
+            for part in reversed(self.parts):
+                await part.close()
 
 
 async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
@@ -171,9 +172,9 @@ async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(BACKGROUND_RETRY_SECONDS)
 
 
-def _tracer(config: OrchestratorConfig) -> Tracer | None:
+def _tracer(config: OrchestratorConfig) -> "OpenTelemetry | None":
     if config.tracing.endpoint is None:
         return None
     from tandem_orchestrator.observability.otel import OpenTelemetry  # noqa: PLC0415 # 17 MB and a quarter of a second
 
-    return OpenTelemetry(config.tracing, config.upstreams)
+    return OpenTelemetry(config)

@@ -33,7 +33,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
     details = {"degraded": _problems(services)} if insider else {}
-    if services.state.draining or not (services.upstreams.checked and services.keys.checked):
+    if services.state.draining or not all(part.checked for part in services.parts):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", **details}
     return {"status": "ready", **details}
@@ -63,9 +63,7 @@ def _problems(services: Services) -> list[str]:
     """A line for each part that does not do what it should."""
     refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
     return [
-        *services.upstreams.degraded(),
-        *services.keys.problems,
-        *services.upkeep.problems,
+        *(problem for part in services.parts for problem in part.problems),
         *services.toolbox.degraded(),
         *refused,
     ]

@@ -1,5 +1,6 @@
 """What the endpoints work with; put together in `app`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -13,7 +14,7 @@ from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
-from tandem_orchestrator.limits.upkeep import Upkeep
+from tandem_orchestrator.part import Part
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -42,7 +43,7 @@ class Services:
     generator: Generator
     toolbox: Toolbox
     deadlines: Deadlines
-    upkeep: Upkeep
+    parts: Sequence[Part]
 
 
 def _services(request: Request) -> Services:

@@ -15,6 +15,7 @@ from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
 from tandem_orchestrator.auth.stored_keys import StoredKeys
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
 from tandem_orchestrator.observability.metrics import AUTH_FAILURES, KEY_FILES_BROKEN, KEYS
+from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.store.database import Database
 
@@ -29,7 +30,7 @@ OPEN = "none: whoever reaches this port may use it; name keys under `keys`, or s
 log = structlog.get_logger()
 
 
-class Keys:
+class Keys(Part):
     """All keys of this process; `watch` keeps them fresh.
 
     They are looked up by the SHA-256 of what was presented. How long that takes depends on that hash, which nobody
@@ -49,7 +50,7 @@ class Keys:
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
-        """Other settings from now on."""
+        """Take changed settings."""
         self._settings = config.keys
         self._values = configured_keys(config.keys.values)
         self._files.update(config.keys.files)

@@ -30,6 +30,7 @@ from tandem_orchestrator.errors import (
 )
 from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.part import Part
 
 OTHER = "other"  # metric label of a model that nobody has confirmed
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 1.0
@@ -58,26 +59,20 @@ class Call:
     """None until one has failed."""
 
 
-class Dispatcher:
+class Dispatcher(Part):
     """Sends requests to engines: picks replicas, tries again, holds requests while nobody can take them."""
 
     def __init__(self, config: OrchestratorConfig, catalogue: Catalogue, upstreams: Upstreams) -> None:
         self._routing = config.routing
         self._catalogue = catalogue
-        self._upstreams = upstreams
         self._hold = Hold(config.hold, config.server.workers, self._has_room)
         upstreams.on_change = self._hold.advance
 
     def update(self, config: OrchestratorConfig) -> None:
-        """Applies a changed configuration to routing, hold, models and engines.
-
-        Requests in flight go on, also those of engines that are no longer named; unchanged upstreams keep their
-        connections and state; who waits is held by the bounds of before.
-        """
+        """Take a changed configuration of routing, hold and models; who waits is held by the bounds of before."""
         self._routing = config.routing
         self._hold.update(config.hold)
         self._catalogue.update(config.models)
-        self._upstreams.update(config)
 
     def drain(self, seconds: float) -> None:
         """Lets nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""

@@ -6,9 +6,10 @@ from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.engines.upstream import Upstream
+from tandem_orchestrator.part import Part
 
 
-class Upstreams:
+class Upstreams(Part):
     """All configured engines; `watch()` keeps their state fresh."""
 
     def __init__(self, config: OrchestratorConfig) -> None:
@@ -28,13 +29,14 @@ class Upstreams:
         """The model of a request that names none: the first upstream's first."""
         return next(iter(self.all[0].models), None)
 
-    def degraded(self) -> list[str]:
-        """One line for each upstream that does not answer."""
+    @property
+    def problems(self) -> list[str]:
+        """A line for each upstream that does not answer."""
         silent = (upstream for upstream in self.all if not upstream.ready)
         return [names.ENGINE_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
 
     def update(self, config: OrchestratorConfig) -> None:
-        """Makes these the engines of `config`. Unchanged ones keep their connections and state."""
+        """Make these the upstreams of `config`. Unchanged ones keep their connections and state."""
         before = {upstream.name: upstream for upstream in self.all}
         self.all = []
         for settings in config.upstreams:
@@ -53,15 +55,15 @@ class Upstreams:
         self._changed(True)  # noqa: FBT003 # the one argument there is
 
     async def watch(self) -> None:
-        """Checks every upstream again and again; runs until cancelled."""
+        """Check every upstream again and again; run until cancelled."""
         async with asyncio.TaskGroup() as self._group:
             self._watch_all()
             await asyncio.gather(*(upstream.checked.wait() for upstream in self.all))
             self.checked = True
             await asyncio.Event().wait()  # more engines may come
 
-    def close(self) -> None:
-        """Closes every connection."""
+    async def close(self) -> None:
+        """Close every connection."""
         for upstream in self.all:
             upstream.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import time
 
 import structlog
-from tandem_contract.config import Redis
+from tandem_contract.config import OrchestratorConfig, Redis
 
 from tandem_orchestrator.limits.budgets import Budgets
 from tandem_orchestrator.limits.limiter import Limiter
@@ -13,6 +13,7 @@ from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
 from tandem_orchestrator.limits.spending import Ledger
 from tandem_orchestrator.limits.sql_ledger import Ledger as DatabaseLedger
+from tandem_orchestrator.part import Part
 from tandem_orchestrator.store.redis import RedisStore
 
 SWEEP_SECONDS = 60.0
@@ -21,7 +22,7 @@ CLOSE_SECONDS = 3.0
 log = structlog.get_logger()
 
 
-class Upkeep:
+class Upkeep(Part):
     """Forgets idle keys, shares limits with other replicas where Redis is configured, and keeps budgets.
 
     Budgets are kept in the database's ledger; where no database exists yet and Redis is configured, in Redis.
@@ -37,6 +38,10 @@ class Upkeep:
         self._sharing = Sharing(limiter, self._redis, settings.sync_seconds, clock) if self._redis is not None else None
         self._budgets = Budgets(limiter, self._choose_ledger, clock)
 
+    def update(self, config: OrchestratorConfig) -> None:
+        """Take changed limits."""
+        self._limiter.update(config.rate_limits)
+
     @property
     def problems(self) -> list[str]:
         """A line for each thing that limits go without."""
@@ -45,7 +50,7 @@ class Upkeep:
         return [f"{what}: {problem}" for what, problem in found.items() if problem is not None]
 
     async def watch(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep())
             group.create_task(self._budgets.watch())
@@ -53,7 +58,7 @@ class Upkeep:
                 group.create_task(self._sharing.watch())
 
     async def close(self) -> None:
-        """Tells and writes the last of what was counted, which takes no longer than three seconds."""
+        """Tell and write the last of what was counted, which takes no longer than three seconds."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._budgets.sync()

@@ -22,10 +22,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from tandem_contract.config import Tracing, Upstream
+from tandem_contract.config import OrchestratorConfig, Tracing
 
 from tandem_orchestrator.observability.metrics import TRACE_SPANS
 from tandem_orchestrator.observability.trace import Headers
+from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import read_secret
 
 EXPORT_SECONDS = 5.0  # for one batch, attempts at it included
@@ -45,10 +46,11 @@ _propagator = TraceContextTextMapPropagator()
 log = structlog.get_logger()
 
 
-class OpenTelemetry:
+class OpenTelemetry(Part):
     """Makes the traces of requests and has them delivered to `settings.endpoint`."""
 
-    def __init__(self, settings: Tracing, upstreams: Sequence[Upstream]) -> None:
+    def __init__(self, config: OrchestratorConfig) -> None:
+        settings = config.tracing
         delivery = _Delivery(settings)
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
@@ -57,11 +59,11 @@ class OpenTelemetry:
         )
         self._provider.add_span_processor(_Batches(delivery))
         self._tracer = self._provider.get_tracer("tandem_orchestrator", version("tandem-orchestrator"))
-        self.update(upstreams)
+        self.update(config)
 
-    def update(self, upstreams: Sequence[Upstream]) -> None:
-        """Other engines from now on."""
-        self._providers = {upstream.name: upstream.type.value for upstream in upstreams}
+    def update(self, config: OrchestratorConfig) -> None:
+        """Take changed upstreams."""
+        self._providers = {upstream.name: upstream.type.value for upstream in config.upstreams}
 
     def begin(self, headers: Headers, path: str) -> "RequestTrace":
         """The trace of a request, which goes on from its `traceparent` header if there is one."""
@@ -70,7 +72,7 @@ class OpenTelemetry:
         return RequestTrace(self._tracer, above, path, self._providers)
 
     async def close(self) -> None:
-        """Delivers what waits, if that takes no more than `CLOSE_SECONDS`."""
+        """Deliver what waits, if that takes no more than `CLOSE_SECONDS`."""
         ending = Thread(target=self._provider.shutdown, daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, CLOSE_SECONDS)

@@ -1,9 +1,6 @@
 """What a request needs of tracing; `otel` brings it to life, and without an endpoint nothing of that is imported."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol
-
-from tandem_contract.config import Upstream
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -42,12 +39,6 @@ class Tracer(Protocol):
 
     def begin(self, headers: Headers, path: str) -> Trace:
         """The trace of a request that begins now, perhaps as a part of its client's trace."""
-
-    def update(self, upstreams: Sequence[Upstream]) -> None:
-        """Other engines from now on."""
-
-    async def close(self) -> None:
-        """Delivers what waits, if that takes no more than a moment."""
 
 
 class _NoSpan:

@@ -15,6 +15,7 @@ from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.observability.metrics import DATABASE_DOWN
+from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.store.urls import DRIVER, SQLITE
 
@@ -30,7 +31,7 @@ CLOSE_SECONDS = 3.0
 log = structlog.get_logger()
 
 
-class Database:
+class Database(Part):
     """Opened and migrated when it is first used, and again after each failure, since the URL may have changed."""
 
     def __init__(self, settings: Settings) -> None:
@@ -66,7 +67,7 @@ class Database:
         self._note(None)
 
     async def close(self) -> None:
-        """Closes every connection; the next transaction opens it again."""
+        """Close every connection; the next transaction opens it again."""
         engine, self._engine = self._engine, None
         if engine is not None:
             with suppress(TimeoutError):
