@@ -9,58 +9,61 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from hack import progress
 from hack.failure import Failure
 
-TAG = "CACHEDIR.TAG"
-SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of Tandem: safe to delete while no cluster is up.\n"
+TAG: Final = "CACHEDIR.TAG"
+SIGNATURE: Final = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of Tandem: safe to delete while no cluster is up.\n"
+)
 
 
 def root() -> Path:
-    """`$TANDEM_CACHE`, else `$XDG_CACHE_HOME/tandem`, else `~/.cache/tandem`."""
+    """Return `$TANDEM_CACHE`, else `$XDG_CACHE_HOME/tandem`, else `~/.cache/tandem`."""
     if chosen := os.environ.get("TANDEM_CACHE"):
         return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "tandem"
 
 
 def tool(name: str, version: str) -> Path:
-    """The folder that holds the executables of one tool."""
+    """Return the folder that holds the executables of one tool."""
     return root() / "tools" / f"{name}-{version}"
 
 
 def go_modules() -> Path:
-    """GOMODCACHE."""
+    """Return GOMODCACHE."""
     return root() / "go" / "mod"
 
 
 def go_builds() -> Path:
-    """GOCACHE."""
+    """Return GOCACHE."""
     return root() / "go" / "build"
 
 
 def uv() -> Path:
-    """UV_CACHE_DIR."""
+    """Return UV_CACHE_DIR."""
     return root() / "uv"
 
 
 def links() -> Path:
-    """Folders of links to programs of the operating system."""
+    """Return where the folders of links to programs of the operating system are."""
     return root() / "links"
 
 
 def image(name: str, content: str) -> Path:
-    """The docker-archive of an image, keyed by a hash of what it is built from."""
+    """Return the docker-archive of an image, keyed by a hash of what it is built from."""
     return root() / "images" / f"{name}-{content}.tar"
 
 
 def cluster() -> Path:
-    """State of the running cluster: kubeconfig, certificates, logs, data."""
+    """Return the folder with the state of the running cluster: kubeconfig, certificates, logs, data."""
     return root() / "cluster"
 
 
 def part(name: str) -> Path:
-    """The path of a part by its name, the whole cache by none: for scripts."""
+    """Return the path of a part by its name, the whole cache by none: for scripts."""
     parts = {"": root, "cluster": cluster, "go-builds": go_builds, "go-modules": go_modules, "uv": uv}
     if name not in parts:
         raise Failure(f"the cache has no part {name!r}. It has: {', '.join(filter(None, parts))}")

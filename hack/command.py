@@ -44,5 +44,5 @@ def run(
 
 
 def tail(text: str, lines: int = 25) -> str:
-    """The last lines of a program's output, indented."""
+    """Return the last lines of a program's output, indented."""
     return "\n".join(f"  | {line}" for line in text.strip().splitlines()[-lines:])

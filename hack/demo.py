@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack import cache, images, install, tools
 from hack.cluster import Cluster
@@ -18,14 +18,14 @@ from hack.failure import Failure
 from hack.hub import Hub, Model
 from hack.progress import say, step
 
-NAMESPACE = "tandem-demo"
-NAME = "demo"
-TEMPLATE = Path(__file__).with_name("demo.yaml")
-GIB = 2**30
-READY_SECONDS = 1800
-REQUEST_SECONDS = 300
+NAMESPACE: Final = "tandem-demo"
+NAME: Final = "demo"
+TEMPLATE: Final = Path(__file__).with_name("demo.yaml")
+GIB: Final = 2**30
+READY_SECONDS: Final = 1800
+REQUEST_SECONDS: Final = 300
 
-MATH_TOOL = {
+MATH_TOOL: Final = {
     "type": "function",
     "function": {
         "name": "calculate_math",
@@ -52,18 +52,18 @@ class Service:
 
 
 def own_model() -> Service:
-    """The project's own model, from an image: nothing is downloaded."""
+    """Return the project's own model, from an image: nothing is downloaded."""
     return Service(f"oci://{images.reference('demo-model')}", "tandem-demo", "float32", 1024, 3, 8)
 
 
 def hub_model(model: Model) -> Service:
-    """A model from Hugging Face; vLLM wants its weights plus about 4 GiB on a CPU."""
+    """Return a model from Hugging Face; vLLM wants its weights plus about 4 GiB on a CPU."""
     weights = -(-model.weight_bytes // GIB)
     return Service(f"hf://{model.name}", model.name, "bfloat16", 4096, weights + 3, 2 * weights + 6)
 
 
 def manifest(service: Service) -> str:
-    """The LLMService as YAML."""
+    """Return the LLMService as YAML."""
     return string.Template(TEMPLATE.read_text()).substitute(
         source=service.source,
         name=service.name,
@@ -142,7 +142,7 @@ def watch(kubectl: Kubectl) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 
 def turned(seen: dict[str, str], conditions: list[dict[str, Any]]) -> list[str]:
-    """The conditions that differ from `seen`, which is brought up to date."""
+    """Return the conditions that differ from `seen`, which is brought up to date."""
     lines = []
     for condition in conditions:
         text = f"{condition['type']}={condition['status']} {condition['reason']}: {condition.get('message', '')}"
@@ -153,7 +153,7 @@ def turned(seen: dict[str, str], conditions: list[dict[str, Any]]) -> list[str]:
 
 
 def is_ready(generation: int, conditions: list[dict[str, Any]]) -> bool:
-    """Whether Ready holds for the newest spec."""
+    """Tell whether Ready holds for the newest spec."""
     return any(
         c["type"] == "Ready" and c["status"] == "True" and c.get("observedGeneration") == generation for c in conditions
     )
@@ -189,7 +189,7 @@ def ask(url: str, model: str, question: str, **more: object) -> None:
 
 
 def look_around(kubectl: Kubectl) -> str:
-    """What a person can type next."""
+    """Return what a person can type next."""
     return f"""it runs, and stays. Look around:
   export KUBECONFIG={kubectl.kubeconfig} PATH={tools.ensure("kubectl")}:$PATH
   kubectl get llm,pods -n {NAMESPACE}

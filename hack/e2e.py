@@ -3,14 +3,15 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from hack import cluster, images, install
 from hack.cluster.kubectl import Kubectl
 from hack.failure import Failure
 from hack.progress import say
 
-PROJECT = Path(__file__).parent.parent
-IMAGES = ("operator", "orchestrator", "engine-cpu", "demo-model")
+PROJECT: Final = Path(__file__).parent.parent
+IMAGES: Final = ("operator", "orchestrator", "engine-cpu", "demo-model")
 
 
 def run(arguments: list[str]) -> None:

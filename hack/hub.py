@@ -6,11 +6,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from typing import Final
 
 from hack.failure import Failure
 
-TIMEOUT_SECONDS = 10
-SUFFIX = ".safetensors"
+TIMEOUT_SECONDS: Final = 10
+SUFFIX: Final = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Hub:
 
 
 def refusal(name: str, status: int) -> str:
-    """What an HTTP error of the Hub means for the person who named the model."""
+    """Return what an HTTP error of the Hub means for the person who named the model."""
     if status in (401, 403):
         return (
             f"the Hub refuses {name} ({status}): gated, private or misspelt; set HF_TOKEN to a token that may read it"

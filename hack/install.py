@@ -2,14 +2,15 @@
 
 import shlex
 from pathlib import Path
+from typing import Final
 
 from hack import images, tools
 from hack.command import run
 from hack.progress import say, step
 
-CHART = Path(__file__).parent.parent / "charts" / "tandem-operator"
-NAMESPACE = "tandem-system"
-RELEASE = "tandem-operator"
+CHART: Final = Path(__file__).parent.parent / "charts" / "tandem-operator"
+NAMESPACE: Final = "tandem-system"
+RELEASE: Final = "tandem-operator"
 
 
 def operator(kubeconfig: Path, *, echo: bool = False) -> None:

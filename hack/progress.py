@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-BEAT_SECONDS = 10.0
+BEAT_SECONDS: Final = 10.0
 
 _started = time.monotonic()
 

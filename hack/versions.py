@@ -2,12 +2,12 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-FILE = Path(__file__).with_name("versions.toml")
+FILE: Final = Path(__file__).with_name("versions.toml")
 
 
 def pinned(table: str) -> dict[str, Any]:
-    """One table of versions.toml, for example `pinned("tools")["helm"]`."""
+    """Return one table of versions.toml, for example `pinned("tools")["helm"]`."""
     section: dict[str, Any] = tomllib.loads(FILE.read_text())[table]
     return section

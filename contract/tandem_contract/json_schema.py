@@ -15,7 +15,7 @@ class InvalidSchema(Exception):  # noqa: N818
 
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    """What checks documents against the schema; fetches no references. Raises `InvalidSchema`."""
+    """Return what checks documents against the schema; fetches no references. Raise `InvalidSchema` if it is none."""
     try:
         return jsonschema_rs.validator_for(schema, offline=True)
     except jsonschema_rs.ValidationError as error:

@@ -3,12 +3,12 @@
 import os
 import platform
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from hack.cluster.status import Part
 from hack.failure import Failure
 
-PROVIDERS = ("kind", "local")
+PROVIDERS: Final = ("kind", "local")
 
 
 class Cluster(Protocol):
@@ -18,7 +18,7 @@ class Cluster(Protocol):
     kubeconfig: Path
 
     def running(self) -> bool:
-        """Whether it was started and not taken down since."""
+        """Tell whether it was started and not taken down since."""
 
     def up(self) -> None:
         """Start it, or what of it does not run; return when it is ready. Seconds where nothing is to be done."""
@@ -30,11 +30,11 @@ class Cluster(Protocol):
         """Give its nodes the image in a docker-archive; nothing happens where they have it."""
 
     def status(self) -> list[Part]:
-        """How each part of it is."""
+        """Return how each part of it is."""
 
 
 def provider(name: str = "auto") -> Cluster:
-    """The cluster of a provider ("kind", "local"). "auto" is the one that is up, otherwise what this machine can run.
+    """Return the cluster of a provider ("kind", "local"); "auto" is the one that is up, else what can run here.
 
     Failure where the machine can run neither, or where a cluster of the other provider is up.
     """
@@ -49,12 +49,12 @@ def provider(name: str = "auto") -> Cluster:
 
 
 def running() -> Cluster | None:
-    """The cluster that is up, if one is."""
+    """Return the cluster that is up, if one is."""
     return next((cluster for cluster in clusters().values() if cluster.running()), None)
 
 
 def clusters() -> dict[str, Cluster]:
-    """The clusters of all providers, by the provider's name."""
+    """Return the clusters of all providers, by the provider's name."""
     from hack.cluster.kind import Kind  # noqa: PLC0415 # they build on this package
     from hack.cluster.local import Local  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def clusters() -> dict[str, Cluster]:
 
 
 def choice(*, docker: bool, system: str, user: int) -> str:
-    """The provider for a machine, where `docker` says whether Docker answers and `user` is 0 for root."""
+    """Return the provider for a machine, where `docker` says whether Docker answers and `user` is 0 for root."""
     if docker:
         return "kind"
     if system == "Linux" and user == 0:

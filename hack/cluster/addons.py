@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from string import Template
+from typing import Final
 
 from hack.cluster.kubectl import Kubectl
 from hack.command import tail
 from hack.failure import Failure
 
-MANIFESTS = Path(__file__).parent / "manifests"
-NAMESPACE = "kube-system"
+MANIFESTS: Final = Path(__file__).parent / "manifests"
+NAMESPACE: Final = "kube-system"
 
 
 def apply(kubectl: Kubectl, manifest: str, **values: str) -> None:

@@ -1,9 +1,11 @@
 """The cluster's addresses: the same on every machine, and none of them reachable from another one."""
 
-LOCAL = "127.0.0.1"
-NODE = "10.87.0.1"
-PODS = "10.88.0.0/16"
-SERVICES = "10.96.0.0/16"
-KUBERNETES_SERVICE = "10.96.0.1"
-DNS_SERVICE = "10.96.0.10"
-DOMAIN = "cluster.local"
+from typing import Final
+
+LOCAL: Final = "127.0.0.1"
+NODE: Final = "10.87.0.1"
+PODS: Final = "10.88.0.0/16"
+SERVICES: Final = "10.96.0.0/16"
+KUBERNETES_SERVICE: Final = "10.96.0.1"
+DNS_SERVICE: Final = "10.96.0.10"
+DOMAIN: Final = "cluster.local"

@@ -6,16 +6,16 @@ import json
 import platform
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack import cache
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-NOBODY = 65532
+ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+NOBODY: Final = 65532
 
 
 def binary_image(program: Path) -> tuple[str, Path]:
-    """The reference of an image whose entry point is `program`, and its docker-archive, made where it is missing."""
+    """Return the reference of an image that runs `program`, and its docker-archive, made where it is missing."""
     content = hashlib.sha256(program.read_bytes()).hexdigest()[:12]
     reference = f"tandem.local/{program.name}:{content}"
 

@@ -5,18 +5,19 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from hack.failure import Failure
 
-ROOT = Path("/sys/fs/cgroup")
-NAME = "tandem"
-NEEDED = {"cpu", "memory", "pids"}
-END_SECONDS = 10.0
-POLL_SECONDS = 0.05
+ROOT: Final = Path("/sys/fs/cgroup")
+NAME: Final = "tandem"
+NEEDED: Final = {"cpu", "memory", "pids"}
+END_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
 
 
 def check(root: Path = ROOT) -> None:
-    """Failure where this machine keeps the groups of pods from being made."""
+    """Raise Failure where this machine keeps the groups of pods from being made."""
     if missing := NEEDED - controllers(root):
         raise Failure(f"pods need the cgroup controllers {', '.join(sorted(missing))}, which {root} has not")
     if not all(os.access(each, os.W_OK) for each in hierarchies(root)):
@@ -24,13 +25,13 @@ def check(root: Path = ROOT) -> None:
 
 
 def controllers(root: Path) -> set[str]:
-    """Of cgroup v2, or else the hierarchies of v1, one for each controller."""
+    """Return the controllers of cgroup v2, or else the hierarchies of v1, one for each controller."""
     unified = root / "cgroup.controllers"
     return set(unified.read_text().split()) if unified.exists() else {path.name for path in hierarchies(root)}
 
 
 def hierarchies(root: Path) -> list[Path]:
-    """The root of the tree of cgroup v2, or the roots of those of v1."""
+    """Return the root of the tree of cgroup v2, or the roots of those of v1."""
     if (root / "cgroup.controllers").exists():
         return [root]
     return [path for path in root.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink()]

@@ -6,15 +6,16 @@ import shutil
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from hack.failure import Failure
 
-GIB = 1024**3
-CAP_SYS_RESOURCE = 24
+GIB: Final = 1024**3
+CAP_SYS_RESOURCE: Final = 24
 
 
 def linux_root(purpose: str) -> None:
-    """Linux, and all rights on it."""
+    """Require Linux, and all rights on it."""
     if platform.system() != "Linux":
         raise Failure(f"{purpose} needs Linux; this is {platform.system()}. With Docker: --provider kind")
     if os.geteuid() != 0:
@@ -22,7 +23,7 @@ def linux_root(purpose: str) -> None:
 
 
 def disk(folder: Path, gib: float, purpose: str) -> None:
-    """Room for `gib` more on the file system that holds `folder` (or will hold it)."""
+    """Require room for `gib` more on the file system that holds `folder` (or will hold it)."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / GIB
     if free < gib:
@@ -33,20 +34,20 @@ def disk(folder: Path, gib: float, purpose: str) -> None:
 
 
 def memory(gib: float, purpose: str) -> None:
-    """So much memory that the kernel could give without swapping."""
+    """Require so much memory that the kernel could give without swapping."""
     free = available_memory(Path("/proc/meminfo").read_text()) / GIB
     if free < gib:
         raise Failure(f"{purpose} needs {gib:.1f} GiB of free memory; {free:.1f} GiB are available")
 
 
 def available_memory(meminfo: str) -> int:
-    """Bytes, from the text of /proc/meminfo."""
+    """Return the bytes of available memory, from the text of /proc/meminfo."""
     lines = dict(line.split(":", 1) for line in meminfo.splitlines())
     return int(lines["MemAvailable"].split()[0]) * 1024
 
 
 def ports(numbers: Iterable[int], purpose: str) -> None:
-    """Ports that nobody listens on, at any address."""
+    """Require that nobody listens on these ports, at any address."""
     if taken := [number for number in numbers if not _free(number)]:
         listed = ", ".join(map(str, taken))
         raise Failure(
@@ -64,7 +65,7 @@ def _free(port: int) -> bool:
 
 
 def may_lower_oom_scores() -> bool:
-    """Whether this process has CAP_SYS_RESOURCE."""
+    """Tell whether this process has CAP_SYS_RESOURCE."""
     status = Path("/proc/self/status").read_text()
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1)

@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from hack import tools
 from hack.cluster import addresses, kubeconfig
@@ -11,12 +12,12 @@ from hack.cluster.health import answers
 from hack.cluster.pki import Authority, Certificate, signing_key
 from hack.cluster.processes import Processes
 
-ETCD_SECONDS = 60.0
-API_SERVER_SECONDS = 120.0
+ETCD_SECONDS: Final = 60.0
+API_SERVER_SECONDS: Final = 120.0
 
-KUBELET_CLIENT = "kube-apiserver-kubelet-client"
-FRONT_PROXY = "front-proxy-client"
-SERVER_NAMES = [
+KUBELET_CLIENT: Final = "kube-apiserver-kubelet-client"
+FRONT_PROXY: Final = "front-proxy-client"
+SERVER_NAMES: Final = [
     *(f"IP:{address}" for address in (addresses.LOCAL, addresses.NODE, addresses.KUBERNETES_SERVICE)),
     *(f"DNS:{name}" for name in ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")),
     f"DNS:kubernetes.default.svc.{addresses.DOMAIN}",
@@ -33,7 +34,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Three ports that nobody listens on at the moment."""
+        """Return three ports that nobody listens on at the moment."""
         sockets = [socket.create_server((addresses.LOCAL, 0)) for _ in range(3)]
         numbers = [each.getsockname()[1] for each in sockets]
         for each in sockets:
@@ -68,24 +69,24 @@ class ControlPlane:
             self.processes.stop(name)
 
     def ready(self) -> bool:
-        """Whether the API answers and can serve."""
+        """Tell whether the API answers and can serve."""
         return answers(f"{self.url}/readyz", self.authority().certificate, self.admin())
 
     def authority(self) -> Authority:
-        """Who signs the API server's certificate and those of its clients."""
+        """Return who signs the API server's certificate and those of its clients."""
         return Authority(self.pki / "kubernetes", "tandem")
 
     def admin(self) -> Certificate:
-        """A certificate whose bearer may do everything."""
+        """Return a certificate whose bearer may do everything."""
         return self.authority().client("admin", "tandem-admin", "system:masters")
 
     def client(self, name: str, user: str, group: str = "") -> Path:
-        """A kubeconfig for a part of the cluster that the API server is to know as `user`, who is in `group`."""
+        """Return a kubeconfig for a part of the cluster that the API server is to know as `user`, who is in `group`."""
         certificate = self.authority().client(name, user, group)
         return kubeconfig.write(self.pki / f"{name}.kubeconfig", self.url, self.authority().certificate, certificate)
 
     def token_key(self) -> Path:
-        """What service account tokens are signed with."""
+        """Return what service account tokens are signed with."""
         return signing_key(self.pki / "service-accounts.key")
 
     def _start_etcd(self) -> None:
@@ -181,7 +182,7 @@ def _calling_kubelets(authority: Authority) -> list[str]:
 
 
 def _aggregating(authority: Authority) -> list[str]:
-    """How API servers that extend this one (metrics-server) know that a request comes from it, and for whom."""
+    """Return how API servers that extend this one (metrics-server) know that a request comes from it, and for whom."""
     client = authority.client("client", FRONT_PROXY)
     return [
         "--enable-aggregator-routing",

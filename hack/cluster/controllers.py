@@ -1,15 +1,16 @@
 """kube-controller-manager and kube-scheduler."""
 
 from functools import partial
+from typing import Final
 
 from hack import tools
 from hack.cluster import addresses
 from hack.cluster.control_plane import ControlPlane
 from hack.cluster.health import answers
 
-MANAGER_PORT = 10257
-SCHEDULER_PORT = 10259
-SECONDS = 60.0
+MANAGER_PORT: Final = 10257
+SCHEDULER_PORT: Final = 10259
+SECONDS: Final = 60.0
 
 
 def start(control_plane: ControlPlane) -> None:

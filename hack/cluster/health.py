@@ -3,14 +3,15 @@
 import ssl
 import urllib.error
 import urllib.request
+from typing import Final
 
 from hack.cluster.pki import Certificate
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 
 
 def answers(url: str, authority: Certificate | None = None, client: Certificate | None = None) -> bool:
-    """Whether a GET of `url` gives 200. Over https, `authority` must have signed the server's certificate."""
+    """Tell whether a GET of `url` gives 200. Over https, `authority` must have signed the server's certificate."""
     context = None
     if authority:
         context = ssl.create_default_context(cafile=authority.path)

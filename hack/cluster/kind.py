@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress, tools, versions
 from hack.cluster import addons
@@ -10,11 +11,11 @@ from hack.cluster.kubectl import Kubectl
 from hack.cluster.status import Part, of_nodes
 from hack.command import run
 
-NAME = "tandem"
-NODE = f"{NAME}-control-plane"
-METRICS_SECONDS = 180
-DOCKER_SECONDS = 10
-KUBELET_TRUST = "--kubelet-insecure-tls"  # kind's kubelet signs its own certificate
+NAME: Final = "tandem"
+NODE: Final = f"{NAME}-control-plane"
+METRICS_SECONDS: Final = 180
+DOCKER_SECONDS: Final = 10
+KUBELET_TRUST: Final = "--kubelet-insecure-tls"  # kind's kubelet signs its own certificate
 
 
 class Kind:
@@ -28,7 +29,7 @@ class Kind:
         self.kubectl = Kubectl(self.kubeconfig)
 
     def running(self) -> bool:
-        """Whether it was started and not taken down since."""
+        """Tell whether it was started and not taken down since."""
         return self.kubeconfig.exists()
 
     def up(self) -> None:
@@ -57,7 +58,7 @@ class Kind:
             self._kind(*loading(archive))
 
     def status(self) -> list[Part]:
-        """How the nodes and their own pods are."""
+        """Return how the nodes and their own pods are."""
         return of_nodes(self.kubectl)
 
     def _kind(self, *arguments: str) -> None:
@@ -65,29 +66,29 @@ class Kind:
 
 
 def pinned(name: str) -> str:
-    """The reference of a public image. That of the node decides the version of Kubernetes."""
+    """Return the reference of a public image. That of the node decides the version of Kubernetes."""
     reference: str = versions.pinned("images")[name]
     return reference
 
 
 def creation(kubeconfig: Path, node_image: str) -> list[str]:
-    """Arguments of kind: a new cluster, returned from once its node is ready."""
+    """Return arguments of kind: a new cluster, returned from once its node is ready."""
     where = ["--name", NAME, "--kubeconfig", str(kubeconfig)]
     return ["create", "cluster", *where, "--image", node_image, "--wait", "180s"]
 
 
 def deletion(kubeconfig: Path) -> list[str]:
-    """Arguments of kind: no cluster, whether there was one or not."""
+    """Return arguments of kind: no cluster, whether there was one or not."""
     return ["delete", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig)]
 
 
 def loading(archive: Path) -> list[str]:
-    """Arguments of kind: import a docker-archive into every node."""
+    """Return arguments of kind: import a docker-archive into every node."""
     return ["load", "image-archive", str(archive), "--name", NAME]
 
 
 def docker_answers() -> bool:
-    """Whether there is a Docker daemon that this user may talk to."""
+    """Tell whether there is a Docker daemon that this user may talk to."""
     if not shutil.which("docker"):
         return False
     try:

@@ -3,10 +3,11 @@
 import os
 from base64 import b64encode
 from pathlib import Path
+from typing import Final
 
 from hack.cluster.pki import Certificate
 
-CONTEXT = "tandem"
+CONTEXT: Final = "tandem"
 
 
 def write(path: Path, server: str, authority: Certificate, client: Certificate) -> Path:

@@ -22,11 +22,11 @@ class Kubectl:
         return run(self.argv(*arguments), text=text)
 
     def ok(self, *arguments: str) -> bool:
-        """Whether a command succeeds; nothing is shown."""
+        """Tell whether a command succeeds; nothing is shown."""
         return subprocess.run(self.argv(*arguments), capture_output=True, check=False).returncode == 0
 
     def argv(self, *arguments: str | Path) -> list[str]:
-        """The whole command line."""
+        """Return the whole command line."""
         return [str(tools.executable("kubectl")), f"--kubeconfig={self.kubeconfig}", *map(str, arguments)]
 
     def show(self, *arguments: str | Path) -> None:

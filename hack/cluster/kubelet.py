@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack import tools
 from hack.cluster import addresses, cgroups, resolver
@@ -11,10 +11,10 @@ from hack.cluster.control_plane import ControlPlane
 from hack.cluster.health import answers
 from hack.cluster.pki import Authority
 
-NODE = "tandem"
-PORT = 10250
-HEALTH_PORT = 10248
-SECONDS = 60.0
+NODE: Final = "tandem"
+PORT: Final = 10250
+HEALTH_PORT: Final = 10248
+SECONDS: Final = 60.0
 
 
 def start(control_plane: ControlPlane, folder: Path, runtime_endpoint: str) -> None:
@@ -38,7 +38,7 @@ def start(control_plane: ControlPlane, folder: Path, runtime_endpoint: str) -> N
 
 
 def configuration(folder: Path, runtime_endpoint: str, resolv_conf: Path, authority: Authority) -> dict[str, Any]:
-    """A KubeletConfiguration."""
+    """Return a KubeletConfiguration."""
     server = authority.server("kubelet", [f"IP:{addresses.NODE}", f"DNS:{NODE}"])
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

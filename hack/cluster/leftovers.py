@@ -1,10 +1,11 @@
-"""What Kubernetes writes to places that cannot be chosen."""
+"""What Kubernetes writes to folders that cannot be chosen."""
 
 from pathlib import Path
+from typing import Final
 
-FOLDERS = ("usr/libexec/kubernetes", "var/lib/cni", "var/lib/kubelet", "var/log/containers")
-FILES = ("var/lib/cni/results/tandem-*", "var/lib/kubelet/device-plugins/kubelet*")
-LOG_LINKS = "var/log/containers/*"
+FOLDERS: Final = ("usr/libexec/kubernetes", "var/lib/cni", "var/lib/kubelet", "var/log/containers")
+FILES: Final = ("var/lib/cni/results/tandem-*", "var/lib/kubelet/device-plugins/kubelet*")
+LOG_LINKS: Final = "var/log/containers/*"
 
 
 def remove(folder: Path, root: Path = Path("/")) -> None:

@@ -4,6 +4,7 @@ It behaves as a cluster of one node does, but for one thing: network policies ar
 """
 
 from pathlib import Path
+from typing import Final
 
 from hack import cache, path, progress, tools
 from hack.cluster import (
@@ -30,8 +31,8 @@ from hack.cluster.status import Part, of_nodes
 from hack.failure import Failure
 from hack.tools import node
 
-PORTS = Ports(api=6443, etcd=2379, etcd_peer=2380)
-PROCESS_PORTS: dict[str, tuple[int, ...]] = {
+PORTS: Final = Ports(api=6443, etcd=2379, etcd_peer=2380)
+PROCESS_PORTS: Final[dict[str, tuple[int, ...]]] = {
     "etcd": (PORTS.etcd, PORTS.etcd_peer),
     "kube-apiserver": (PORTS.api,),
     "kube-controller-manager": (controllers.MANAGER_PORT,),
@@ -40,18 +41,18 @@ PROCESS_PORTS: dict[str, tuple[int, ...]] = {
     "kubelet": (kubelet.PORT, kubelet.HEALTH_PORT),
     "kube-proxy": (proxy.HEALTH_PORT, proxy.METRICS_PORT),
 }
-SYSTEM_TOOLS = ("openssl", "ip", "iptables", "conntrack", "runc", "host-local")
-IMAGES = ("pause", "coredns", "metrics-server")
-KUBELET_TRUST = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+SYSTEM_TOOLS: Final = ("openssl", "ip", "iptables", "conntrack", "runc", "host-local")
+IMAGES: Final = ("pause", "coredns", "metrics-server")
+KUBELET_TRUST: Final = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
-STATE = Path("/run/tandem")
-OWNER = STATE / "owner"
+STATE: Final = Path("/run/tandem")
+OWNER: Final = STATE / "owner"
 
-PURPOSE = "the local cluster"
-NEEDED_GIB = {"memory": 1.5, "disk": 3.0}
-NEEDED_TO_BUILD_GIB = {"memory": 3.0, "disk": 9.0}
-RUNTIME_SECONDS = 30.0
-ADDON_SECONDS = 180
+PURPOSE: Final = "the local cluster"
+NEEDED_GIB: Final = {"memory": 1.5, "disk": 3.0}
+NEEDED_TO_BUILD_GIB: Final = {"memory": 3.0, "disk": 9.0}
+RUNTIME_SECONDS: Final = 30.0
+ADDON_SECONDS: Final = 180
 
 
 class Local:
@@ -69,7 +70,7 @@ class Local:
         self.runtime = Runtime(self.processes, self.folder / "runtime", cache.root() / "containerd", STATE)
 
     def running(self) -> bool:
-        """Whether it was started and not taken down since."""
+        """Tell whether it was started and not taken down since."""
         return self.folder.exists()
 
     def up(self) -> None:
@@ -118,7 +119,7 @@ class Local:
         self.runtime.load(archive, reference)
 
     def status(self) -> list[Part]:
-        """How each process is, and, where the API answers, the node and its own pods."""
+        """Return how each process is, and, where the API answers, the node and its own pods."""
         parts = [self._status_of(name) for name in PROCESS_PORTS]
         if not self.control_plane.ready():
             return [*parts, Part("API", well=False, text="does not answer")]
@@ -191,7 +192,7 @@ class Local:
 
 
 def _is_outdated(reference: str) -> bool:
-    """Whether an image ("tandem.local/NAME:CONTENT") was built here and has been replaced since."""
+    """Tell whether an image ("tandem.local/NAME:CONTENT") was built here and has been replaced since."""
     name, _, content = reference.removeprefix("tandem.local/").rpartition(":")
     return reference.startswith("tandem.local/") and not cache.image(name, content).exists()
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from hack.command import run
 
-TABLE = Path("/proc/self/mountinfo")
+TABLE: Final = Path("/proc/self/mountinfo")
 
 
 def unmount_below(folders: Iterable[Path]) -> None:
@@ -16,12 +17,12 @@ def unmount_below(folders: Iterable[Path]) -> None:
 
 
 def points_below(mountinfo: str, folders: Iterable[Path]) -> list[str]:
-    """The mount points in those folders, last mounted first, from the text of /proc/self/mountinfo."""
+    """Return the mount points in those folders, last mounted first, from the text of /proc/self/mountinfo."""
     parents = [f"{folder}/" for folder in folders]
     points = [_unescape(line.split()[4]) for line in mountinfo.splitlines()]
     return [point for point in reversed(points) if any(point.startswith(parent) for parent in parents)]
 
 
 def _unescape(text: str) -> str:
-    """The kernel writes blanks in paths as octal numbers."""
+    """Return a path without escapes: the kernel writes blanks in paths as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

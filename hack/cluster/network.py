@@ -4,18 +4,18 @@ import ipaddress
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack.cluster import addresses
 from hack.command import run
 from hack.failure import Failure
 
-BRIDGE = "tandem0"
-COMMENT = "tandem"
-FAMILIES = ("iptables", "ip6tables")
+BRIDGE: Final = "tandem0"
+COMMENT: Final = "tandem"
+FAMILIES: Final = ("iptables", "ip6tables")
 
-MARK = ["-m", "comment", "--comment", COMMENT]
-RULES = (
+MARK: Final = ["-m", "comment", "--comment", COMMENT]
+RULES: Final = (
     ["nat", "POSTROUTING", "-s", addresses.PODS, "!", "-d", addresses.PODS, *MARK, "-j", "MASQUERADE"],
     ["filter", "FORWARD", "-s", addresses.PODS, *MARK, "-j", "ACCEPT"],
     ["filter", "FORWARD", "-d", addresses.PODS, *MARK, "-j", "ACCEPT"],
@@ -53,7 +53,7 @@ def tear_down() -> None:
 
 
 def removal_of_rules(saved: str) -> str:
-    """Input for `iptables-restore --noflush` that removes our rules and Kubernetes' chains, and nothing else.
+    """Return input for `iptables-restore --noflush` that removes our rules and Kubernetes' chains, and nothing else.
 
     `saved` is what `iptables-save` printed. Empty where there is nothing to remove.
     """
@@ -71,7 +71,7 @@ def removal_of_rules(saved: str) -> str:
 
 
 def _is_jump_to_kubernetes(line: str) -> bool:
-    """Whether this is a rule in a chain of somebody else's that leads into one of Kubernetes'."""
+    """Tell whether this is a rule in a chain of somebody else's that leads into one of Kubernetes'."""
     return line.startswith("-A ") and not line.startswith("-A KUBE-") and " -j KUBE-" in line
 
 
@@ -80,7 +80,7 @@ def _is_ours(line: str) -> bool:
 
 
 def check_is_free() -> None:
-    """Failure where another network of this machine has the cluster's addresses, or another Kubernetes its rules."""
+    """Raise Failure where another network of this machine has our addresses, or another Kubernetes our rules."""
     routes = json.loads(run(["ip", "-json", "-4", "route"]))
     if taken := conflicts(routes):
         raise Failure(
@@ -95,7 +95,7 @@ def check_is_free() -> None:
 
 
 def conflicts(routes: Iterable[dict[str, Any]]) -> list[str]:
-    """The routes of others that overlap the cluster's networks, from `ip -json route`."""
+    """Return the routes of others that overlap the cluster's networks, from `ip -json route`."""
     ours = [ipaddress.ip_network(network) for network in (addresses.NODE, addresses.PODS, addresses.SERVICES)]
     return [
         f"{route['dst']} on {route.get('dev', '?')}"
@@ -106,7 +106,7 @@ def conflicts(routes: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def of_pods(folder: Path) -> dict[str, Any]:
-    """The CNI configuration: pods on one bridge, their addresses kept in `folder`."""
+    """Return the CNI configuration: pods on one bridge, their addresses kept in `folder`."""
     return {
         "cniVersion": "1.0.0",
         "name": "tandem",

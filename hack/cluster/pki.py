@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hack import tools
 from hack.command import run
 
-DAYS = 3650
-NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
+DAYS: Final = 3650
+NEW_KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Authority:
         self._make(self.certificate, _request([f"CN = {name}"], extensions), signer=[])
 
     def server(self, name: str, addresses: Sequence[str]) -> Certificate:
-        """A certificate for a server that is reached at `addresses`, each "DNS:…" or "IP:…"."""
+        """Return a certificate for a server that is reached at `addresses`, each "DNS:…" or "IP:…"."""
         return self._issue(
             f"{name}-server", [f"CN = {name}"], "serverAuth", [f"subjectAltName = {', '.join(addresses)}"]
         )
 
     def client(self, name: str, user: str, group: str = "") -> Certificate:
-        """A certificate by which Kubernetes knows its bearer as `user`, who is in `group`."""
+        """Return a certificate by which Kubernetes knows its bearer as `user`, who is in `group`."""
         return self._issue(f"{name}-client", [*([f"O = {group}"] if group else []), f"CN = {user}"], "clientAuth", [])
 
     def _issue(self, name: str, subject: Sequence[str], usage: str, more: Sequence[str]) -> Certificate:
@@ -64,13 +65,13 @@ class Authority:
 
 
 def _request(subject: Sequence[str], extensions: Sequence[str]) -> str:
-    """The configuration from which openssl makes one certificate."""
+    """Return the configuration from which openssl makes one certificate."""
     lines = ["[req]", "prompt = no", "distinguished_name = subject", "x509_extensions = extensions"]
     return "\n".join([*lines, "[subject]", *subject, "[extensions]", *extensions, ""])
 
 
 def signing_key(path: Path) -> Path:
-    """A private key to sign service account tokens with."""
+    """Return a private key to sign service account tokens with."""
     if not path.exists():
         draft = path.with_suffix(".draft")
         options = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", draft)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from hack.command import tail
 from hack.failure import Failure
 
-POLL_SECONDS = 0.1
+POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Record:
     environment: dict[str, str]
 
     def alive(self) -> bool:
-        """Whether this very process runs."""
+        """Tell whether this very process runs."""
         return _birth(self.pid) == self.born
 
 
@@ -103,19 +104,19 @@ class Processes:
         self._file(name).unlink(missing_ok=True)
 
     def running(self, name: str) -> bool:
-        """Whether a process of that name was started and still runs."""
+        """Tell whether a process of that name was started and still runs."""
         record = self.record(name)
         return record is not None and record.alive()
 
     def record(self, name: str) -> Record | None:
-        """What was written down when a process was started; None where it was not, or was stopped since."""
+        """Return what was written down when a process was started; None where it was not, or was stopped since."""
         try:
             return Record(**json.loads(self._file(name).read_text()))
         except FileNotFoundError:
             return None
 
     def names(self) -> list[str]:
-        """The processes that were started and not yet stopped, whether they run or not."""
+        """Return the processes that were started and not yet stopped, whether they run or not."""
         return sorted(path.stem for path in self.records.glob("*.json"))
 
     def _evidence(self, name: str) -> str:
@@ -126,12 +127,12 @@ class Processes:
         return self.records / f"{name}.json"
 
     def log(self, name: str) -> Path:
-        """The file with everything that a process has printed."""
+        """Return the file with everything that a process has printed."""
         return self.logs / f"{name}.log"
 
 
 def _differing(files: Mapping[Path, str]) -> dict[Path, str]:
-    """Those files that do not have the text that they are to have."""
+    """Return those files that do not have the text that they are to have."""
     return {path: text for path, text in files.items() if not path.exists() or path.read_text() != text}
 
 
@@ -149,7 +150,7 @@ def _spawn(command: list[str], environment: Mapping[str, str], log: Path) -> int
 
 
 def _birth(pid: int) -> int | None:
-    """When a process was born, in clock ticks after the machine's start; None where it is gone (or only unreaped)."""
+    """Return when a process was born, in clock ticks after the machine's start; None where it is gone or unreaped."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

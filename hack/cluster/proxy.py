@@ -3,16 +3,16 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hack import tools
 from hack.cluster import addresses, kubelet
 from hack.cluster.control_plane import ControlPlane
 from hack.cluster.health import answers
 
-HEALTH_PORT = 10256
-METRICS_PORT = 10249
-SECONDS = 60.0
+HEALTH_PORT: Final = 10256
+METRICS_PORT: Final = 10249
+SECONDS: Final = 60.0
 
 
 def start(control_plane: ControlPlane, folder: Path) -> None:
@@ -26,7 +26,7 @@ def start(control_plane: ControlPlane, folder: Path) -> None:
 
 
 def configuration(kubeconfig: Path) -> dict[str, Any]:
-    """A KubeProxyConfiguration."""
+    """Return a KubeProxyConfiguration."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from hack import tools
 from hack.cluster import checks, network
@@ -11,8 +12,8 @@ from hack.cluster.processes import Processes
 from hack.command import run
 from hack.failure import Failure
 
-START_SECONDS = 60.0
-NAMESPACE = "k8s.io"
+START_SECONDS: Final = 60.0
+NAMESPACE: Final = "k8s.io"
 
 
 class Runtime:
@@ -41,7 +42,7 @@ class Runtime:
         self.processes.wait("containerd", self.answers, START_SECONDS, until="answering")
 
     def answers(self) -> bool:
-        """Whether containerd runs pods by now."""
+        """Tell whether containerd runs pods by now."""
         try:
             return self.socket.exists() and " ok" in self._ctr("plugins", "ls", "id==cri")
         except Failure:
@@ -61,7 +62,7 @@ class Runtime:
             self._ctr("images", "rm", *removed)
 
     def images(self) -> dict[str, str]:
-        """The images that the node has: reference -> digest."""
+        """Return the images that the node has: reference -> digest."""
         rows = [line.split() for line in self._ctr("images", "ls").splitlines()[1:]]
         return {row[0]: row[2] for row in rows}
 
@@ -73,7 +74,7 @@ class Runtime:
         run([tools.executable("remove-pods"), self.endpoint])
 
     def configuration(self, pause: str, *, restrict_oom_score: bool) -> str:
-        """Everything that containerd would by default put elsewhere goes to our folders; nothing else is unusual."""
+        """Return what has containerd keep in our folders all that it would put elsewhere; nothing else is unusual."""
         return f"""\
 version = 4
 root = "{self.content}"
@@ -112,7 +113,7 @@ SystemdCgroup = false
 
 
 def with_their_ids(images: Mapping[str, str], outdated: Callable[[str], bool]) -> list[str]:
-    """The references in `images` (reference -> digest) that are outdated, and the ids of images that have no other.
+    """Return the outdated references in `images` (reference -> digest), and the ids of images that have no other.
 
     The kubelet's side of containerd gives every image a second reference, its id ("sha256:…"), which would keep it.
     """

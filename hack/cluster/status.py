@@ -18,14 +18,14 @@ class Part:
 
 
 def of_nodes(kubectl: Kubectl) -> list[Part]:
-    """The nodes, and the pods of kube-system."""
+    """Return the nodes, and the pods of kube-system."""
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     pods = json.loads(kubectl("-n", "kube-system", "get", "pods", "-o", "json"))["items"]
     return [*(of_object("node", each) for each in nodes), *(of_object("pod", each) for each in pods)]
 
 
 def of_object(kind: str, item: dict[str, Any]) -> Part:
-    """A node or a pod, which is well where its condition Ready is true."""
+    """Return a node or a pod, which is well where its condition Ready is true."""
     conditions: list[dict[str, str]] = item["status"].get("conditions", [])
     ready = next((each for each in conditions if each["type"] == "Ready"), {})
     reason = ready.get("message") or ready.get("reason") or "it has not reported yet"
@@ -34,5 +34,5 @@ def of_object(kind: str, item: dict[str, Any]) -> Part:
 
 
 def table(parts: Iterable[Part]) -> str:
-    """One line for each part."""
+    """Return one line for each part."""
     return "\n".join(f"{'ok ' if part.well else 'BAD'}  {part.name:<45} {part.text}" for part in parts)

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
-ROOT = Path("/proc/sys")
-NEEDED = {
+ROOT: Final = Path("/proc/sys")
+NEEDED: Final = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # else answers of pods to pods of this node miss the Service's address
 }
-CHANGED_BY_KUBELET = (
+CHANGED_BY_KUBELET: Final = (
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
     "kernel/panic",

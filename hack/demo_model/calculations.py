@@ -2,29 +2,30 @@
 
 import json
 import random
+from typing import Final
 
 from hack.demo_model.phrases import ORDER, QUESTION, Clause
 
-QUESTIONS = (
+QUESTIONS: Final = (
     "what is {}", "what is {}", "what is {}", "what's {}", "how much is {}", "what does {} equal", "{}", "{} =",
     "can you work out {}", "can you calculate {}", "could you compute {}", "what is the result of {}",
     "what is the value of {}", "do you know {}",
 )  # fmt: skip
-ORDERS = (
+ORDERS: Final = (
     "calculate {}", "calculate {}", "compute {}", "evaluate {}", "work out {}", "solve {}", "tell me {}",
     "calculate this: {}", "give me the result of {}", "tell me what {} is", "use the calculator: {}", "I need {}",
 )  # fmt: skip
 
 
 def clause(rng: random.Random, expression: str) -> Clause:
-    """A request to calculate `expression`."""
+    """Return a request to calculate `expression`."""
     if rng.random() < 0.55:
         return Clause(rng.choice(QUESTIONS), expression, QUESTION)
     return Clause(rng.choice(ORDERS), expression, ORDER)
 
 
 def tool_result(rng: random.Random, expression: str, value: str) -> str:
-    """What a calculator tool may return: mostly the bare number, else JSON or a sentence."""
+    """Return what a calculator tool may return: mostly the bare number, else JSON or a sentence."""
     if rng.random() < 0.45:
         return value
     separators = rng.choice(((", ", ": "), (",", ":")))
@@ -42,13 +43,13 @@ def tool_result(rng: random.Random, expression: str, value: str) -> str:
 
 
 def answer(expression: str, value: str) -> str:
-    """What the model says about a result."""
+    """Return what the model says about a result."""
     return f"The result of {expression} is {value}."
 
 
-FAILED = "Sorry, the calculate_math tool failed, so I cannot give you the result."
-UNAVAILABLE = "I cannot calculate that without the calculate_math tool."
-REASONS = (
+FAILED: Final = "Sorry, the calculate_math tool failed, so I cannot give you the result."
+UNAVAILABLE: Final = "I cannot calculate that without the calculate_math tool."
+REASONS: Final = (
     "division by zero", "invalid expression", "invalid syntax", "the expression is too long", "timeout",
     "number too large", "tool timed out after 5 s", "unsupported operator", "unexpected character at position 3",
 )  # fmt: skip

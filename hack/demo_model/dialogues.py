@@ -1,8 +1,8 @@
-"""Whole dialogues to train on: a set of tools and a few exchanges, in the shape of the OpenAI API."""
+"""Whole dialogues to train on: a set of tools and a few rounds, in the shape of the OpenAI API."""
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hack.demo_model import (
     calculations,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-EXCHANGE_COUNTS = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
-TOOL_FAILS = 0.06
-OTHER_REPLIES = 0.15  # a fact may have been acknowledged by another model, in other words
+ROUND_COUNTS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
+TOOL_FAILS: Final = 0.06
+OTHER_REPLIES: Final = 0.15  # a fact may have been acknowledged by another model, in other words
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Task:
 
 
 def calculation(rng: random.Random) -> Task:
-    """A task for calculate_math."""
+    """Return a task for calculate_math."""
     if rng.random() < 0.06:
         asked, expression = expressions.spoken(rng)
     else:
@@ -77,7 +77,7 @@ def calculation(rng: random.Random) -> Task:
 
 
 def forecast(rng: random.Random, *, takes_unit: bool) -> Task:
-    """A task for get_current_weather; asks for a unit in one of six where the tool takes one."""
+    """Return a task for get_current_weather; asks for a unit in one of six where the tool takes one."""
     location = trained(rng, places.place)
     unit = rng.choice(tuple(weather.UNITS)) if takes_unit and rng.random() < 0.16 else ""
     arguments = {"location": location, "unit": unit} if unit else {"location": location}
@@ -146,14 +146,14 @@ def repeat(rng: random.Random, dialogue: Dialogue) -> None:
 
 
 def copying(rng: random.Random) -> Dialogue:
-    """A dialogue that is nothing but copying."""
+    """Return a dialogue that is nothing but copying."""
     made = Dialogue([])
     repeat(rng, made)
     return made
 
 
 def talk(rng: random.Random, dialogue: Dialogue) -> None:
-    """Small talk, a capital, a question without an answer, or an answer in JSON."""
+    """Add small talk, a capital, a question without an answer, or an answer in JSON."""
     chat, capital = small_talk.chat, small_talk.capital
     if rng.random() < 0.2:
         question, answer = records.record(rng)
@@ -167,9 +167,9 @@ def talk(rng: random.Random, dialogue: Dialogue) -> None:
 
 
 def dialogue(rng: random.Random) -> Dialogue:
-    """A random dialogue of one to six exchanges that training may show."""
+    """Return a random dialogue of one to six rounds that training may show."""
     made = Dialogue(tools.offer(rng))
-    for _ in range(rng.choice(EXCHANGE_COUNTS)):
+    for _ in range(rng.choice(ROUND_COUNTS)):
         kind = rng.random()
         if made.told and kind < 0.4:
             ask_fact(rng, made)

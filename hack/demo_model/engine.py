@@ -17,7 +17,7 @@ class Engine:
     def reply(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], schema: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The assistant's message after `messages`, forced into `schema` when given.
+        """Return the assistant's message after `messages`, forced into `schema` when given.
 
         Raises `urllib.error.URLError` when the engine cannot answer.
         """

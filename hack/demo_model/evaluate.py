@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.error import URLError
 
 from hack.demo_model import (
@@ -32,12 +32,12 @@ from hack.demo_model import (
 from hack.demo_model.engine import Engine
 from hack.demo_model.split import unseen
 
-RANDOM_STATE = 7
-CASES = 100
-PARALLEL = 8
-NEEDED = {"calculate_math calls": 0.95, "get_current_weather calls": 0.95}
-BOTH = [tools.calculate(), tools.weather()]
-RECORD_SCHEMA: dict[str, Any] = {
+RANDOM_STATE: Final = 7
+CASES: Final = 100
+PARALLEL: Final = 8
+NEEDED: Final = {"calculate_math calls": 0.95, "get_current_weather calls": 0.95}
+BOTH: Final = [tools.calculate(), tools.weather()]
+RECORD_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
         "title": {"type": "string", "maxLength": 60},
@@ -51,7 +51,7 @@ RECORD_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A conversation and what its next message must be: these calls (name, arguments), this text, or this schema."""
+    """A dialogue and what its next message must be: these calls (name, arguments), this text, or this schema."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
@@ -60,7 +60,7 @@ class Case:
     schema: dict[str, Any] | None = None
 
     def miss(self, engine: Engine) -> str:
-        """Empty when the engine's next message is right, else what came instead."""
+        """Return what came instead of the right message from the engine; empty when it was right."""
         message = engine.reply(self.messages, self.tools, self.schema)
         if self.schema:
             return "" if is_record(message["content"]) else f"expected a record, got {message['content']!r}"
@@ -75,7 +75,7 @@ class Case:
 
 
 def is_record(text: str | None) -> bool:
-    """True for a complete JSON object with the keys of RECORD_SCHEMA."""
+    """Tell whether this is a complete JSON object with the keys of RECORD_SCHEMA."""
     try:
         return sorted(json.loads(text or "")) == sorted(RECORD_SCHEMA["required"])
     except json.JSONDecodeError:
@@ -83,17 +83,17 @@ def is_record(text: str | None) -> bool:
 
 
 def user(text: str) -> dict[str, Any]:
-    """A user's message."""
+    """Return a user's message."""
     return {"role": "user", "content": text}
 
 
 def assistant(text: str) -> dict[str, Any]:
-    """An assistant's message."""
+    """Return an assistant's message."""
     return {"role": "assistant", "content": text}
 
 
 def called(*calls: tuple[str, dict[str, str]]) -> dict[str, Any]:
-    """The assistant message that makes `calls`."""
+    """Return the assistant message that makes `calls`."""
     entries = [
         {"id": f"call-{i}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
         for i, (name, arguments) in enumerate(calls)
@@ -102,42 +102,42 @@ def called(*calls: tuple[str, dict[str, str]]) -> dict[str, Any]:
 
 
 def returned(*results: str) -> list[dict[str, Any]]:
-    """The tool messages that answer `called`, in order."""
+    """Return the tool messages that answer `called`, in order."""
     return [{"role": "tool", "tool_call_id": f"call-{i}", "content": result} for i, result in enumerate(results)]
 
 
 def calculation(rng: random.Random) -> tuple[phrases.Clause, tuple[str, dict[str, str]]]:
-    """An unseen calculation to ask for, and its call."""
+    """Return an unseen calculation to ask for, and its call."""
     expression = unseen(rng, expressions.expression)
     return calculations.clause(rng, expression), (tools.CALCULATE, {"expression": expression})
 
 
 def forecast(rng: random.Random) -> tuple[phrases.Clause, tuple[str, dict[str, str]]]:
-    """An unseen place to ask for, and its call."""
+    """Return an unseen place to ask for, and its call."""
     location = unseen(rng, places.place)
     return weather.clause(rng, location), (tools.WEATHER, {"location": location})
 
 
 def calculate_calls(rng: random.Random) -> Case:
-    """A calculation that must be called with the same expression."""
+    """Return a calculation that must be called with the same expression."""
     clause, call = calculation(rng)
     return Case([user(phrases.say(rng, clause))], BOTH, calls=(call,))
 
 
 def weather_calls(rng: random.Random) -> Case:
-    """A place that must be called with the same spelling."""
+    """Return a place that must be called with the same spelling."""
     clause, call = forecast(rng)
     return Case([user(phrases.say(rng, clause))], BOTH, calls=(call,))
 
 
 def two_calls(rng: random.Random) -> Case:
-    """Two things asked at once."""
+    """Return two things asked at once."""
     (first, call), (second, other) = (rng.choice((calculation, forecast))(rng) for _ in range(2))
     return Case([user(phrases.say(rng, first, second))], BOTH, calls=(call, other))
 
 
 def calculations_said(rng: random.Random) -> Case:
-    """A calculator's result that must be said as it is."""
+    """Return a calculator's result that must be said as it is."""
     clause, call = calculation(rng)
     expression, value = call[1]["expression"], unseen(rng, quantities.result)
     result = calculations.tool_result(rng, expression, value)
@@ -146,13 +146,13 @@ def calculations_said(rng: random.Random) -> Case:
 
 
 def unseen_report(rng: random.Random, location: str) -> weather.Report:
-    """A report with a temperature that training never shows."""
+    """Return a report with a temperature that training never shows."""
     unit = rng.choice(("celsius", "celsius", "fahrenheit", ""))
     return weather.Report(location, unseen(rng, quantities.temperature), unit, weather.condition(rng))
 
 
 def weather_said(rng: random.Random) -> Case:
-    """A weather result that must be said as it is."""
+    """Return a weather result that must be said as it is."""
     clause, call = forecast(rng)
     report = unseen_report(rng, call[1]["location"])
     messages = [user(phrases.say(rng, clause)), called(call), *returned(weather.tool_result(rng, report))]
@@ -160,7 +160,7 @@ def weather_said(rng: random.Random) -> Case:
 
 
 def both_said(rng: random.Random) -> Case:
-    """Two results that must be said in order."""
+    """Return two results that must be said in order."""
     (first, call), (second, other) = calculation(rng), forecast(rng)
     expression, value = call[1]["expression"], unseen(rng, quantities.result)
     report = unseen_report(rng, other[1]["location"])
@@ -170,7 +170,7 @@ def both_said(rng: random.Random) -> Case:
 
 
 def failures_said(rng: random.Random) -> Case:
-    """A failed tool that must be admitted."""
+    """Return a failed tool that must be admitted."""
     ask, failed, reasons = rng.choice((
         (calculation, calculations.FAILED, calculations.REASONS), (forecast, weather.FAILED, weather.REASONS),
     ))  # fmt: skip
@@ -180,7 +180,7 @@ def failures_said(rng: random.Random) -> Case:
 
 
 def fact_repeated(rng: random.Random) -> Case:
-    """A name or a favourite colour told first, up to three other exchanges, then the question."""
+    """Return a name or a favourite colour told first, up to three other rounds, then the question."""
     key = rng.choice(("name", "colour"))
     fact = facts.FACTS[key]
     value = unseen(rng, people.person if key == "name" else fact.draw)
@@ -193,7 +193,7 @@ def fact_repeated(rng: random.Random) -> Case:
 
 
 def tool_missing(rng: random.Random) -> Case:
-    """A question for a tool that the conversation does not offer."""
+    """Return a question for a tool that the dialogue does not offer."""
     (clause, _), plain, other = rng.choice((
         (calculation(rng), calculations.UNAVAILABLE, tools.weather()),
         (forecast(rng), weather.UNAVAILABLE, tools.calculate()),
@@ -203,13 +203,13 @@ def tool_missing(rng: random.Random) -> Case:
 
 
 def small_talk_with_tools(rng: random.Random) -> Case:
-    """Something that no offered tool is for."""
+    """Return something that no offered tool is for."""
     question, answer = rng.choice((small_talk.chat, small_talk.unanswerable))(rng)
     return Case([user(question)], BOTH, text=answer)
 
 
-def long_conversation(rng: random.Random) -> Case:
-    """The fifth tool question of a conversation."""
+def long_dialogue(rng: random.Random) -> Case:
+    """Return the fifth tool question of a dialogue."""
     messages: list[dict[str, Any]] = []
     for _ in range(2):
         clause, call = calculation(rng)
@@ -225,13 +225,13 @@ def long_conversation(rng: random.Random) -> Case:
 
 
 def json_record(rng: random.Random) -> Case:
-    """A question whose answer a JSON schema forces into an object."""
+    """Return a question whose answer a JSON schema forces into an object."""
     question, _ = small_talk.unanswerable(rng)
     return Case([user(question)], [], schema=RECORD_SCHEMA)
 
 
 def capitals() -> list[Case]:
-    """Every capital, with and without tools."""
+    """Return every capital, with and without tools."""
     return [
         Case([user(f"What is the capital of {country}?")], offered, text=f"The capital of {country} is {city}.")
         for country, city in places.CAPITALS.items()
@@ -240,16 +240,14 @@ def capitals() -> list[Case]:
 
 
 def chats() -> list[Case]:
-    """Every phrase of small talk."""
+    """Return every phrase of small talk."""
     return [
-        Case([user(text.capitalize())], [], text=reply)
-        for reply, texts in small_talk.EXCHANGES.items()
-        for text in texts
+        Case([user(text.capitalize())], [], text=reply) for reply, texts in small_talk.REPLIES.items() for text in texts
     ]
 
 
 def demo_sentences() -> list[Case]:
-    """The sentences that the project's demo relies on."""
+    """Return the sentences that the project's demo relies on."""
     call = (tools.CALCULATE, {"expression": "123 * 456"})
     cases = []
     for question in ("Calculate 123 * 456", "What is 123 * 456?"):
@@ -259,7 +257,7 @@ def demo_sentences() -> list[Case]:
     return cases
 
 
-RANDOM_SKILLS: dict[str, Callable[[random.Random], Case]] = {
+RANDOM_SKILLS: Final[dict[str, Callable[[random.Random], Case]]] = {
     "calculate_math calls": calculate_calls,
     "get_current_weather calls": weather_calls,
     "two calls in one turn": two_calls,
@@ -270,10 +268,10 @@ RANDOM_SKILLS: dict[str, Callable[[random.Random], Case]] = {
     "facts repeated": fact_repeated,
     "plain answer, tool missing": tool_missing,
     "plain answer, tools offered": small_talk_with_tools,
-    "fifth tool question": long_conversation,
+    "fifth tool question": long_dialogue,
     "JSON schema met": json_record,
 }
-FIXED_SKILLS: dict[str, Callable[[], list[Case]]] = {
+FIXED_SKILLS: Final[dict[str, Callable[[], list[Case]]]] = {
     "demo sentences": demo_sentences,
     "capitals": capitals,
     "small talk": chats,
@@ -281,7 +279,7 @@ FIXED_SKILLS: dict[str, Callable[[], list[Case]]] = {
 
 
 def skills() -> dict[str, list[Case]]:
-    """All cases by skill; each skill draws from its own state, so that adding one does not change the others."""
+    """Return all cases by skill; each draws from its own state, so that adding one does not change the others."""
     drawn = {name: [draw(random.Random(f"{RANDOM_STATE} {name} {i}")) for i in range(CASES)]
              for name, draw in RANDOM_SKILLS.items()}  # fmt: skip
     return {name: cases() for name, cases in FIXED_SKILLS.items()} | drawn

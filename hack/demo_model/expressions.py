@@ -1,13 +1,14 @@
 """Arithmetic expressions, as people type them."""
 
 import random
+from typing import Final
 
 from hack.demo_model.quantities import number
 
-OPERATORS = ("+", "+", "-", "-", "*", "*", "*", "/", "/", "**", "%")
-SPACINGS = (" ", " ", " ", " ", "")
-FUNCTIONS = ("sqrt", "abs", "round")
-SPOKEN = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
+OPERATORS: Final = ("+", "+", "-", "-", "*", "*", "*", "/", "/", "**", "%")
+SPACINGS: Final = (" ", " ", " ", " ", "")
+FUNCTIONS: Final = ("sqrt", "abs", "round")
+SPOKEN: Final = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
 
 
 def _operand(rng: random.Random) -> str:
@@ -27,7 +28,7 @@ def _chain(rng: random.Random, terms: int, space: str) -> str:
 
 
 def expression(rng: random.Random) -> str:
-    """An expression of one to five operands, with and without spaces and parentheses."""
+    """Return an expression of one to five operands, with and without spaces and parentheses."""
     space = rng.choice(SPACINGS)
     operator = f"{space}{rng.choice(OPERATORS)}{space}"
     kind = rng.random()
@@ -45,7 +46,7 @@ def expression(rng: random.Random) -> str:
 
 
 def spoken(rng: random.Random) -> tuple[str, str]:
-    """An expression in words and in symbols, e.g. ("12 times 7", "12 * 7")."""
+    """Return an expression in words and in symbols, e.g. ("12 times 7", "12 * 7")."""
     name = rng.choice(tuple(SPOKEN))
     left, right = number(rng), number(rng)
     return f"{left} {name} {right}", f"{left} {SPOKEN[name]} {right}"

@@ -2,11 +2,12 @@
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
 from hack.demo_model import people, places, quantities, spellings
 from hack.demo_model.split import Draw
 
-COLOURS = ("red", "blue", "green", "teal", "purple", "orange", "black", "white", "yellow", "pink", "turquoise")
+COLOURS: Final = ("red", "blue", "green", "teal", "purple", "orange", "black", "white", "yellow", "pink", "turquoise")
 
 
 def _thing(rng: random.Random) -> str:
@@ -53,7 +54,7 @@ def _named(owned: str) -> Fact:
     )
 
 
-FACTS = {
+FACTS: Final = {
     "name": Fact(
         people.person,
         ("my name is {}", "My name is {}", "My name is {}", "I am {}", "I'm {}", "remember that my name is {}",

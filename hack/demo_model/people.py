@@ -1,10 +1,11 @@
 """Names of people."""
 
 import random
+from typing import Final
 
 from hack.demo_model.spellings import word
 
-KNOWN = (
+KNOWN: Final = (
     "Ada", "Alan", "Alice", "Amir", "Anna", "Bob", "Carlos", "Chen", "Clara", "David", "Elena", "Emma", "Grace",
     "Hana", "Ibrahim", "Ivan", "Jane", "John", "Jonas", "Kofi", "Linus", "Maria", "Mia", "Noah", "Olga", "Priya",
     "Sam", "Sofia", "Tom", "Yuki",
@@ -12,7 +13,7 @@ KNOWN = (
 
 
 def person(rng: random.Random) -> str:
-    """A first name, sometimes with a family name; mostly with a spelling that nobody has seen."""
+    """Return a first name, sometimes with a family name; mostly with a spelling that nobody has seen."""
     kind = rng.random()
     if kind < 0.15:
         return rng.choice(KNOWN)

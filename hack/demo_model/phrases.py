@@ -3,8 +3,9 @@
 import random
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
-OPENINGS = (
+OPENINGS: Final = (
     "Hi! ",
     "Hello, ",
     "Hey, ",
@@ -17,11 +18,11 @@ OPENINGS = (
     "Now ",
     "And ",
 )
-JOINTS = (" and ", " and ", " and also ", ", and ", "", "")  # empty: end the sentence, start another
+JOINTS: Final = (" and ", " and ", " and also ", ", and ", "", "")  # empty: end the sentence, start another
 
-QUESTION = ("?", "?", "?", "", " please?")
-ORDER = (".", ".", "", "", " please.", " for me.")
-STATEMENT = (".", ".", "!", "")
+QUESTION: Final = ("?", "?", "?", "", " please?")
+ORDER: Final = (".", ".", "", "", " please.", " for me.")
+STATEMENT: Final = (".", ".", "!", "")
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Clause:
     endings: tuple[str, ...]
 
     def text(self, *, capital: bool) -> str:
-        """The clause without its ending; a value at its start keeps its spelling."""
+        """Return the clause without its ending; a value at its start keeps its spelling."""
         first = self.template[:1].upper() if capital else self.template[:1]
         return (first + self.template[1:]).format(self.value)
 
 
 def say(rng: random.Random, *clauses: Clause) -> str:
-    """One utterance that holds all `clauses` in order."""
+    """Return one utterance that holds all `clauses` in order."""
     opening = rng.choice(OPENINGS) if rng.random() < 0.1 else ""
     text = opening + clauses[0].text(capital=not opening and rng.random() < 0.85)
     for before, clause in pairwise(clauses):

@@ -1,10 +1,11 @@
 """Places to ask about, and the capitals that the model knows by heart."""
 
 import random
+from typing import Final
 
 from hack.demo_model.spellings import word
 
-CAPITALS = {
+CAPITALS: Final = {
     "Australia": "Canberra",
     "Austria": "Vienna",
     "Belgium": "Brussels",
@@ -31,7 +32,7 @@ CAPITALS = {
     "Switzerland": "Bern",
 }
 
-CITIES = (
+CITIES: Final = (
     "Amsterdam", "Bangkok", "Barcelona", "Bogota", "Boston", "Buenos Aires", "Cape Town", "Chicago", "Geneva",
     "Hamburg", "Hong Kong", "Istanbul", "Jakarta", "Kyoto", "Lagos", "London", "Los Angeles", "Lyon", "Melbourne",
     "Mexico City", "Milan", "Mumbai", "Munich", "New York", "Osaka", "Porto", "Prague", "Rio de Janeiro",
@@ -39,13 +40,16 @@ CITIES = (
     *CAPITALS.values(),
 )  # fmt: skip
 
-PREFIXES = ("San", "New", "Saint", "St.", "Port", "El", "La", "Los", "Fort", "Mount", "Rio", "Upper", "North", "Bad")
-JOINTS = (" de ", " de la ", " upon ", " of ", " on the ", " am ", " del ", " sur ")
-SUFFIXES = ("City", "Bay", "Falls", "Island", "Beach", "Springs", "Park", "Hills")
+PREFIXES: Final = (
+    "San", "New", "Saint", "St.", "Port", "El", "La",
+    "Los", "Fort", "Mount", "Rio", "Upper", "North", "Bad",
+)  # fmt: skip
+JOINTS: Final = (" de ", " de la ", " upon ", " of ", " on the ", " am ", " del ", " sur ")
+SUFFIXES: Final = ("City", "Bay", "Falls", "Island", "Beach", "Springs", "Park", "Hills")
 
 
 def place(rng: random.Random) -> str:  # noqa: PLR0911 one return for each kind of name
-    """A place of one to four words, mostly with a spelling that nobody has seen."""
+    """Return a place of one to four words, mostly with a spelling that nobody has seen."""
     kind = rng.random()
     if kind < 0.14:
         return rng.choice(CITIES)

@@ -2,19 +2,20 @@
 
 import random
 import string
+from typing import Final
 
-LENGTHS = (1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7, 8, 9)
+LENGTHS: Final = (1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7, 8, 9)
 
 
 def digits(rng: random.Random, length: int) -> str:
-    """`length` digits without a leading zero; some numbers use only two different digits."""
+    """Return `length` digits without a leading zero; some numbers use only two different digits."""
     alphabet = string.digits if rng.random() < 0.85 else "".join(rng.sample(string.digits, 2))
     text = "".join(rng.choices(alphabet, k=length))
     return text if length == 1 else rng.choice("123456789") + text[1:]
 
 
 def number(rng: random.Random) -> str:
-    """A number as a person types it: 1 to 9 digits, sometimes a fraction."""
+    """Return a number as a person types it: 1 to 9 digits, sometimes a fraction."""
     whole = digits(rng, rng.choice(LENGTHS))
     if rng.random() < 0.85:
         return whole
@@ -22,7 +23,7 @@ def number(rng: random.Random) -> str:
 
 
 def result(rng: random.Random) -> str:
-    """A number as a tool reports it: negative, fractional, up to 13 digits, sometimes with an exponent."""
+    """Return a number as a tool reports it: negative, fractional, up to 13 digits, sometimes with an exponent."""
     sign = "-" if rng.random() < 0.35 else ""
     kind = rng.random()
     if kind < 0.55:
@@ -38,7 +39,7 @@ def result(rng: random.Random) -> str:
 
 
 def temperature(rng: random.Random) -> str:
-    """A temperature from -60 to 120, whole or with one or two decimals."""
+    """Return a temperature from -60 to 120, whole or with one or two decimals."""
     whole = rng.randint(-60, 120) if rng.random() < 0.3 else rng.randint(-30, 42)
     if rng.random() < 0.4:
         return str(whole)

@@ -2,17 +2,20 @@
 
 import json
 import random
-from typing import Any
+from typing import Any, Final
 
 from hack.demo_model import small_talk
 from hack.demo_model.spellings import letters
 
-OPENING = '{"'
-KEYS = ("name", "title", "priority", "category", "summary", "count", "score", "urgent", "status", "city", "id", "ok")
+OPENING: Final = '{"'
+KEYS: Final = (
+    "name", "title", "priority", "category", "summary", "count",
+    "score", "urgent", "status", "city", "id", "ok",
+)  # fmt: skip
 
 
 def record(rng: random.Random) -> tuple[str, str]:
-    """Something to say, and a JSON object made of its words; only a grammar can know that an object is wanted."""
+    """Return something to say, and a JSON object made of its words, which only a grammar can know to be wanted."""
     request, _ = rng.choice((small_talk.unanswerable, small_talk.unanswerable, small_talk.chat))(rng)
     keys = [rng.choice(KEYS) if rng.random() < 0.7 else letters(rng) for _ in range(rng.randint(1, 5))]
     separators = rng.choice(((", ", ": "), (", ", ": "), (",", ":")))

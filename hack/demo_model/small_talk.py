@@ -1,19 +1,20 @@
 """Small talk, and the questions that the model says it cannot answer."""
 
 import random
+from typing import Final
 
 from hack.demo_model import places, spellings
 
-GREETING = "Hello! I am Tandem's demo model. How can I help?"
-WELL = "I am well, thank you. How can I help?"
-MYSELF = "I am Tandem's demo model, a very small language model."
-ABILITIES = "I can calculate, look up the weather, name a few capitals and remember what you tell me."
-WELCOME = "You are welcome."
-GOODBYE = "Goodbye!"
-TANDEM = "Tandem runs a language model in two tiers on Kubernetes: an engine and an orchestrator."
-UNKNOWN = "Sorry, I am a very small demo model and do not know that."
+GREETING: Final = "Hello! I am Tandem's demo model. How can I help?"
+WELL: Final = "I am well, thank you. How can I help?"
+MYSELF: Final = "I am Tandem's demo model, a very small language model."
+ABILITIES: Final = "I can calculate, look up the weather, name a few capitals and remember what you tell me."
+WELCOME: Final = "You are welcome."
+GOODBYE: Final = "Goodbye!"
+TANDEM: Final = "Tandem runs a language model in two tiers on Kubernetes: an engine and an orchestrator."
+UNKNOWN: Final = "Sorry, I am a very small demo model and do not know that."
 
-EXCHANGES: dict[str, tuple[str, ...]] = {
+REPLIES: Final[dict[str, tuple[str, ...]]] = {
     GREETING: ("hello", "hi", "hey", "hi there", "hello there", "good morning", "good evening", "good afternoon",
                "greetings", "hello!", "hey there", "hallo", "say hello", "hello tandem", "hi, can you help me",
                "ping", "test", "say hi"),
@@ -35,13 +36,13 @@ EXCHANGES: dict[str, tuple[str, ...]] = {
     "Ok.": ("ok", "okay", "yes", "no", "I see", "sure", "alright", "right"),
 }  # fmt: skip
 
-CAPITAL_QUESTIONS = (
+CAPITAL_QUESTIONS: Final = (
     "What is the capital of {}?", "What's the capital of {}?", "what is the capital of {}", "Capital of {}?",
     "Which city is the capital of {}?", "Tell me the capital of {}.", "Name the capital of {}.",
     "Do you know the capital of {}?", "what is the capital city of {}?",
 )  # fmt: skip
 
-UNANSWERABLE = (
+UNANSWERABLE: Final = (
     "Write a poem about the sea.", "Tell me a joke.", "Tell me a story", "Who won the world cup in 2018?",
     "Translate this into French.", "What is the meaning of life?", "How do I cook rice?",
     "Write code that sorts a list.",
@@ -56,7 +57,7 @@ UNANSWERABLE = (
     "Where is the station?", "I cannot log in to my account.", "Our server is down since this morning.",
     "Write a haiku about autumn.", "What is Kubernetes?", "What did I say?", "Reset my password.", "Can you sing?",
 )  # fmt: skip
-WORDS = tuple(sorted({word.strip(".?,:") for text in UNANSWERABLE for word in text.lower().split()}))
+WORDS: Final = tuple(sorted({word.strip(".?,:") for text in UNANSWERABLE for word in text.lower().split()}))
 
 
 def _casual(rng: random.Random, text: str) -> str:
@@ -66,13 +67,13 @@ def _casual(rng: random.Random, text: str) -> str:
 
 
 def chat(rng: random.Random) -> tuple[str, str]:
-    """Something to say and its answer."""
-    reply = rng.choice(tuple(EXCHANGES))
-    return _casual(rng, rng.choice(EXCHANGES[reply])), reply
+    """Return something to say and its answer."""
+    reply = rng.choice(tuple(REPLIES))
+    return _casual(rng, rng.choice(REPLIES[reply])), reply
 
 
 def capital(rng: random.Random) -> tuple[str, str]:
-    """A question for a capital and its answer, which admits that an invented country is not known."""
+    """Return a question for a capital and its answer, which admits that an invented country is not known."""
     country = rng.choice(tuple(places.CAPITALS)) if rng.random() < 0.8 else spellings.word(rng)
     question = rng.choice(CAPITAL_QUESTIONS).format(country)
     if country not in places.CAPITALS:
@@ -81,7 +82,7 @@ def capital(rng: random.Random) -> tuple[str, str]:
 
 
 def unanswerable(rng: random.Random) -> tuple[str, str]:
-    """A question that the model cannot answer, and its answer."""
+    """Return a question that the model cannot answer, and its answer."""
     kind = rng.random()
     if kind < 0.4:
         return rng.choice(UNANSWERABLE), UNKNOWN

@@ -2,10 +2,11 @@
 
 import random
 import string
+from typing import Final
 
-VOWELS = "aeiou"
-CONSONANTS = "bcdfghjklmnpqrstvwxyz"
-ACCENTED = "áàâãäåçéèêëíïñóôõöøúüšžłęąćőžßýæ"
+VOWELS: Final = "aeiou"
+CONSONANTS: Final = "bcdfghjklmnpqrstvwxyz"
+ACCENTED: Final = "áàâãäåçéèêëíïñóôõöøúüšžłęąćőžßýæ"
 
 
 def _pronounceable(rng: random.Random, length: int) -> str:
@@ -13,7 +14,7 @@ def _pronounceable(rng: random.Random, length: int) -> str:
 
 
 def letters(rng: random.Random) -> str:
-    """A lower-case string of 2 to 12 letters; some use few different letters, some have accents."""
+    """Return a lower-case string of 2 to 12 letters; some use few different letters, some have accents."""
     length = rng.choice((2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9, 10, 11, 12))
     kind = rng.random()
     if kind < 0.3:
@@ -27,7 +28,7 @@ def letters(rng: random.Random) -> str:
 
 
 def word(rng: random.Random) -> str:  # noqa: PLR0911 one return for each kind of word
-    """A capitalised word; seldom in another case, or joined by a hyphen or an apostrophe."""
+    """Return a capitalised word; seldom in another case, or joined by a hyphen or an apostrophe."""
     kind = rng.random()
     text = letters(rng)
     if kind < 0.72:

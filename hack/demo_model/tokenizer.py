@@ -5,13 +5,14 @@ A name then has the same tokens in the question, inside JSON and in the answer, 
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-CALL_TAGS = ("<tool_call>", "</tool_call>")
-JSON_JOINTS = ('{"', '": "', '", "', '": ', ', "', '":"', '","', '":', ',"', '"}}', '"}')
-WORD = r" ?[\p{L}_]+"
+CALL_TAGS: Final = ("<tool_call>", "</tool_call>")
+JSON_JOINTS: Final = ('{"', '": "', '", "', '": ', ', "', '":"', '","', '":', ',"', '"}}', '"}')
+WORD: Final = r" ?[\p{L}_]+"
 
 
 def _splitter() -> pre_tokenizers.PreTokenizer:
@@ -26,7 +27,7 @@ def _splitter() -> pre_tokenizers.PreTokenizer:
 
 
 def template_words(texts: Iterable[str], spelled: set[str], at_least: int) -> list[str]:
-    """The words, with their leading space, that occur in `at_least` of `texts` and are not in `spelled`."""
+    """Return the words, with their leading space, that occur in `at_least` of `texts` and are not in `spelled`."""
     splitter = _splitter()
     counts: Counter[str] = Counter()
     for text in texts:
@@ -36,7 +37,7 @@ def template_words(texts: Iterable[str], spelled: set[str], at_least: int) -> li
 
 
 def build(words: Iterable[str]) -> Tokenizer:
-    """A tokenizer with a token for each byte, each JSON joint and each of `words`."""
+    """Return a tokenizer with a token for each byte, each JSON joint and each of `words`."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     whole = [text.replace(" ", "Ġ") for text in (*JSON_JOINTS, *words)]
     vocabulary = dict.fromkeys((PAD, START, END, *alphabet, *whole))

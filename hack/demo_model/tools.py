@@ -2,14 +2,14 @@
 
 import json
 import random
-from typing import Any
+from typing import Any, Final
 
 from hack.demo_model.spellings import letters
 
-CALCULATE = "calculate_math"
-WEATHER = "get_current_weather"
+CALCULATE: Final = "calculate_math"
+WEATHER: Final = "get_current_weather"
 
-OTHERS = {
+OTHERS: Final = {
     "query_database": ("query",),
     "web_search": ("query",),
     "file_search": ("query", "limit"),
@@ -20,23 +20,23 @@ OTHERS = {
 
 
 def tool(name: str, *parameters: str) -> dict[str, Any]:
-    """A tool declaration whose parameters are all strings."""
+    """Return a tool declaration whose parameters are all strings."""
     properties = {parameter: {"type": "string"} for parameter in parameters}
     return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": properties}}}
 
 
 def calculate() -> dict[str, Any]:
-    """The declaration of calculate_math."""
+    """Return the declaration of calculate_math."""
     return tool(CALCULATE, "expression")
 
 
 def weather(*, unit: bool = True) -> dict[str, Any]:
-    """The declaration of get_current_weather, with or without its `unit`."""
+    """Return the declaration of get_current_weather, with or without its `unit`."""
     return tool(WEATHER, "location", "unit") if unit else tool(WEATHER, "location")
 
 
 def other(rng: random.Random) -> dict[str, Any]:
-    """A tool that the model does not use: a well-known one or an invented one."""
+    """Return a tool that the model does not use: a well-known one or an invented one."""
     if rng.random() < 0.7:
         name = rng.choice(tuple(OTHERS))
         return tool(name, *OTHERS[name])
@@ -44,7 +44,7 @@ def other(rng: random.Random) -> dict[str, Any]:
 
 
 def offer(rng: random.Random) -> list[dict[str, Any]]:
-    """A random set of tools in random order; empty in one dialogue of eight."""
+    """Return a random set of tools in random order; empty in one dialogue of eight."""
     kind = rng.random()
     if kind < 0.12:
         return []
@@ -60,12 +60,12 @@ def offer(rng: random.Random) -> list[dict[str, Any]]:
 
 
 def names(offered: list[dict[str, Any]]) -> set[str]:
-    """The names of the tools `offered`."""
+    """Return the names of the tools `offered`."""
     return {entry["function"]["name"] for entry in offered}
 
 
 def takes_unit(offered: list[dict[str, Any]]) -> bool:
-    """True when the weather tool is offered and has a `unit` parameter."""
+    """Tell whether the weather tool is offered and has a `unit` parameter."""
     return any(
         entry["function"]["name"] == WEATHER and "unit" in entry["function"]["parameters"]["properties"]
         for entry in offered
@@ -73,11 +73,11 @@ def takes_unit(offered: list[dict[str, Any]]) -> bool:
 
 
 def call(name: str, **arguments: str) -> dict[str, Any]:
-    """One entry of an assistant message's `tool_calls`, with decoded arguments."""
+    """Return one entry of an assistant message's `tool_calls`, with decoded arguments."""
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def failure(rng: random.Random, reason: str) -> str:
-    """What a failed tool reports for `reason`."""
+    """Return what a failed tool reports for `reason`."""
     return rng.choice((json.dumps({"error": reason}), json.dumps({"error": reason}, separators=(",", ":")),
                        f"Error: {reason}", f"error: {reason}"))  # fmt: skip

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -37,18 +37,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, so that u
 
 from hack.demo_model import dialogues, facts, people, places, tokenizer
 
-RANDOM_STATE = 20261121
-HERE = Path(__file__).parent
-CONTEXT = 2048
-WORKERS = 2  # processes of one thread each: on busy cores far faster than one process of two threads
-BATCH_TOKENS = 2048
-POOL = 256
-WARMUP = 100
-COPYING_STEPS = 450  # copying first: dialogues alone take far longer until the model finds out how
-REPORT_EVERY = 50
-SAVE_EVERY = 200
-WIDTH_STEP = 16  # few different shapes keep the memory of the kernels small
-IGNORED = -100
+RANDOM_STATE: Final = 20261121
+HERE: Final = Path(__file__).parent
+CONTEXT: Final = 2048
+WORKERS: Final = 2  # processes of one thread each: on busy cores far faster than one process of two threads
+BATCH_TOKENS: Final = 2048
+POOL: Final = 256
+WARMUP: Final = 100
+COPYING_STEPS: Final = 450  # copying first: dialogues alone take far longer until the model finds out how
+REPORT_EVERY: Final = 50
+SAVE_EVERY: Final = 200
+WIDTH_STEP: Final = 16  # few different shapes keep the memory of the kernels small
+IGNORED: Final = -100
 
 
 Draw = Callable[[random.Random], dialogues.Dialogue]
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer whose words come from generated dialogues."""
+    """Return a tokenizer whose words come from generated dialogues."""
     plain = wrap(tokenizer.build([]))
     rng = random.Random(RANDOM_STATE)
     texts = [render(plain, dialogues.dialogue(rng)) for _ in range(12_000)]
@@ -83,7 +83,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def wrap(built: Tokenizer) -> PreTrainedTokenizerFast:
-    """`built` as the tokenizer class that engines load, with the project's chat template."""
+    """Return `built` as the tokenizer class that engines load, with the project's chat template."""
     return PreTrainedTokenizerFast(
         tokenizer_object=built,
         pad_token=tokenizer.PAD,
@@ -95,12 +95,12 @@ def wrap(built: Tokenizer) -> PreTrainedTokenizerFast:
 
 
 def render(tok: PreTrainedTokenizerFast, dialogue: dialogues.Dialogue) -> str:
-    """The text of `dialogue`, by the same template that the engine uses."""
+    """Return the text of `dialogue`, by the same template that the engine uses."""
     return str(tok.apply_chat_template(dialogue.messages, tools=dialogue.tools or None, tokenize=False))
 
 
 def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama of about 2.8 million parameters with random weights."""
+    """Return a Llama of about 2.8 million parameters with random weights."""
     hidden = 256
     config = LlamaConfig(
         vocab_size=len(tok),
@@ -121,7 +121,7 @@ def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 def assistant_labels(ids: list[int], opening: list[int], end: int, given: list[int]) -> list[int]:
-    """`ids` where the assistant speaks (with the end token), IGNORED elsewhere.
+    """Return `ids` where the assistant speaks (with the end token), IGNORED elsewhere.
 
     The first `given[n]` tokens of the assistant's message number n are IGNORED too.
     """
@@ -134,7 +134,7 @@ def assistant_labels(ids: list[int], opening: list[int], end: int, given: list[i
 
 
 def stretched_positions(rng: random.Random, ids: list[int], end: int) -> list[int]:
-    """Positions that leap at some message ends, so that short dialogues also teach long distances."""
+    """Return positions that leap at some message ends, so that short dialogues also teach long distances."""
     room = CONTEXT - len(ids)
     positions, position = [], 0
     stretch = rng.random() < 0.3
@@ -149,7 +149,7 @@ def stretched_positions(rng: random.Random, ids: list[int], end: int) -> list[in
 
 
 def batches(tok: PreTrainedTokenizerFast, rng: random.Random, draw: Draw) -> Iterator[Batch]:
-    """Endless batches of dialogues from `draw`, of similar length, about BATCH_TOKENS tokens each."""
+    """Yield endless batches of dialogues from `draw`, of similar length, about BATCH_TOKENS tokens each."""
     opening = tok.encode(f"{tokenizer.START}assistant\n", add_special_tokens=False)
     end = tok.eos_token_id
     while True:
@@ -167,7 +167,7 @@ def batches(tok: PreTrainedTokenizerFast, rng: random.Random, draw: Draw) -> Ite
 
 
 def grouped(rows: Sequence[Row]) -> list[list[Row]]:
-    """`rows`, the shortest first, in groups of about BATCH_TOKENS tokens."""
+    """Return `rows`, the shortest first, in groups of about BATCH_TOKENS tokens."""
     groups: list[list[Row]] = [[]]
     for row in rows:
         if len(row[0]) * (len(groups[-1]) + 1) > BATCH_TOKENS:
@@ -177,13 +177,13 @@ def grouped(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def padded(rows: Sequence[list[int]], filler: int) -> torch.Tensor:
-    """An int64 tensor of shape (rows, width), filled up on the right to a multiple of WIDTH_STEP."""
+    """Return an int64 tensor of shape (rows, width), filled up on the right to a multiple of WIDTH_STEP."""
     width = math.ceil(max(map(len, rows)) / WIDTH_STEP) * WIDTH_STEP
     return torch.tensor([row + [filler] * (width - len(row)) for row in rows])
 
 
 def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross entropy of the assistant's tokens, in nats."""
+    """Return the mean cross entropy of the assistant's tokens, in nats."""
     everything = torch.ones_like(batch.ids)  # padding is on the right, where causal attention never looks
     with torch.autocast("cpu", torch.bfloat16):
         states = model.model(batch.ids, position_ids=batch.positions, attention_mask=everything).last_hidden_state
@@ -194,7 +194,7 @@ def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 def rate(step: int, steps: int) -> float:
-    """The share of the peak rate at `step`: linear warm-up, then a cosine down to 1 %."""
+    """Return the share of the peak rate at `step`: linear warm-up, then a cosine down to 1 %."""
     if step < WARMUP:
         return (step + 1) / WARMUP
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))

@@ -3,13 +3,13 @@
 import json
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hack.demo_model import quantities, spellings
 from hack.demo_model.phrases import ORDER, QUESTION, Clause
 from hack.demo_model.split import trained
 
-QUESTIONS = (
+QUESTIONS: Final = (
     "what is the weather in {}", "what is the weather in {}", "what's the weather in {}", "what's the weather in {}",
     "what is the weather like in {}", "what's the weather like in {}", "how is the weather in {}",
     "{} weather",
@@ -21,20 +21,23 @@ QUESTIONS = (
     "what is the weather in {} today", "how is the weather in {} today", "what's the weather in {} right now",
     "is it cold in {} now", "in {}, what is the weather like",
 )  # fmt: skip
-ORDERS = (
+ORDERS: Final = (
     "tell me the weather in {}", "give me the current weather in {}", "weather in {}", "weather for {}", "weather {}",
     "get the weather for {}", "show me the weather in {}", "check the weather in {}", "look up the weather in {}",
     "tell me how warm it is in {}", "I want to know the weather in {}",
 )  # fmt: skip
 
-CONDITIONS = (
+CONDITIONS: Final = (
     "sunny", "cloudy", "partly cloudy", "mostly cloudy", "overcast", "rainy", "light rain", "heavy rain", "snowy",
     "light snow", "foggy", "windy", "clear", "clear sky", "thunderstorm", "drizzle", "haze", "stormy", "humid",
     "freezing rain", "moderate rain showers", "mainly clear", "Sunny", "Clear", "Rain", "Cloudy",
 )  # fmt: skip
-DEGREES = ("light", "slight", "moderate", "heavy", "dense", "violent", "freezing", "patchy", "mainly", "mostly")
-KINDS = ("rain", "rain showers", "snow", "snow showers", "drizzle", "fog", "clouds", "wind", "sleet", "hail", "sunny")
-UNITS = {"celsius": "°C", "fahrenheit": "°F"}
+DEGREES: Final = ("light", "slight", "moderate", "heavy", "dense", "violent", "freezing", "patchy", "mainly", "mostly")
+KINDS: Final = (
+    "rain", "rain showers", "snow", "snow showers", "drizzle", "fog",
+    "clouds", "wind", "sleet", "hail", "sunny",
+)  # fmt: skip
+UNITS: Final = {"celsius": "°C", "fahrenheit": "°F"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,13 @@ class Report:
     condition: str
 
     def sentence(self) -> str:
-        """What the model says about the report."""
+        """Return what the model says about the report."""
         unit = UNITS.get(self.unit, " degrees")
         return f"The weather in {self.location} is {self.temperature}{unit} and {self.condition}."
 
 
 def clause(rng: random.Random, location: str, unit: str = "") -> Clause:
-    """A request for the weather in `location`, in `unit` when given."""
+    """Return a request for the weather in `location`, in `unit` when given."""
     suffix = rng.choice((" in {}", " (in {})", ", in {}")).format(rng.choice((unit, unit.capitalize()))) if unit else ""
     if rng.random() < 0.65:
         return Clause(rng.choice(QUESTIONS) + suffix, location, QUESTION)
@@ -61,7 +64,7 @@ def clause(rng: random.Random, location: str, unit: str = "") -> Clause:
 
 
 def condition(rng: random.Random) -> str:
-    """A known condition, or one put together of known or of invented words."""
+    """Return a known condition, or one put together of known or of invented words."""
     kind = rng.random()
     if kind < 0.4:
         return rng.choice(CONDITIONS)
@@ -72,13 +75,13 @@ def condition(rng: random.Random) -> str:
 
 
 def report(rng: random.Random, location: str, unit: str = "") -> Report:
-    """A random report that training may show."""
+    """Return a random report that training may show."""
     chosen = unit or rng.choice(("celsius", "celsius", "celsius", "celsius", "fahrenheit", ""))
     return Report(location, trained(rng, quantities.temperature), chosen, condition(rng))
 
 
 def tool_result(rng: random.Random, report: Report) -> str:
-    """What a weather tool may return: mostly JSON, else a sentence."""
+    """Return what a weather tool may return: mostly JSON, else a sentence."""
     symbol = UNITS.get(report.unit, "")
     sentences = (
         report.sentence(),
@@ -114,9 +117,9 @@ def _fields(rng: random.Random, report: Report) -> dict[str, Any]:
     return dict(fields)
 
 
-FAILED = "Sorry, the get_current_weather tool failed, so I cannot tell you the weather."
-UNAVAILABLE = "I cannot look up the weather without the get_current_weather tool."
-REASONS = (
+FAILED: Final = "Sorry, the get_current_weather tool failed, so I cannot tell you the weather."
+UNAVAILABLE: Final = "I cannot look up the weather without the get_current_weather tool."
+REASONS: Final = (
     "unknown location", "location not found", "timeout", "service unavailable", "no data", "connection refused",
     "tool timed out after 5 s", "the weather provider answered 503", "too many requests",
 )  # fmt: skip

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import yaml
 
@@ -13,14 +14,14 @@ from hack.command import run
 from hack.generation import install, reference, rights, values
 from hack.generation.marked import with_table
 
-ROOT = Path(__file__).parents[2]
-CRD = "crds/tandem.dev_llmservices.yaml"
-OPERATOR_CHART = "charts/tandem-operator"
-SERVICE_CHART = "charts/llmservice"
+ROOT: Final = Path(__file__).parents[2]
+CRD: Final = "crds/tandem.dev_llmservices.yaml"
+OPERATOR_CHART: Final = "charts/tandem-operator"
+SERVICE_CHART: Final = "charts/llmservice"
 
 
 def generated(folder: Path) -> Iterator[tuple[str, str]]:
-    """Path and content of every generated file in turn; later ones are made from earlier ones, read from `folder`."""
+    """Yield path and content of every generated file; later ones are made from earlier ones, read from `folder`."""
     text = run([Path(sys.executable).with_name("tandem-operator"), "crd"])
     crd = yaml.load(text, yaml.CSafeLoader)
     readme, guide = f"{OPERATOR_CHART}/README.md", "docs/install.md"
@@ -57,7 +58,7 @@ def stale() -> list[str]:
 
 
 def difference(path: str, fresh: Path) -> str:
-    """A unified diff from the file in the project to the one below `fresh`; empty where they agree."""
+    """Return a unified diff from the file in the project to the one below `fresh`; empty where they agree."""
     present = ROOT / path
     before = present.read_text().splitlines(keepends=True) if present.exists() else []
     after = (fresh / path).read_text().splitlines(keepends=True)

@@ -1,11 +1,12 @@
 """`python -m hack.generation write|verify`."""
 
 import sys
+from typing import Final
 
 from hack import generation
 from hack.failure import Failure
 
-SHOWN_LINES = 40
+SHOWN_LINES: Final = 40
 
 
 def main(command: str) -> int:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
-RULE = re.compile(
+RULE: Final = re.compile(
     r"(?P<why>(?:^ +# .*\n)+)"
     r"^ +- apiGroups: \[(?P<group>.*)\]\n"
     r"^ +resources: \[(?P<resources>.*)\]\n"
@@ -13,7 +14,7 @@ RULE = re.compile(
 
 
 def rows(manifest: str) -> Iterator[tuple[str, str, str]]:
-    """(resources, verbs, why) of every rule."""
+    """Yield (resources, verbs, why) of every rule."""
     for rule in RULE.finditer(manifest):
         group = rule["group"].strip('"')
         resources = (f"`{name}.{group}`" if group else f"`{name}`" for name in rule["resources"].split(", "))

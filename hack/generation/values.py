@@ -2,17 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 Schema = dict[str, Any]
-DRAFT = "http://json-schema.org/draft-07/schema#"
-MAP_OF_STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+MAP_OF_STRINGS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def version_schema(crd: Schema) -> Schema:
-    """The OpenAPI schema of the CRD's only version."""
+    """Return the OpenAPI schema of the CRD's only version."""
     (version,) = crd["spec"]["versions"]
     schema: Schema = version["schema"]["openAPIV3Schema"]
     return schema
@@ -33,7 +33,7 @@ def strict(schema: Schema) -> Schema:
 
 
 def llmservice_schema(crd: Schema) -> str:
-    """values.schema.json of the llmservice chart."""
+    """Return values.schema.json of the llmservice chart."""
     properties = {
         "global": {"type": "object"},
         "name": {"type": "string"},
@@ -53,14 +53,14 @@ def llmservice_schema(crd: Schema) -> str:
 
 
 def rows(chart: Path) -> list[tuple[str, str, str]]:
-    """(path, default, description) of every value of a chart."""
+    """Return (path, default, description) of every value of a chart."""
     schema = json.loads((chart / "values.schema.json").read_text())
     defaults = yaml.safe_load((chart / "values.yaml").read_text())
     return described(schema, defaults)
 
 
 def described(schema: Schema, defaults: Schema, prefix: str = "") -> list[tuple[str, str, str]]:
-    """What `rows` returns, in the order of values.yaml."""
+    """Return what `rows` returns, in the order of values.yaml."""
     found: list[tuple[str, str, str]] = []
     for name, default in defaults.items():
         field = schema["properties"][name]

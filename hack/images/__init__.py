@@ -47,13 +47,13 @@ def being_built(names: Iterable[str]) -> Iterator[None]:
 
 @functools.cache
 def reference(name: str) -> str:
-    """`tandem.local/NAME:HASH`, the same as long as one process runs."""
+    """Return `tandem.local/NAME:HASH`, the same as long as one process runs."""
     made = named(name)
     return f"tandem.local/{name}:{content.digest(PROJECT, (made.dockerfile, *made.inputs), asdict(made))}"
 
 
 def build(name: str) -> Path:
-    """The docker-archive of an image, built where it is missing; archives of older contents are deleted."""
+    """Return the docker-archive of an image, built where it is missing; archives of older contents are deleted."""
     made, target = named(name), reference(name)
     archive = cache.image(name, target.rpartition(":")[2])
 
@@ -71,13 +71,13 @@ def build(name: str) -> Path:
 
 
 def outdated(archive: Path, name: str) -> list[Path]:
-    """The archives of the same image with another content."""
+    """Return the archives of the same image with another content."""
     pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{content.LENGTH}}}\.tar")
     return [path for path in archive.parent.iterdir() if path != archive and pattern.fullmatch(path.name)]
 
 
 def named(name: str) -> Recipe:
-    """The recipe for this machine. Failure where there is none of that name."""
+    """Return the recipe for this machine. Failure where there is none of that name."""
     if name not in NAMES:
         raise Failure(f"no such image: {name}. There are: {', '.join(NAMES)}")
     public = registry.within_reach()
@@ -85,7 +85,7 @@ def named(name: str) -> Recipe:
 
 
 def builder_here() -> Builder:
-    """What builds images on this machine; it has the image that they start from, or can pull it."""
+    """Return what builds images on this machine; it has the image that they start from, or can pull it."""
     if registry.docker():
         return Docker()
     buildah = Buildah()

@@ -1,19 +1,20 @@
 """The image that ours start from where no registry is within reach: Debian with Python, made of packages."""
 
 from pathlib import Path
+from typing import Final
 
 from hack import progress, versions
 from hack.images import content
 from hack.images.builders import PROJECT, Buildah
 from hack.tools import debian
 
-DOCKERFILE = "hack/images/python/Dockerfile"
-PACKAGES = ("ca-certificates", "python3", "python3-venv")
-UNUSED = ("doc", "info", "locale", "man")
+DOCKERFILE: Final = "hack/images/python/Dockerfile"
+PACKAGES: Final = ("ca-certificates", "python3", "python3-venv")
+UNUSED: Final = ("doc", "info", "locale", "man")
 
 
 def reference() -> str:
-    """The name of that image."""
+    """Return the name of that image."""
     settings = {"packages": mmdebstrap_arguments()}
     return f"tandem.local/python:{content.digest(PROJECT, [DOCKERFILE], settings)}"
 
@@ -31,7 +32,7 @@ def write_context(folder: Path) -> None:
 
 
 def mmdebstrap_arguments() -> list[str]:
-    """What goes into the root file system."""
+    """Return what goes into the root file system."""
     return [
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",

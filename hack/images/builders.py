@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from hack import cache, tools
 from hack.cluster import mounts
@@ -13,8 +13,8 @@ from hack.command import run
 from hack.images import host
 from hack.images.recipes import Recipe
 
-PROJECT = Path(__file__).parents[2]
-DOCKER_ENVIRONMENT = {
+PROJECT: Final = Path(__file__).parents[2]
+DOCKER_ENVIRONMENT: Final = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # kind cannot import an archive that has them
     "DOCKER_BUILDKIT": "1",  # Docker 20 does not yet use it by itself
 }
@@ -39,7 +39,7 @@ class Docker:
     """The machine's Docker daemon."""
 
     def build(self, recipe: Recipe, target: Target) -> None:
-        """See Builder."""
+        """Build as Builder says."""
         with tempfile.TemporaryDirectory() as folder:
             for command in docker_commands(recipe, target, host.secrets(Path(folder))):
                 run(command, env=DOCKER_ENVIRONMENT, cwd=PROJECT)
@@ -53,7 +53,7 @@ class Buildah:
         self.temporary = self.folder / "tmp"
 
     def build(self, recipe: Recipe, target: Target) -> None:
-        """See Builder."""
+        """Build as Builder says."""
         with self.alone():
             self.run(*buildah_arguments(recipe, target, host.secrets(self.temporary)))
 
@@ -89,10 +89,10 @@ class Buildah:
 
     def run(self, *arguments: str) -> str:
         """Run one of Buildah's commands and return what it prints."""
-        places = [f"--root={self.folder}/storage", f"--runroot={self.folder}/run", "--storage-driver=overlay"]
+        folders = [f"--root={self.folder}/storage", f"--runroot={self.folder}/run", "--storage-driver=overlay"]
         # chroot: it needs nothing that containers of the machine may lack. TMPDIR: layers and cache mounts are there
         environment = {"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self.temporary)}
-        return run([tools.executable("buildah"), *places, *arguments], env=environment, cwd=PROJECT)
+        return run([tools.executable("buildah"), *folders, *arguments], env=environment, cwd=PROJECT)
 
 
 def docker_commands(recipe: Recipe, target: Target, secrets: Mapping[str, Path]) -> list[list[str]]:
@@ -113,7 +113,7 @@ def buildah_arguments(recipe: Recipe, target: Target, secrets: Mapping[str, Path
 
 
 def options_of(recipe: Recipe, secrets: Mapping[str, Path]) -> list[str]:
-    """The options that both programs share."""
+    """Return the options that both programs share."""
     arguments = {**recipe.arguments, **({"CA_BUNDLE": "/run/secrets/ca"} if "ca" in secrets else {})}
     return [
         *("--file", recipe.dockerfile),

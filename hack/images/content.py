@@ -4,14 +4,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from hack.failure import Failure
 
-LENGTH = 12
+LENGTH: Final = 12
 
 
 def digest(root: Path, paths: Iterable[str], settings: Mapping[str, object]) -> str:
-    """Over names and contents of those files, of all files in those folders, and over `settings`.
+    """Return a hash of names and contents of those files, of all files in those folders, and of `settings`.
 
     Failure where one is missing.
     """
@@ -25,7 +26,7 @@ def digest(root: Path, paths: Iterable[str], settings: Mapping[str, object]) -> 
 
 
 def files(path: Path) -> Iterator[Path]:
-    """The file, or the files below the folder in a fixed order, without those that .dockerignore leaves out too."""
+    """Yield the file, or the files below the folder in a fixed order, without what .dockerignore leaves out too."""
     if not path.exists():
         raise Failure(f"{path} is missing, and an image is built from it")
     if path.is_file():

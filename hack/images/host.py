@@ -9,9 +9,10 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-PIP_FILES = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
+CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+PIP_FILES: Final = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
 
 
 def secrets(folder: Path) -> dict[str, Path]:
@@ -28,24 +29,24 @@ def secrets(folder: Path) -> dict[str, Path]:
 
 
 def ca_bundle() -> Path | None:
-    """The certificates that this machine trusts, which may be more than an image does."""
+    """Return the certificates that this machine trusts, which may be more than an image does."""
     candidates = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, CERTIFICATES)
     return next((Path(path) for path in candidates if path and Path(path).is_file()), None)
 
 
 def package_index(environment: Mapping[str, str], pip: Mapping[str, str]) -> str | None:
-    """The URL of the package index that this machine is set to, if it is not the public one."""
+    """Return the URL of the package index that this machine is set to, if it is not the public one."""
     chosen = (environment.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
     return next(filter(None, chosen), None) or pip.get("index-url")
 
 
 def pip_settings() -> dict[str, str]:
-    """The global section of pip's configuration."""
+    """Return the global section of pip's configuration."""
     parser = configparser.RawConfigParser()
     parser.read([os.environ.get("PIP_CONFIG_FILE", ""), *(Path(path).expanduser() for path in PIP_FILES)])
     return dict(parser["global"]) if parser.has_section("global") else {}
 
 
 def uv_settings(index: str) -> str:
-    """The text of uv.toml."""
+    """Return the text of uv.toml."""
     return f"[[index]]\nurl = {json.dumps(index)}\ndefault = true\n"

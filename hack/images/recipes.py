@@ -1,11 +1,12 @@
 """What each image is built from."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from hack import versions
 
-TIERS = ("operator", "orchestrator")
-NAMES = (*TIERS, "engine-cpu", "demo-model")
+TIERS: Final = ("operator", "orchestrator")
+NAMES: Final = (*TIERS, "engine-cpu", "demo-model")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Recipe:
 
 
 def recipe(name: str, base: str, *, registry: bool) -> Recipe:
-    """How to build an image on `base`; what `registry` allows is pulled rather than made of packages."""
+    """Return how to build an image on `base`; what `registry` allows is pulled rather than made of packages."""
     pinned = versions.pinned("images")
     on_base = {"BASE": base, "UV_VERSION": versions.pinned("tools")["uv"]}
     if name in TIERS:

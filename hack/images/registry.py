@@ -4,22 +4,23 @@ import functools
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress, versions
 from hack.cluster.kind import docker_answers
 
-SECONDS = 5
+SECONDS: Final = 5
 
 
 @functools.cache
 def docker() -> bool:
-    """Whether Docker answers; then it is what pulls, in the way that it is set up."""
+    """Tell whether Docker answers; then it is what pulls, in the way that it is set up."""
     return docker_answers()
 
 
 @functools.cache
 def within_reach() -> bool:
-    """Whether public images can be pulled. Asked once for one cache, so that images keep their names."""
+    """Tell whether public images can be pulled. Asked once for one cache, so that images keep their names."""
     if docker():
         return True
     image: str = versions.pinned("images")["base"]
@@ -34,7 +35,7 @@ def within_reach() -> bool:
 
 
 def answers(image: str) -> bool:
-    """Whether the registry of an image answers as a registry does."""
+    """Tell whether the registry of an image answers as a registry does."""
     host = image.partition("/")[0].replace("docker.io", "registry-1.docker.io")
     try:
         with urllib.request.urlopen(f"https://{host}/v2/", timeout=SECONDS):

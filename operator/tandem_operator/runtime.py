@@ -56,14 +56,14 @@ async def run(options: Options) -> None:
 async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
     cluster = Cluster(api, options.images, options.allowance, capabilities=await _capabilities(api))
     barrier = Barrier(api, cluster.store, clusterwide=not options.namespaces)
-    queue = WorkQueue(partial(_look, cluster, barrier), partial(report_failure, cluster))
+    queue = WorkQueue(partial(_reconcile, cluster, barrier), partial(report_failure, cluster))
     memo = handlers.Memo(store=cluster.store, queue=queue)
     watches = Watches(memo, options.namespaces, cluster.capabilities)
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(queue.run()),
             group.create_task(_resync(cluster, queue, watches, heartbeat, options)),
-            group.create_task(_listen(cluster, queue, options.resync_seconds)),
+            group.create_task(_ask_orchestrators(cluster, queue, options.resync_seconds)),
         ]
         await watches.run()
         for task in background:
@@ -80,7 +80,7 @@ async def _capabilities(api: Api) -> frozenset[str]:
             await asyncio.sleep(_PAUSE)
 
 
-async def _look(cluster: Cluster, barrier: Barrier, key: Key) -> None:
+async def _reconcile(cluster: Cluster, barrier: Barrier, key: Key) -> None:
     try:
         await barrier.passed(key.namespace)
     except ApiError as error:
@@ -122,7 +122,7 @@ def _scopes(namespaces: Sequence[str], services: Sequence[Key]) -> set[str | Non
     return {*(name for name in namespaces if not handlers.is_pattern(name)), *(key.namespace for key in services)}
 
 
-async def _listen(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
+async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
     """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for."""
     directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:

@@ -54,7 +54,7 @@ class Watches:
                 logger.warning(
                     "the watches ended, and begin anew in %.0f s: %s: %s", pause, type(error).__name__, error
                 )
-                await self._told(within=pause)
+                await self._wait_for_orders(within=pause)
 
     async def _watch(self) -> None:
         """Watch until something ends it, and raise what it was."""
@@ -71,7 +71,7 @@ class Watches:
         for number in (signal.SIGINT, signal.SIGTERM):  # what kopf has set would be of no use between two beginnings
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         try:
-            await self._told(*tasks)
+            await self._wait_for_orders(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
@@ -81,11 +81,11 @@ class Watches:
         if not self._anew.is_set():
             self._stop.set()  # kopf was told to before it could be us
 
-    async def _told(self, *tasks: asyncio.Task[None], within: float | None = None) -> None:
+    async def _wait_for_orders(self, *tasks: asyncio.Task[None], within: float | None = None) -> None:
         """Wait to be told to stop or to begin anew, or for one of the tasks to end."""
-        told = [asyncio.create_task(event.wait()) for event in (self._stop, self._anew)]
+        orders = [asyncio.create_task(event.wait()) for event in (self._stop, self._anew)]
         try:
-            await asyncio.wait([*told, *tasks], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*orders, *tasks], timeout=within, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in told:
+            for task in orders:
                 task.cancel()

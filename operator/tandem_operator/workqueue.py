@@ -26,17 +26,17 @@ _ROUTINE_TURN: Final = 4
 class WorkQueue:
     """Keys to work on. A key added while it is being worked on is worked on once more afterwards.
 
-    `complain` is told of a key that has been failing for PATIENCE, and of the error, at each further failure.
+    `report` is called with a key that has been failing for PATIENCE, and the error, at each further failure.
     """
 
     def __init__(
         self,
         work: Callable[[Key], Awaitable[None]],
-        complain: Callable[[Key, Exception], Awaitable[None]],
+        report: Callable[[Key, Exception], Awaitable[None]],
         workers: int = 8,
     ) -> None:
         self._work = work
-        self._complain = complain
+        self._report = report
         self._workers = workers
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._urgent, self._routine = _Line(), _Line()
@@ -85,7 +85,7 @@ class WorkQueue:
                 with metrics.RECONCILE_SECONDS.time():
                     await self._attempt(key)
             except Exception as error:  # noqa: BLE001 # whatever it was, the other services must go on
-                await self._failed(key, error, begun)
+                await self._put_off(key, error, begun)
             else:
                 self._failures.pop(key, None)
                 metrics.RECONCILES.labels(result="ok").inc()
@@ -104,12 +104,12 @@ class WorkQueue:
                 raise RetryError(f"it was not done after {LONGEST_ATTEMPT:.0f} s") from error
             raise
 
-    async def _failed(self, key: Key, error: Exception, begun: float) -> None:
+    async def _put_off(self, key: Key, error: Exception, begun: float) -> None:
         failures = self._failures.setdefault(key, _Failures(begun))
         failures.count += 1
         metrics.RECONCILES.labels(result="retry").inc()
         if asyncio.get_running_loop().time() - failures.since >= PATIENCE:
-            await self._complain(key, error)
+            await self._report(key, error)
         # News that came during the attempt may be the remedy, but may as well be what the attempt itself has done.
         pause = FIRST_PAUSE if self._again.pop(key, None) is not None else _pause(failures.count)
         logger.warning(
@@ -123,9 +123,9 @@ class WorkQueue:
         """Let a key get in line after a pause, and not after the one that was set before."""
         if former := self._timers.pop(key, None):
             former.cancel()
-        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._get_in_line, key)
+        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._enqueue, key)
 
-    def _get_in_line(self, key: Key) -> None:
+    def _enqueue(self, key: Key) -> None:
         del self._timers[key]
         line = self._urgent if self._settling.pop(key, False) else self._routine
         line.append(key)

@@ -7,12 +7,12 @@ from tandem_contract.config import OrchestratorSettings
 
 
 def errors(settings: OrchestratorSettings) -> list[str]:
-    """What makes the settings unusable."""
+    """Return what makes the settings unusable."""
     return [*_names_used_twice(settings), *_endless_fallbacks(settings), *_wrong_schemas(settings)]
 
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
-    """What can be meant as it is written, but most often is a mistake."""
+    """Return what can be meant as it is written, but most often is a mistake."""
     return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings)]
 
 

@@ -1,14 +1,14 @@
 """`keys`, `rateLimits`: who may ask, and how much."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from tandem_contract.config.base import SecretFile, Section
 
-MOST = 10**15  # far from what a database's integer holds
-KEY_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]{0,127}:[!-~]{1,512}|[!-9;-~]{1,512}")
+MOST: Final = 10**15  # far from what a database's integer holds
+KEY_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]{0,127}:[!-~]{1,512}|[!-9;-~]{1,512}")
 
 
 def _key_value(value: SecretStr) -> SecretStr:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
@@ -12,11 +12,11 @@ from tandem_contract.config.base import HttpUrl, JsonObject, Name, Seconds, Secr
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$", max_length=64)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,31}$", max_length=32)]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
-PLACE = re.compile(r"\{([^{}\s]+)\}")
-"""Where an argument goes in the texts of an HTTP tool."""
-DATABASES = ("postgresql://", "postgres://", "sqlite:///")
+ARGUMENT: Final = re.compile(r"\{([^{}\s]+)\}")
+"""How the texts of an HTTP tool name an argument."""
+DATABASES: Final = ("postgresql://", "postgres://", "sqlite:///")
 """How the URL of a database begins that `query_database` can ask."""
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 HeaderName = Annotated[str, StringConstraints(pattern=rf"^{HEADER_NAME.pattern}$", max_length=128)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=4096)]
 Template = Annotated[str, StringConstraints(max_length=4096)]
@@ -31,12 +31,12 @@ def _header_names(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _places(template: Any) -> Iterator[str]:
+def _arguments(template: Any) -> Iterator[str]:
     if isinstance(template, str):
-        yield from PLACE.findall(template)
+        yield from ARGUMENT.findall(template)
     elif isinstance(template, list | dict):
         for item in template.values() if isinstance(template, dict) else template:
-            yield from _places(item)
+            yield from _arguments(item)
 
 
 Headers = Annotated[dict[str, HeaderValue], AfterValidator(_header_names)]
@@ -178,7 +178,7 @@ class HttpTool(Section):
     @property
     def mentioned(self) -> frozenset[str]:
         """Arguments that url, query, headers and body name."""
-        return frozenset(PLACE.findall(self.url)).union(*map(_places, (self.query, self.headers, self.body)))
+        return frozenset(ARGUMENT.findall(self.url)).union(*map(_arguments, (self.query, self.headers, self.body)))
 
     @model_validator(mode="after")
     def _names_its_arguments(self) -> Self:
@@ -191,7 +191,7 @@ class HttpTool(Section):
             )
         if unknown := self.mentioned - set(properties):
             raise ValueError(f"parameters do not declare {', '.join(sorted(unknown))}, which {self.name} uses")
-        if optional := [name for name in PLACE.findall(self.url) if name not in required]:
+        if optional := [name for name in ARGUMENT.findall(self.url) if name not in required]:
             raise ValueError(f"parameters must require {', '.join(optional)}, which stands in the url")
         return self
 

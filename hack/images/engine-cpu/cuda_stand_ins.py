@@ -1,5 +1,5 @@
 # ruff: noqa: INP001
-"""Put stand-ins in the place of the CUDA libraries that torch links to and that are not installed.
+"""Put stand-ins where the CUDA libraries are to be that torch links to and that are not installed.
 
 `import torch` needs every library of the CUDA build to be there, and every function that it links to. Without a GPU
 none of them is ever called, so a few kilobytes do for several gigabytes: each stand-in has all the missing functions,
@@ -10,10 +10,11 @@ binutils, x86-64).
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
-SYSTEM = (Path("/lib/x86_64-linux-gnu"), Path("/lib64"))
-HEADER = '.section .note.GNU-stack,"",@progbits\n.text'
-STAND_IN = """
+SYSTEM: Final = (Path("/lib/x86_64-linux-gnu"), Path("/lib64"))
+HEADER: Final = '.section .note.GNU-stack,"",@progbits\n.text'
+STAND_IN: Final = """
     .globl {name}
     .type {name}, @function
 {name}:
@@ -44,7 +45,7 @@ def main(packages: Path) -> None:
 
 
 def linked(first: str, folders: list[Path]) -> tuple[list[Path], list[str]]:
-    """What the library `first` links to, directly or not: those that `folders` have, the names of those they lack."""
+    """Return what the library `first` links to, directly or not: those in `folders`, and the names of the others."""
     found: dict[str, Path] = {}
     absent: set[str] = set()
     names = [first]
@@ -61,7 +62,7 @@ def linked(first: str, folders: list[Path]) -> tuple[list[Path], list[str]]:
 
 
 def union(libraries: list[Path], which: str) -> set[str]:
-    """The dynamic symbols, without weak ones that may stay undefined, of all those libraries."""
+    """Return the dynamic symbols, without weak ones that may stay undefined, of all those libraries."""
     symbols = set()
     for library in libraries:
         for line in lines("nm", "-D", "--format=posix", "--without-symbol-versions", which, library):
@@ -72,7 +73,7 @@ def union(libraries: list[Path], which: str) -> set[str]:
 
 
 def lines(*command: str | Path) -> list[str]:
-    """What a command prints."""
+    """Return what a command prints."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

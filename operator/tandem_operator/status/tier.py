@@ -107,7 +107,7 @@ def child_not_written(view: TierView) -> Finding | None:
 
 
 def _concerns(view: TierView, problem: Problem) -> bool:
-    """Every child's name begins with that of its tier, but for the orchestrator's Service."""
+    """Tell whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
     engine = problem.name.startswith(child_name(view.service, Tier.ENGINE))
     return engine == (view.tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import orjson
 from tandem_contract.config import HttpMethod
 from tandem_contract.config import HttpTool as HttpToolSettings
-from tandem_contract.config.tools import PLACE
+from tandem_contract.config.tools import ARGUMENT
 
 from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.outbound import MAX_REDIRECTS, Answer, Http, HttpRequest, OutboundError
@@ -108,7 +108,7 @@ def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
             raise ToolError(f"the argument {place[1]!r} must be given")
         return quote(text_of(arguments[place[1]]), safe="")
 
-    path, mark, query = (PLACE.sub(fill, part) for part in template.partition("?"))
+    path, mark, query = (ARGUMENT.sub(fill, part) for part in template.partition("?"))
     # As servers see it that decode slashes before they follow dots, some of them twice.
     if any(segment in (".", "..") for segment in _SLASH.split(unquote(unquote(path)))):
         raise ToolError("an argument must not be a path")
@@ -141,10 +141,10 @@ def text_of(value: Any) -> str:
 
 def _filled(template: Any, arguments: Mapping[str, Any]) -> Any:
     if isinstance(template, str):
-        if whole := PLACE.fullmatch(template):
+        if whole := ARGUMENT.fullmatch(template):
             return arguments.get(whole[1], _LEFT_OUT)
-        missing = [name for name in PLACE.findall(template) if name not in arguments]
-        return _LEFT_OUT if missing else PLACE.sub(lambda place: text_of(arguments[place[1]]), template)
+        missing = [name for name in ARGUMENT.findall(template) if name not in arguments]
+        return _LEFT_OUT if missing else ARGUMENT.sub(lambda found: text_of(arguments[found[1]]), template)
     if isinstance(template, list):
         return [value for item in template if (value := _filled(item, arguments)) is not _LEFT_OUT]
     if isinstance(template, dict):

@@ -41,7 +41,7 @@ def story(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_service_is_reconciled_when_all_was_shown(story: list[str]) -> None:
     cluster: Any = None
     barrier: Any = Barrier(story)
-    await runtime._look(cluster, barrier, DEMO)
+    await runtime._reconcile(cluster, barrier, DEMO)
     assert story == ["passed ns", "reconciled demo"]
 
 
@@ -49,7 +49,7 @@ async def test_it_is_tried_again_when_the_api_server_could_not_say_what_there_is
     cluster: Any = None
     barrier: Any = Barrier(story, ApiError(503, "not now"))
     with pytest.raises(RetryError, match="not now"):
-        await runtime._look(cluster, barrier, DEMO)
+        await runtime._reconcile(cluster, barrier, DEMO)
     assert story == ["passed ns"]
 
 
