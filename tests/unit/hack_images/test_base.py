@@ -27,9 +27,7 @@ def test_another_list_of_packages_is_another_base(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_context_is_the_dockerfile_and_what_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(base, "KEYRING", tmp_path)
-    monkeypatch.setattr("hack.tools.executable", lambda name: name)
-    monkeypatch.setattr(base, "run", lambda command, **_: command[-1].touch())
+    monkeypatch.setattr("hack.tools.debian.make_root", lambda _, target: target.touch())
     base.write_context(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"Dockerfile", "root.tar"}
     assert "ADD root.tar /\n" in (tmp_path / "Dockerfile").read_text()
