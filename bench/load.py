@@ -17,7 +17,7 @@ MOST_SECONDS = 300.0
 TICK = 0.001
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """A target did not answer as it must; measuring on would mean nothing."""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 
 
-class InvalidSchema(Exception):  # noqa: N818
+class InvalidSchema(Exception):
     """A document that is no JSON schema; `path` leads to what is wrong in it, empty where that is all of it."""
 
     def __init__(self, path: str, message: str) -> None:

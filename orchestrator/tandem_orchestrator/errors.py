@@ -40,7 +40,7 @@ import orjson
 from starlette.types import Send
 
 
-class ClientLeft(Exception):  # noqa: N818 # an event rather than a mistake
+class ClientLeft(Exception):
     """The client closed its connection before the answer was complete."""
 
 
@@ -66,14 +66,14 @@ class GatewayError(Exception):
         return orjson.dumps({"error": error})
 
 
-class BadRequest(GatewayError):  # noqa: N818
+class BadRequest(GatewayError):
     """The client's request cannot be used as it is."""
 
     status = 400
     type = "invalid_request_error"
 
 
-class UntrustedHost(GatewayError):  # noqa: N818
+class UntrustedHost(GatewayError):
     """The request names a host that is not in `server.trustedHosts`."""
 
     status = 400
@@ -81,7 +81,7 @@ class UntrustedHost(GatewayError):  # noqa: N818
     code = "untrusted_host"
 
 
-class UnknownModel(GatewayError):  # noqa: N818
+class UnknownModel(GatewayError):
     """No engine serves the model."""
 
     status = 404
@@ -89,7 +89,7 @@ class UnknownModel(GatewayError):  # noqa: N818
     code = "model_not_found"
 
 
-class Unauthorized(GatewayError):  # noqa: N818
+class Unauthorized(GatewayError):
     """No key came along, or none that is known here."""
 
     status = 401
@@ -101,7 +101,7 @@ class Unauthorized(GatewayError):  # noqa: N818
         self.headers.append((b"www-authenticate", b"Bearer"))
 
 
-class Forbidden(GatewayError):  # noqa: N818
+class Forbidden(GatewayError):
     """The key is good, but not for this."""
 
     status = 403
@@ -109,7 +109,7 @@ class Forbidden(GatewayError):  # noqa: N818
     code = "not_allowed"
 
 
-class WrongMethod(GatewayError):  # noqa: N818
+class WrongMethod(GatewayError):
     """The path is there, for another method."""
 
     status = 405
@@ -121,7 +121,7 @@ class WrongMethod(GatewayError):  # noqa: N818
         self.headers.append((b"allow", allowed.encode()))
 
 
-class NotFound(GatewayError):  # noqa: N818
+class NotFound(GatewayError):
     """There is nothing under that path."""
 
     status = 404
@@ -129,7 +129,7 @@ class NotFound(GatewayError):  # noqa: N818
     code = "not_found"
 
 
-class TooSlow(GatewayError):  # noqa: N818
+class TooSlow(GatewayError):
     """The request's headers or body did not arrive within `timeouts.bodySeconds`."""
 
     status = 408
@@ -137,7 +137,7 @@ class TooSlow(GatewayError):  # noqa: N818
     code = "request_timeout"
 
 
-class BodyTooLarge(GatewayError):  # noqa: N818
+class BodyTooLarge(GatewayError):
     """The body exceeds `limits.maxBodyBytes`."""
 
     status = 413
@@ -145,7 +145,7 @@ class BodyTooLarge(GatewayError):  # noqa: N818
     code = "request_too_large"
 
 
-class HeadersTooLarge(GatewayError):  # noqa: N818
+class HeadersTooLarge(GatewayError):
     """The headers exceed `limits.maxHeaderBytes`."""
 
     status = 431
@@ -162,7 +162,7 @@ class InternalError(GatewayError):
         super().__init__("an internal error; the log has it under this request's id")
 
 
-class TookTooLong(GatewayError):  # noqa: N818
+class TookTooLong(GatewayError):
     """The request was not answered within `timeouts.requestSeconds`."""
 
     status = 504
@@ -170,7 +170,7 @@ class TookTooLong(GatewayError):  # noqa: N818
     code = "request_timeout"
 
 
-class RetryLater(GatewayError):  # noqa: N818
+class RetryLater(GatewayError):
     """The request may come again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float, param: str | None = None, code: str | None = None) -> None:
@@ -209,7 +209,7 @@ class DatabaseDown(RetryLater):
     code = "database_unavailable"
 
 
-class ShuttingDown(GatewayError):  # noqa: N818
+class ShuttingDown(GatewayError):
     """The process ends, and this answer with it."""
 
     status = 503
@@ -233,14 +233,14 @@ class EngineError(GatewayError):
         """For those who run the service: names places such as the engine's address, of which clients hear nothing."""
 
 
-class Unreachable(EngineError):  # noqa: N818
+class Unreachable(EngineError):
     """No connection to the engine came about."""
 
     code = reason = "engine_unreachable"
     retryable = unsent = True
 
 
-class Cut(EngineError):  # noqa: N818
+class Cut(EngineError):
     """The connection ended before the answer did: most often the engine died."""
 
     code = reason = "engine_cut"
@@ -253,7 +253,7 @@ class Stopping(Cut):
     """The engine says that it dies or shuts down, which its checks may not show yet."""
 
 
-class DiedTwice(EngineError):  # noqa: N818
+class DiedTwice(EngineError):
     """Two engines died while they had the request, so that it may be the cause and goes to no other one."""
 
     code = reason = "engine_died_twice"
@@ -262,14 +262,14 @@ class DiedTwice(EngineError):  # noqa: N818
         super().__init__("two engines died, or cut the connection, while they had this request; it is not sent again")
 
 
-class Malformed(EngineError):  # noqa: N818
+class Malformed(EngineError):
     """The engine's answer cannot be understood."""
 
     code = reason = "engine_malformed"
     retryable = True
 
 
-class KeyUnusable(EngineError):  # noqa: N818
+class KeyUnusable(EngineError):
     """The engine's key cannot be read."""
 
     code = "engine_key_refused"
@@ -283,7 +283,7 @@ class KeyRefused(KeyUnusable):
     unsent = False
 
 
-class TimedOut(EngineError):  # noqa: N818
+class TimedOut(EngineError):
     """A phase of the exchange took longer than its limit: `connect`, `first_byte` or `idle`."""
 
     status = 504
@@ -296,13 +296,13 @@ class TimedOut(EngineError):  # noqa: N818
         self.retryable = self.unsent = phase == "connect"
 
 
-class ToolLoopFailed(EngineError):  # noqa: N818
+class ToolLoopFailed(EngineError):
     """The model keeps asking for tools in a way that cannot be served."""
 
     code = reason = "tool_loop"
 
 
-class Refused(EngineError):  # noqa: N818
+class Refused(EngineError):
     """The engine answered with an error of its own, which is handed on."""
 
     reason = "refused"

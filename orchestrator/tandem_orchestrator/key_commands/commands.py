@@ -23,7 +23,7 @@ from tandem_orchestrator.store.database import Database
 PAGE = 1000
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """What was asked cannot be done; the message says why."""
 
 

@@ -32,11 +32,11 @@ TOOL_DECLARATION = {
 TOOL_COMMENT = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
 
 
-class Unusable(Exception):  # noqa: N818
+class Unusable(Exception):
     """The service cannot be tested at all; the text says why."""
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """One request failed; the text is the kind of failure that it is counted under."""
 
 

@@ -3,7 +3,7 @@
 from hashlib import sha1
 
 
-class RedisDown(Exception):  # noqa: N818 # a state rather than a mistake
+class RedisDown(Exception):
     """A script did not run, or nobody knows whether it did. The message says why and holds no secret."""
 
 

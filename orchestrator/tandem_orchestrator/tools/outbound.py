@@ -29,7 +29,7 @@ class OutboundError(Exception):
     """A request to the outside failed; the message goes on from the service's name."""
 
 
-class Blocked(OSError):  # noqa: N818
+class Blocked(OSError):
     """The address must not be reached from a tool."""
 
 

@@ -50,11 +50,11 @@ class ToolResult:
     seconds: float = 0.0
 
 
-class InvalidArguments(Exception):  # noqa: N818
+class InvalidArguments(Exception):
     """The arguments are no JSON object or do not fit the tool's schema."""
 
 
-class InvalidTool(Exception):  # noqa: N818
+class InvalidTool(Exception):
     """A tool that cannot be offered; the message says why."""
 
 
