@@ -62,7 +62,7 @@ ARRANGEMENT = """\
 
 
 async def run(cores: Cores, effort: measures.Effort, names: list[str]) -> list[report.Row]:
-    """Starts everything, measures, ends everything."""
+    """Start everything, measures, end everything."""
     rows: list[report.Row] = []
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
         async with all_running(Path(folder), cores) as targets:
@@ -78,7 +78,7 @@ async def run(cores: Cores, effort: measures.Effort, names: list[str]) -> list[r
 
 
 async def compare(cores: Cores, effort: measures.Effort, other: Path) -> list[report.Row]:
-    """The same for this checkout and `other`."""
+    """Return the same for this checkout and `other`."""
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
         return await comparison.compare(lambda: checkouts_running(Path(folder), cores, other), effort)
 

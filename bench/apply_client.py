@@ -36,7 +36,7 @@ Apply = Callable[[Object], Awaitable[object]]
 
 
 def deployment() -> Object:
-    """The engine's Deployment, as the operator applies it."""
+    """Return the engine's Deployment, as the operator applies it."""
     service = LLMService(metadata={"name": "bench"}, spec={"model": {"source": "hf://org/model"}})
     wanted = manifests.build(service, manifests.Platform())
     return next(item for item in wanted if item["kind"] == "Deployment")

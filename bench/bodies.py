@@ -68,7 +68,7 @@ async def orchestrator(folder: Path) -> AsyncIterator[Process]:
 
 
 async def answer(address: Address, path: str, body: bytes) -> int:
-    """The status of a request."""
+    """Return the status of a request."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = f"POST {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: application/json\r\n"
     head += f"content-length: {len(body)}\r\n\r\n"
@@ -81,7 +81,7 @@ async def answer(address: Address, path: str, body: bytes) -> int:
 
 
 async def longest_stall(process: Process, until: asyncio.Event) -> tuple[float, float]:
-    """Seconds of the slowest answer, and the most seconds of CPU that the process took before an answer."""
+    """Return seconds of the slowest answer, and the most seconds of CPU that the process took before an answer."""
     reader, writer = await asyncio.open_connection(process.address.host, process.address.port)
     slowest = dearest = 0.0
     while not until.is_set():

@@ -32,7 +32,7 @@ Measure = Callable[[Process], Awaitable[Mapping[str, float]]]
 
 
 async def compare(start: Callable[[], AbstractAsyncContextManager[Checkouts]], effort: Effort) -> list[Row]:
-    """A row for each figure: new over old. `effort.rounds` is for each of LIVES."""
+    """Return a row for each figure: new over old. `effort.rounds` is for each of LIVES."""
     found: Found = {}
     for number in range(LIVES):
         async with start() as servers:
@@ -56,7 +56,7 @@ async def in_turns(servers: Checkouts, each: Sequence[Measure], rounds: int, fou
 
 
 def rows(found: Found) -> list[Row]:
-    """What has become of each figure."""
+    """Return what has become of each figure."""
     both = {what: (Series(new), Series(old)) for what, (new, old) in found.items()}
     return [
         at_most(what, f"{new.median:.1f}, before {old.median:.1f}", new.over(old), BOUND)

@@ -29,12 +29,12 @@ OPEN, TOKEN, *_, FINISH, USAGE = (
 
 
 def response(body: bytes, kind: str = "application/json") -> bytes:
-    """A whole HTTP answer."""
+    """Return a whole HTTP answer."""
     return f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def piece(data: bytes) -> bytes:
-    """A piece of a chunked answer."""
+    """Return a piece of a chunked answer."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
 
 
 def content_length(head: bytes) -> int:
-    """The value of that header, 0 without it."""
+    """Return the value of that header, 0 without it."""
     head = head.lower()
     start = head.find(b"content-length:")
     if start < 0:
@@ -154,7 +154,7 @@ def content_length(head: bytes) -> int:
 
 
 async def serve(port: int) -> None:
-    """Serves until it is ended."""
+    """Serve until it is ended."""
     state = State()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()

@@ -28,7 +28,7 @@ class Address:
 
 
 def post(**fields: Any) -> bytes:
-    """A chat request as bytes on the wire; `fields` beside the model and the one message."""
+    """Return a chat request as bytes on the wire; `fields` beside the model and the one message."""
     body = orjson.dumps({**REQUEST, **fields})
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
@@ -155,7 +155,7 @@ class Load:
         count: float = float("inf"),
         rate: float | None = None,
     ) -> Outcome:
-        """One round, until time or count is up. Raises `Failed`."""
+        """Return one round, until time or count is up. Raises `Failed`."""
         self._outcome, self._failure = Outcome(), ""
         self._sent: dict[Connection, float] = {}
         self._idle = [await Connection.open(self._address, self._answered) for _ in range(connections)]
@@ -212,7 +212,7 @@ class Load:
 
 
 async def ask(address: Address, request: bytes) -> bytes:
-    """The body of one answer. Raises `Failed`."""
+    """Return the body of one answer. Raises `Failed`."""
     answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     try:
         async with asyncio.timeout(TIMEOUT):

@@ -61,7 +61,7 @@ QUICK = Effort(rounds=2, seconds=1.0, fill=4_000, requests=20_000, leaving=1_000
 
 
 async def warm_up(targets: Targets, effort: Effort) -> None:
-    """Lets every server do what it does only once: the orchestrator makes its database at the first tokens."""
+    """Let every server do what it does only once: the orchestrator makes its database at the first tokens."""
     for server in (targets.tandem, targets.nginx, targets.naive):
         await Load(server.address, post()).run(CLIENTS, seconds=effort.seconds)
     await asyncio.sleep(WARM_UP_SECONDS)
@@ -125,7 +125,7 @@ def _over_nginx(how: str, tandem: Series, nginx: Series, bound: float) -> Row:
 
 
 async def latency(targets: Targets, effort: Effort) -> list[Row]:
-    """What each proxy adds to the time of one client's request, and to the first token of its stream."""
+    """Return what each proxy adds to the time of one client's request, and to the first token of its stream."""
     return [_added(what, await _medians(targets, effort, *request)) for what, request in TIMES.items()]
 
 
@@ -193,7 +193,7 @@ async def tools(targets: Targets, effort: Effort) -> list[Row]:
 
 
 async def abandoned(targets: Targets, effort: Effort) -> list[Row]:
-    """How long the engine goes on with a request whose client has left."""
+    """Return how long the engine goes on with a request whose client has left."""
     rows = []
     for kind, stream in (("blocking", False), ("streamed", True)):
         slowest = 0.0
@@ -268,7 +268,7 @@ async def _leave(address: Address, count: int) -> None:
 
 
 async def _with_cpu(server: Process, work: Awaitable[Any]) -> tuple[Any, float]:
-    """The result of `work`, and the CPU seconds that `server` spent on it."""
+    """Return the result of `work`, and the CPU seconds that `server` spent on it."""
     before = server.cpu_seconds()
     result = await work
     return result, server.cpu_seconds() - before

@@ -89,7 +89,7 @@ def operator(kubeconfig: Path, log: Path) -> Iterator[Process]:
 
 
 async def start(kubeconfig: Path, log: Path, services: int) -> Cost:
-    """The cost of a start until every service was reconciled and none is left to be."""
+    """Return the cost of a start until every service was reconciled and none is left to be."""
     begun = time.monotonic()
     with operator(kubeconfig, log) as process:
         while time.monotonic() < begun + LONGEST_SECONDS:
@@ -105,7 +105,7 @@ async def start(kubeconfig: Path, log: Path, services: int) -> Cost:
 
 
 async def metrics(port: int) -> dict[str, float]:
-    """What /metrics says; nothing before it is served."""
+    """Return what /metrics says; nothing before it is served."""
     try:
         async with aiohttp.request("GET", f"http://127.0.0.1:{port}/metrics") as answer:
             lines = (await answer.text()).splitlines()

@@ -68,7 +68,7 @@ class Process:
 
 @contextmanager
 def running(name: str, command: Sequence[str], port: int, core: int, folder: Path) -> Iterator[Process]:
-    """A server on `core`, which is ended at the end, whatever happens. `folder` gets its output as NAME.log."""
+    """Return a server on `core`, which is ended at the end, whatever happens. `folder` gets its output as NAME.log."""
     with _log(folder, name).open("ab") as output:
         popen = subprocess.Popen(
             ["taskset", "--cpu-list", str(core), *command],
@@ -86,7 +86,7 @@ def running(name: str, command: Sequence[str], port: int, core: int, folder: Pat
 
 
 def _end(leader: subprocess.Popen[bytes]) -> None:
-    """Ends the session of a process, which it leads: itself and whatever it started."""
+    """End the session of a process, which it leads: itself and whatever it started."""
     with suppress(ProcessLookupError):
         for number in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(leader.pid, number)
@@ -98,7 +98,7 @@ def _end(leader: subprocess.Popen[bytes]) -> None:
 
 
 async def until_ready(process: Process, path: str, folder: Path) -> None:
-    """Waits until the server answers. Raises `Failed` with the end of its log."""
+    """Wait until the server answers. Raises `Failed` with the end of its log."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -127,7 +127,7 @@ def free_port() -> int:
 
 
 def _cpu_clock(pid: int) -> int:
-    """What clock_getcpuclockid(3) returns on Linux."""
+    """Return what clock_getcpuclockid(3) returns on Linux."""
     return (~pid << 3) | 2
 
 

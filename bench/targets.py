@@ -41,7 +41,7 @@ class Checkouts:
 
 @asynccontextmanager
 async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
-    """Starts every server, its files and logs in `folder`; ends them all. Raises `Failed`."""
+    """Start every server, its files and log in `folder`; end them all. Raises `Failed`."""
     async with AsyncExitStack() as stack:
         servers = _Servers(folder, cores, stack)
         yield Targets(
@@ -54,7 +54,7 @@ async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
 
 @asynccontextmanager
 async def checkouts_running(folder: Path, cores: Cores, other: Path) -> AsyncIterator[Checkouts]:
-    """The same for the orchestrator of this checkout and that of the one in `other`, which has its .venv."""
+    """Return the same for the orchestrator of this checkout and that of the one in `other`, which has its .venv."""
     async with AsyncExitStack() as stack:
         servers = _Servers(folder, cores, stack)
         yield Checkouts(await servers.engine(), await servers.tandem("new", ROOT), await servers.tandem("old", other))

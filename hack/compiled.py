@@ -22,7 +22,7 @@ INPUTS = (
 
 
 def folder() -> Path:
-    """What to put on PYTHONPATH for the Python of .venv, compiled where that has not been done.
+    """Return what to put on PYTHONPATH for the Python of .venv, compiled where that has not been done.
 
     Failure where .venv, a compiler or Python's headers are missing.
     """

@@ -40,7 +40,7 @@ def add(folders: Iterable[Path]) -> None:
 
 
 def links(programs: Mapping[str, Path]) -> Path:
-    """A folder of the cache that has a link for each of the programs, by its name, and nothing else."""
+    """Return a folder of the cache that has a link for each of the programs, by its name, and nothing else."""
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -35,7 +35,7 @@ SOURCES: dict[str, Callable[[], Path]] = {
 
 
 def folders(*names: str) -> list[Path]:
-    """The folders to put on PATH for those programs, each once, in the order of the names."""
+    """Return the folders to put on PATH for those programs, each once, in the order of the names."""
     if unknown := [name for name in names if name not in SOURCES and name not in debian.PACKAGES]:
         known = ", ".join(sorted((*SOURCES, *debian.PACKAGES)))
         raise Failure(f"no such tool: {', '.join(unknown)}. There are: {known}")
@@ -44,10 +44,10 @@ def folders(*names: str) -> list[Path]:
 
 
 def ensure(name: str) -> Path:
-    """The folder that has one program."""
+    """Return the folder that has one program."""
     return folders(name)[0]
 
 
 def executable(name: str) -> Path:
-    """The full path of one program."""
+    """Return the full path of one program."""
     return ensure(name) / name

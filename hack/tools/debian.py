@@ -49,7 +49,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def folder(executable: str) -> Path:
-    """A folder that has `executable` and its companions alone. Failure where it is not installed."""
+    """Return a folder that has `executable` and its companions alone. Failure where it is not installed."""
     program = _find(executable)
     if program is None:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")

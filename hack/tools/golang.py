@@ -15,7 +15,7 @@ USUAL_PLACE = "/usr/local/go/bin/go"
 
 
 def go() -> Path:
-    """The `go` command: the machine's own where it is new enough, otherwise one that is fetched."""
+    """Return the `go` command: the machine's own where it is new enough, otherwise one that is fetched."""
     minimum = versions.pinned("go")["minimum"]
     if os.access(USUAL_PLACE, os.X_OK) and is_at_least(run([USUAL_PLACE, "env", "GOVERSION"]), minimum):
         return Path(USUAL_PLACE)
@@ -24,7 +24,7 @@ def go() -> Path:
 
 
 def is_at_least(version: str, minimum: str) -> bool:
-    """Whether `go env GOVERSION` ("go1.26.8") is as new as `minimum` ("1.26.6")."""
+    """Return whether `go env GOVERSION` ("go1.26.8") is as new as `minimum` ("1.26.6")."""
     return _numbers(version) >= _numbers(minimum)
 
 
@@ -33,7 +33,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def install(name: str, version: str, package: str) -> Path:
-    """The folder with the command `package` (an import path) at a version, built where it is missing."""
+    """Return the folder with the command `package` (an import path) at a version, built where it is missing."""
 
     def build_command(folder: Path) -> None:
         with progress.step(f"building {name} {version}") as step:
@@ -56,7 +56,7 @@ def build(module: Path, packages: Sequence[str], folder: Path, *, variables: Map
 
 
 def environment() -> dict[str, str]:
-    """Static programs from the toolchain at hand, with every cache below ours."""
+    """Build static programs with the toolchain at hand, with every cache below ours."""
     return {
         "CGO_ENABLED": "0",
         "GOCACHE": str(cache.go_builds()),

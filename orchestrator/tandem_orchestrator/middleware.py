@@ -84,7 +84,7 @@ async def _refuse(scope: Scope, send: Send, error: GatewayError) -> None:
 
 
 def _host(scope: Scope) -> str:
-    """The host that the client named, without its port."""
+    """Return the host that the client named, without its port."""
     value = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
     name, colon, port = value.rpartition(":")
     return name if colon and port.isdecimal() else value

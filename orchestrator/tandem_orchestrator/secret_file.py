@@ -10,7 +10,7 @@ class SecretError(Exception):
 
 
 def read_secret(secret: SecretFile) -> str:
-    """The secret without the white space around it. Raises `SecretError`."""
+    """Return the secret without the white space around it. Raises `SecretError`."""
     path = secret_path(secret)
     try:
         text = path.read_text(encoding="utf-8").strip()
@@ -22,7 +22,7 @@ def read_secret(secret: SecretFile) -> str:
 
 
 def secret_path(secret: SecretFile) -> Path:
-    """The secret's file, which need not exist. Raises `SecretError`.
+    """Return the secret's file, which need not exist. Raises `SecretError`.
 
     A folder, which is how Kubernetes mounts a whole Secret, must hold one file.
     """

@@ -222,7 +222,7 @@ def _label(entry: Object, keys: Sequence[str]) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    """The API server leaves out what is empty, but for a volume's emptyDir."""
+    """Return the API server leaves out what is empty, but for a volume's emptyDir."""
     return value is None or value in ("", [], {})
 
 

@@ -147,7 +147,7 @@ def _orchestrator_container(service: LLMService, image: str) -> Manifest:
 
 
 def _restart_mark(service: LLMService) -> str:
-    """Changes with the settings that a process reads only when it starts; the others reach it with the file."""
+    """Change with the settings that a process reads only when it starts; the others reach it with the file."""
     config = configmap.orchestrator_config(service)
     read_at_start = {path: _at(config, path) for path in NEEDS_RESTART}
     return checksum(json.dumps(read_at_start, sort_keys=True))

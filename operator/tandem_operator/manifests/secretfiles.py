@@ -51,5 +51,5 @@ def _source(name: str, keys: frozenset[str]) -> Manifest:
 
 
 def _volume_name(secret: str) -> str:
-    """A Secret's name may be longer than a volume's."""
+    """Return a Secret's name may be longer than a volume's."""
     return f"secret-{checksum(secret)}"

@@ -18,7 +18,7 @@ BOTH = [Security(BEARER), Security(HEADER)]  # either will do; they only documen
 
 
 def at_metrics_port(scope: Scope, settings: Server) -> bool:
-    """Whether the request came to the port that only those reach who run the service."""
+    """Return whether the request came to the port that only those reach who run the service."""
     return settings.metrics_port is not None and scope["server"][1] == settings.metrics_port
 
 

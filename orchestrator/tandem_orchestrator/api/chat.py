@@ -24,7 +24,7 @@ class ForClients(APIRoute):
     """Asks for a key before the body is read."""
 
     def get_route_handler(self) -> Handler:
-        """What answers the request."""
+        """Return what answers the request."""
         handle = super().get_route_handler()
 
         async def guarded(request: fastapi.Request) -> Response:
@@ -62,7 +62,7 @@ class ChatAnswer(BaseModel):
 
 @router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
 async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
-    """Answers with the default model, and with tools where they are attached to every request."""
+    """Answer with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)
     if services.generator.default_model is None:
         raise HTTPException(502, "the engine has not told its models yet")

@@ -62,7 +62,7 @@ class Api(FastAPI):
     """FastAPI, with the hot path documented beside its own routes."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
+        """Return the OpenAPI document."""
         document = super().openapi()
         for path in ENDPOINTS:
             document["paths"].setdefault(path, {"post": _operation(path)})

@@ -50,7 +50,7 @@ def _refusal(request: Request, error: HTTPException) -> GatewayError:
 
 
 def _methods(request: Request) -> list[str]:
-    """Those that any route of the path takes; the error itself knows of one route alone."""
+    """Return those that any route of the path takes; the error itself knows of one route alone."""
     found = []
     for method in METHODS:
         scope = {**request.scope, "method": method}

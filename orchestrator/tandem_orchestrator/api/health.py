@@ -41,7 +41,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
 
 @router.get("/health", dependencies=BOTH)
 async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
-    """The state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
+    """Show the state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
     engines, problems = services.upstreams, _problems(services)
     status = {"status": "degraded" if problems else "ok"}
     if not insider:
@@ -60,7 +60,7 @@ async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
 
 
 def _problems(services: Services) -> list[str]:
-    """A line for each part that does not do what it should."""
+    """Return a line for each part that does not do what it should."""
     refused = [f"configuration: {problem}; the one before stays in force" for problem in services.state.refused]
     return [
         *(problem for part in services.parts for problem in part.problems),

@@ -25,7 +25,7 @@ class ForAdmins(APIRoute):
     """Asks for the admin key before anything of the request is looked at."""
 
     def get_route_handler(self) -> Handler:
-        """What answers the request."""
+        """Return what answers the request."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -83,7 +83,7 @@ class KeyPage(BaseModel):
 
 @router.post("", status_code=201)
 async def create(terms: NewTerms, services: FromApp) -> IssuedKey:
-    """Makes a key. It counts here at once, and within two seconds elsewhere."""
+    """Make a key. It counts here at once, and within two seconds elsewhere."""
     key, stored = issue(terms, datetime.now(UTC))
     async with key_rows(services.keys.database) as rows:
         await rows.add(stored)
@@ -98,7 +98,7 @@ async def keys(
     after: KeyId = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> KeyPage:
-    """Lists keys, revoked ones too."""
+    """List keys, revoked ones too."""
     async with key_rows(services.keys.database) as rows:
         found = await rows.page(tenant, after, limit + 1)
     following = found[limit - 1].id if len(found) > limit else None
@@ -107,14 +107,14 @@ async def keys(
 
 @router.get("/{key_id}")
 async def key(key_id: KeyId, services: FromApp) -> ShownKey:
-    """Shows one key."""
+    """Show one key."""
     async with key_rows(services.keys.database) as rows:
         return _shown(key_id, await rows.get(key_id))
 
 
 @router.patch("/{key_id}")
 async def change(key_id: KeyId, terms: Terms, services: FromApp) -> ShownKey:
-    """Changes what the request names; null takes a limit away."""
+    """Change what the request names; null takes a limit away."""
     async with key_rows(services.keys.database) as rows:
         changed = await rows.change(key_id, terms.model_dump(exclude_unset=True))
     await services.keys.refresh()

@@ -23,7 +23,7 @@ class ApiKey:
 
 
 def new_key() -> str:
-    """A key that nobody can guess, and that scanners for leaked keys recognize."""
+    """Return a key that nobody can guess, and that scanners for leaked keys recognize."""
     return BEGINNING + secrets.token_urlsafe(RANDOM_BYTES)
 
 
@@ -33,10 +33,10 @@ def digest_of(key: str | bytes) -> bytes:
 
 
 def id_of(digest: bytes) -> str:
-    """An id for a key that has no name."""
+    """Return an id for a key that has no name."""
     return f"key-{digest[:6].hex()}"
 
 
 def is_well_formed(key: bytes) -> bool:
-    """Whether `key` could be one: visible ASCII characters alone."""
+    """Return whether `key` could be one: visible ASCII characters alone."""
     return key.isascii() and key.decode().isprintable() and b" " not in key

@@ -10,7 +10,7 @@ from tandem_orchestrator.auth.principal import Principal
 
 
 def configured_keys(values: Iterable[SecretStr]) -> dict[bytes, ApiKey]:
-    """Keys by digest, of values like `key` or `tenant:key`; a key without a tenant is one of its own."""
+    """Return keys by digest, of values like `key` or `tenant:key`; a key without a tenant is one of its own."""
     keys = {}
     for value in values:
         before, colon, after = value.get_secret_value().partition(":")

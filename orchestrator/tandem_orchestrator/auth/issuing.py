@@ -9,7 +9,7 @@ from tandem_orchestrator.auth.terms import NewTerms, Terms, after
 
 
 def issue(terms: NewTerms, now: datetime) -> tuple[str, StoredKey]:
-    """A new key, which is not kept anywhere, and what is."""
+    """Return a new key, which is not kept anywhere, and what is."""
     key = new_key()
     kept = terms.model_dump(include=set(Terms.model_fields))
     if terms.expires_in is not None:

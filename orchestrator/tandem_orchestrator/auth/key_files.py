@@ -42,7 +42,7 @@ class Entry(Terms):
         return self
 
     def read(self) -> ApiKey:
-        """The key as it is kept."""
+        """Return the key as it is kept."""
         if self.key is not None:
             digest = digest_of(self.key.get_secret_value())
         else:
@@ -75,7 +75,7 @@ class KeyFile:
     problem: str | None = None
 
     def look(self) -> None:
-        """Reads the file if it changed; while it is broken, its former keys stay."""
+        """Read the file if it changed; while it is broken, its former keys stay."""
         try:
             found = self.path.stat()
             seen = (found.st_mtime_ns, found.st_ino, found.st_size)
@@ -101,13 +101,13 @@ class KeyFiles:
         self.update(files)
 
     def update(self, files: Iterable[SecretFile]) -> None:
-        """These files from now on, or those in them where they are folders."""
+        """Read these files from now on, or those in them where they are folders."""
         with self._looking:
             self._files = {secret.file: self._files.get(secret.file, {}) for secret in files if secret.file is not None}
         self.look()
 
     def look(self) -> bool:
-        """Reads what has changed; true if that makes a difference. What cannot be read stays as it was."""
+        """Read what has changed; true if that makes a difference. What cannot be read stays as it was."""
         with self._looking:
             return self._look()
 
@@ -130,7 +130,7 @@ class KeyFiles:
 
 
 def _merged(files: Iterable[KeyFile]) -> tuple[dict[bytes, ApiKey], list[str]]:
-    """Keys by digest; and a sentence for each that is there already, under the same name or another."""
+    """Return keys by digest; and a sentence for each that is there already, under the same name or another."""
     keys: dict[bytes, ApiKey] = {}
     problems = []
     places: dict[str | bytes, Path] = {}
@@ -146,7 +146,7 @@ def _merged(files: Iterable[KeyFile]) -> tuple[dict[bytes, ApiKey], list[str]]:
 
 
 def parse(text: bytes) -> list[ApiKey]:
-    """The keys that a file lists. Raises `KeyFileError`."""
+    """Return the keys that a file lists. Raises `KeyFileError`."""
     try:
         data = parse_yaml(text)
     except YamlError as error:

@@ -57,7 +57,7 @@ class Keys(Part):
         self._arrange()
 
     def identify(self, headers: list[tuple[bytes, bytes]]) -> Principal:
-        """Who sends a request with these headers.
+        """Return who sends a request with these headers.
 
         Raises `Unauthorized`, or `DatabaseDown` where an unknown key may be one that only the database knows.
         """
@@ -75,7 +75,7 @@ class Keys(Part):
         return key.principal
 
     def check_admin(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Lets the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
+        """Let the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
         if self._settings.admin is None:
             raise NotFound("there is no admin API here; name its key under `keys.admin`")
         presented = _presented_key(headers)
@@ -93,7 +93,9 @@ class Keys(Part):
         raise Forbidden("this key may use the service, but not the admin API")
 
     def know(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether these headers hold a key of this service, be it the admin key; while there are no keys, all do."""
+        """Return whether these headers hold a key of this service, be it the admin key; while there are no keys, all
+        do.
+        """
         if self.open:
             return True
         try:
@@ -123,13 +125,13 @@ class Keys(Part):
         return problems
 
     async def refresh(self) -> None:
-        """Takes over what changed in the database. Raises `DatabaseDown`."""
+        """Take over what changed in the database. Raises `DatabaseDown`."""
         complete = self._stored.complete
         if await self._stored.refresh() or not complete:
             self._arrange()
 
     async def watch(self) -> None:
-        """Takes over changes of files and database within about a second; runs until cancelled."""
+        """Take over changes of files and database within about a second; run until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_files())
             group.create_task(self._watch_database())
@@ -155,7 +157,7 @@ class Keys(Part):
             await asyncio.sleep(pause)
 
     def _is_admin(self, presented: bytes) -> bool:
-        """Raises `SecretError` where the admin key cannot be read."""
+        """Raise `SecretError` where the admin key cannot be read."""
         admin = self._settings.admin
         return admin is not None and compare_digest(digest_of(read_secret(admin)), digest_of(presented))
 
@@ -164,7 +166,7 @@ class Keys(Part):
         return self._settings.admin is not None or self.database.exists
 
     def _arrange(self) -> None:
-        """Decides anew what depends on all sources together."""
+        """Decide anew what depends on all sources together."""
         self._fixed = self._files.keys | self._values
         settings = self._settings
         no_keys = not (self._values or settings.files or settings.admin or self._stored.used or settings.required)
@@ -176,7 +178,7 @@ class Keys(Part):
         self._tell()
 
     def _tell(self) -> None:
-        """Logs what is wrong or unsafe, once."""
+        """Log what is wrong or unsafe, once."""
         problems = list(self._files.problems)
         if self.open:
             problems.append(f"authentication: {OPEN}")

@@ -36,7 +36,7 @@ class StoredKeys:
         """False as long as the database cannot be read: it may hold keys that are not here."""
 
     async def refresh(self) -> bool:
-        """Takes over what changed, and says whether anything did. Raises `DatabaseDown`."""
+        """Take over what changed, and say whether anything did. Raises `DatabaseDown`."""
         async with self._refreshing:
             try:
                 return await self._read()

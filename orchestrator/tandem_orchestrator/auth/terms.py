@@ -67,5 +67,5 @@ class NewTerms(Terms):
 
 
 def after(lifetime: str, now: datetime) -> datetime:
-    """The moment at which a lifetime such as "30d" or "12h" is over."""
+    """Return the moment at which a lifetime such as "30d" or "12h" is over."""
     return now + timedelta(seconds=int(lifetime[:-1]) * UNITS[lifetime[-1]])

@@ -19,7 +19,9 @@ class ConfigError(Exception):
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """One line for each thing that pydantic found. Never shows a value: it may be a secret, or stand in its place."""
+    """Return one line for each thing that pydantic found. Never shows a value: it may be a secret, or stand in its
+    place.
+    """
     return [_sentence(item["loc"], item["msg"], item.get("input"), item["type"]) for item in error.errors()]
 
 

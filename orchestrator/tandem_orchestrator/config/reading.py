@@ -18,7 +18,7 @@ State = tuple[int, int, int]
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> OrchestratorConfig:
-    """The valid configuration of `file` (or `TANDEM_CONFIG`, or the usual path if it exists) and `environ`.
+    """Return the valid configuration of `file` (or `TANDEM_CONFIG`, or the usual path if it exists) and `environ`.
 
     Raises `ConfigError`, which names every problem at once, secret files that cannot be read among them. Those of
     tools are not: they keep some tools away, and nobody from asking the model.
@@ -35,7 +35,7 @@ class Source:
         self._seen: State | None = None
 
     def load(self) -> OrchestratorConfig:
-        """The configuration as it is now. Raises `ConfigError` as `load` above."""
+        """Return the configuration as it is now. Raises `ConfigError` as `load` above."""
         self._seen = self._state()
         data = variables.in_camel_case(OrchestratorConfig, _read(self.file))
         problems = variables.overlay(data, self._environ)
@@ -49,7 +49,9 @@ class Source:
         return config
 
     def changed(self) -> bool:
-        """Whether the file is another than `load` saw last. A ConfigMap's file changes through its symbolic links."""
+        """Return whether the file is another than `load` saw last. A ConfigMap's file changes through its symbolic
+        links.
+        """
         return self._state() != self._seen
 
     def _state(self) -> State | None:

@@ -22,7 +22,9 @@ def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile
 
 
 def refused_secrets(config: OrchestratorConfig) -> list[str]:
-    """A sentence for each secret that is named wrongly, or cannot be read; without those of tools the rest works."""
+    """Return a sentence for each secret that is named wrongly, or cannot be read; without those of tools the rest
+    works.
+    """
     return [
         f"{path}: {problem}"
         for path, secret in secret_files(config)
@@ -31,7 +33,7 @@ def refused_secrets(config: OrchestratorConfig) -> list[str]:
 
 
 def unreadable_secrets(section: Section, path: str) -> list[str]:
-    """A sentence for each secret below `section`, which stands at `path`, that this process cannot read now."""
+    """Return a sentence for each secret below `section`, which stands at `path`, that this process cannot read now."""
     return [
         f"{path}: {problem}" for path, secret in secret_files(section, path) if (problem := _unreadable(path, secret))
     ]

@@ -62,7 +62,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def in_camel_case(model: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with every known key in camelCase, so that a variable meets the file's value of the same field."""
+    """Return `data` with every known key in camelCase, so that a variable meets the file's value of the same field."""
     names = {name: field.alias or name for name, field in model.model_fields.items()}
     sections = {field.alias or name: _section(field.annotation) for name, field in model.model_fields.items()}
     renamed = {names.get(key, key): value for key, value in data.items()}
@@ -91,7 +91,7 @@ def _overlay_section(
 
 
 def _set(data: dict[str, Any], path: str, value: Any) -> None:
-    """Sets `path` in `data`; a file of another shape stays as it is, for the validation to complain about."""
+    """Set `path` in `data`; a file of another shape stays as it is, for the validation to complain about."""
     *above, last = path.split(".")
     section: Any = data
     for part in above:
@@ -108,7 +108,7 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, be it optional; none for lists of sections."""
+    """Return the section that a field holds, be it optional; none for lists of sections."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

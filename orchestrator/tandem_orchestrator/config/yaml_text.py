@@ -15,7 +15,7 @@ class YamlError(ValueError):
 
 
 def parse(text: str | bytes, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
-    """What the text says. Raises `YamlError`."""
+    """Return what the text says. Raises `YamlError`."""
     try:
         return yaml.load(text, loader)  # noqa: S506 # it is a safe one
     except yaml.MarkedYAMLError as error:

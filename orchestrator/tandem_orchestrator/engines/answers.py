@@ -24,7 +24,7 @@ ABORT, MAYBE_ERROR = b'"abort"', b"error"
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
-    """The object that `raw` holds. Raises `Malformed`."""
+    """Return the object that `raw` holds. Raises `Malformed`."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -35,7 +35,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
-    """An answer whose `field` is a list with an object. Raises `EngineError`, also for an error inside a 200."""
+    """Return an answer whose `field` is a list with an object. Raises `EngineError`, also for an error inside a 200."""
     document = json_object(raw)
     parts = document.get(field)
     if isinstance(parts, list) and parts and isinstance(parts[0], dict):
@@ -47,7 +47,7 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
 
 
 def check_first_events(data: bytes, *, ended: bool) -> bool:
-    """True if a stream may begin with `data`, false if that is no whole event yet.
+    """Return true if a stream may begin with `data`, false if that is no whole event yet.
 
     Raises `EngineError` if it fails before it says anything: its request may go to another engine.
     """
@@ -70,12 +70,12 @@ def check_first_events(data: bytes, *, ended: bool) -> bool:
 
 
 def is_done(event: Event) -> bool:
-    """True for [DONE], with which streams end."""
+    """Return true for [DONE], with which streams end."""
     return event.data is not None and event.data.strip() == DONE
 
 
 def json_in(event: Event) -> dict[str, Any]:
-    """The object that an event holds; an empty one if it holds something else."""
+    """Return the object that an event holds; an empty one if it holds something else."""
     try:
         document = orjson.loads(event.data or b"")
     except orjson.JSONDecodeError:
@@ -84,13 +84,13 @@ def json_in(event: Event) -> dict[str, Any]:
 
 
 def choices_in(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The choices of an answer, or of a chunk of one."""
+    """Return the choices of an answer, or of a chunk of one."""
     found = document.get("choices")
     return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
 
 
 def failure_in(event: Event) -> EngineError | None:
-    """What an engine tells that went wrong, None if the event tells nothing like that."""
+    """Return what an engine tells that went wrong, None if the event tells nothing like that."""
     if event.data is None:
         return None
     if event.name == b"error":
@@ -101,13 +101,13 @@ def failure_in(event: Event) -> EngineError | None:
 
 
 def finishes(raw: bytes) -> bool:
-    """True if a choice of an answer ends in the events of `raw`."""
+    """Return true if a choice of an answer ends in the events of `raw`."""
     chunks = [json_in(event) for event in EventReader().read(raw)]
     return any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:
-    """The entries of an engine's list of models. Raises `Malformed`."""
+    """Return the entries of an engine's list of models. Raises `Malformed`."""
     data = json_object(raw).get("data")
     if not isinstance(data, list) or not all(isinstance(entry, dict) and "id" in entry for entry in data):
         raise Malformed("the engine's list of models has no `data` with an `id` in each entry")
@@ -115,7 +115,7 @@ def model_list(raw: bytes) -> list[dict[str, Any]]:
 
 
 def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError:
-    """What an answer that is not 200 means to the client."""
+    """Return what an answer that is not 200 means to the client."""
     if status in KEY_REFUSED:
         return KeyRefused(f"the engine refused the orchestrator's key ({status})")
     try:
@@ -131,7 +131,7 @@ def _tells_failure(document: dict[str, Any]) -> bool:
 
 
 def _failure(document: dict[str, Any]) -> EngineError:
-    """What an error inside a 200 means to the client."""
+    """Return what an error inside a 200 means to the client."""
     fields = {"message": "the engine failed, and does not say how", **_error_fields(document)}
     code = str(fields.get("code"))
     status = int(code) if code in STATUSES else SERVER_ERRORS
@@ -155,14 +155,16 @@ def _check_abort(choice: dict[str, Any]) -> None:
 
 
 def _says(choice: dict[str, Any]) -> bool:
-    """True if there is something of an answer in it."""
+    """Return true if there is something of an answer in it."""
     said = choice.get("message") or choice.get("delta")
     spoken = isinstance(said, dict) and any(value for name, value in said.items() if name != "role")
     return spoken or bool(choice.get("text"))
 
 
 def _error_fields(document: Any) -> dict[str, Any]:
-    """What is of use to clients in whatever shape an engine gives its errors: OpenAI's fields, if they are there."""
+    """Return what is of use to clients in whatever shape an engine gives its errors: OpenAI's fields, if they are
+    there.
+    """
     error = document.get("error", document) if isinstance(document, dict) else document
     if not isinstance(error, dict):
         error = {"message": error}
@@ -184,7 +186,7 @@ def _message(said: Any) -> str | None:
 
 
 def _retry_after(value: bytes) -> bytes | None:
-    """An engine's Retry-After in whole seconds and within bounds; None where it is of no use."""
+    """Return an engine's Retry-After in whole seconds and within bounds; None where it is of no use."""
     try:
         seconds = float(value)
     except ValueError:

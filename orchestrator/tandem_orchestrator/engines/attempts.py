@@ -39,7 +39,7 @@ class Attempts:
         return self._deaths >= DEATHS
 
     def failed(self, replica: Replica, error: EngineError, retries: int, *, waits: bool) -> bool:
-        """Notes a failure; true if the request may be sent again.
+        """Note a failure; true if the request may be sent again.
 
         `retries` are the further attempts that are allowed; while nobody has seen it, it needs none of them where
         it `waits` for an engine.
@@ -63,17 +63,17 @@ class Attempts:
         return again and not self.deadly
 
     def suspects(self, replica: Replica) -> bool:
-        """True while it is not known whether `replica` outlived the last failure: see `settled`."""
+        """Return true while it is not known whether `replica` outlived the last failure: see `settled`."""
         return replica is self._suspect
 
     async def settled(self) -> None:
-        """Returns once that is known."""
+        """Return once that is known."""
         suspect, self._suspect = self._suspect, None
         if suspect is not None:
             await suspect.settled(self._check, stopping=self._stopping)
 
     def answered(self, replica: Replica) -> None:
-        """An engine has answered. Those that failed at the same did so by themselves."""
+        """Note that an engine has answered. Those that failed at the same did so by themselves."""
         for other, row in self.tried.items():
             if other is not replica:
                 other.blame(row)
@@ -81,7 +81,7 @@ class Attempts:
         self._begun = 0
 
     def forget(self) -> None:
-        """The request goes to another model, or is followed by the next pass."""
+        """Note that the request goes to another model, or is followed by the next pass."""
         self.tried.clear()
         self.number = self._sent = 0
         self._suspect = None

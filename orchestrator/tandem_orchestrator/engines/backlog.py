@@ -16,7 +16,7 @@ class Backlog:
         self._room = maxsize
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
-        """The replica says how many wait and run, while `in_flight` of its requests are ours.
+        """Note that the replica says how many wait and run, while `in_flight` of its requests are ours.
 
         What it ran while some waited is taken for what it can run.
         """
@@ -30,7 +30,7 @@ class Backlog:
             self._room = self._capacity - running if self._capacity else maxsize
 
     def missed(self) -> None:
-        """The replica did not say in time, which a busy one does not."""
+        """Note that the replica did not say in time, which a busy one does not."""
         self._room = 0
 
     def most(self, max_waiting: int) -> int:

@@ -27,7 +27,7 @@ Replica = TypeVar("Replica", bound=Choice)
 
 
 def pick(replicas: Sequence[Replica], affinity: int, tried: Collection[Replica] = ()) -> Replica:
-    """One of `replicas`, which are one or more: not one of `tried` where there are others.
+    """Return one of `replicas`, which are one or more: not one of `tried` where there are others.
 
     With an `affinity` it is always the same one (by rendezvous hashing, so that all processes agree and a replica that
     comes or goes moves only its own share), unless that one is much busier than the least busy. Else the least busy,

@@ -38,7 +38,7 @@ class Breaker:
         return self._state.name.lower().replace("_", "-")
 
     def succeed(self) -> None:
-        """A request was answered. One from before it opened changes nothing."""
+        """Note that a request was answered. One from before it opened changes nothing."""
         if self._state is not _State.OPEN:
             self.reset()
 
@@ -48,7 +48,7 @@ class Breaker:
         self._state = _State.CLOSED
 
     def fail(self, row: int) -> bool:
-        """A request failed when `row` was as given; true if that opened the breaker."""
+        """Return a request failed when `row` was as given; true if that opened the breaker."""
         if row != self.row:
             return False
         self.row += 1
@@ -58,6 +58,6 @@ class Breaker:
         return True
 
     def half_open(self) -> None:
-        """The time of rest is over."""
+        """Note that the time of rest is over."""
         if self._state is _State.OPEN:
             self._state = _State.HALF_OPEN

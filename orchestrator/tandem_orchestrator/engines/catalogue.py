@@ -40,12 +40,14 @@ class Catalogue:
         return self._upstreams.default_model
 
     def update(self, settings: list[ModelSettings]) -> None:
-        """Takes changed settings."""
+        """Take changed settings."""
         self._settings = {model.name: model for model in settings}
         self._version = -1
 
     def find(self, name: str, allowed: Collection[str] | None = None) -> Model:
-        """The model that clients call `name`. Raises `UnknownModel`, which names what there is of `allowed` models."""
+        """Return the model that clients call `name`. Raises `UnknownModel`, which names what there is of `allowed`
+        models.
+        """
         if self._version != self._upstreams.version:
             self._build()
         model = self._models.get(name)
@@ -67,7 +69,7 @@ class Catalogue:
         return entries
 
     def _build(self) -> None:
-        """Makes a request's search through engines and replicas one look-up.
+        """Make a request's search through engines and replicas one look-up.
 
         A name that is only in the settings is there until every engine has told that it does not serve it.
         """
@@ -86,7 +88,7 @@ class Catalogue:
                 self._models.update(dict.fromkeys(settings.aliases, model))
 
     def _unlisted(self, name: str, allowed: Collection[str] | None) -> Model:
-        """A name that only an engine can know of which no model is known yet."""
+        """Return a name that only an engine can know of which no model is known yet."""
         unknown = [upstream for upstream in self._upstreams.all if not upstream.models]
         if not unknown:
             offered = sorted(other for other, model in self._models.items() if _offered(other, model, allowed))
@@ -97,10 +99,10 @@ class Catalogue:
 
 
 def _offered(name: str, model: Model, allowed: Collection[str] | None) -> bool:
-    """Whether a holder of a key for `allowed` models may know that there is `model` under this name."""
+    """Return whether a holder of a key for `allowed` models may know that there is `model` under this name."""
     return allowed is None or name in allowed or model.name in allowed
 
 
 def _ready(model: Model) -> bool:
-    """True while a replica is ready that lists the model, or keeps no list."""
+    """Return true while a replica is ready that lists the model, or keeps no list."""
     return any(replica.ready and (model.name in replica.names or not replica.names) for replica in model.replicas)

@@ -23,7 +23,7 @@ class EngineKey:
         self.exists = self._secret is not None or self._value is not None
 
     def header(self) -> bytes:
-        """The Authorization header line, or nothing without a key. Raises `KeyUnusable`."""
+        """Return the Authorization header line, or nothing without a key. Raises `KeyUnusable`."""
         if self._secret is not None and monotonic() - self._looked > LOOK_EVERY:
             self._look(self._secret)
         elif self._value is not None and not self._header:

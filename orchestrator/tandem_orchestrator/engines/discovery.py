@@ -7,7 +7,7 @@ NO_ADDRESS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of `host`, none if it has none now. Raises `OSError` when nobody can tell."""
+    """Return the addresses of `host`, none if it has none now. Raises `OSError` when nobody can tell."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

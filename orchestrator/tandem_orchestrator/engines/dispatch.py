@@ -75,7 +75,7 @@ class Dispatcher(Part):
         self._catalogue.update(config.models)
 
     def drain(self, seconds: float) -> None:
-        """Lets nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
+        """Let nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
         self._hold.drain(seconds)
 
     def complete(self, call: Call, body: bytes) -> Awaitable[tuple[bytes, dict[str, Any]]]:
@@ -136,7 +136,7 @@ class Dispatcher(Part):
             model = self._catalogue.find(model.name)
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot) -> Attempts:
-        """What has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
+        """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
         attempts = call.attempts = call.attempts or Attempts()
         again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
         if attempts.deadly:
@@ -147,7 +147,7 @@ class Dispatcher(Part):
         return attempts
 
     def _choose(self, model: Model, call: Call, slot: QueueSlot | None) -> Replica | None:
-        """A replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
+        """Return a replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
         ready = self._ready(model)
         if not ready and not self._hold.on:
             ready = list(model.replicas)  # where requests may not wait for a check to go well, they try it themselves
@@ -167,12 +167,12 @@ class Dispatcher(Part):
         return pick(roomy, call.affinity if self._routing.prefix_affinity else 0, tried)
 
     def _ready(self, model: Model) -> list[Replica]:
-        """The replicas that answer their checks, without those that should rest where there are others."""
+        """Return the replicas that answer their checks, without those that should rest where there are others."""
         available = [replica for replica in model.replicas if replica.available]
         return available or [replica for replica in model.replicas if replica.ready]
 
     def _has_room(self, name: str) -> bool:
-        """True if a replica can take a request for the model."""
+        """Return true if a replica can take a request for the model."""
         try:
             ready = self._ready(self._catalogue.find(name))
         except UnknownModel:
@@ -193,7 +193,7 @@ class Dispatcher(Part):
             call.record.queued(monotonic() - began)
 
     def _fallback(self, model: Model, error: GatewayError) -> Model | None:
-        """The model to ask after this failure, if there is one."""
+        """Return the model to ask after this failure, if there is one."""
         name = model.settings.fallback
         if name is None or isinstance(error, DiedTwice) or (isinstance(error, Refused) and not error.retryable):
             return None
@@ -205,13 +205,15 @@ class Dispatcher(Part):
 
 
 def _backoff(attempt: int) -> float:
-    """Seconds before the attempt after number `attempt`; uneven, so that what failed together does not return so."""
+    """Return seconds before the attempt after number `attempt`; uneven, so that what failed together does not return
+    so.
+    """
     seconds: float = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
     return seconds * uniform(0.5, 1.5)  # noqa: S311 # no secret
 
 
 def _why(model: Model) -> str:
-    """What a client is told: `Replica.problem` would name addresses."""
+    """Return what a client is told: `Replica.problem` would name addresses."""
     if not model.replicas:
         problem = "none is there"
     elif model.replicas[0].ready:
@@ -223,7 +225,7 @@ def _why(model: Model) -> str:
 
 
 def _rewritten(body: bytes, model: Model) -> bytes:
-    """The request as it is put to another model."""
+    """Return the request as it is put to another model."""
     payload = orjson.loads(body)
     payload["model"] = model.name
     if not model.takes_cache_salt:

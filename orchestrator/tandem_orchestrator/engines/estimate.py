@@ -13,14 +13,14 @@ MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", 
 
 
 def usage(body: bytes, events: int = 0) -> dict[str, int]:
-    """An OpenAI `usage` object for the request in `body`, of whose stream `events` came: about one a token."""
+    """Return an OpenAI `usage` object for the request in `body`, of whose stream `events` came: about one a token."""
     payload = orjson.loads(body)
     prompt = _text_bytes([payload.get(field) for field in READ])
     return {"prompt_tokens": -(-prompt // BYTES_A_TOKEN), "completion_tokens": events}
 
 
 def charge(body: bytes, told: Any, events: int, *, complete: bool) -> dict[str, int]:
-    """The same where the engine may have told a `usage`: with what came since, if the stream is not complete."""
+    """Return the same where the engine may have told a `usage`: with what came since, if the stream is not complete."""
     prompt, completion = counts(told)
     if not (prompt or completion):
         return usage(body, events)
@@ -28,7 +28,7 @@ def charge(body: bytes, told: Any, events: int, *, complete: bool) -> dict[str, 
 
 
 def of_answer(body: bytes, answer: dict[str, Any]) -> dict[str, int]:
-    """The same for a request that got its `answer` in one piece."""
+    """Return the same for a request that got its `answer` in one piece."""
     said = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
     return usage(body, -(-_text_bytes(said) // BYTES_A_TOKEN))
 

@@ -33,7 +33,7 @@ class EventReader:
         self._after_cr = False
 
     def read(self, piece: bytes) -> list[Event]:
-        """What `piece` completes, in order. Raises `Malformed` on an event without end."""
+        """Return what `piece` completes, in order. Raises `Malformed` on an event without end."""
         events: list[Event] = []
         if self._after_cr and piece.startswith(b"\n"):  # the other half of a line's end
             self._raw += b"\n"
@@ -55,7 +55,7 @@ class EventReader:
         return events
 
     def end(self) -> Event | None:
-        """What the stream left without an end, with one."""
+        """Return what the stream left without an end, with one."""
         if not self.pending:
             return None
         if self._line and self._completes(bytes(self._line) + b"\n"):
@@ -64,7 +64,7 @@ class EventReader:
         return self._whole()
 
     def _completes(self, line: bytes) -> bool:
-        """Takes a line; true if it is the last of an event, or a comment that belongs to none."""
+        """Take a line; true if it is the last of an event, or a comment that belongs to none."""
         text = line.rstrip(b"\r\n")
         if self._first:
             self._first = False

@@ -49,12 +49,12 @@ class _Line:
         self._timer: asyncio.TimerHandle | None = None
 
     def advance(self) -> None:
-        """Lets the first ones go, and the others after them, as long as a replica can take them."""
+        """Let the first ones go, and the others after them, as long as a replica can take them."""
         if self._timer is None:
             self._let_go()
 
     def stop(self) -> None:
-        """Ends the timer."""
+        """End the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -93,16 +93,16 @@ class Hold:
         return self._settings.max_requests > 0
 
     def update(self, settings: HoldSettings) -> None:
-        """Takes changed settings; who waits already keeps the deadline."""
+        """Take changed settings; who waits already keeps the deadline."""
         self._settings = settings
 
     def slot(self, model: str, label: str, size: int) -> QueueSlot:
-        """A slot for a request of `size` bytes; its time begins now."""
+        """Return a slot for a request of `size` bytes; its time begins now."""
         deadline = asyncio.get_running_loop().time() + self._settings.seconds
         return QueueSlot(model, label, size, next(self._numbers), deadline)
 
     def advance(self) -> None:
-        """Lets requests go that a replica can take; to be called when one may have become able to."""
+        """Let requests go that a replica can take; to be called when one may have become able to."""
         for line in self.lines.values():
             line.advance()
 
@@ -111,7 +111,7 @@ class Hold:
         asyncio.get_running_loop().call_later(seconds, self._close)
 
     async def wait(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
-        """Returns when it is the request's turn, and awaits `heartbeat` again and again until then.
+        """Return when it is the request's turn, and awaits `heartbeat` again and again until then.
 
         `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
         """

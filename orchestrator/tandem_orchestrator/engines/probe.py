@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 async def probe(replica: Replica) -> None:
-    """Keeps what is known about `replica` fresh; runs until cancelled."""
+    """Keep what is known about `replica` fresh; run until cancelled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_keep_checking(replica))
         if replica.type.load_path is not None:
@@ -73,7 +73,7 @@ async def _keep_counting(replica: Replica, path: str) -> None:
 
 
 async def _count(replica: Replica, path: str) -> bool:
-    """Asks how many requests wait; false where the server does not tell such a thing."""
+    """Ask how many requests wait; false where the server does not tell such a thing."""
     if not replica.ready:
         return True
     try:
@@ -90,7 +90,7 @@ async def _count(replica: Replica, path: str) -> bool:
 
 
 async def _pause(seconds: float, unless: asyncio.Event) -> None:
-    """Waits `seconds`, shorter as soon as the event comes, but never so short that it becomes a storm."""
+    """Wait `seconds`, shorter as soon as the event comes, but never so short that it becomes a storm."""
     await asyncio.sleep(LEAST_PAUSE)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -54,7 +54,7 @@ class EngineStream:
         """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
 
     def close(self, failure: EngineError | None = None) -> None:
-        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work.
+        """Give the connection back if the answer is complete, else cuts it, which aborts the engine's work.
 
         `failure` is what was wrong with the answer.
         """
@@ -142,7 +142,7 @@ class Replica:
         return self.pool.busy - self._checks > self._full_at
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
-        """An answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
+        """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._begin()
         engine_pass = EnginePass(record, self.upstream)
         try:
@@ -168,7 +168,9 @@ class Replica:
         return raw, answer
 
     async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
-        """A streamed answer whose first bytes are there, for the caller to read and close. Raises `EngineError`."""
+        """Return a streamed answer whose first bytes are there, for the caller to read and close. Raises
+        `EngineError`.
+        """
         downs = self._begin()
         engine_pass = EnginePass(record, self.upstream)
         try:
@@ -189,7 +191,7 @@ class Replica:
         return EngineStream(response, engine_pass, self._broke_off)
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The server's own list of models, empty if it keeps none. Raises `EngineError`."""
+        """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""
         try:
             return model_list(await self._get("/v1/models"))
         except Refused as error:
@@ -198,7 +200,7 @@ class Replica:
             raise
 
     async def check_health(self, path: str) -> None:
-        """Raises `EngineError` if the server says at `path` that it is ill; one without such a page says nothing."""
+        """Raise `EngineError` if the server says at `path` that it is ill; one without such a page says nothing."""
         try:
             await self._get(path)
         except Refused as error:
@@ -206,7 +208,7 @@ class Replica:
                 raise
 
     async def count_waiting(self, path: str) -> bool:
-        """Asks the server at `path` what waits and runs inside; false if it does not say. Raises `EngineError`."""
+        """Ask the server at `path` what waits and run inside; false if it does not say. Raises `EngineError`."""
         counts = self.type.counts(await self._get(path))
         if counts is None:
             return False
@@ -216,12 +218,12 @@ class Replica:
         return True
 
     def missed_count(self) -> None:
-        """The server did not tell in time how many requests wait inside."""
+        """Note that the server did not tell in time how many requests wait inside."""
         self._backlog.missed()
         self._recount()
 
     def mark_up(self, listed: list[dict[str, Any]]) -> None:
-        """A check went well."""
+        """Note that a check went well."""
         if listed:
             self.listed = listed
             self.names = frozenset(entry["id"] for entry in listed)
@@ -232,7 +234,7 @@ class Replica:
         self._notice()
 
     def mark_down(self, trouble: EngineError) -> None:
-        """It cannot be reached."""
+        """Note that it cannot be reached."""
         self._downs += 1
         self.ready = False
         self.trouble = trouble
@@ -244,13 +246,13 @@ class Replica:
         return self._next_check
 
     def begin_check(self) -> asyncio.Event:
-        """A check begins; what this returns is to be set when it is done."""
+        """Return a check begins; what this returns is to be set when it is done."""
         self.doubted.clear()
         check, self._next_check = self._next_check, asyncio.Event()
         return check
 
     async def settled(self, check: asyncio.Event, *, stopping: bool) -> None:
-        """Returns when `check` is done; of a server that says it is `stopping`, when it has done so, or goes on."""
+        """Return when `check` is done; of a server that says it is `stopping`, when it has done so, or go on."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
                 await check.wait()
@@ -267,14 +269,14 @@ class Replica:
         self._notice()
 
     def tune(self, timeouts: Timeouts, routing: Routing) -> None:
-        """Takes changed settings."""
+        """Take changed settings."""
         self.pool.timeouts = timeouts
         self.breaker.failures = routing.breaker_failures
         self._routing = routing
         self._recount()
 
     def retire(self) -> None:
-        """Gets no more requests; those under way go on."""
+        """Get no more requests; those under way go on."""
         self._retired = True
         if self._rest is not None:
             self._rest.cancel()
@@ -367,7 +369,7 @@ async def _check(response: Response) -> None:
 
 
 async def _read_error(response: Response) -> bytes:
-    """What an answer that is not 200 says; nothing where its status has to do."""
+    """Return what an answer that is not 200 says; nothing where its status has to do."""
     try:
         return await response.read_all(MAX_ERROR)
     except EngineError:
@@ -375,7 +377,7 @@ async def _read_error(response: Response) -> bytes:
 
 
 async def _check_stream(response: Response, field: str) -> None:
-    """Returns when the first bytes of a stream are there. Raises `EngineError`."""
+    """Return when the first bytes of a stream are there. Raises `EngineError`."""
     kind = response.headers.get(b"content-type", b"").lower()
     if kind.startswith(EVENT_STREAM):
         data = await response.begun()

@@ -90,13 +90,13 @@ class Upstream:
         return bool(self.listed) or any(replica.served for replica in self.replicas)
 
     def serving(self, model: str) -> list[Replica]:
-        """The replicas that serve `model`; while no model at all is known they may serve any."""
+        """Return the replicas that serve `model`; while no model at all is known they may serve any."""
         if model == self.settings.model or not self.models:
             return self.replicas
         return [replica for replica in self.replicas if model in replica.names]
 
     def state(self) -> dict[str, Any]:
-        """What /health tells about it."""
+        """Return what /health tells about it."""
         return {
             "name": self.name,
             "url": self.url,
@@ -117,13 +117,13 @@ class Upstream:
         }
 
     def tune(self, timeouts: Timeouts, routing: Routing) -> None:
-        """Takes changed settings."""
+        """Take changed settings."""
         self._timeouts, self._routing = timeouts, routing
         for replica in self.replicas:
             replica.tune(timeouts, routing)
 
     async def watch(self) -> None:
-        """Finds the replicas and checks each again and again; runs until cancelled."""
+        """Find the replicas and check each again and again; run until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self.settings.discovery is Discovery.DNS:
                 await self._resolve()
@@ -136,7 +136,7 @@ class Upstream:
                 self._watch_replicas(group)
 
     def retire(self) -> None:
-        """Gets no more requests; those under way go on."""
+        """Get no more requests; those under way go on."""
         self._retired = True
         for replica in self.replicas:
             replica.retire()
@@ -144,7 +144,7 @@ class Upstream:
         BREAKERS_OPEN.remove(self.name)
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         for replica in self.replicas:
             replica.pool.close()
 
@@ -171,7 +171,7 @@ class Upstream:
         self._adopt(found)
 
     def _adopt(self, addresses: Collection[str | None]) -> None:
-        """Makes the replicas those at `addresses`."""
+        """Make the replicas those at `addresses`."""
         known = {replica.address for replica in self.replicas}
         gone = [replica for replica in self.replicas if replica.address not in addresses]
         new = [

@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
 
 
 def judge(error: EngineError) -> Verdict:
-    """What it means that an attempt failed so."""
+    """Return what it means that an attempt failed so."""
     if error.unsent:
         return Verdict(ForRequest.UNSENT, ForReplica.DOWN)
     if isinstance(error, Cut):

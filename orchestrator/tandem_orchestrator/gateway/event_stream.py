@@ -34,13 +34,13 @@ class EventStream:
         return self._record.first_byte is not None
 
     async def start(self) -> None:
-        """Answers 200, so that the client knows that events will come; a second call does nothing."""
+        """Answer 200, so that the client knows that events will come; a second call does nothing."""
         if not self._started:
             self._started = True
             await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
 
     def write(self, data: bytes) -> Awaitable[None]:
-        """Sends whole lines of the engine's answer. No coroutine of its own, since there are many."""
+        """Send whole lines of the engine's answer. No coroutine of its own, since there are many."""
         if not self.begun:
             return self._first(data)
         return self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -51,16 +51,16 @@ class EventStream:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def comment(self, text: str) -> None:
-        """Sends what clients skip, and proxies take for life."""
+        """Send what clients skip, and proxies take for life."""
         await self.start()
         await self._send({"type": "http.response.body", "body": f": {text}\n\n".encode(), "more_body": True})
 
     async def heartbeat(self) -> None:
-        """Tells that the request still waits for an engine."""
+        """Tell that the request still waits for an engine."""
         await self.comment("waiting for an engine")
 
     async def end(self, data: bytes = b"") -> None:
-        """Sends the last lines."""
+        """Send the last lines."""
         await self.start()
         await self._send({"type": "http.response.body", "body": data})
 
@@ -70,5 +70,5 @@ def _cannot(_: bytes) -> bool:
 
 
 async def end_with_error(send: Send, error: GatewayError) -> None:
-    """Ends a stream that has begun with an error event, which takes the place of `[DONE]`."""
+    """End a stream that has begun with an error event, which takes the place of `[DONE]`."""
     await send({"type": "http.response.body", "body": b"\ndata: " + error.body() + b"\n\n"})

@@ -84,7 +84,7 @@ class Generator:
         return Call(request.endpoint.path, model, record, affinity)
 
     def _model(self, request: Request, principal: Principal) -> Model:
-        """Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
+        """Raise `BadRequest`, `UnknownModel`, `Forbidden`."""
         name = request.model or self._catalogue.default
         if name is None:
             raise BadRequest("`model` must be the name of a model", param="model")

@@ -21,7 +21,7 @@ USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's 
 async def relay_stream(
     dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, *, hide_usage: bool
 ) -> None:
-    """Answers with the engine's events. Raises `GatewayError`, also after the stream's start.
+    """Answer with the engine's events. Raises `GatewayError`, also after the stream's start.
 
     `hide_usage` keeps the event with the usage from the client, who did not ask for it.
     """
@@ -70,14 +70,14 @@ class Events:
         """What the engine told that went wrong."""
 
     def over(self) -> bool:
-        """True once the client has been sent how the answer ends."""
+        """Return true once the client has been sent how the answer ends."""
         if not (self.complete or self.failure) and MAYBE_ERROR in self._last:
             self.failure = failure_in(EventReader().read(self._last)[-1])  # only now: an error is the last word
             self.count -= self.failure is not None
         return self.complete or self.failure is not None
 
     def take(self, data: bytes) -> bytes:
-        """The events that `data` completes. Raises `Malformed` on one without end."""
+        """Return the events that `data` completes. Raises `Malformed` on one without end."""
         if count := self._plain(data):
             self.count += count
             self._last = data
@@ -85,7 +85,7 @@ class Events:
         return b"".join([event.raw for event in self._reader.read(data) if self._passes(event)])
 
     def pass_on(self, write: Callable[[bytes], bool], data: bytes) -> bool:
-        """Gives `data` to `write` where `take` would return it as it is; false if it did not, or `write` says so.
+        """Give `data` to `write` where `take` would return it as it is; false if it did not, or `write` says so.
 
         What is false has changed nothing, and `data` is for `take`.
         """
@@ -97,7 +97,7 @@ class Events:
         return True
 
     def end(self) -> bytes:
-        """What is left of the stream. Raises `Malformed` if it ended before the answer did."""
+        """Return what is left of the stream. Raises `Malformed` if it ended before the answer did."""
         rest = self._reader.end()
         whole = rest is not None and (json_in(rest) or is_done(rest)) and self._passes(rest)
         if not self.over():
@@ -107,11 +107,11 @@ class Events:
         return rest.raw if rest is not None and whole else b""
 
     def charge(self, body: bytes) -> dict[str, int]:
-        """The usage to charge for the request in `body`."""
+        """Return the usage to charge for the request in `body`."""
         return estimate.charge(body, self.usage, self.count, complete=self.complete)
 
     def _plain(self, data: bytes) -> int:
-        """How many events `data` is, if each is one line of JSON that nobody has to look into here; else 0."""
+        """Return how many events `data` is, if each is one line of JSON that nobody has to look into here; else 0."""
         # `find`, since `in` takes what it looks for as a number first, which costs as much as the search
         if self._reader.pending or not data.startswith(BEGINS):
             return 0
@@ -127,7 +127,7 @@ class Events:
         return count if data.count(b"\n") == LINES * count else 0
 
     def _passes(self, event: Event) -> bool:
-        """Reads an event; false if the client shall not see it."""
+        """Read an event; false if the client shall not see it."""
         if event.data is None:
             return True
         if is_done(event):

@@ -35,7 +35,7 @@ class Request:
         self.stream = stream
 
     def body(self) -> bytes:
-        """What the engine gets: what was checked, and never the client's own bytes.
+        """Return what the engine gets: what was checked, and never the client's own bytes.
 
         An engine may read these otherwise, and of two fields with one name keep the one that was not looked at. Writing
         takes 0.2 us for a short request, which is less than adding fields to the client's bytes did.
@@ -64,7 +64,7 @@ class Deadlines:
 
 
 def deadlines(timeouts: Timeouts) -> Deadlines:
-    """The time limits of all requests under one configuration."""
+    """Return the time limits of all requests under one configuration."""
     return Deadlines(
         TimeLimit(timeouts.body_seconds, lambda: _too_slow(timeouts.body_seconds)),
         TimeLimit(
@@ -75,7 +75,7 @@ def deadlines(timeouts: Timeouts) -> Deadlines:
 
 
 async def read_body(receive: Receive, limit: int, time: TimeLimit) -> bytes:
-    """The whole body. Raises `BodyTooLarge` as soon as it passes `limit` bytes, `TooSlow`, or `ClientLeft`."""
+    """Return the whole body. Raises `BodyTooLarge` as soon as it passes `limit` bytes, `TooSlow`, or `ClientLeft`."""
     first = _arrived(receive)
     if first is not None and not first.get("more_body", False):
         return _piece(first, 0, limit)
@@ -96,7 +96,9 @@ async def _read_pieces(receive: Receive, limit: int, message: Message | None) ->
 
 
 def _arrived(receive: Receive) -> Message | None:
-    """What can be received without waiting: most bodies come along with their headers, and need no time limit."""
+    """Return what can be received without waiting: most bodies come along with their headers, and need no
+    time limit.
+    """
     receiving = receive().__await__()
     try:
         next(receiving)
@@ -108,7 +110,7 @@ def _arrived(receive: Receive) -> Message | None:
 
 
 def _piece(message: Message, size: int, limit: int) -> bytes:
-    """The next piece of a body of which `size` bytes are there."""
+    """Return the next piece of a body of which `size` bytes are there."""
     if message["type"] == "http.disconnect":
         raise ClientLeft
     piece: bytes = message.get("body", b"")
@@ -123,7 +125,7 @@ def too_large(limit: int) -> BodyTooLarge:
 
 
 async def weigh(body: bytes, most: int = MOST_VALUES) -> None:
-    """Refuses a large body of so many values that to make objects of them would hold up everybody.
+    """Refuse a large body of so many values that to make objects of them would hold up everybody.
 
     Other requests go on between its steps, and so that they do, large bodies take turns: the next one's begins in the
     second turn of the loop after this has returned. Raises `BadRequest`.
@@ -140,7 +142,7 @@ async def weigh(body: bytes, most: int = MOST_VALUES) -> None:
 
 
 async def _refuse_values(body: bytes, most: int) -> None:
-    """Counts again, without what stands in texts."""
+    """Count again, without what stands in texts."""
     await asyncio.sleep(0)
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -169,7 +171,7 @@ def _turn_of(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
 
 
 def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
-    """The request in `body`. Raises `BadRequest`, which names the field."""
+    """Return the request in `body`. Raises `BadRequest`, which names the field."""
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:

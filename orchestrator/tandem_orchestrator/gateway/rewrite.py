@@ -19,7 +19,7 @@ MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_
 
 
 def apply(request: Request, model: Model, tenant: str | None, max_choices: int) -> None:
-    """Changes `request` to what the engine of `model` shall get. Raises `BadRequest`.
+    """Change `request` to what the engine of `model` shall get. Raises `BadRequest`.
 
     `tenant` is None while all clients are one.
     """
@@ -52,7 +52,7 @@ def count_usage(request: Request) -> bool:
 
 @lru_cache(4096)
 def salt(tenant: str) -> str:
-    """Keeps the tenant's prefixes apart from others' in an engine's cache, whose hits their timing would tell."""
+    """Keep the tenant's prefixes apart from others' in an engine's cache, whose hits their timing would tell."""
     return hashlib.blake2b(tenant.encode(), key=b"tandem cache salt", digest_size=16).hexdigest()
 
 
@@ -67,12 +67,12 @@ def affinity(request: Request, tenant: str) -> int:
 
 
 def _beginning(messages: list[dict[str, Any]]) -> list[Any]:
-    """The content of the first message and, where that is an instruction, of the one that follows it."""
+    """Return the content of the first message and, where that is an instruction, of the one that follows it."""
     return [message.get("content") for message in messages[: 1 + (messages[0].get("role") in INSTRUCTIONS)]]
 
 
 def _text(content: Any) -> str:
-    """The first text in a message's content or in a prompt; of a prompt in tokens, the first of them."""
+    """Return the first text in a message's content or in a prompt; of a prompt in tokens, the first of them."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
     if isinstance(content[0] if content else None, int):
@@ -101,7 +101,7 @@ def _check_choices(endpoint: Endpoint, payload: dict[str, Any], limit: int) -> N
 
 
 def _prompts(value: Any) -> int:
-    """How many prompts a field has: one text, one list of tokens, or a list of either."""
+    """Return how many prompts a field has: one text, one list of tokens, or a list of either."""
     if isinstance(value, list) and value and not isinstance(value[0], int):
         return len(value)
     return 0 if value is None else 1

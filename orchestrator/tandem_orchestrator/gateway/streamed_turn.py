@@ -33,11 +33,11 @@ class StreamedTurn:
         self.complete = False
 
     def read(self, data: bytes) -> list[dict[str, Any]]:
-        """Reads a piece of the stream; returns the chunks that the client may see now. Raises `EngineError`."""
+        """Read a piece of the stream; return the chunks that the client may see now. Raises `EngineError`."""
         return [chunk for event in self._reader.read(data) if (chunk := self.take(event))]
 
     def end(self) -> list[dict[str, Any]]:
-        """The same for the stream's end. Raises `Malformed` if it came before the turn's."""
+        """Return the same for the stream's end. Raises `Malformed` if it came before the turn's."""
         rest = self._reader.end()
         chunk = self.take(rest) if rest else None
         if not (self.complete or self.finish_reason):  # some engines know no [DONE]
@@ -46,7 +46,7 @@ class StreamedTurn:
         return [chunk] if chunk else []
 
     def take(self, event: Event) -> dict[str, Any] | None:
-        """Reads an event; returns the chunk that the client may see now, if any. Raises `EngineError`."""
+        """Read an event; return the chunk that the client may see now, if any. Raises `EngineError`."""
         if event.data is None or self.complete:
             return None
         if is_done(event):
@@ -68,11 +68,11 @@ class StreamedTurn:
             raise Malformed("the engine's stream holds a chunk of another shape than OpenAI's") from None
 
     def charge(self, body: bytes) -> dict[str, int]:
-        """The usage to charge for the request in `body`."""
+        """Return the usage to charge for the request in `body`."""
         return estimate.charge(body, self.usage, self._events, complete=self.complete)
 
     def turn(self) -> Turn:
-        """The whole turn."""
+        """Return the whole turn."""
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
         return Turn(texts.pop("content", None), [self._calls[index] for index in sorted(self._calls)], texts)
 

@@ -12,7 +12,7 @@ from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 
 async def complete_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession) -> dict[str, Any]:
-    """The engine's last answer, with the usage of all passes. Raises `GatewayError`."""
+    """Return the engine's last answer, with the usage of all passes. Raises `GatewayError`."""
     while True:
         _, answer = await dispatcher.complete(call, session.next_body(stream=False))
         session.add_usage(answer.get("usage"))
@@ -26,7 +26,7 @@ async def complete_with_tools(dispatcher: Dispatcher, call: Call, session: ToolS
 
 
 async def run_tool(call: ToolCall, session: ToolSession, record: Record) -> ToolResult:
-    """Runs one call and notes it in the request's record, its metrics and its trace."""
+    """Run one call and note it in the request's record, its metrics and its trace."""
     use = session.use
     label = use.toolbox.label(call)
     with record.tool(label, call.id) as run:
@@ -38,7 +38,7 @@ async def run_tool(call: ToolCall, session: ToolSession, record: Record) -> Tool
 
 
 async def _run_all(calls: Sequence[ToolCall], session: ToolSession, record: Record) -> list[ToolResult]:
-    """Runs the calls side by side; the results are in their order."""
+    """Run the calls side by side; the results are in their order."""
     if len(calls) == 1:  # a task costs more than a calculation
         return [await run_tool(calls[0], session, record)]
     async with asyncio.TaskGroup() as group:
@@ -47,7 +47,7 @@ async def _run_all(calls: Sequence[ToolCall], session: ToolSession, record: Reco
 
 
 def _final(answer: dict[str, Any], turn: Turn, session: ToolSession) -> dict[str, Any]:
-    """The engine's last answer, with what was said before it; of its tool calls only the client's are left."""
+    """Return the engine's last answer, with what was said before it; of its tool calls only the client's are left."""
     if usage := session.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
     choice = answer["choices"][0]

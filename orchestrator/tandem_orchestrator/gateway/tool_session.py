@@ -83,7 +83,7 @@ class ToolSession:
         return self._settings.total_seconds - self._seconds
 
     def next_body(self, *, stream: bool) -> bytes:
-        """The request body of the next pass."""
+        """Return the request body of the next pass."""
         if not (self._rounds or stream or self.use.declarations):
             return self._request.body()
         if not self._fixed:
@@ -97,17 +97,17 @@ class ToolSession:
         return b"".join((self._fixed, written, b"," if written else b"", b'"messages":', self._messages, b"]}"))
 
     def add_usage(self, usage: Any) -> None:
-        """Sums a pass's usage; anything that is not a usage object adds nothing."""
+        """Sum a pass's usage; anything that is not a usage object adds nothing."""
         if isinstance(usage, dict):
             for name in USAGE_FIELDS:
                 self.usage[name] = self.usage.get(name, 0) + count(usage.get(name))
 
     def client_calls(self, turn: Turn) -> list[ToolCall]:
-        """The calls that the client has to serve; the turn ends the request then."""
+        """Return the calls that the client has to serve; the turn ends the request then."""
         return [call for call in turn.calls if call.name in self._client]
 
     def server_calls(self, turn: Turn) -> list[ToolCall]:
-        """The calls to run now; none when the turn ends the request. Raises `ToolLoopFailed`."""
+        """Return the calls to run now; none when the turn ends the request. Raises `ToolLoopFailed`."""
         if not turn.calls or self.client_calls(turn):
             return []
         if self.exhausted:
@@ -119,7 +119,7 @@ class ToolSession:
         return turn.calls[: self._settings.max_calls - self._calls]
 
     def add_round(self, turn: Turn, results: Sequence[ToolResult], seconds: float) -> None:
-        """Adds a turn and what its calls gave within `seconds`. Raises `ToolLoopFailed` when they are broken twice."""
+        """Add a turn and what its calls gave within `seconds`. Raises `ToolLoopFailed` when they are broken twice."""
         broken = [result for result in results if result.status == INVALID]
         if broken and self._corrected:
             raise ToolLoopFailed(
@@ -143,7 +143,7 @@ class ToolSession:
         self._messages += b"," + orjson.dumps(said)[1:-1]
 
     def said(self, turn: Turn) -> dict[str, str]:
-        """The last turn's texts with those of the turns before in front; empty where these had none."""
+        """Return the last turn's texts with those of the turns before in front; empty where these had none."""
         said: dict[str, str] = {}
         for texts in (*self._earlier, turn.texts) if self._earlier else ():
             for name, text in texts.items():
@@ -151,7 +151,7 @@ class ToolSession:
         return said
 
     def _write_down(self) -> None:
-        """Turns into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
+        """Turn into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
         payload = self._request.payload
         fixed = {name: value for name, value in payload.items() if name not in CHANGING}
         if self.use.declarations:
@@ -166,7 +166,7 @@ class ToolSession:
 
 
 def turn_of(message: dict[str, Any]) -> Turn:
-    """The turn in a whole answer's `message`."""
+    """Return the turn in a whole answer's `message`."""
     calls = []
     for index, call in enumerate(message.get("tool_calls") or ()):
         function = call.get("function") or {}

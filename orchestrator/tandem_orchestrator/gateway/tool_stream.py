@@ -24,7 +24,7 @@ STARTED = "started"
 async def stream_with_tools(
     dispatcher: Dispatcher, call: Call, session: ToolSession, stream: EventStream, heartbeat_seconds: float
 ) -> None:
-    """Sends one stream of chunks. Raises `GatewayError`, also after the stream's start."""
+    """Send one stream of chunks. Raises `GatewayError`, also after the stream's start."""
     client = _Client(stream, session)
     while True:
         turn = await _relay_turn(dispatcher, call, session, client)
@@ -66,7 +66,9 @@ async def _relay_turn(dispatcher: Dispatcher, call: Call, session: ToolSession, 
 async def _watched(
     tasks: Sequence[asyncio.Task[ToolResult]], calls: Sequence[ToolCall], client: "_Client", heartbeat_seconds: float
 ) -> list[ToolResult]:
-    """The results in the order of the calls; the client hears when each is there, and now and then in between."""
+    """Return the results in the order of the calls; the client hears when each is there, and now and then
+    in between.
+    """
     await client.tools_started(calls)
     waiting = set(tasks)
     while waiting:
@@ -88,13 +90,13 @@ class _Client:
         self._use = session.use
 
     async def pass_on(self, chunks: Sequence[dict[str, Any]], frame: dict[str, Any]) -> None:
-        """Sends chunks under the answer's one `frame`."""
+        """Send chunks under the answer's one `frame`."""
         self.frame = frame
         if chunks:
             await self.stream.write(b"".join(_event({**chunk, **frame}) for chunk in chunks))
 
     async def tools_started(self, calls: Sequence[ToolCall]) -> None:
-        """Tells that the calls run."""
+        """Tell that the calls run."""
         if self._use.events:
             await self.stream.write(b"".join(self._tool_event(call, STARTED, None) for call in calls))
         else:
@@ -102,14 +104,14 @@ class _Client:
             await self.stream.comment(f"tools {names} {STARTED}")
 
     async def tool_ended(self, result: ToolResult) -> None:
-        """Tells what became of a call."""
+        """Tell what became of a call."""
         if self._use.events:
             await self.stream.write(self._tool_event(result.call, result.status, round(result.seconds, 3)))
         else:
             await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
 
     async def finish(self, turn: StreamedTurn) -> None:
-        """Sends the client's own tool calls, the end of the answer, and its usage if that was asked for."""
+        """Send the client's own tool calls, the end of the answer, and its usage if that was asked for."""
         calls = [
             {
                 "index": index,

@@ -34,7 +34,8 @@ class ToolUse:
 def tool_use(
     request: Request, headers: list[tuple[bytes, bytes]], principal: Principal, toolbox: Toolbox
 ) -> ToolUse | None:
-    """The tools of a chat request, None where it goes to the engine as it is; takes out what engines do not know.
+    """Return the tools of a chat request, None where it goes to the engine as it is; takes out what engines do not
+    know.
 
     Tools that the client declares under the name of one here run here, if it is that one that the client means; unless
     the server's tools are attached anyway, another of the same name is the client's. Raises `BadRequest`, `Forbidden`.
@@ -63,13 +64,13 @@ def tool_use(
 
 
 def function_of(tool: Any) -> dict[str, Any] | None:
-    """The function that an entry of `tools` declares, with its name; None for what is the engine's to judge."""
+    """Return the function that an entry of `tools` declares, with its name; None for what is the engine's to judge."""
     function = tool.get("function") if isinstance(tool, dict) else None
     return function if isinstance(function, dict) and isinstance(function.get("name"), str) else None
 
 
 def _declared(tools: Iterable[Any], toolbox: Toolbox) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of server's tools that a request declares, and those of them that it means."""
+    """Name of server's tools that a request declares, and those of them that it means."""
     found = {}
     for tool in tools:
         if (function := function_of(tool)) is not None and function["name"] in toolbox.names:
@@ -78,7 +79,7 @@ def _declared(tools: Iterable[Any], toolbox: Toolbox) -> tuple[frozenset[str], f
 
 
 def _wishes(value: Any) -> tuple[bool | list[str] | None, bool]:
-    """What `{"tools": …, "events": …}` says: false for no tools, true for all, a list for those."""
+    """Return what `{"tools": …, "events": …}` says: false for no tools, true for all, a list for those."""
     if not isinstance(value, dict) or (unknown := value.keys() - {"tools", "events"}):
         found = f"; it knows no {', '.join(sorted(unknown))}" if isinstance(value, dict) else ""
         raise BadRequest(f"`{FIELD}` must be an object with `tools` and `events`{found}", param=FIELD)

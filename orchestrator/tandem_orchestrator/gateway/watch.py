@@ -13,7 +13,7 @@ class Timed(Protocol):
     """What has a time limit."""
 
     def cut(self) -> None:
-        """Called when the time is up."""
+        """End it, as the time is up."""
 
 
 class TimeLimit:
@@ -77,7 +77,7 @@ class _Body:
                 raise self._limit.error() from None
 
     def cut(self) -> None:
-        """The time is up."""
+        """Note that the time is up."""
         self._late = True
         if self._task is not None:
             self._task.cancel()
@@ -115,7 +115,7 @@ class ClientWatch:
                 raise self._end from None
 
     def cut(self) -> None:
-        """The time is up."""
+        """Note that the time is up."""
         self._stop(self._limit.error())
 
     def _leave(self) -> None:

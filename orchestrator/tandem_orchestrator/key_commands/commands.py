@@ -28,7 +28,7 @@ class Failed(Exception):
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the command that `options` names; 1 when it fails. Raises `ConfigError`."""
+    """Run the command that `options` names; 1 when it fails. Raises `ConfigError`."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # failures are printed anyway
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -50,13 +50,13 @@ async def _act(options: argparse.Namespace, database: Database) -> str:
 
 
 async def migrate(_: argparse.Namespace, database: Database) -> str:
-    """Does nothing but open the database, which migrates it."""
+    """Do nothing but open the database, which migrates it."""
     async with database.transaction():
         return "The database is up to date."
 
 
 async def create(options: argparse.Namespace, database: Database) -> str:
-    """Makes a key."""
+    """Make a key."""
     given = {name: getattr(options, name) for name in NewTerms.model_fields}
     try:
         terms = NewTerms.model_validate({name: value for name, value in given.items() if value is not None})
@@ -73,7 +73,7 @@ async def create(options: argparse.Namespace, database: Database) -> str:
 
 
 async def list_(options: argparse.Namespace, database: Database) -> str:
-    """Lists all keys."""
+    """List all keys."""
     async with key_rows(database) as rows:
         found = page = await rows.page(options.tenant, limit=PAGE)
         while len(page) == PAGE:

@@ -35,7 +35,7 @@ class Budgets:
         """What keeps budgets from being written and read."""
 
     async def watch(self) -> None:
-        """Writes again and again; runs until cancelled."""
+        """Write again and again; run until cancelled."""
         delay = WRITE_SECONDS
         while True:
             # An addition that is broken off may have come about: it is let end, and the last `sync` waits for it.
@@ -48,7 +48,7 @@ class Budgets:
                 await asyncio.sleep(delay)
 
     async def sync(self) -> bool:
-        """Writes what was used, reads what others used where that is due; whether that came about."""
+        """Write what was used, read what others used where that is due; whether that came about."""
         async with self._busy:
             try:
                 ledger = self._choose()

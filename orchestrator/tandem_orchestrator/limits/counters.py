@@ -29,7 +29,7 @@ class Window:
         self.elsewhere: dict[int, int] = {}
 
     def at(self, second: int) -> int:
-        """The sum."""
+        """Return the sum."""
         if second != self.second:
             self._roll(second)
         return self.total
@@ -43,7 +43,7 @@ class Window:
         return self.total
 
     def absorb(self, second: int, count: int) -> None:
-        """Adds what was counted elsewhere in `second`; what is older than the window is left out."""
+        """Add what was counted elsewhere in `second`; what is older than the window is left out."""
         second = min(second, self.second)
         if second >= self.second - WINDOW:
             self.buckets[second] = self.buckets.get(second, 0) + count
@@ -51,17 +51,17 @@ class Window:
             self.total += count
 
     def own(self, since: int) -> list[tuple[int, int]]:
-        """Each second from `since` on that has been counted in, with what was counted here."""
+        """Return each second from `since` on that has been counted in, with what was counted here."""
         return [
             (second, count - self.elsewhere.get(second, 0)) for second, count in self.buckets.items() if second >= since
         ]
 
     def reset(self, second: int) -> int:
-        """Seconds until the oldest counts are gone."""
+        """Return seconds until the oldest counts are gone."""
         return next(iter(self.buckets)) + WINDOW + 1 - second
 
     def wait(self, figure: int, second: int) -> int:
-        """Seconds until the sum is below `figure`, if nothing is added."""
+        """Return seconds until the sum is below `figure`, if nothing is added."""
         total = self.at(second)
         for bucket in sorted(self.buckets):
             total -= self.buckets[bucket]
@@ -93,7 +93,7 @@ class Period:
         self.elsewhere = 0
 
     def at(self, second: int) -> int:
-        """The sum since the period began."""
+        """Return the sum since the period began."""
         if not self.start <= second < self.end:
             self._roll(second)
         return self.here + self.elsewhere
@@ -106,16 +106,16 @@ class Period:
         return self.here + self.elsewhere
 
     def raise_to(self, second: int, total: int) -> None:
-        """Learns that at least `total` was used by everybody together."""
+        """Learn that at least `total` was used by everybody together."""
         here = self.at(second) - self.elsewhere
         self.elsewhere = max(self.elsewhere, total - here)
 
     def reset(self, second: int) -> int:
-        """Seconds until the next period."""
+        """Return seconds until the next period."""
         return self.end - second
 
     def wait(self, figure: int, second: int) -> int:
-        """Seconds until the sum is below `figure`."""
+        """Return seconds until the sum is below `figure`."""
         return self.end - second if self.at(second) >= figure else 0
 
     def _roll(self, second: int) -> None:
@@ -133,11 +133,11 @@ class Concurrency:
         self.elsewhere = 0
 
     def at(self, _: int) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return self.here + self.elsewhere
 
     def enter(self) -> int:
-        """One more begins; the new number."""
+        """Return one more begins; the new number."""
         self.here += 1
         return self.here + self.elsewhere
 
@@ -146,7 +146,7 @@ class Concurrency:
         self.here -= 1
 
     def wait(self, figure: int, second: int) -> int:
-        """Seconds after which another try makes sense: nobody knows when a request ends."""
+        """Return seconds after which another try makes sense: nobody knows when a request ends."""
         return 1 if self.at(second) >= figure else 0
 
 

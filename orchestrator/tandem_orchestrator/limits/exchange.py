@@ -29,7 +29,7 @@ class Replica:
         self.places: dict[str, int] = {}
 
     def new(self, name: str, kind: str, counts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """What of these counts by second was not known."""
+        """Return what of these counts by second was not known."""
         found = []
         for second, count in counts:
             before = self.counted.get((name, kind, second), 0)
@@ -39,7 +39,7 @@ class Replica:
         return found
 
     def tidy(self, theirs: int) -> None:
-        """Forgets counts that no window holds any more, by the replica's clock."""
+        """Forget counts that no window holds any more, by the replica's clock."""
         self.counted = {key: count for key, count in self.counted.items() if key[2] >= theirs - 2 * WINDOW}
 
 
@@ -62,7 +62,9 @@ class Exchange:
         return self.ask or self.tell
 
     def write(self, changed: Iterable[Subject], since: int, second: int) -> bytes:
-        """A message about what these subjects counted from the second `since` on, or about all, where that is due."""
+        """Return a message about what these subjects counted from the second `since` on, or about all, where that is
+        due.
+        """
         complete = self.due
         if complete:
             changed, since = self._subjects, 0
@@ -80,11 +82,11 @@ class Exchange:
         return orjson.dumps(message)
 
     def sent(self) -> None:
-        """The message reached the others."""
+        """Note that the message reached the others."""
         self.ask = self.tell = False
 
     def read(self, payload: bytes, age: float, second: int) -> None:
-        """Takes in a message that was sent `age` seconds ago."""
+        """Take in a message that was sent `age` seconds ago."""
         message = orjson.loads(payload)
         if message["server"] == self._server:
             return
@@ -109,7 +111,7 @@ class Exchange:
             replica.tidy(theirs)
 
     def forget_silent(self, second: int) -> None:
-        """Takes replicas that said nothing for a while for gone: their counts stay, their requests under way do not."""
+        """Take replicas that said nothing for a while for gone: their counts stay, their requests under way do not."""
         for sender, replica in list(self._replicas.items()):
             if replica.present and second - replica.heard > SILENCE:
                 replica.present = False

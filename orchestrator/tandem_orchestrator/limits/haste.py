@@ -14,7 +14,7 @@ LEAST_PAUSE = 0.02
 
 
 async def pause(seconds: float, unless: asyncio.Event) -> None:
-    """Waits `seconds`, shorter as soon as the event comes."""
+    """Wait `seconds`, shorter as soon as the event comes."""
     least = min(LEAST_PAUSE, seconds)
     await asyncio.sleep(least)
     with suppress(TimeoutError):

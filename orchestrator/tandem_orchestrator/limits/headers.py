@@ -9,19 +9,19 @@ REMAINING_TOKENS = b"x-ratelimit-remaining-tokens"
 
 
 def figure_header(kind: str, value: int) -> Header:
-    """What is allowed of `requests` or `tokens`."""
+    """Return what is allowed of `requests` or `tokens`."""
     return f"x-ratelimit-limit-{kind}".encode(), str(value).encode()
 
 
 @lru_cache(maxsize=256)
 def reset_requests(seconds: int) -> Header:
-    """When more requests are allowed than now."""
+    """Return when more requests are allowed than now."""
     return b"x-ratelimit-reset-requests", duration(seconds).encode()
 
 
 @lru_cache(maxsize=256)
 def reset_tokens(seconds: int) -> Header:
-    """When more tokens are allowed than now."""
+    """Return when more tokens are allowed than now."""
     return b"x-ratelimit-reset-tokens", duration(seconds).encode()
 
 

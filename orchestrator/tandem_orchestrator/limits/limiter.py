@@ -38,7 +38,7 @@ class Ticket:
         """The x-ratelimit-* headers of the answer; empty where nothing is limited."""
 
     def settle(self, tokens: int) -> None:
-        """Ends the request, which used `tokens`; a second call does nothing."""
+        """End the request, which used `tokens`; a second call does nothing."""
         account = self._account
         if account is not None:
             self._account = None
@@ -74,7 +74,7 @@ class Limiter:
         self._accounts.clear()
 
     def sweep(self) -> None:
-        """Forgets keys and tenants that were not heard of for a minute."""
+        """Forget keys and tenants that were not heard of for a minute."""
         self._accounts.clear()
         self.subjects.sweep(int(self._clock()))
 
@@ -84,7 +84,7 @@ class Limiter:
         return self._counters.server
 
     def recall(self, key_ids: Iterable[str] | None = None) -> None:
-        """Holds budgets, all or those of some keys, against what `spending` has heard of other replicas."""
+        """Hold budgets, all or those of some keys, against what `spending` has heard of other replicas."""
         second = int(self._clock())
         for key_id in self._accounts if key_ids is None else key_ids:
             account = self._accounts.get(key_id)
@@ -92,7 +92,7 @@ class Limiter:
                 self.spending.recall(account.key, account.principal.key_id, second)
 
     def admit(self, principal: Principal) -> Ticket:
-        """Counts a request. Raises `LimitExceeded`, and then nothing has been counted."""
+        """Count a request. Raises `LimitExceeded`, and then nothing has been counted."""
         account = self._accounts.get(principal.key_id)
         if account is None or account.principal is not principal:
             account = self._open(principal)
@@ -117,7 +117,7 @@ class Limiter:
         return Ticket(self, account, _headers(rate, requests_left, quota, tokens_left, second))
 
     def settle(self, account: Account, tokens: int) -> None:
-        """What `Ticket.settle` does."""
+        """Do what `Ticket.settle` does."""
         account.key.concurrency.leave()
         left = UNLIMITED
         if tokens:
@@ -140,7 +140,7 @@ class Limiter:
         return account
 
     def _refusal(self, account: Account, second: int) -> LimitExceeded:
-        """Takes back what was counted; the error names the limit that lasts longest."""
+        """Take back what was counted; the error names the limit that lasts longest."""
         account.key.concurrency.leave()
         for rate in account.rates:
             rate.counter.add(second, -1)
@@ -155,7 +155,7 @@ class Limiter:
 
 
 def _tightest(limits: Sequence[Tightest], second: int) -> tuple[Tightest | None, int]:
-    """The limit with the least left, and how much that is."""
+    """Return the limit with the least left, and how much that is."""
     found = min(limits, key=lambda limit: limit.figure - limit.counter.at(second), default=None)
     return found, max(0, found.figure - found.counter.at(second)) if found is not None else 0
 

@@ -44,7 +44,7 @@ class RedisLedger:
         self._known: dict[str, dict[str, int]] = {}
 
     async def load(self, period: str) -> dict[str, int]:
-        """Tokens by key id of a day, such as "2026-11-21", or a month, such as "2026-11". Raises `RedisDown`."""
+        """Return tokens by key id of a day, such as "2026-11-21", or a month, such as "2026-11". Raises `RedisDown`."""
         found = iter(await self._redis.run(LOAD, [self._sums(period)], []))
         sums = dict(self._known.get(period, {}))
         for key_id, tokens in zip(found, found, strict=True):
@@ -54,7 +54,7 @@ class RedisLedger:
         return dict(sums)
 
     async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
-        """Adds to a day and its month, and returns the day's tokens of these keys.
+        """Add to a day and its month, and return the day's tokens of these keys.
 
         Raises `RedisDown`; then the same call must come again, and counts once.
         """

@@ -45,7 +45,7 @@ class Board:
         self._last: bytes | str = ""
 
     def leave(self) -> None:
-        """Forgets what was read: the next visit begins with what comes after it."""
+        """Forget what was read: the next visit begins with what comes after it."""
         self._last = ""
 
     async def visit(self, message: bytes) -> list[Message]:

@@ -51,7 +51,7 @@ class Sharing:
             await (pause(uneven, self._limiter.tell_soon) if done else asyncio.sleep(uneven))
 
     async def sync(self) -> bool:
-        """Tells and learns what is new, in one round trip; whether that came about."""
+        """Tell and learn what is new, in one round trip; whether that came about."""
         async with self._busy:
             try:
                 for message in await self._visit():

@@ -12,10 +12,10 @@ class Ledger(Protocol):
     """Where tokens are written down for good."""
 
     async def load(self, period: str) -> dict[str, int]:
-        """Tokens by key id of a UTC day ("2026-11-21") or month ("2026-11")."""
+        """Return tokens by key id of a UTC day ("2026-11-21") or month ("2026-11")."""
 
     async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
-        """Adds tokens by key id to a UTC day; returns what stands there for these keys then, by whomever.
+        """Add tokens by key id to a UTC day; return what stands there for these keys then, by whomever.
 
         After an error the same call comes again, until it succeeds.
         """
@@ -36,7 +36,7 @@ class Spending:
         self._totals: dict[str, dict[str, int]] = {}
 
     def add(self, key_id: str, second: int, tokens: int) -> int:
-        """Notes what a request used; returns what the key has used since the last batch."""
+        """Note what a request used; return what the key has used since the last batch."""
         if second // DAY != self._day:
             self._turn(second)
         unwritten = self._today[key_id] = self._today.get(key_id, 0) + tokens
@@ -48,7 +48,7 @@ class Spending:
         return (self._writing is not None) + sum(1 for tokens in self._unwritten.values() if tokens)
 
     def batch(self) -> tuple[str, dict[str, int]] | None:
-        """A day and the tokens to write for it by key id; the same one until it is `written`."""
+        """Return a day and the tokens to write for it by key id; the same one until it is `written`."""
         if self._writing is None:
             day = next((day for day, tokens in self._unwritten.items() if tokens), None)
             if day is not None:
@@ -57,7 +57,7 @@ class Spending:
         return self._writing
 
     def written(self, sums: Mapping[str, int]) -> None:
-        """The batch stands in the ledger, which has `sums` for its day and keys now."""
+        """Note that the batch stands in the ledger, which has `sums` for its day and keys now."""
         if self._writing is not None:
             (day, tokens), self._writing = self._writing, None
             known = self._totals.get(day)
@@ -68,11 +68,11 @@ class Spending:
                     totals[key_id] = totals.get(key_id, 0) + tokens[key_id]
 
     def loaded(self, totals: dict[str, dict[str, int]]) -> None:
-        """The ledger's totals by period and key id."""
+        """Take the ledger's totals by period and key id."""
         self._totals = totals
 
     def recall(self, subject: Subject, key_id: str, second: int) -> None:
-        """Lets the key's counts know of what is written."""
+        """Let the key's counts know of what is written."""
         for counter, period in zip((subject.day, subject.month), periods(second), strict=True):
             written = self._totals.get(period, {}).get(key_id, 0)
             counter.raise_to(second, written + self._own(period, key_id))
@@ -82,7 +82,7 @@ class Spending:
         return sum(tokens.get(key_id, 0) for day, tokens in days if day.startswith(period))
 
     def _turn(self, second: int) -> None:
-        """A day begins; days of former months matter to no budget any more."""
+        """Note that a day begins; days of former months matter to no budget any more."""
         today, month = periods(second)
         self._day = second // DAY
         self._unwritten = {day: tokens for day, tokens in self._unwritten.items() if day.startswith(month)}
@@ -90,6 +90,6 @@ class Spending:
 
 
 def periods(second: int) -> tuple[str, str]:
-    """What budgets are about, as ledgers name it: the UTC day and its month."""
+    """Return what budgets are about, as ledgers name it: the UTC day and its month."""
     moment = datetime.fromtimestamp(second, UTC)
     return f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"

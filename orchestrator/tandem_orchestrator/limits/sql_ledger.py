@@ -19,7 +19,7 @@ class Ledger:
         return self._database.exists
 
     async def load(self, period: str) -> dict[str, int]:
-        """Tokens by key in a day, such as "2026-11-21", or a month, such as "2026-11".
+        """Return tokens by key in a day, such as "2026-11-21", or a month, such as "2026-11".
 
         Raises `DatabaseDown`. A database that does not exist yet holds nothing, and is not made.
         """
@@ -31,7 +31,7 @@ class Ledger:
             return await token_rows.used(connection, *_days(period))
 
     async def add(self, day: str, tokens: Mapping[str, int]) -> dict[str, int]:
-        """Adds the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`.
+        """Add the tokens that keys used on `day`, such as "2026-11-21"; all or none. Raises `DatabaseDown`.
 
         Returns the day's tokens of these keys.
         """
@@ -44,7 +44,7 @@ class Ledger:
 
 
 def _days(period: str) -> tuple[date, date]:
-    """The first and the last day of a day or a month."""
+    """Return the first and the last day of a day or a month."""
     if len(period) == len("2026-11"):
         first = date.fromisoformat(f"{period}-01")
         return first, first.replace(day=monthrange(first.year, first.month)[1])

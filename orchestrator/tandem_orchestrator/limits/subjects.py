@@ -20,7 +20,7 @@ class Subject:
     month: Period
 
     def idle(self, second: int) -> bool:
-        """Whether forgetting it changes nothing."""
+        """Return whether forgetting it changes nothing."""
         return not any(
             counter.at(second) for counter in (self.requests, self.tokens, self.concurrency, self.day, self.month)
         )
@@ -33,10 +33,10 @@ class Counters(Protocol):
     """Names what is one replica to the others."""
 
     def open(self, name: str, second: int) -> Subject:
-        """A subject's counts, which are zero at first, or what other processes have counted."""
+        """Return a subject's counts, which are zero at first, or what other processes have counted."""
 
     def close(self, subject: Subject) -> None:
-        """An idle subject is no longer needed."""
+        """Note that an idle subject is no longer needed."""
 
 
 class OwnCounters:
@@ -46,7 +46,7 @@ class OwnCounters:
         self.server = token_hex(8)
 
     def open(self, name: str, second: int) -> Subject:  # noqa: ARG002
-        """A new subject."""
+        """Return a new subject."""
         return Subject(name, Window(), Window(), Concurrency(), Period(day), Period(month))
 
     def close(self, subject: Subject) -> None:
@@ -67,14 +67,14 @@ class Subjects:
         return len(self._known)
 
     def get(self, name: str, second: int) -> Subject:
-        """The subject of that name."""
+        """Return the subject of that name."""
         found = self._known.get(name)
         if found is None:
             found = self._known[name] = self._counters.open(name, second)
         return found
 
     def sweep(self, second: int) -> None:
-        """Forgets the idle ones."""
+        """Forget the idle ones."""
         for subject in [subject for subject in self if subject.idle(second)]:
             del self._known[subject.name]
             self._counters.close(subject)

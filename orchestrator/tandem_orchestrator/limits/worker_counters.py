@@ -64,7 +64,7 @@ class SharedWindow(Window):
         self._turn()
 
     def at(self, second: int) -> int:
-        """The sum."""
+        """Return the sum."""
         if second != self.second:
             self._roll(second)
         return self.total + self._others_now()
@@ -80,7 +80,7 @@ class SharedWindow(Window):
         return self.total + self._others_now()
 
     def _others_now(self) -> int:
-        """What the others have counted in seconds in which they may still count."""
+        """Return what the others have counted in seconds in which they may still count."""
         cells, total = self._cells, 0
         for place, stamp in self._growing:
             count = cells[place] - stamp
@@ -97,7 +97,9 @@ class SharedWindow(Window):
             self._turn()
 
     def _turn(self) -> None:
-        """A second begins. In it and its neighbours others may count: they may be a moment behind, or ahead."""
+        """Note that a second begins. In it and its neighbours others may count: they may be a moment behind,
+        or ahead.
+        """
         second = self.second
         self._cell = self._mine + second % RING
         self._own = (second << SECOND_SHIFT) + self.buckets[second] - self.elsewhere.get(second, 0)
@@ -128,7 +130,7 @@ class SharedPeriod(Period):
         self.here = self._read(mine)
 
     def at(self, second: int) -> int:
-        """The sum since the period began."""
+        """Return the sum since the period began."""
         total = super().at(second)
         for other in self._others:
             total += self._read(other)
@@ -161,14 +163,14 @@ class SharedConcurrency(Concurrency):
         self._others = others
 
     def at(self, _: int) -> int:
-        """How many there are."""
+        """Return how many there are."""
         total = self.here + self.elsewhere
         for other in self._others:
             total += self._cells[other]
         return total
 
     def enter(self) -> int:
-        """One more begins; the new number."""
+        """Return one more begins; the new number."""
         self.here += 1
         self._cells[self._mine] = self.here
         return self.at(0)
@@ -208,7 +210,7 @@ class SharedCounters:
         self._full = False
 
     def open(self, name: str, second: int) -> Subject:
-        """A subject's counts. Where there is no slot left, which is logged, they are this worker's alone."""
+        """Return a subject's counts. Where there is no slot left, which is logged, they are this worker's alone."""
         with self._lock():
             slot = self._find(_digest(name), second)
             if slot is not None:
@@ -234,7 +236,7 @@ class SharedCounters:
         )
 
     def close(self, subject: Subject) -> None:
-        """Lets others have the slot, once no worker needs it."""
+        """Let others have the slot, once no worker needs it."""
         with self._lock():
             slot = self._slot_of(_digest(subject.name))
             if slot is not None:
@@ -258,7 +260,7 @@ class SharedCounters:
         return None
 
     def _find(self, digest: int, second: int) -> int | None:
-        """The subject's slot, else a free one, which is made its own."""
+        """Return the subject's slot, else a free one, which is made its own."""
         slot = self._slot_of(digest)
         if slot is None:
             slot = next((slot for slot in _places(digest) if self._is_free(slot, second)), None)
@@ -282,7 +284,7 @@ class SharedCounters:
         )
 
     def _clear_column(self) -> None:
-        """What a former worker of this number held when it ended."""
+        """Forget what a former worker of this number held when it ended."""
         for slot in range(SLOTS):
             if self._cells[HEADER + slot]:
                 column = self._column(slot, self._worker)
@@ -290,10 +292,10 @@ class SharedCounters:
 
 
 def _digest(name: str) -> int:
-    """A number other than zero that stands for the name."""
+    """Return a number other than zero that stands for the name."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 | 1
 
 
 def _places(digest: int) -> Iterator[int]:
-    """The slots that a subject may have."""
+    """Return the slots that a subject may have."""
     return ((digest + probe) % SLOTS for probe in range(PROBES))

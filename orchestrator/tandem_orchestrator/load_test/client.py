@@ -63,7 +63,7 @@ class Client:
         await self._session.close()
 
     async def prepare(self) -> str:
-        """Asks the service for its models; the name of the one to use. Raises `Unusable`."""
+        """Ask the service for its models; the name of the one to use. Raises `Unusable`."""
         url = f"{self._url}/v1/models"
         try:
             async with self._session.get(url) as response:
@@ -82,7 +82,7 @@ class Client:
         return self._model
 
     async def send(self, kind: Kind, intended: float) -> Result:
-        """One request; `intended` is when it should have started, on the clock of `perf_counter`."""
+        """Return one request; `intended` is when it should have started, on the clock of `perf_counter`."""
         result = Result(kind)
         try:
             if kind is Kind.CHAT:
@@ -115,7 +115,7 @@ class Client:
         result.tool_used = str(one * other) in said or bool(TOOL_COMMENT.search(answer))
 
     async def _whole(self, body: dict[str, Any], result: Result) -> str:
-        """The answer's text."""
+        """Return the answer's text."""
         async with self._post(body) as response:
             raw = await response.read()
         if response.status != OK:
@@ -128,7 +128,7 @@ class Client:
             raise Failed("not a chat completion") from None
 
     async def _stream(self, body: dict[str, Any], result: Result, intended: float) -> str:
-        """The stream's text and comments."""
+        """Return the stream's text and comments."""
         said, comments, done = [], [], False
         async with self._post({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
             if response.status != OK:
@@ -172,7 +172,7 @@ def _refusal(status: int, raw: bytes) -> str:
 
 
 def _delta(data: bytes, result: Result) -> str:
-    """The text that an event adds."""
+    """Return the text that an event adds."""
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError:

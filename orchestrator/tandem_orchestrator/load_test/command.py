@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Runs the test; 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
+    """Run the test; 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
     try:
         settings = _settings(options)
         figures = asyncio.run(_run(settings))

@@ -25,7 +25,7 @@ class Result:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The least of `values` that `percent` of them do not exceed."""
+    """Return the least of `values` that `percent` of them do not exceed."""
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
@@ -53,7 +53,7 @@ class Figures:
         self.errors = dict(Counter(result.error for result in results if result.error is not None).most_common())
 
     def failures(self, targets: Targets) -> list[str]:
-        """A sentence for each target that was missed; none for a good run."""
+        """Return a sentence for each target that was missed; none for a good run."""
         found = []
         if (p95 := self.latency.get("p95")) is None:
             found.append("no request was answered")
@@ -68,12 +68,12 @@ class Figures:
         return found
 
     def document(self, targets: Targets) -> dict[str, Any]:
-        """All of it as JSON."""
+        """Return all of it as JSON."""
         failures = self.failures(targets)
         return {"verdict": "fail" if failures else "pass", "failures": failures, **vars(self)}
 
     def text(self, targets: Targets) -> str:
-        """All of it for people."""
+        """Return all of it for people."""
         lines = [
             f"requests        {self.requests} in {self.seconds:.1f} s",
             f"answered        {self.requests_per_second:.1f} a second",

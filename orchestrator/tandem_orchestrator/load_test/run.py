@@ -24,7 +24,7 @@ class Run:
         self.in_flight = 0
 
     async def figures(self, tell: Callable[[str], None]) -> Figures:
-        """Runs it. `tell` gets a line of progress every two seconds."""
+        """Run it. `tell` gets a line of progress every two seconds."""
         begun = perf_counter()
         telling = asyncio.create_task(self._tell(begun, tell))
         try:
@@ -46,7 +46,7 @@ class Run:
                 group.create_task(client())
 
     async def _open_loop(self, begun: float, rate: float) -> None:
-        """Requests start when they should, and count from then on: a slow answer delays none of the next."""
+        """Request start when they should, and count from then on: a slow answer delays none of the next."""
         async with asyncio.TaskGroup() as group:
             for number in range(round(self._settings.seconds * rate)):
                 intended = begun + number / rate

@@ -35,7 +35,7 @@ class Lines:
         self._lock = Lock()  # libraries log from threads of their own
 
     def write(self, line: bytes) -> None:
-        """Takes one line with its end."""
+        """Take one line with its end."""
         with self._lock:
             if self._size + len(line) > ATOMIC:
                 self._flush()
@@ -48,7 +48,7 @@ class Lines:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush_now)
 
     def flush(self) -> None:
-        """Writes what waits. Where nobody reads any more, lines are lost; there is no place left to say so."""
+        """Write what waits. Where nobody reads any more, lines are lost; there is no place left to say so."""
         with self._lock, suppress(OSError):
             self._flush()
 
@@ -76,7 +76,7 @@ atexit.register(lines.flush)
 
 
 def configure(level: str) -> None:
-    """Sends everything at `level` or above to standard output as JSON; may be called again to change the level."""
+    """Send everything at `level` or above to standard output as JSON; may be called again to change the level."""
     global _threshold  # noqa: PLW0603 # a process has one log
     _threshold = logging.getLevelNamesMapping()[level]
     shared: list[structlog.typing.Processor] = [
@@ -110,12 +110,12 @@ def configure(level: str) -> None:
 
 
 def enabled(level: int) -> bool:
-    """Whether lines of this level are written."""
+    """Return whether lines of this level are written."""
     return level >= _threshold
 
 
 def write_request(fields: dict[str, Any]) -> None:
-    """Logs the end of a request: the one line that a request costs, past structlog's processors."""
+    """Log the end of a request: the one line that a request costs, past structlog's processors."""
     lines.write(orjson.dumps(fields, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
     lines.flush_soon()
 

@@ -66,7 +66,7 @@ class OpenTelemetry(Part):
         self._providers = {upstream.name: upstream.type.value for upstream in config.upstreams}
 
     def begin(self, headers: Headers, path: str) -> "RequestTrace":
-        """The trace of a request, which goes on from its `traceparent` header if there is one."""
+        """Return the trace of a request, which goes on from its `traceparent` header if there is one."""
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _PROPAGATED}
         above = _propagator.extract(carrier, Context())
         return RequestTrace(self._tracer, above, path, self._providers)
@@ -89,7 +89,7 @@ class RequestTrace:
         self.id = f"{self._span.get_span_context().trace_id:032x}"
 
     def engine_pass(self, upstream: str, model: str | None, route: str) -> "RequestSpan":
-        """Begins the span of one request to an engine."""
+        """Begin the span of one request to an engine."""
         operation = OPERATIONS.get(route, "chat")
         attributes = {
             "gen_ai.operation.name": operation,
@@ -101,7 +101,7 @@ class RequestTrace:
         return RequestSpan(self._tracer.start_span(name, self._context, SpanKind.CLIENT, attributes))
 
     def tool(self, name: str, call_id: str) -> "RequestSpan":
-        """Begins the span of one tool call."""
+        """Begin the span of one tool call."""
         attributes = {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": name,
@@ -113,7 +113,7 @@ class RequestTrace:
         )
 
     def end(self, method: str, route: str, status: int, attributes: dict[str, Any]) -> None:
-        """Ends the request's own span."""
+        """End the request's own span."""
         span = self._span
         span.update_name(f"{method} {route}")
         span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
@@ -137,12 +137,12 @@ class RequestSpan:
         self.traceparent = line.encode()
 
     def set(self, name: str, value: Any) -> None:
-        """Sets an attribute."""
+        """Set an attribute."""
         if value is not None:
             self._span.set_attribute(name, value)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Ends the span; an error gives it its type, and its message, which holds no prompt."""
+        """End the span; an error gives it its type, and its message, which holds no prompt."""
         if error is not None:
             self._span.set_attribute("error.type", getattr(error, "reason", type(error).__name__))
             self._span.set_status(StatusCode.ERROR, str(error))
@@ -163,7 +163,7 @@ class _Delivery(SpanExporter):
         EXPORTER_LOG.addFilter(self._complaints)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Sends `spans`; called in the thread of the batches."""
+        """Send `spans`; called in the thread of the batches."""
         self._complaints.clear()
         result = self._exporter.export(spans)
         delivered = result is SpanExportResult.SUCCESS
@@ -177,7 +177,7 @@ class _Delivery(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Gives up what is under way."""
+        """Give up what is under way."""
         EXPORTER_LOG.removeFilter(self._complaints)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
@@ -192,7 +192,7 @@ class _Batches(BatchSpanProcessor):
         self._ended = 0
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Takes a span that has ended."""
+        """Take a span that has ended."""
         if self._ended - self._delivery.taken >= MAX_WAITING:
             TRACE_SPANS.labels("dropped").inc()
         else:

@@ -64,7 +64,7 @@ class Times(Histogram):
     """A histogram that looks its bucket up instead of going through all of them."""
 
     def observe(self, amount: float, exemplar: Any = None) -> None:  # noqa: ARG002 # as the client calls it
-        """Counts a duration in seconds."""
+        """Count a duration in seconds."""
         self._sum.inc(amount)
         self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
@@ -91,12 +91,12 @@ def be_worker(number: int) -> None:
 
 
 def forget_gauges(process: int | str) -> None:
-    """Drops what only a living worker can say, such as its requests in flight."""
+    """Drop what only a living worker can say, such as its requests in flight."""
     multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 def exposition() -> bytes:
-    """All metrics, of all workers, in Prometheus' text format."""
+    """Return all metrics, of all workers, in Prometheus' text format."""
     if FOLDER_VARIABLE not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()

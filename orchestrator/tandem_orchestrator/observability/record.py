@@ -58,7 +58,7 @@ class Record:
         self.trace: Trace = NO_TRACE
 
     def count_usage(self, usage: Any) -> None:
-        """Adds an OpenAI `usage` object; anything else adds nothing."""
+        """Add an OpenAI `usage` object; anything else adds nothing."""
         self.count_tokens(*counts(usage))
 
     def count_tokens(self, prompt: int, completion: int) -> None:
@@ -67,23 +67,23 @@ class Record:
         self.completion_tokens += completion
 
     def tell(self, failure: GatewayError | None) -> None:
-        """Notes that the client has been sent how its answer ends: well, or with a failure."""
+        """Note that the client has been sent how its answer ends: well, or with a failure."""
         self.told = True
         if failure is not None:
             self.status, self.error = failure.status, str(failure.code or failure.type)
 
     def mark_first_byte(self) -> None:
-        """Notes when a stream's first byte went out."""
+        """Note when a stream's first byte went out."""
         if self.first_byte is None:
             self.first_byte = perf_counter() - self.started
 
     def queued(self, seconds: float) -> None:
-        """Notes a wait for an engine."""
+        """Note a wait for an engine."""
         self.queue_seconds += seconds
         _queue[self.model or OTHER].observe(seconds)
 
     def tool(self, name: str, call_id: str) -> "ToolRun":
-        """Begins one call of a server-side tool; `name` is one of the toolbox, a metric label too."""
+        """Begin one call of a server-side tool; `name` is one of the toolbox, a metric label too."""
         return ToolRun(self, self.trace.tool(name, call_id), name)
 
 
@@ -114,7 +114,7 @@ class EnginePass:
             self.span.set("gen_ai.usage.output_tokens", completion)
 
     def end(self, error: BaseException | None = None) -> None:
-        """The answer is there, or has failed; a second call does nothing."""
+        """Note that the answer is there, or has failed; a second call does nothing."""
         if not self._ended:
             self._ended = True
             seconds = perf_counter() - self._started
@@ -170,18 +170,18 @@ class Bodies:
 
 
 def counts(usage: Any) -> tuple[int, int]:
-    """The tokens of the prompt and of the answer in an OpenAI `usage` object; 0 where it says nothing of use."""
+    """Return the tokens of the prompt and of the answer in an OpenAI `usage` object; 0 where it says nothing of use."""
     if not isinstance(usage, dict):
         return 0, 0
     return count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
 
 
 def count(value: Any) -> int:
-    """A number of tokens in an engine's `usage`; 0 for what is none."""
+    """Return a number of tokens in an engine's `usage`; 0 for what is none."""
     return int(min(value, MAX_TOKENS)) if isinstance(value, int | float) and value > 0 else 0
 
 
 def record_of(scope: Scope) -> Record:
-    """The record of the request that `scope` describes."""
+    """Return the record of the request that `scope` describes."""
     record: Record = scope["state"]["record"]
     return record

@@ -102,7 +102,7 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 def _report(record: Record, scope: Scope) -> None:
-    """Reports a request that has ended."""
+    """Report a request that has ended."""
     seconds = perf_counter() - record.started
     found = scope.get("route")
     route = record.route if found is None else found.path
@@ -139,7 +139,7 @@ def _tenant(record: Record) -> str:
 
 
 def _fields(record: Record, seconds: float, method: str, path: str) -> dict[str, Any]:
-    """The log line; what a request had nothing to do with is left out."""
+    """Return the log line; what a request had nothing to do with is left out."""
     fields: dict[str, Any] = {
         "event": "request",
         "request_id": record.request_id,

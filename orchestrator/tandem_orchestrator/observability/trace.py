@@ -12,10 +12,10 @@ class Span(Protocol):
     """Header lines for a call that goes on from here, each with its line end; empty when tracing is off."""
 
     def set(self, name: str, value: Any) -> None:
-        """Sets an attribute."""
+        """Set an attribute."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """Ends the span."""
+        """End the span."""
 
 
 class Trace(Protocol):
@@ -25,45 +25,45 @@ class Trace(Protocol):
     """The trace's id as 32 hexadecimal digits; empty when tracing is off."""
 
     def engine_pass(self, upstream: str, model: str | None, route: str) -> Span:
-        """Begins the span of one request to an engine."""
+        """Begin the span of one request to an engine."""
 
     def tool(self, name: str, call_id: str) -> Span:
-        """Begins the span of one tool call."""
+        """Begin the span of one tool call."""
 
     def end(self, method: str, route: str, status: int, attributes: dict[str, Any]) -> None:
-        """Ends the request's own span; those of `attributes` that are `None` are left out."""
+        """End the request's own span; those of `attributes` that are `None` are left out."""
 
 
 class Tracer(Protocol):
     """Makes traces."""
 
     def begin(self, headers: Headers, path: str) -> Trace:
-        """The trace of a request that begins now, perhaps as a part of its client's trace."""
+        """Return the trace of a request that begins now, perhaps as a part of its client's trace."""
 
 
 class _NoSpan:
     traceparent = b""
 
     def set(self, name: str, value: Any) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 class _NoTrace:
     id = ""
 
     def engine_pass(self, upstream: str, model: str | None, route: str) -> Span:  # noqa: ARG002 # as `Trace`
-        """Begins nothing."""
+        """Begin nothing."""
         return NO_SPAN
 
     def tool(self, name: str, call_id: str) -> Span:  # noqa: ARG002 # as `Trace`
-        """Begins nothing."""
+        """Begin nothing."""
         return NO_SPAN
 
     def end(self, method: str, route: str, status: int, attributes: dict[str, Any]) -> None:
-        """Ends nothing."""
+        """End nothing."""
 
 
 NO_SPAN: Span = _NoSpan()

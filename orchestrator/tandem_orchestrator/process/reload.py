@@ -36,7 +36,7 @@ class Reloader:
         self._asked.set()
 
     async def watch(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):

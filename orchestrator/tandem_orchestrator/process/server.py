@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
         self._reloading: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
-        """Called on SIGTERM and SIGINT."""
+        """Begin to end, on SIGTERM and SIGINT."""
         if self._worker and sig == signal.SIGINT:
             return  # a terminal sends it to all; the supervisor sends SIGTERM for it
         if self._signalled is not None:
@@ -80,21 +80,21 @@ class Server(uvicorn.Server):
         self._drain()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serves until it is told to end, and does not wait for tools that do not heed their cancellation."""
+        """Serve until it is told to end, and do not wait for tools that do not heed their cancellation."""
         await super().serve(sockets)
         if not await attempt.ended():
             logs.lines.flush()
             os._exit(0)  # or asyncio would wait for them
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to serve, and to look for changes of the configuration."""
+        """Begin to serve, and to look for changes of the configuration."""
         reloader = Reloader(self._source, self._orchestrator_config, self._app.services.state, self._apply)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
         self._reloading = asyncio.create_task(reloader.watch())
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Closes the port and waits for open answers."""
+        """Close the port and wait for open answers."""
         if self._reloading is not None:
             self._reloading.cancel()
             with suppress(asyncio.CancelledError):
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Called every tenth of a second."""
+        """Look around, every tenth of a second."""
         if self._signalled is None and self._worker and os.getppid() != self._worker.supervisor:
             self._drain()
         if self._signalled is not None and monotonic() - self._signalled >= LAME_DUCK_SECONDS:
@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
 
 
 def serve(source: Source, config: OrchestratorConfig, ports: list[socket.socket], worker: Worker | None = None) -> None:
-    """Serves until a signal comes. Raises `ConfigError` where only the parts themselves see what is wrong."""
+    """Serve until a signal comes. Raises `ConfigError` where only the parts themselves see what is wrong."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     counters = SharedCounters(worker.folder / "limits", worker.number, worker.of) if worker else None
     server = Server(App(config, counters), source, config, worker)
@@ -136,7 +136,7 @@ def serve(source: Source, config: OrchestratorConfig, ports: list[socket.socket]
 
 
 def certificate_of(config: OrchestratorConfig) -> Certificate | None:
-    """What HTTPS is served with, if it is. Raises `ConfigError`."""
+    """Return what HTTPS is served with, if it is. Raises `ConfigError`."""
     try:
         return Certificate(config.server.tls) if config.server.tls else None
     except SecretError as error:
@@ -144,7 +144,8 @@ def certificate_of(config: OrchestratorConfig) -> Certificate | None:
 
 
 def listen(config: OrchestratorConfig, host: str | None, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Sockets of the API's port, then of that for metrics if there is one; `shared` lets other sockets take part.
+    """Return sockets of the API's port, then of that for metrics if there is one; `shared` lets other sockets take
+    part.
 
     Without a host they are for every address, IPv4 and IPv6. Raises `ConfigError` where a port is taken.
     """
@@ -165,7 +166,7 @@ def _sockets(host: str | None, port: int, *, shared: bool) -> list[socket.socket
 
 
 def _socket(host: str, port: int, *, shared: bool, alone: bool = False) -> socket.socket:
-    """A socket at an address; `alone` keeps IPv4 out of one for IPv6."""
+    """Return a socket at an address; `alone` keeps IPv4 out of one for IPv6."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     try:

@@ -15,7 +15,8 @@ LOCK = "lock"
 
 @contextmanager
 def shared_folder() -> Iterator[Path]:
-    """A new folder, in memory where that is possible; it goes in the end, with those that killed services have left.
+    """Return a new folder, in memory where that is possible; it goes in the end, with those that killed services have
+    left.
 
     A folder is locked as long as a process of its service lives, since workers inherit the lock.
     """

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 def supervise(source: Source, config: OrchestratorConfig, host: str | None, port: int, folder: Path) -> int:
-    """Serves with `server.workers` processes until a signal comes; 1 when they keep dying.
+    """Serve with `server.workers` processes until a signal comes; 1 when they keep dying.
 
     `folder` is for files that the workers share, and the one that metrics are kept in. Raises `ConfigError` for what
     every worker would die of.
@@ -84,7 +84,7 @@ class Supervisor:
         self._code = 0
 
     def run(self) -> int:
-        """Returns the exit code when every worker has ended."""
+        """Return the exit code when every worker has ended."""
         gc.collect()
         gc.freeze()  # a collection in a worker would write to pages that all share
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -134,7 +134,7 @@ class Supervisor:
         place.pid = os.fork() or self._be_worker(place.number)
 
     def _be_worker(self, number: int) -> int:
-        """The rest of a worker's life."""
+        """Return the rest of a worker's life."""
         code = FAILED
         try:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server has handlers of its own
@@ -157,7 +157,7 @@ class Supervisor:
             os._exit(code)
 
     def _read_again(self) -> None:
-        """A worker that is started again begins with what is valid now; the others complain about what is not."""
+        """Have a worker that is started again begin with what is valid now; the others complain about what is not."""
         try:
             self._config, _ = taken_over(self._config, self._source.load())
         except ConfigError:

@@ -15,14 +15,14 @@ class Certificate:
     """A certificate and its key in files; `context` follows them when they change."""
 
     def __init__(self, settings: Tls) -> None:
-        """Raises `SecretError` when they cannot be used."""
+        """Raise `SecretError` when they cannot be used."""
         self._settings = settings
         self.context = _server_context()
         self._seen: object = None
         self._load()
 
     def refresh(self) -> None:
-        """Takes changed files for connections to come. While those cannot be used, the ones before stay in force."""
+        """Take changed files for connections to come. While those cannot be used, the ones before stay in force."""
         try:
             if self._load():
                 log.info("certificate changed")
@@ -30,7 +30,7 @@ class Certificate:
             log.error("certificate cannot be changed", problem=str(error))  # noqa: TRY400 # its trace says no more
 
     def _load(self) -> bool:
-        """Whether the files had changed."""
+        """Return whether the files had changed."""
         files = secret_path(self._settings.certificate), secret_path(self._settings.key)
         state = [_state(file) for file in files]
         if state == self._seen:

@@ -37,12 +37,12 @@ class Engine:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, committed at its end."""
+        """Return one transaction, committed at its end."""
         async with self._engine.begin() as connection:
             yield connection
 
     async def migrate(self) -> None:
-        """Brings the tables up to date. Raises `SecretError` for a URL that cannot be read."""
+        """Bring the tables up to date. Raises `SecretError` for a URL that cannot be read."""
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(migrations.upgrade)
@@ -50,12 +50,12 @@ class Engine:
             raise SecretError(DATABASE_FORM) from None
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         await self._engine.dispose()
 
 
 def reason(error: BaseException) -> str:
-    """One line without the statement and its parameters, which SQLAlchemy would add."""
+    """Return one line without the statement and its parameters, which SQLAlchemy would add."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig.__cause__ or error.orig  # the driver's own, below SQLAlchemy's and its adapter's
     first_line = next(iter(str(error).splitlines()), "")

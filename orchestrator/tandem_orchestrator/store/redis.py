@@ -22,11 +22,11 @@ class RedisStore:
         self._busy = asyncio.Lock()
 
     def key(self, *parts: str) -> str:
-        """The name of one of our keys. All share a hash tag, so that one script may use several in a cluster."""
+        """Return the name of one of our keys. All share a hash tag, so that one script may use several in a cluster."""
         return ":".join((f"{{{self._settings.prefix}}}", *parts))
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
-        """What the script returns; one runs after the other. Raises `RedisDown`."""
+        """Return what the script returns; one runs after the other. Raises `RedisDown`."""
         async with self._busy:
             try:
                 if self._client is None:
@@ -39,7 +39,7 @@ class RedisStore:
                 raise
 
     async def close(self) -> None:
-        """Closes the connection, once the script that runs has ended."""
+        """Close the connection, once the script that runs has ended."""
         async with self._busy:
             await self._disconnect()
 

@@ -30,7 +30,7 @@ class RedisClient:
             raise SecretError(URL_FORM) from None
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
-        """What the script returns. Raises `RedisDown`."""
+        """Return what the script returns. Raises `RedisDown`."""
         try:
             try:
                 return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
@@ -40,5 +40,5 @@ class RedisClient:
             raise RedisDown(f"{type(error).__name__}: {error}") from None
 
     async def close(self) -> None:
-        """Closes what is open."""
+        """Close what is open."""
         await self._redis.aclose()

@@ -13,7 +13,7 @@ class Utc(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 # SQLAlchemy's
-        """What was stored, with its time zone."""
+        """Return what was stored, with its time zone."""
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 

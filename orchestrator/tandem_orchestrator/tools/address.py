@@ -46,7 +46,7 @@ SPECIAL_UNICAST = tuple(
 
 
 def is_public(host: str) -> bool:
-    """Whether `host` is the address, in its usual spelling, of a machine in the open internet."""
+    """Return whether `host` is the address, in its usual spelling, of a machine in the open internet."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str:
-    """What the tool says, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
+    """Return what the tool says, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
 
     A call that goes on when it was cancelled is left behind. It keeps its turn, so that there are not more and more.
     """
@@ -40,7 +40,7 @@ async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore
 
 
 async def ended() -> bool:
-    """Whether all calls that were given up end, for which they have the grace time."""
+    """Return whether all calls that were given up end, for which they have the grace time."""
     if _given_up:
         await asyncio.wait(_given_up, timeout=GRACE_SECONDS)
     return not _given_up
@@ -65,7 +65,7 @@ def _give_up(task: asyncio.Task[str | ToolError], name: str) -> None:
 
 
 async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
-    """The outcome of a call, an error as a value: nobody may be there any more to whom it could be raised."""
+    """Return the outcome of a call, an error as a value: nobody may be there any more to whom it could be raised."""
     try:
         async with turn:
             return _text(await tool.call(arguments))
@@ -79,14 +79,16 @@ async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) 
 
 
 def _text(result: Any) -> str:
-    """A tool's result as the model reads it. Raises `TypeError` or `UnicodeDecodeError` for what is no text at all."""
+    """Return a tool's result as the model reads it. Raises `TypeError` or `UnicodeDecodeError` for what is no text at
+    all.
+    """
     if isinstance(result, str):
         return result
     return (bytes(result) if isinstance(result, bytes | bytearray) else orjson.dumps(result)).decode()
 
 
 def _notice(task: asyncio.Task[str | ToolError], name: str) -> None:
-    """Counts a call that should have ended, until it does."""
+    """Count a call that should have ended, until it does."""
     if task.done():
         return
     log.warning("a tool goes on after its call was given up", tool=name)

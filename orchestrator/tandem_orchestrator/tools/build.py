@@ -32,7 +32,7 @@ Maker = Callable[[], Sequence[Tool]]
 
 
 def build(settings: ToolSettings) -> Toolbox:
-    """The toolbox, whose `watch` has still to run; opens no connection.
+    """Return the toolbox, whose `watch` has still to run; opens no connection.
 
     Raises `ConfigError` with all that is wrong with the settings themselves. What is wrong with what they name, such
     as a package that is not installed, keeps the tools concerned away, and `Toolbox.degraded` tells.
@@ -45,7 +45,7 @@ def build(settings: ToolSettings) -> Toolbox:
 
 
 def check(settings: ToolSettings) -> None:
-    """Raises `ConfigError` with all that `build` finds wrong, and all that would keep tools away on this machine."""
+    """Raise `ConfigError` with all that `build` finds wrong, and all that would keep tools away on this machine."""
     problems = unreadable_secrets(settings, "tools")
     try:
         if settings.query_database is not None:
@@ -62,7 +62,7 @@ def check(settings: ToolSettings) -> None:
 
 
 def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
-    """Adds what can be made; a line for each that cannot, with its place in the configuration."""
+    """Add what can be made; a line for each that cannot, with its place in the configuration."""
     problems = []
     for path, make in makers:
         try:
@@ -75,7 +75,7 @@ def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
 
 
 def _tools(settings: ToolSettings) -> Iterator[tuple[str, Maker]]:
-    """What makes the tools that need nothing but their settings, with its place in the configuration."""
+    """Return what makes the tools that need nothing but their settings, with its place in the configuration."""
     builtin: dict[BuiltinTool, Maker] = {
         BuiltinTool.WEATHER: partial(_weather, settings.weather),
         BuiltinTool.MATH: lambda: [Calculator()],
@@ -89,7 +89,9 @@ def _tools(settings: ToolSettings) -> Iterator[tuple[str, Maker]]:
 
 
 def _local(settings: ToolSettings) -> Iterator[tuple[str, str, Maker, SecretFile | None]]:
-    """What makes the tools that need something of this machine: place, name, maker, and the file that it reads."""
+    """Return what makes the tools that need something of this machine: place, name, maker, and the file
+    that it reads.
+    """
     for number, api in enumerate(settings.openapi):
         if api.document is not None:
             make = partial(_operations, api, api.document)
@@ -99,7 +101,7 @@ def _local(settings: ToolSettings) -> Iterator[tuple[str, str, Maker, SecretFile
 
 
 def _sources(settings: ToolSettings) -> Iterator[Source]:
-    """Where further tools come from."""
+    """Return where further tools come from."""
     if settings.query_database is not None:
         yield DatabaseSource(settings.query_database)
     yield from (OpenApiSource(api) for api in settings.openapi if api.url is not None)

@@ -10,7 +10,7 @@ _SPECIAL = _OPAQUE.union(_CHOICES)
 
 
 def fits(declared: Any, ours: Any) -> bool:
-    """Whether what the schema `declared` has a model write is what `ours` takes, as far as names and kinds tell.
+    """Return whether what the schema `declared` has a model write is what `ours` takes, as far as names and kinds tell.
 
     Each property must be one of ours, of a type and with values that ours has, and those that ours requires must be
     among them. A declaration without properties stands for the tool of its name. Limits of length and the like are not
@@ -26,7 +26,7 @@ def fits(declared: Any, ours: Any) -> bool:
 
 
 def _some_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
-    """The same where one of the two leaves a choice."""
+    """Return the same where one of the two leaves a choice."""
     if not (declared.keys().isdisjoint(_OPAQUE) and ours.keys().isdisjoint(_OPAQUE)):
         return False
     if branches := _branches(declared):
@@ -76,7 +76,7 @@ def _are_among(wanted: list[Any], taken: list[Any]) -> bool:
 
 
 def _list(value: Any) -> list[Any]:
-    """A keyword's value where one stands for a list of one, and none for an empty list."""
+    """Return a keyword's value where one stands for a list of one, and none for an empty list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -27,7 +27,7 @@ class ExpressionError(ValueError):
 
 
 def evaluate(expression: str) -> str:
-    """The value of `expression` as a plain number. Raises `ExpressionError`."""
+    """Return the value of `expression` as a plain number. Raises `ExpressionError`."""
     if len(expression) > MAX_LENGTH:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters")
     text = expression.translate(_SIGNS).replace("^", "**").strip().rstrip("=").strip()
@@ -79,7 +79,7 @@ def _complaint(node: ast.expr) -> str:
 
 
 def _literal(value: float) -> Number:
-    """A float literal becomes the decimal fraction that was written."""
+    """Return a float literal becomes the decimal fraction that was written."""
     if isinstance(value, int) or not math.isfinite(value):
         return value
     return _bounded(Fraction(repr(value)))
@@ -124,7 +124,7 @@ def _log(value: Number, base: Number = math.e) -> float:
 
 
 def _round(value: Number, digits: Number = 0) -> Number:
-    """Rounds a half away from zero, as people do."""
+    """Round a half away from zero, as people do."""
     if not isinstance(digits, int) or abs(digits) > MAX_LENGTH:
         raise ExpressionError("round takes a whole number of digits")
     exact, scale = Fraction(repr(value)) if isinstance(value, float) else Fraction(value), Fraction(10) ** digits

@@ -31,7 +31,7 @@ class Service:
         self._headers = headers
 
     async def ask(self, request: HttpRequest) -> Answer:
-        """The answer to a request. Raises `ToolError`."""
+        """Return the answer to a request. Raises `ToolError`."""
         follows = request.method == HttpMethod.GET and not self._headers.are_secret
         headers = {"accept": JSON, **request.headers, **self._headers.for_call()}
         try:
@@ -40,7 +40,7 @@ class Service:
             raise ToolError(f"the service {error}") from None
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         await self._http.close()
 
 
@@ -62,11 +62,11 @@ class HttpTool:
         self._pointer = pointer
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Takes what the schema says."""
+        """Take what the schema says."""
         return _result(await self._service.ask(self._plan(arguments)), self._pointer)
 
     async def close(self) -> None:
-        """Closes the connections, which other tools of the same service share."""
+        """Close the connections, which other tools of the same service share."""
         await self._service.close()
 
 
@@ -80,7 +80,7 @@ class Template:
         self._placed = settings.mentioned | set_here
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
-        """The request. Raises `ToolError`."""
+        """Return the request. Raises `ToolError`."""
         settings = self._settings
         rest = {name: value for name, value in arguments.items() if name not in self._placed}
         query = _filled(settings.query, arguments)
@@ -101,7 +101,7 @@ class Template:
 
 
 def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
-    """The URL with its arguments, encoded so that none of them can leave its place. Raises `ToolError`."""
+    """Return the URL with its arguments, encoded so that none of them can leave its place. Raises `ToolError`."""
 
     def fill(place: re.Match[str]) -> str:
         if arguments.get(place[1]) in (None, ""):
@@ -135,7 +135,7 @@ def header_text(value: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A string as it is, anything else as JSON."""
+    """Return a string as it is, anything else as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
@@ -176,7 +176,7 @@ def _text(answer: Answer) -> str:
 
 
 def _at(document: Any, pointer: str) -> Any:
-    """What a JSON pointer (RFC 6901) points at. Raises `LookupError` or `ValueError`."""
+    """Return what a JSON pointer (RFC 6901) points at. Raises `LookupError` or `ValueError`."""
     for part in pointer[1:].split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(document, list):

@@ -53,7 +53,7 @@ class LocalSource:
             await _close(tools)
 
     def _made(self) -> tuple[Sequence[Tool], str | None]:
-        """The tools, and what the file held just before they were made."""
+        """Return the tools, and what the file held just before they were made."""
         content = self._content()
         try:
             return self._make(), content

@@ -98,7 +98,7 @@ class McpSource:
             self._stale.set()
 
     async def _listen(self, client: Client) -> None:
-        """Waits for changes as newer servers tell them; ends with one that tells none."""
+        """Wait for changes as newer servers tell them; end with one that tells none."""
         while True:
             try:
                 async with client.listen(tools_list_changed=True) as changes:
@@ -124,7 +124,7 @@ class McpTool:
         self._stale = stale
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Takes what the server's schema says."""
+        """Take what the server's schema says."""
         try:
             result = await self._client.call_tool(self._listed, arguments, read_timeout_seconds=CALL_SECONDS)
         except MCPError as error:

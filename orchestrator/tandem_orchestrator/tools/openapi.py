@@ -62,7 +62,7 @@ class Operation:
     kind: str = JSON
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
-        """The request. Raises `ToolError`."""
+        """Return the request. Raises `ToolError`."""
         names = {parameter.name for parameter in self.parameters}
         in_path: dict[str, Any] = {}
         query: dict[str, Any] = {}
@@ -91,7 +91,7 @@ class Operation:
 
 
 def read_document(text: bytes) -> dict[str, Any]:
-    """The document in JSON or YAML. Raises `DocumentError`."""
+    """Return the document in JSON or YAML. Raises `DocumentError`."""
     try:
         document = orjson.loads(text) if text.lstrip()[:1] == b"{" else parse(text, _YAML)
     except (orjson.JSONDecodeError, YamlError) as error:
@@ -102,7 +102,7 @@ def read_document(text: bytes) -> dict[str, Any]:
 
 
 def server_of(document: dict[str, Any], settings: OpenApiSettings) -> str:
-    """Where the document's requests go, without a slash at the end. Raises `DocumentError`."""
+    """Return where the document's requests go, without a slash at the end. Raises `DocumentError`."""
     servers = document.get("servers") or [{"url": "/"}]
     url = str(servers[0].get("url"))
     for name, variable in (servers[0].get("variables") or {}).items():
@@ -114,7 +114,7 @@ def server_of(document: dict[str, Any], settings: OpenApiSettings) -> str:
 
 
 def tools_of(document: dict[str, Any], settings: OpenApiSettings, service: Service) -> list[HttpTool]:
-    """A tool for each operation that is wanted. Raises `DocumentError`."""
+    """Return a tool for each operation that is wanted. Raises `DocumentError`."""
     server = server_of(document, settings)
     given = {name.lower() for name in (*settings.headers, *(header.name for header in settings.secret_headers))}
     tools: dict[str, HttpTool] = {}
@@ -179,7 +179,7 @@ def _planned(
 
 
 def _parameters(operation: dict[str, Any], document: dict[str, Any], given: set[str]) -> list[dict[str, Any]]:
-    """The parameters, without the headers that are `given` or not the model's to choose.
+    """Return the parameters, without the headers that are `given` or not the model's to choose.
 
     One of the operation's own replaces the path's of the same name and place.
     """
@@ -253,7 +253,7 @@ class _Schemas:
         self._nodes = 0
 
     def inlined(self, schema: Any, inside: frozenset[str] = frozenset()) -> Any:
-        """`schema` without references; one that contains itself is left open there. Raises `DocumentError`."""
+        """Return `schema` without references; one that contains itself is left open there. Raises `DocumentError`."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise DocumentError(f"has a schema of more than {MAX_NODES} parts; exclude it")
@@ -278,7 +278,7 @@ class _Schemas:
 
 
 def _modern(schema: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAPI 3.0 writes otherwise than JSON Schema: `nullable`, and exclusive bounds as a flag."""
+    """Return what OpenAPI 3.0 writes otherwise than JSON Schema: `nullable`, and exclusive bounds as a flag."""
     if schema.pop("nullable", False) is True:
         if isinstance(schema.get("type"), str):
             schema["type"] = [schema["type"], "null"]

@@ -54,7 +54,7 @@ class OutboundGuard(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of `host`."""
+        """Return the addresses of `host`."""
         results = await self._resolver.resolve(host, port, family)
         for result in results:
             result["host"] = found = _Found(result["host"])
@@ -62,11 +62,11 @@ class OutboundGuard(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Ends its resolver."""
+        """End its resolver."""
         await self._resolver.close()
 
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
-        """The socket for aiohttp to connect with. Raises `Blocked`."""
+        """Return the socket for aiohttp to connect with. Raises `Blocked`."""
         family, kind, protocol, _, (host, port, *_) = address
         named = host.open_port == port if isinstance(host, _Found) else (str(host).lower(), port) in self._named
         if not named and not is_public(str(host)):
@@ -93,7 +93,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body read as JSON. Raises `OutboundError`."""
+        """Return the body read as JSON. Raises `OutboundError`."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -108,7 +108,7 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, request: HttpRequest, *, redirects: int = MAX_REDIRECTS, limit: int = MAX_BYTES) -> Answer:
-        """The answer, which may have `limit` bytes. Raises `OutboundError`."""
+        """Return the answer, which may have `limit` bytes. Raises `OutboundError`."""
         try:
             async with self.session().request(
                 request.method,
@@ -128,7 +128,7 @@ class Http:
         return answer.status, answer.json()
 
     def session(self) -> aiohttp.ClientSession:
-        """The client underneath, for what `fetch` does not do."""
+        """Return the client underneath, for what `fetch` does not do."""
         if self._session is None:
             guard = OutboundGuard(self._configured)
             connector = aiohttp.TCPConnector(resolver=guard, socket_factory=guard.open_socket, limit=MAX_CONNECTIONS)
@@ -136,13 +136,13 @@ class Http:
         return self._session
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         if self._session is not None:
             await self._session.close()
 
 
 def reason(error: Exception) -> str:
-    """Why a request failed, going on from the service's name."""
+    """Return why a request failed, going on from the service's name."""
     if isinstance(error, asyncio.TimeoutError):
         return "did not answer in time"
     if isinstance(error, Blocked) or isinstance(getattr(error, "os_error", None), Blocked):

@@ -44,7 +44,7 @@ class Postgres:
         self._connection: Any = None
 
     async def open(self) -> None:
-        """Connects, unless it is connected. Raises `QueryError`."""
+        """Connect, unless it is connected. Raises `QueryError`."""
         if self._connection is not None and not self._connection.is_closed():
             return
         milliseconds = str(int(self._bounds.seconds * 1000))
@@ -66,7 +66,7 @@ class Postgres:
             raise QueryError(f"the database cannot be reached: {type(error).__name__}: {error}") from None
 
     async def look(self) -> Found:
-        """The tables, and what the role may do. Raises `QueryError`."""
+        """Return the tables, and what the role may do. Raises `QueryError`."""
         try:
             async with self._connection.transaction(readonly=True):
                 await self._connection.execute(f"SET LOCAL statement_timeout = '{LOOK_SECONDS}s'")
@@ -80,7 +80,7 @@ class Postgres:
         return Found(described(columns), *may)
 
     async def query(self, sql: str) -> Table:
-        """Runs one statement. Raises `QueryError`."""
+        """Run one statement. Raises `QueryError`."""
         connection = self._connection
         transaction = connection.transaction(readonly=True)
         try:
@@ -122,7 +122,7 @@ class Postgres:
 
 
 def _as_json(sql: str, columns: Sequence[Any], max_bytes: int) -> str:
-    """`sql`, which is a whole statement and thus stays within its parentheses, with each row as a JSON list."""
+    """Return `sql`, which is a whole statement and thus stays within its parentheses, with each row as a JSON list."""
     names = [f"c{number}" for number in range(len(columns))]
     values = [
         AS_JSON.get(column.type.name, "pg_catalog.to_json({})").format(name)

@@ -115,7 +115,9 @@ ELSEWHERE = """
 
 
 async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
-    """What the role may do that no role for queries may; `schemas` are those it may use, all where there are none."""
+    """Return what the role may do that no role for queries may; `schemas` are those it may use, all where there are
+    none.
+    """
     if found := await _lines(connection, SUPERUSER):
         return found  # and so may do anything
     for sql in (ATTRIBUTES, MEMBERSHIPS, TABLES, CREATION, OWNERSHIP, RESTRICTED, UNTRUSTED):
@@ -126,7 +128,9 @@ async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
 
 
 async def tolerated(connection: Any) -> list[str]:
-    """What it may do beside reading tables that a read-only transaction, and its end, keep from doing lasting harm."""
+    """Return what it may do beside reading tables that a read-only transaction, and its end, keep from doing lasting
+    harm.
+    """
     return [line for sql in (EVERYBODY, DEFINERS, OTHERWISE, ELSEWHERE) for line in await _lines(connection, sql)]
 
 

@@ -12,7 +12,7 @@ PARTS = ("name", "description", "parameters", "call")
 
 
 def load(settings: PythonTool) -> Tool:
-    """The tool that the entry point's factory makes of its settings. Raises `SourceError`."""
+    """Return the tool that the entry point's factory makes of its settings. Raises `SourceError`."""
     found = [point for point in entry_points(group=GROUP) if point.name == settings.name]
     if not found:
         there = ", ".join(sorted(point.name for point in entry_points(group=GROUP))) or "none"

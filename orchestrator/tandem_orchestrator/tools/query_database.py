@@ -74,7 +74,7 @@ class QueryDatabase:
         }
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Takes `query`."""
+        """Take `query`."""
         sql = arguments["query"].strip().rstrip(";")
         if not sql:
             raise ToolError("the query is empty")
@@ -85,7 +85,9 @@ class QueryDatabase:
 
 
 def database_url(settings: QueryDatabaseSettings) -> str:
-    """Where the database is. Raises `SecretError`, and `SourceError` for a kind of database that is not known."""
+    """Return where the database is. Raises `SecretError`, and `SourceError` for a kind of database that is
+    not known.
+    """
     if settings.url_from is None:
         return settings.url.get_secret_value() if settings.url else ""
     url = read_secret(settings.url_from)

@@ -45,7 +45,7 @@ class Processes:
         self._all: set[_Worker] = set()
 
     async def ask(self, question: dict[str, str]) -> bytes:
-        """The body of the answer. Raises `WorkerError`."""
+        """Return the body of the answer. Raises `WorkerError`."""
         async with self._turn:
             worker = self._taken() or await self._started()
             try:
@@ -63,7 +63,7 @@ class Processes:
         return body
 
     async def close(self) -> None:
-        """Ends all processes, and what they do."""
+        """End all processes, and what they do."""
         for worker in self._idle:
             worker.expiry.cancel()
         self._idle.clear()

@@ -27,7 +27,7 @@ OUT_OF_MEMORY = 70
 
 
 def main() -> None:
-    """Serves until its standard input ends."""
+    """Serve until its standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent decides
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which the kernel ends it with, whatever it is doing
     os.nice(NICENESS)
@@ -87,7 +87,7 @@ async def _answer(database: Database, asked: dict[str, str], seconds: float) -> 
 
 
 def _die_in(seconds: float) -> None:
-    """Ends the process then, unless it is called again; never for 0."""
+    """End the process then, unless it is called again; never for 0."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

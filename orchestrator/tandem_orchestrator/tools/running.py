@@ -17,20 +17,20 @@ class RunningTools:
     """
 
     def __init__(self, settings: ToolSettings) -> None:
-        """Raises `ConfigError`."""
+        """Raise `ConfigError`."""
         self.settings = settings
         self.toolbox = build(settings)
         self._users = 0
         self._watching: asyncio.Future[None] | None = None
 
     def start(self, keep: Keeper) -> None:
-        """Counts a user; for the first one the toolbox is watched, kept going by `keep`."""
+        """Count a user; for the first one the toolbox is watched, kept going by `keep`."""
         self._users += 1
         if self._watching is None:
             self._watching = asyncio.ensure_future(keep(self.toolbox.watch))
 
     async def stop(self) -> None:
-        """Ends a use, and with the last one all of it."""
+        """End a use, and with the last one all of it."""
         self._users -= 1
         if self._users or self._watching is None:
             return

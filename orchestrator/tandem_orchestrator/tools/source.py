@@ -31,7 +31,7 @@ class Source(Protocol):
     """What it is called in logs and in /health, e.g. `mcp files`."""
 
     async def follow(self, offer: Offer) -> None:
-        """Calls `offer` with all tools, again whenever they change; runs until cancelled. Raises `SourceError`."""
+        """Call `offer` with all tools, again whenever they change; run until cancelled. Raises `SourceError`."""
 
 
 class Followed:
@@ -81,7 +81,7 @@ class Followed:
 
 
 def reason(error: BaseException) -> str:
-    """Why a source has no tools, in a line, without what may be secret in the URLs that errors name."""
+    """Return why a source has no tools, in a line, without what may be secret in the URLs that errors name."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     told = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))

@@ -26,10 +26,10 @@ class Sqlite:
         self._bounds = bounds
 
     async def open(self) -> None:
-        """Does nothing: it takes no time."""
+        """Do nothing: it takes no time."""
 
     async def look(self) -> Found:
-        """The tables. Raises `QueryError`."""
+        """Return the tables. Raises `QueryError`."""
         columns: dict[str, list[str]] = {}
         try:
             with closing(self._connected()) as connection:
@@ -40,7 +40,7 @@ class Sqlite:
         return Found(described(columns))
 
     async def query(self, sql: str) -> Table:
-        """Runs one statement. Raises `QueryError`."""
+        """Run one statement. Raises `QueryError`."""
         try:
             with closing(self._connected()) as connection:
                 return self._rows(connection, sql)

@@ -27,7 +27,7 @@ class Table:
     """Collects rows until it is full."""
 
     def __init__(self, columns: Sequence[str], bounds: Bounds) -> None:
-        """Raises `QueryError` where the columns alone pass the bounds."""
+        """Raise `QueryError` where the columns alone pass the bounds."""
         self._columns = orjson.Fragment(written := orjson.dumps(columns))
         if len(written) > bounds.bytes:
             raise QueryError("the names of the columns alone are too long: ask for fewer")
@@ -37,7 +37,7 @@ class Table:
         self._truncated = False
 
     def add(self, row: bytes | None) -> bool:
-        """Takes a row as a JSON list, None for one that is too long; false when there is no room for any further."""
+        """Take a row as a JSON list, None for one that is too long; false when there is no room for any further."""
         self._bytes_left -= len(row) + 1 if row is not None else self._bytes_left + 1
         if row is None or self._bytes_left < 0 or len(self._rows) >= self._max_rows:
             self._truncated = True
@@ -69,10 +69,10 @@ class Database(Protocol):
         """Is ready for one of the others. Raises `QueryError`."""
 
     async def look(self) -> Found:
-        """Looks at the tables, and at what the role may do. Raises `QueryError`."""
+        """Look at the tables, and at what the role may do. Raises `QueryError`."""
 
     async def query(self, sql: str) -> Table:
-        """Runs one statement. Raises `QueryError`."""
+        """Run one statement. Raises `QueryError`."""
 
 
 def described(columns: Mapping[str, Sequence[str]]) -> str:
@@ -82,5 +82,5 @@ def described(columns: Mapping[str, Sequence[str]]) -> str:
 
 
 def plain(value: Any) -> str:
-    """What JSON has no word for: bytes, in hexadecimal."""
+    """Return what JSON has no word for: bytes, in hexadecimal."""
     return bytes(value).hex()

@@ -17,7 +17,7 @@ class Tool(Protocol):
     """JSON schema of the arguments, an object."""
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """The result as the model reads it; `arguments` fit the schema. Raises `ToolError`."""
+        """Return the result as the model reads it; `arguments` fit the schema. Raises `ToolError`."""
 
 
 @dataclass(frozen=True, slots=True)

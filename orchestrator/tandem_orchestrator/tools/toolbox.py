@@ -95,21 +95,23 @@ class Toolbox:
         self.add(tools)
 
     def add(self, tools: Sequence[Tool]) -> None:
-        """Adds tools of this process. Raises `InvalidTool`, also when a name is taken."""
+        """Add tools of this process. Raises `InvalidTool`, also when a name is taken."""
         for tool in tools:
             self._own[tool.name] = self._offered(tool, self._own)
         self._collect()
 
     def declarations(self, names: Collection[str]) -> list[orjson.Fragment]:
-        """These tools as a request declares them."""
+        """Return these tools as a request declares them."""
         return [offered.declaration for name, offered in self._by_name.items() if name in names]
 
     def fits(self, name: str, parameters: Any) -> bool:
-        """Whether a request that declares one of the `names` with these parameters means the tool that is there."""
+        """Return whether a request that declares one of the `names` with these parameters means the tool that
+        is there.
+        """
         return declaration.fits(parameters, self._by_name[name].tool.parameters)
 
     def degraded(self) -> list[str]:
-        """One line for each thing that keeps tools away."""
+        """Return one line for each thing that keeps tools away."""
         absent = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]
         return absent + self._conflicts + unreadable_secrets(self._settings, "tools")
 
@@ -121,13 +123,13 @@ class Toolbox:
             await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """Closes the tools of this process, after `watch` has ended."""
+        """Close the tools of this process, after `watch` has ended."""
         for offered in self._own.values():
             if (close := getattr(offered.tool, "close", None)) is not None:
                 await close()
 
     async def run(self, call: ToolCall, among: Collection[str], seconds: float) -> ToolResult:
-        """Runs one call of a tool that is `among` the offered ones, for at most `seconds`.
+        """Run one call of a tool that is `among` the offered ones, for at most `seconds`.
 
         Whatever goes wrong becomes a result that tells the model.
         """
@@ -148,7 +150,7 @@ class Toolbox:
         return ToolResult(call, status, self._bounded(content), perf_counter() - started)
 
     def label(self, call: ToolCall) -> str:
-        """The call's tool as logs and metrics may name it, which a model's invention is not."""
+        """Return the call's tool as logs and metrics may name it, which a model's invention is not."""
         return call.name if call.name in self._known else UNKNOWN
 
     def _arguments(self, call: ToolCall, offered: Offered | None, among: Collection[str]) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class Toolbox:
         return raw.decode() if len(raw) <= limit else raw[:limit].decode(errors="ignore") + CUT_MARK
 
     def _collect(self) -> None:
-        """Puts together anew what is there; the first tool of a name wins."""
+        """Put together anew what is there; the first tool of a name wins."""
         found, conflicts = dict(self._own), []
         for followed in self._followed:
             for tool in followed.tools:

@@ -70,7 +70,7 @@ class Weather:
         self._http = http
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Takes `location` and `unit`."""
+        """Take `location` and `unit`."""
         asked, unit = arguments["location"].strip(), arguments.get("unit", "celsius")
         place = await self._find(asked)
         answer = await self._get(
@@ -95,7 +95,7 @@ class Weather:
         return orjson.dumps(result).decode()
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         await self._http.close()
 
     async def _find(self, location: str) -> dict[str, Any]:

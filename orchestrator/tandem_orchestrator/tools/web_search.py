@@ -44,7 +44,7 @@ class WebSearch:
         }
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Takes `query` and `count`."""
+        """Take `query` and `count`."""
         query, count = arguments["query"], arguments.get("count", self._settings.max_results)
         found = await self._found(query, count)
         if not isinstance(found, list):
@@ -53,7 +53,7 @@ class WebSearch:
         return orjson.dumps(pages).decode()
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         await self._http.close()
 
     async def _found(self, query: str, count: int) -> Any:

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 def protocol_for(config: OrchestratorConfig) -> type[asyncio.Protocol]:
-    """What uvicorn makes a connection with."""
+    """Return what uvicorn makes a connection with."""
     return cast("type[asyncio.Protocol]", partial(Protocol, config))
 
 
@@ -231,7 +231,7 @@ class Protocol:
                 return
 
     def _head_without_offer(self, parser: httptools.HttpRequestParser) -> bytes:
-        """The head that `parser` has read, but for its `Upgrade`: no offer of another protocol is taken here."""
+        """Return the head that `parser` has read, but for its `Upgrade`: no offer of another protocol is taken here."""
         lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), self._url, parser.get_http_version().encode())]
         lines += [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
         return b"".join((*lines, b"\r\n"))
@@ -262,7 +262,7 @@ class Protocol:
         )
 
     def _completed(self) -> None:
-        """An answer is complete."""
+        """Note that an answer is complete."""
         self._server.total_requests += 1
         self._running = None
         if self._transport.is_closing():
@@ -312,7 +312,7 @@ class Protocol:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _stop(self, error: GatewayError) -> NoReturn:
-        """Ends the parsing, in a call of the parser: `error` is what the client gets."""
+        """End the parsing, in a call of the parser: `error` is what the client gets."""
         self._refusal = error
         raise error  # httptools wraps it in an error of its own
 

@@ -58,7 +58,7 @@ class Response:
             raise self.error
 
     async def begun(self, beyond: int = 0) -> bytes:
-        """The body as soon as more than `beyond` bytes of it are there, or all; it stays for `read`."""
+        """Return the body as soon as more than `beyond` bytes of it are there, or all; it stays for `read`."""
         while self._buffered <= beyond and not self.complete:
             if self.error:
                 raise self.error
@@ -66,7 +66,7 @@ class Response:
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     async def read(self, pass_on: Callable[[bytes], bool] | None = None) -> bytes:
-        """The next bytes of the body, b"" at its end; raises `EngineError` when the end never came.
+        """Return the next bytes of the body, b"" at its end; raises `EngineError` when the end never came.
 
         While it waits, `pass_on` is offered each piece as it arrives; those that it takes, by returning true, are not
         returned. So a token needs no turn of the task that reads.
@@ -86,7 +86,7 @@ class Response:
         return data
 
     async def read_all(self, limit: int) -> bytes:
-        """The whole body, which may have `limit` bytes."""
+        """Return the whole body, which may have `limit` bytes."""
         if self.complete and self._buffered <= limit:  # as most answers are that fit into one packet
             return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         pieces, size = [], 0
@@ -98,7 +98,7 @@ class Response:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Gives the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+        """Give the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:
@@ -114,7 +114,7 @@ class Response:
             self._waiter.set_result(None)
 
     def feed(self, data: bytes) -> bool:
-        """Takes a piece of the body; true when so much waits that reading should pause."""
+        """Take a piece of the body; true when so much waits that reading should pause."""
         pass_on = self._pass_on
         if self.complete or (pass_on is not None and pass_on(data)):
             return False
@@ -161,7 +161,7 @@ class Connection:
         return self._transport is not None and not self._transport.is_closing() and self._response is None
 
     def exchange(self, head: bytes, body: bytes, timeouts: Timeouts) -> Response:
-        """Sends a request; the answer may be awaited on what this returns."""
+        """Send a request; the answer may be awaited on what this returns."""
         assert self._transport is not None  # noqa: S101 # `usable` came first
         self._response = response = Response(self)
         self._answered = False
@@ -175,14 +175,14 @@ class Connection:
         return response
 
     def resume(self) -> None:
-        """Lets the engine go on after its client caught up."""
+        """Let the engine go on after its client caught up."""
         if self.paused and self._transport is not None:
             self.paused = False
             self._expect_within(self._timeouts.idle_seconds)
             self._transport.resume_reading()
 
     def finish(self, response: Response, *, reusable: bool) -> None:
-        """Ends an exchange; a second call for the same one does nothing."""
+        """End an exchange; a second call for the same one does nothing."""
         if self._response is not response:
             return
         self._response = None
@@ -195,7 +195,7 @@ class Connection:
             self.abort()
 
     def abort(self) -> None:
-        """Closes the connection without waiting for anything."""
+        """Close the connection without waiting for anything."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -280,7 +280,7 @@ class Connection:
             self._response.complete = self._response.news = True
 
     def _age(self) -> float:
-        """Seconds since a request that has no answer yet was sent."""
+        """Return seconds since a request that has no answer yet was sent."""
         return self.loop.time() - self._deadline + self._timeouts.first_byte_seconds
 
     def _until_close(self) -> bool:

@@ -118,7 +118,7 @@ class Exchange(Served):
             await send_error(self.send, InternalError())
 
     def _let_go(self) -> None:
-        """Drops what refers to this exchange: left to the collector of garbage, it cost a tenth of a request's CPU."""
+        """Drop what refers to this exchange: left to the collector of garbage, it cost a tenth of a request's CPU."""
         self.scope["state"].clear()
         self._wire.outbox.under_way -= 1
         if self._task is not None:
@@ -126,7 +126,7 @@ class Exchange(Served):
             self._task = None
 
     def feed(self, piece: bytes) -> None:
-        """Takes a piece of the request's body."""
+        """Take a piece of the request's body."""
         if not self.complete:
             self._pieces.append(piece)
             self._size += len(piece)
@@ -137,7 +137,7 @@ class Exchange(Served):
                 self._waiting.set()
 
     def end(self) -> None:
-        """The request's body is complete."""
+        """Note that the request's body is complete."""
         self._more_body = False
         self._news = True
         if self._waiting is not None:
@@ -154,7 +154,7 @@ class Exchange(Served):
         return body
 
     def cut(self) -> None:
-        """The client has gone."""
+        """Note that the client has gone."""
         if not (self.complete or self.disconnected):
             self.disconnected = True
             if self._leave is not None:
@@ -162,7 +162,7 @@ class Exchange(Served):
         self._tell()
 
     def close_after(self) -> None:
-        """Ends the connection with this answer."""
+        """End the connection with this answer."""
         self._keep_alive = False
 
     def on_leave(self, leave: Callable[[], None] | None) -> None:
@@ -268,7 +268,7 @@ class Exchange(Served):
             self._completed()
 
     def _tell(self) -> None:
-        """Wakes who waits in `receive`."""
+        """Wake who waits in `receive`."""
         self._news = True
         if self._waiting is not None:
             self._waiting.set()

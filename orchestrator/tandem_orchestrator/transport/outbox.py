@@ -11,7 +11,7 @@ _outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, "Outbox"] = WeakKeyDicti
 
 
 def outbox_of(loop: asyncio.AbstractEventLoop) -> "Outbox":
-    """The outbox that all connections of a loop share."""
+    """Return the outbox that all connections of a loop share."""
     outbox = _outboxes.get(loop)
     if outbox is None:
         outbox = _outboxes[loop] = Outbox()
@@ -33,7 +33,7 @@ class Outbox:
         self._size = 0
 
     def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        """Takes what `transport` is to write; `flush` must follow if it is to be closed."""
+        """Take what `transport` is to write; `flush` must follow if it is to be closed."""
         pieces = self._waiting.get(transport)
         if pieces is not None:
             pieces.append(data)
@@ -50,7 +50,7 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Writes all that waits."""
+        """Write all that waits."""
         waiting, self._waiting, self._size = self._waiting, {}, 0
         for transport, pieces in waiting.items():
             if transport.is_closing():

@@ -45,7 +45,7 @@ class Pool:
         return len(self._all) - len(self._idle) + self._connecting
 
     async def send(self, head: bytes, body: bytes) -> Response:
-        """Sends one request and returns when the answer's headers are there. Raises `EngineError`.
+        """Send one request and return when the answer's headers are there. Raises `EngineError`.
 
         It is sent once: that a kept connection was closed already cannot be told from an engine that dies of it.
         """
@@ -65,19 +65,19 @@ class Pool:
         return response
 
     async def send_apart(self, head: bytes, body: bytes) -> Response:
-        """The same on a connection of its own, which only a server that lives opens."""
+        """Return the same on a connection of its own, which only a server that lives opens."""
         connection = await self._connect(self._drop)
         response = connection.exchange(head, body, self.timeouts)
         await response.started()
         return response
 
     def retire(self) -> None:
-        """Closes each connection as soon as it carries no request."""
+        """Close each connection as soon as it carries no request."""
         self._retired = True
         self._drop_idle()
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         for connection in tuple(self._all):
             connection.abort()
 

@@ -12,7 +12,7 @@ class EngineType:
     """Where the engine tells how busy it is."""
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:  # noqa: ARG002 # for subclasses
-        """Requests that wait and that run inside the engine, read from what it answers at `load_path`.
+        """Request that wait and that run inside the engine, read from what it answers at `load_path`.
 
         None if it does not say.
         """

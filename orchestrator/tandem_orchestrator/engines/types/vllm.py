@@ -15,7 +15,7 @@ class Vllm(EngineType):
     load_path = "/metrics"
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
-        """The sums over the server's engines."""
+        """Return the sums over the server's engines."""
         sums: dict[bytes, float] = {}
         try:
             for name, value in _COUNT.findall(raw):

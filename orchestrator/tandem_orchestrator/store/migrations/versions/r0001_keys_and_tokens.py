@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Makes the first tables."""
+    """Make the first tables."""
     op.create_table(
         "tandem_keys",
         sa.Column("id", sa.String(64), primary_key=True),
