@@ -43,7 +43,7 @@ def deployment() -> Object:
 
 
 async def measure(apply: Apply, calls: int) -> float:
-    """Microseconds of this process' CPU for one call."""
+    """Return microseconds of this process' CPU for one call."""
     base = deployment()
     numbers = iter(range(calls))
 

@@ -247,7 +247,7 @@ async def endurance(targets: Targets, effort: Effort) -> list[Row]:
 
 
 async def _leave(address: Address, count: int) -> None:
-    """Clients that go away before, while and after the engine answers; half of them read a stream."""
+    """Measure clients that go away before, while and after the engine answers; half of them read a stream."""
     moments = random.Random(count)
 
     async def client(number: int) -> None:

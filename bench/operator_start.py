@@ -115,7 +115,7 @@ async def metrics(port: int) -> dict[str, float]:
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """Megabytes (of 1,000,000 bytes) that are resident now, and that were at most."""
+    """Return megabytes (of 1,000,000 bytes) that are resident now, and that were at most."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     now, most = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
     return now, most

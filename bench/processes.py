@@ -55,7 +55,7 @@ class Process:
         return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self._tree())
 
     def resident_bytes(self) -> int:
-        """Its memory now."""
+        """Return its memory now."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._tree()) * PAGE
 
     def _tree(self) -> list[int]:
@@ -136,7 +136,7 @@ def _all_pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the third on; none when the process is gone or only unreaped."""
+    """Return fields of /proc/PID/stat from the third on; none when the process is gone or only unreaped."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

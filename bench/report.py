@@ -27,7 +27,7 @@ class Series:
         return statistics.median(self.values)
 
     def over(self, other: "Series") -> "Series":
-        """Ratios of the same round, so that what slows a whole round down cancels out."""
+        """Return ratios of the same round, so that what slows a whole round down cancels out."""
         return Series([mine / theirs for mine, theirs in zip(self.values, other.values, strict=True)])
 
     def minus(self, other: "Series") -> "Series":

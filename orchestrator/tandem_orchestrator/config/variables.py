@@ -46,7 +46,7 @@ OLDER_NAMES: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 
 def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Lays the variables over `data`, whose keys are camelCase; returns a problem for each that cannot be read."""
+    """Lay the variables over `data`, whose keys are camelCase; returns a problem for each that cannot be read."""
     for name, (path, read) in OLDER_NAMES.items():
         if text := environ.get(name):
             _set(data, path, read(text))
@@ -56,7 +56,7 @@ def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that look like settings but set nothing: most often a slip of the pen."""
+    """Return variables that look like settings but set nothing: most often a slip of the pen."""
     known = {CONFIG_VARIABLE, *_names(OrchestratorConfig, PREFIX)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 

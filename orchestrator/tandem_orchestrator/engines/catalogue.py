@@ -54,7 +54,7 @@ class Catalogue:
         return model if model is not None else self._unlisted(name, allowed)
 
     def entries(self, allowed: Collection[str] | None = None) -> list[dict[str, Any]]:
-        """OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
+        """Return OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
         if self._version != self._upstreams.version:
             self._build()
         listed = {name: entry for upstream in reversed(self._upstreams.all) for name, entry in upstream.listed.items()}

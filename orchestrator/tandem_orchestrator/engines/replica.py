@@ -54,7 +54,7 @@ class EngineStream:
         """Adds an OpenAI `usage` object to the request's; anything else adds nothing. To be called before `close`."""
 
     def close(self, failure: EngineError | None = None) -> None:
-        """Give the connection back if the answer is complete, else cuts it, which aborts the engine's work.
+        """Give the connection back if the answer is complete, else cut it, which aborts the engine's work.
 
         `failure` is what was wrong with the answer.
         """

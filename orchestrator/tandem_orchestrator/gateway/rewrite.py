@@ -40,7 +40,7 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int) 
 
 
 def count_usage(request: Request) -> bool:
-    """Has the engine end a stream with its usage; false if the client asked for that itself. Raises `BadRequest`."""
+    """Have the engine end a stream with its usage; false if the client asked for that itself. Raises `BadRequest`."""
     options = request.payload.get(OPTIONS) or {}
     if not isinstance(options, dict):
         raise BadRequest(f"`{OPTIONS}` must be an object", param=OPTIONS)
@@ -82,7 +82,7 @@ def _text(content: Any) -> str:
 
 
 def _check_choices(endpoint: Endpoint, payload: dict[str, Any], limit: int) -> None:
-    """Bounds what one request makes an engine answer: each of its prompts, as often as it says."""
+    """Bound what one request makes an engine answer: each of its prompts, as often as it says."""
     most = 1
     for name in CHOICES:
         value = payload.get(name)

@@ -84,7 +84,7 @@ async def list_(options: argparse.Namespace, database: Database) -> str:
 
 
 async def revoke(options: argparse.Namespace, database: Database) -> str:
-    """Revokes a key."""
+    """Revoke a key."""
     async with key_rows(database) as rows:
         revoked = await rows.revoke(options.id, datetime.now(UTC))
     if revoked is None:

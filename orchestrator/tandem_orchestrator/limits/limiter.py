@@ -27,7 +27,7 @@ Tightest = TypeVar("Tightest", Rate, Quota)
 
 
 class Ticket:
-    """A request that was admitted; holds its place among the concurrent ones until `settle`."""
+    """A request that was admitted; counts among the concurrent ones until `settle`."""
 
     __slots__ = ("_account", "_limiter", "headers")
 
@@ -146,7 +146,7 @@ class Limiter:
             rate.counter.add(second, -1)
         limits = account.limits()
         reached = [limit for limit in limits if limit.counter.at(second) >= limit.figure]
-        # where another worker has just given back the last place, all that can be said is to try again
+        # where another worker has just ended the last one, all that can be said is to try again
         limit = max(reached or limits, key=lambda limit: limit.counter.wait(limit.figure, second))
         LIMITED.labels(limit.level, limit.kind).inc()
         error = _error(limit, limit.counter.wait(limit.figure, second))

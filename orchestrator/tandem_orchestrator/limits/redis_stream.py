@@ -1,14 +1,15 @@
-"""A board in Redis, where each replica pins messages for all others."""
+"""A stream in Redis, to which each orchestrator appends messages for its peers."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from tandem_orchestrator.store.redis import RedisStore
 from tandem_orchestrator.store.script import Script
 
-KEPT_SECONDS = 20
-"""How long a message hangs. A reader who stayed away longer has missed some."""
+KEPT_SECONDS: Final = 20
+"""How long a message is kept. A reader who stayed away longer has missed some."""
 
-PIN_AND_READ = Script("""
+APPEND_AND_READ = Script("""
 local now = redis.call('TIME')
 local milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
 local messages = {}
@@ -30,30 +31,30 @@ return {string.format('%.0f', milliseconds), last, messages}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What another replica has written, and how many seconds ago."""
+    """What a peer has written, and how many seconds ago."""
 
     text: bytes
     age: float
 
 
-class Board:
-    """The board as one replica sees it."""
+class RedisStream:
+    """The stream as one orchestrator reads it."""
 
     def __init__(self, redis: RedisStore) -> None:
         self._redis = redis
         self._key = redis.key("limits", "board")
         self._last: bytes | str = ""
 
-    def leave(self) -> None:
-        """Forget what was read: the next visit begins with what comes after it."""
+    def skip(self) -> None:
+        """Leave aside what stands there: the next reading begins with what comes after it."""
         self._last = ""
 
-    async def visit(self, message: bytes) -> list[Message]:
-        """Pins a message, unless it is empty, and returns those that came since the last visit.
+    async def append_and_read(self, message: bytes) -> list[Message]:
+        """Append a message, unless it is empty, and return those that came since the last reading.
 
-        Takes one round trip. Raises `RedisDown`; the message may hang there then, or not.
+        Takes one round trip. Raises `RedisDown`; the message may stand there then, or not.
         """
-        now, last, entries = await self._redis.run(PIN_AND_READ, [self._key], [message, self._last, KEPT_SECONDS])
+        now, last, entries = await self._redis.run(APPEND_AND_READ, [self._key], [message, self._last, KEPT_SECONDS])
         self._last = last
         return [
             Message(fields[1], max(0, int(now) - int(entry.partition(b"-")[0])) / 1000) for entry, fields in entries

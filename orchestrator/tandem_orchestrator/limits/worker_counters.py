@@ -2,7 +2,7 @@
 
 A file of 64-bit integers, mapped by every worker. Each subject has a slot and each worker a column in it, which it
 alone writes: counting needs no lock. Cells carry the second or day they belong to, so that nobody has to clear them.
-A worker counts first and then reads the others' columns; so two never both take the last place (both may be refused).
+A worker counts first and then reads the others' columns: two never both take the last of a limit (both may be refused).
 Slots are given out under a file lock, when a worker meets a subject for the first time.
 """
 
@@ -22,7 +22,7 @@ from tandem_orchestrator.limits.subjects import OwnCounters, Subject
 
 SLOTS = 16_384
 PROBES = 64
-"""How far from the place of its hash a subject's slot may be."""
+"""How far from where its hash points a subject's slot may be."""
 RING = 64
 """Cells of a window: a power of two above its seconds."""
 
@@ -82,8 +82,8 @@ class SharedWindow(Window):
     def _others_now(self) -> int:
         """Return what the others have counted in seconds in which they may still count."""
         cells, total = self._cells, 0
-        for place, stamp in self._growing:
-            count = cells[place] - stamp
+        for cell, stamp in self._growing:
+            count = cells[cell] - stamp
             if 0 <= count <= COUNT:
                 total += count
         return total
@@ -254,7 +254,7 @@ class SharedCounters:
         return HEADER + SLOTS + (slot * self._workers + worker) * COLUMN
 
     def _slot_of(self, digest: int) -> int | None:
-        for slot in _places(digest):
+        for slot in _candidates(digest):
             if self._cells[HEADER + slot] == digest:
                 return slot
         return None
@@ -263,7 +263,7 @@ class SharedCounters:
         """Return the subject's slot, else a free one, which is made its own."""
         slot = self._slot_of(digest)
         if slot is None:
-            slot = next((slot for slot in _places(digest) if self._is_free(slot, second)), None)
+            slot = next((slot for slot in _candidates(digest) if self._is_free(slot, second)), None)
             if slot is not None:
                 self._cells[HEADER + slot] = digest
                 first = self._column(slot, 0)
@@ -296,6 +296,6 @@ def _digest(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 | 1
 
 
-def _places(digest: int) -> Iterator[int]:
+def _candidates(digest: int) -> Iterator[int]:
     """Return the slots that a subject may have."""
     return ((digest + probe) % SLOTS for probe in range(PROBES))

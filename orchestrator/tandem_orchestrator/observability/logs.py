@@ -43,7 +43,7 @@ class Lines:
             self._size += len(line)
 
     def flush_soon(self) -> None:
-        """Has the lines written in a moment; to be called in a running loop."""
+        """Have the lines written in a moment; to be called in a running loop."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush_now)
 

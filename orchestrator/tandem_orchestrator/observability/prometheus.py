@@ -84,7 +84,7 @@ class Labelled(dict[Any, Metric], Generic[Metric]):
         return child
 
 
-def be_worker(number: int) -> None:
+def count_as_worker(number: int) -> None:
     """From now on this process counts as worker `number`; for the process that a supervisor has just forked."""
     global _process  # noqa: PLW0603 # prometheus_client asks a function without arguments
     _process = number

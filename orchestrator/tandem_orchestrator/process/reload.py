@@ -32,7 +32,7 @@ class Reloader:
         self._taken()
 
     def ask(self) -> None:
-        """Has the configuration read again, changed or not."""
+        """Have the configuration read again, changed or not."""
         self._asked.set()
 
     async def watch(self) -> None:

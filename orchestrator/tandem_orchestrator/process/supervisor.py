@@ -60,8 +60,8 @@ def supervise(source: Source, config: OrchestratorConfig, host: str | None, port
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where one worker belongs."""
+class _Slot:
+    """One of the workers, or what has become of it."""
 
     number: int
     pid: int | None = None
@@ -78,7 +78,7 @@ class Supervisor:
         self._source = source
         self._config = config
         self._work = work
-        self._places = [_Place(number) for number in range(config.server.workers)]
+        self._slots = [_Slot(number) for number in range(config.server.workers)]
         self._early_deaths = 0
         self._kill_at: float | None = None
         self._code = 0
@@ -91,7 +91,7 @@ class Supervisor:
         try:
             while self._kill_at is None or self._living():
                 self._start_the_missing()
-                self._heed(signal.sigtimedwait(SIGNALS, TICK_SECONDS))
+                self._handle(signal.sigtimedwait(SIGNALS, TICK_SECONDS))
                 self._reap()
                 if self._kill_at is not None and monotonic() > self._kill_at:
                     self._send(signal.SIGKILL)
@@ -99,10 +99,10 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         return self._code
 
-    def _living(self) -> list[_Place]:
-        return [place for place in self._places if place.pid is not None]
+    def _living(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.pid is not None]
 
-    def _heed(self, received: signal.struct_siginfo | None) -> None:
+    def _handle(self, received: signal.struct_siginfo | None) -> None:
         if received is None or received.si_signo == signal.SIGCHLD:
             return
         if received.si_signo == signal.SIGHUP:
@@ -111,29 +111,29 @@ class Supervisor:
             self._stop()
 
     def _stop(self) -> None:
-        """Has the workers drain; asked again, they end at once."""
+        """Have the workers drain; asked again, they end at once."""
         if self._kill_at is None:
             self._kill_at = monotonic() + self._config.drain_seconds + GRACE_SECONDS
         self._send(signal.SIGTERM)
 
     def _send(self, signal_number: int) -> None:
-        for place in self._living():
-            assert place.pid is not None  # noqa: S101 # it lives
-            os.kill(place.pid, signal_number)
+        for slot in self._living():
+            assert slot.pid is not None  # noqa: S101 # it lives
+            os.kill(slot.pid, signal_number)
 
     def _start_the_missing(self) -> None:
-        for place in self._places:
-            if self._kill_at is None and place.pid is None and monotonic() >= place.start_at:
-                self._start(place)
+        for slot in self._slots:
+            if self._kill_at is None and slot.pid is None and monotonic() >= slot.start_at:
+                self._start(slot)
 
-    def _start(self, place: _Place) -> None:
+    def _start(self, slot: _Slot) -> None:
         if self._source.changed():
             self._read_again()
         logs.lines.flush()  # or the worker would write the same lines once more
-        place.started = monotonic()
-        place.pid = os.fork() or self._be_worker(place.number)
+        slot.started = monotonic()
+        slot.pid = os.fork() or self._run_worker(slot.number)
 
-    def _be_worker(self, number: int) -> int:
+    def _run_worker(self, number: int) -> int:
         """Return the rest of a worker's life."""
         code = FAILED
         try:
@@ -141,7 +141,7 @@ class Supervisor:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-            prometheus.be_worker(number)
+            prometheus.count_as_worker(number)
             CONFIG_RELOAD_SUCCESS.set(1)  # or it would seem refused until the worker has begun to serve
             CONFIG_RELOAD_TIME.set_to_current_time()
             self._work(number, self._config)
@@ -168,17 +168,17 @@ class Supervisor:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            for place in self._places:
-                if place.pid == pid:
-                    self._bury(place, os.waitstatus_to_exitcode(status))
+            for slot in self._slots:
+                if slot.pid == pid:
+                    self._note_end(slot, os.waitstatus_to_exitcode(status))
 
-    def _bury(self, place: _Place, code: int) -> None:
-        place.pid = None
-        prometheus.forget_gauges(place.number)
+    def _note_end(self, slot: _Slot, code: int) -> None:
+        slot.pid = None
+        prometheus.forget_gauges(slot.number)
         if self._kill_at is not None:
             self._code = self._code or abs(code)
             return
-        lived = monotonic() - place.started
+        lived = monotonic() - slot.started
         self._early_deaths = 0 if lived >= STABLE_SECONDS else self._early_deaths + 1
         if self._early_deaths > len(BACKOFF_SECONDS):
             log.critical("workers keep dying, giving up", deaths=self._early_deaths, exit_code=code)
@@ -186,8 +186,8 @@ class Supervisor:
             self._stop()
             return
         pause = BACKOFF_SECONDS[max(0, self._early_deaths - 1)]
-        place.start_at = monotonic() + pause
+        slot.start_at = monotonic() + pause
         WORKER_RESTARTS.inc()
         log.error(
-            "worker ended, it is started again", worker=place.number, exit_code=code, lived=lived, pause_seconds=pause
+            "worker ended, it is started again", worker=slot.number, exit_code=code, lived=lived, pause_seconds=pause
         )

@@ -36,7 +36,7 @@ class LocalSource:
             self._first = self._made()
 
     async def follow(self, offer: Offer) -> None:
-        """Offers the tools until they cannot be made any more. Raises `SourceError`."""
+        """Offer the tools until they cannot be made any more. Raises `SourceError`."""
         first, self._first = self._first, None
         tools, content = await asyncio.to_thread(self._made) if first is None else first
         offer(tools)

@@ -55,7 +55,7 @@ class McpSource:
         self._stale = asyncio.Event()
 
     async def follow(self, offer: Offer) -> None:
-        """Offers the server's tools until it fails. Raises `SourceError`."""
+        """Offer the server's tools until it fails. Raises `SourceError`."""
         transport = GuardedTransport(self._settings.url, self._headers)
         async with (
             httpx2.AsyncClient(

@@ -24,7 +24,7 @@ class OpenApiSource:
         self._headers = ToolHeaders(settings.headers, settings.secret_headers)
 
     async def follow(self, offer: Offer) -> None:
-        """Offers the operations until the document cannot be fetched. Raises `SourceError`."""
+        """Offer the operations until the document cannot be fetched. Raises `SourceError`."""
         url, base = self._settings.url or "", self._settings.base_url
         http = Http([url, base] if base else [url])
         service = Service(http, self._headers)

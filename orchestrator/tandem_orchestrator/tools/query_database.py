@@ -30,7 +30,7 @@ class DatabaseSource:
         self._tolerated: list[str] = []
 
     async def follow(self, offer: Offer) -> None:
-        """Offers the tool until the database fails. Raises `SourceError`."""
+        """Offer the tool until the database fails. Raises `SourceError`."""
         url, settings = database_url(self._settings), self._settings
         bounds = (settings.max_rows, settings.max_bytes, settings.timeout_seconds)
         processes = Processes(QuerySettings(url, settings.schemas, *bounds), settings.max_connections)

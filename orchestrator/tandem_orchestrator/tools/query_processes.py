@@ -127,7 +127,7 @@ class _Worker:
         raise WorkerError("the query needs more memory than it may have: ask for less")
 
     async def end(self) -> None:
-        """Has it cancel its query, and kills it where that is not done soon."""
+        """Have it cancel its query, and kills it where that is not done soon."""
         self._in.close()
         killing = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.kill)
         try:

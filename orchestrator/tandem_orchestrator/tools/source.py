@@ -47,7 +47,7 @@ class Followed:
         self._delay = FIRST_DELAY
 
     async def watch(self) -> None:
-        """Follows the source, from the start again when it fails; runs until cancelled."""
+        """Follow the source, from the start again when it fails; run until cancelled."""
         self._absent.inc(self.problem is not None)
         try:
             await self._follow()

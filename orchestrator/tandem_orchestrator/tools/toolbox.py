@@ -116,7 +116,7 @@ class Toolbox:
         return absent + self._conflicts + unreadable_secrets(self._settings, "tools")
 
     async def watch(self) -> None:
-        """Follows what provides tools; runs until cancelled."""
+        """Follow what provides tools; run until cancelled."""
         async with asyncio.TaskGroup() as group:
             for followed in self._followed:
                 group.create_task(followed.watch())

@@ -98,7 +98,7 @@ class Response:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Give the connection back if the answer is complete, else cuts it, which aborts the engine's work."""
+        """Give the connection back if the answer is complete, else cut it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:

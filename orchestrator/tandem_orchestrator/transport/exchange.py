@@ -96,7 +96,7 @@ class Exchange(Served):
         scope["state"][EXCHANGE] = self
 
     def start(self, app: ASGIApp, loop: asyncio.AbstractEventLoop) -> None:
-        """Has `app` answer; where it fails, the client gets a 500, or a connection that is cut."""
+        """Have `app` answer; where it fails, the client gets a 500, or a connection that is cut."""
         self._task = loop.create_task(self._run(app))
         self._wire.server.tasks.add(self._task)
         self._wire.outbox.under_way += 1

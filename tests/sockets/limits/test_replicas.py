@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from tandem_contract.config import Database as DatabaseSettings
 from tandem_contract.config import RateLimits, Redis
-from tandem_orchestrator.limits import budgets, exchange, sharing
+from tandem_orchestrator.limits import budgets, sharing
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.redis_ledger import RedisLedger
 from tandem_orchestrator.limits.sharing import Sharing
@@ -142,7 +142,7 @@ async def test_a_redis_that_is_killed_and_started_again(redis):
 
 
 async def test_a_dead_replicas_places_are_free_again(redis, monkeypatch):
-    monkeypatch.setattr(exchange, "SILENCE", 1)
+    monkeypatch.setattr(sharing, "SILENCE", 1)
     principal = key(concurrent_requests=2)
     async with replica(redis) as one, replica(redis) as two:
         admitted(one, principal, 2)

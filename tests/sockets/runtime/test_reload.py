@@ -101,7 +101,7 @@ async def test_keys_prompts_and_what_spans_say_change_too(serve, engine):
         orchestrator.app.reload(OrchestratorConfig.model_validate(settings))
         assert (await orchestrator.chat())[0] == 401
         assert orchestrator.app.asgi.log_prompts
-        assert orchestrator.app._tracer._providers == {"double": "openai"}
+        assert orchestrator.app.parts[-1]._providers == {"double": "openai"}
         await orchestrator.stop()
 
 

@@ -18,7 +18,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def upgrade(connection: Connection) -> None:
-    """Migrates in the transaction of `connection`; when several processes do so at once, all but one wait.
+    """Migrate in the transaction of `connection`; when several processes do so at once, all but one wait.
 
     A database that a later version has migrated already is left as it is: migrations only ever add, so that the
     version before goes on working during a rollout and after a rollback.

@@ -32,7 +32,7 @@ def test_children_are_found_by_one_label_or_several():
 WORKER = """
 import sys
 from tandem_orchestrator.observability import metrics, prometheus
-prometheus.be_worker(int(sys.argv[1]))
+prometheus.count_as_worker(int(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
     metrics.REQUEST_LATENCY.labels("/x", "200").observe(0.02)
     metrics.REQUESTS_IN_FLIGHT.inc()

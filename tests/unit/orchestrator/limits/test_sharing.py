@@ -1,5 +1,5 @@
 import pytest
-from tandem_orchestrator.limits.exchange import SILENCE, Exchange
+from tandem_orchestrator.limits.sharing import SILENCE, Messages
 
 from tests.unit.orchestrator.limits.clock import Clock, admitted, key, limiter_for
 
@@ -11,7 +11,7 @@ class Replica:
         self.limiter = limiter_for(clock, **limits)
         self.limiter._clock = lambda: clock() + wrong
         self.limiter.changed = {}
-        self.exchange = Exchange(self.limiter.subjects, name, name)
+        self.messages = Messages(self.limiter.subjects, name, name)
         self.since = 0
 
     @property
@@ -19,15 +19,15 @@ class Replica:
         return int(self.limiter._clock())
 
     def say(self) -> bytes:
-        message = self.exchange.write(self.limiter.changed or {}, self.since, self.second)
-        self.exchange.sent()
+        message = self.messages.write(self.limiter.changed or {}, self.since, self.second)
+        self.messages.sent()
         self.since = self.second
         self.limiter.changed = {}
         return message
 
     def hear(self, *messages: bytes, age: float = 0.1) -> None:
         for message in messages:
-            self.exchange.read(message, age, self.second)
+            self.messages.read(message, age, self.second)
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def test_a_lost_message_is_made_up_for(pair, clock):
     admitted(one.limiter, principal, 3)
     one.say()
     clock.now += 5
-    one.exchange.ask = True
+    one.messages.ask = True
     admitted(one.limiter, principal, 2)
     two.hear(one.say())
-    assert two.exchange.tell
+    assert two.messages.tell
     assert len(admitted(two.limiter, principal, 10)) == 5
     clock.now += 56
     assert len(admitted(two.limiter, principal, 10)) == 3
@@ -127,10 +127,10 @@ def test_a_dead_replicas_requests_are_forgotten_and_its_counts_are_not(pair, clo
     two.hear(one.say())
     assert not admitted(two.limiter, principal, 9)
     clock.now += SILENCE + 1
-    two.exchange.forget_silent(two.second)
+    two.messages.forget_silent(two.second)
     assert len(admitted(two.limiter, principal, 9)) == 2
     two.hear(one.say())  # it was only slow: it is asked for everything, and that does not count twice
-    assert two.exchange.ask
+    assert two.messages.ask
     one.hear(two.say())
     two.hear(one.say())
     subject = two.limiter.subjects.get("key:a", two.second)
@@ -146,7 +146,7 @@ def test_a_complete_message_ends_what_it_does_not_name(pair, clock):
     one.say()  # lost
     clock.now += 61
     one.limiter.sweep()
-    one.exchange.ask = True
+    one.messages.ask = True
     two.hear(one.say())
     assert len(admitted(two.limiter, principal, 5)) == 1
 
@@ -182,8 +182,8 @@ def test_what_is_remembered_of_a_replica_is_bounded(pair, clock):
         admitted(one.limiter, key(requests_per_minute=10), 1)
         two.hear(one.say())
         clock.now += 1
-    (replica,) = two.exchange._replicas.values()
+    (replica,) = two.messages._replicas.values()
     assert len(replica.counted) < 200
     clock.now += 200
-    two.exchange.forget_silent(two.second)
-    assert not two.exchange._replicas
+    two.messages.forget_silent(two.second)
+    assert not two.messages._replicas
