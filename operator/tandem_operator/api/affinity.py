@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from tandem_operator.api.labels import LabelKey, LabelValue
-from tandem_operator.api.rules import Ruled
+from tandem_operator.rules import Ruled
 
 Weight = Annotated[int, Field(ge=1, le=100)]
 NodeValue = Annotated[str, StringConstraints(max_length=253)]

@@ -8,7 +8,7 @@ one, wherever it stands.
 import re
 from typing import Final
 
-from tandem_operator.api.rules import Rule
+from tandem_operator.rules import Rule
 
 _OPTIONS: Final = (
     "--model",

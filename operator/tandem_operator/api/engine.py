@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from tandem_operator.api import arguments
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
-from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
+from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 CPU: Final = "cpu"
 WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)

@@ -13,7 +13,7 @@ from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
-from tandem_operator.api.rules import Rule, Ruled
+from tandem_operator.rules import Rule, Ruled
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from tandem_operator.api.rules import Rule, Ruled
 from tandem_operator.api.source import HF_PATTERN, OCI_PATTERN, PVC_PATTERN, S3_PATTERN, Source, parse
+from tandem_operator.rules import Rule, Ruled
 
 ObjectName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)

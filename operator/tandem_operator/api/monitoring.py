@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from tandem_operator.api.labels import LabelKey, LabelValue
-from tandem_operator.api.rules import Ruled
+from tandem_operator.rules import Ruled
 
 
 class MonitoringSpec(Ruled):

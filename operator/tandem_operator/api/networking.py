@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from tandem_operator.api.labels import AnnotationValue, LabelKey
-from tandem_operator.api.rules import Ruled
+from tandem_operator.rules import Ruled
 
 
 class ServiceType(StrEnum):

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
-from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
 from tandem_operator.api.settings import broken_rules
+from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 _SETTINGS_ENV: Final = (
     "(?i:TANDEM_.*|VLLM_URL|VLLM_BASE_URL|VLLM_API_KEY|MODEL_ID|API_KEYS|REQUIRE_API_KEY|DATABASE_URL|REDIS_URL"

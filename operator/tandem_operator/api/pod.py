@@ -11,7 +11,7 @@ from tandem_operator.api.affinity import Affinity
 from tandem_operator.api.labels import AnnotationValue, LabelKey, LabelValue
 from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity, number
-from tandem_operator.api.rules import NOT_STORED, Rule, Ruled
+from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
 ImageReference = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=512)]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tandem_contract.config import Database, Keys, OrchestratorSettings, Redis, SecretFile, Section, Upstream
 from tandem_contract.config.tools import QueryDatabase
 
-from tandem_operator.api.rules import Rule
+from tandem_operator.rules import Rule
 
 _PASSWORD: Final = r"://[^/@]*:[^@]*@|[?&]password="  # noqa: S105 # finds one
 

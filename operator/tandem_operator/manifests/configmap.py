@@ -9,8 +9,8 @@ from tandem_contract import names
 from tandem_operator.api.configuration import configuration
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, pods_service_name
-from tandem_operator.manifests.identity import Manifest, child
-from tandem_operator.manifests.secretfiles import written
+from tandem_operator.manifests.component import Manifest, child
+from tandem_operator.manifests.orchestrator.config import written
 
 CHAT_TEMPLATE_KEY: Final = "chat-template.jinja"
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, child_name
 from tandem_operator.api.pod import PodSettings, Resources
-from tandem_operator.manifests.identity import Manifest
+from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.platform import Platform
 
 _USER: Final = 10001

@@ -13,7 +13,7 @@ from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, engine_key_name
-from tandem_operator.manifests.identity import Manifest, child
+from tandem_operator.manifests.component import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:

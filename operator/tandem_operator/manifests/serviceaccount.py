@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier
-from tandem_operator.manifests.identity import Manifest, child
+from tandem_operator.manifests.component import Manifest, child
 
 
 def build(service: LLMService) -> Iterable[Manifest]:

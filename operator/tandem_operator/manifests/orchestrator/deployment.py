@@ -12,10 +12,12 @@ from tandem_operator.api.engine import EngineType
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, child_name, engine_key_name, metrics_port, selector, serves_tls
 from tandem_operator.api.pod import PodSettings
-from tandem_operator.manifests import configmap, secretfiles
-from tandem_operator.manifests.engines import vllm
-from tandem_operator.manifests.hpa import autoscaled
-from tandem_operator.manifests.identity import Manifest, checksum, child, labels
+from tandem_operator.engines import vllm
+from tandem_operator.manifests import configmap
+from tandem_operator.manifests.component import Manifest, checksum, child, labels
+from tandem_operator.manifests.engine.model_files import model_files
+from tandem_operator.manifests.orchestrator import config
+from tandem_operator.manifests.orchestrator.autoscaler import autoscaled
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import (
     container,
@@ -26,7 +28,6 @@ from tandem_operator.manifests.pod import (
     resources,
     variables,
 )
-from tandem_operator.manifests.source import model_files
 
 _ENGINES: Final = {EngineType.VLLM: vllm.build}
 _SPREAD_OVER: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
@@ -103,7 +104,7 @@ def orchestrator(service: LLMService, platform: Platform, key_version: str | Non
         "containers": [_orchestrator_container(service, spec.image or platform.images.orchestrator)],
         "volumes": [
             {"name": "files", "projected": files},
-            *secretfiles.volumes(spec.config),
+            *config.volumes(spec.config),
             {"name": "tmp", "emptyDir": {}},
         ],
     }
@@ -137,7 +138,7 @@ def _orchestrator_container(service: LLMService, image: str) -> Manifest:
         resources=resources(spec.resources),
         volumeMounts=[
             {"name": "files", "mountPath": names.CONFIG_PATH.rpartition("/")[0], "readOnly": True},
-            *secretfiles.mounts(spec.config),
+            *config.mounts(spec.config),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
         startupProbe=http_probe("/live", period=2, timeout=2, failures=60, tls=tls),

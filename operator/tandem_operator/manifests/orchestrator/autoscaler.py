@@ -6,7 +6,7 @@ from typing import Any
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, child_name
 from tandem_operator.api.orchestrator import ScalingRules
-from tandem_operator.manifests.identity import Manifest, child
+from tandem_operator.manifests.component import Manifest, child
 
 
 def autoscaled(service: LLMService) -> bool:

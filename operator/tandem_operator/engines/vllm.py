@@ -8,9 +8,9 @@ from tandem_contract import names
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import engine_key_name
 from tandem_operator.manifests import configmap
-from tandem_operator.manifests.identity import Manifest
+from tandem_operator.manifests.component import Manifest
+from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles
 from tandem_operator.manifests.pod import container, environment, http_probe, resources, variables
-from tandem_operator.manifests.source import MOUNT_PATH, ModelFiles
 
 CACHE_PATH: Final = "/cache"
 TEMPLATE_PATH: Final = "/etc/tandem-engine"

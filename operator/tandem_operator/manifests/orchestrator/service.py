@@ -11,7 +11,7 @@ from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.naming import Tier, pods_service_name, selector, serves_tls
-from tandem_operator.manifests.identity import Manifest, child
+from tandem_operator.manifests.component import Manifest, child
 
 _HTTPS_PORT: Final = 443
 

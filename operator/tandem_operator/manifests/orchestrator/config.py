@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from tandem_contract.config import OrchestratorSettings, SecretFile, Section
 
 from tandem_operator.api.settings import secrets
-from tandem_operator.manifests.identity import Manifest, checksum
+from tandem_operator.manifests.component import Manifest, checksum
 
 _FOLDER: Final = "/etc/tandem/secrets"
 _READABLE_BY_GROUP: Final = 0o440

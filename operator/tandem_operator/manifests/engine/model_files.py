@@ -5,7 +5,7 @@ from typing import Final
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume
-from tandem_operator.manifests.identity import Manifest
+from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 
 MOUNT_PATH: Final = "/models"

@@ -1,0 +1,1 @@
+"""Builders of what an engine is made of."""

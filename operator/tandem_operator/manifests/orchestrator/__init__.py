@@ -1,0 +1,1 @@
+"""Builders of what the orchestrator is made of."""
