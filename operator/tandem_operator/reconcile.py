@@ -13,9 +13,8 @@ from tandem_contract import names
 
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
+from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Reference
-from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.api.text import listed
 from tandem_operator.documents import problems
@@ -26,7 +25,8 @@ from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
 from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR, Object
 from tandem_operator.kube.store import Key, Store, reference
-from tandem_operator.manifests import Images, Platform, secret
+from tandem_operator.manifests import Images, Platform
+from tandem_operator.manifests.engine import private
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
@@ -120,8 +120,8 @@ async def _bring_about(children: Children, service: LLMService, platform: Platfo
     Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
     ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
     """
-    (keyed,) = secret.build(service)
-    key_version = secret.key_version(children.known(keyed))
+    keyed = private.secret(service)
+    key_version = private.key_version(children.known(keyed))
     wanted = manifests.build(service, platform, key_version)
     taken = [problem async for problem in _taken(children, wanted)]
     for problem in taken:
@@ -129,7 +129,7 @@ async def _bring_about(children: Children, service: LLMService, platform: Platfo
     if any(problem.kind != SERVICE_MONITOR.kind for problem in taken):
         return
     try:
-        applied = secret.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
+        applied = private.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
     except (ApiError, NameTakenError) as error:
         yield _problem(keyed, error)
         return  # pods without a key would run with the engine open
@@ -161,7 +161,7 @@ async def _taken(children: Children, wanted: list[Object]) -> AsyncIterator[Prob
 async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] | None:
     """Look up the keys of the Secrets that the settings name and that exist; None where they cannot be read."""
     found: dict[str, frozenset[str]] = {}
-    for name in secrets(service.spec.orchestrator.config):
+    for name in service.secrets:
         try:
             live = await api.get(SECRET, service.namespace, name)
         except ApiError as error:

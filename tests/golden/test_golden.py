@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from tandem_operator import documents
+from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SERVICE_MONITOR_API
 from tandem_operator.manifests import Platform, build
 
 from tests.unit.charts.schemas import problems, unrestricted

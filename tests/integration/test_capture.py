@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tandem_operator.api.naming import SERVICE_MONITOR_API
+from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.kube.resources import LLM_SERVICE, Object
 from tandem_operator.kube.store import Key, reference
 from tandem_operator.manifests import Images

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tandem_operator.api.component import SECURITY_CONTEXT_CONSTRAINTS_API
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SECURITY_CONTEXT_CONSTRAINTS_API
 from tandem_operator.api.schema import crd
 from tandem_operator.kube.api import ApiError, connected
 from tandem_operator.kube.resources import LLM_SERVICE, SECURITY_CONTEXT_CONSTRAINTS, Object

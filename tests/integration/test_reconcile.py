@@ -4,7 +4,7 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-from tandem_operator.api.naming import SERVICE_MONITOR_API
+from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, Object
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images

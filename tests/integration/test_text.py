@@ -1,6 +1,6 @@
 """Text of any kind in a spec reaches the objects that are made of it."""
 
-from tandem_operator.api.naming import Tier
+from tandem_operator.api.component import Tier
 
 from tests.integration.cluster import Kubernetes, by_kind
 

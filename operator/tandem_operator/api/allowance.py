@@ -6,9 +6,9 @@ from typing import Final, Self
 
 from tandem_contract.config import SecretFile, Section
 
+from tandem_operator.api.component import ENGINE_KEY_SUFFIX
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.model import ModelCredentials
-from tandem_operator.api.naming import ENGINE_KEY_SUFFIX
 from tandem_operator.api.networking import ServiceType
 from tandem_operator.api.pod import EnvSource, KeyReference, PodSettings, PullSecret
 from tandem_operator.api.settings import sections

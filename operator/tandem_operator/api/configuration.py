@@ -14,6 +14,7 @@ from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.pod import Resources
 from tandem_operator.api.quantity import number
+from tandem_operator.engines.base import Engine
 
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
@@ -23,16 +24,21 @@ _POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
 _MOST_WORKERS: Final = 64
 
 
-def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: str) -> OrchestratorConfig:
-    """Return the valid configuration; PydanticCustomError names what contradicts itself across sections."""
+def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engine) -> OrchestratorConfig:
+    """Return the valid configuration, its engine at a URL that stands for the real one.
+
+    PydanticCustomError names what contradicts itself across sections.
+    """
     settings = orchestrator.config
-    engine = Upstream(
+    own = Upstream(
         name=ENGINE,
-        url=engine_url,
+        url="http://engine",
         discovery=Discovery.DNS,
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
     )
+    if engine.upstream_type != own.type:  # what is the default anyway is not written
+        own = own.model_copy(update={"type": engine.upstream_type})
     server = settings.server
     if "workers" not in server.model_fields_set:
         server = server.model_copy(update={"workers": workers(orchestrator.resources)})
@@ -40,7 +46,7 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine_url: 
     if not database.model_fields_set:
         database = Database(url=SecretStr(_POD_DATABASE))
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
-    ours = {"server": server, "upstreams": [engine, *settings.upstreams], "database": database}
+    ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": database}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
     except ValidationError as error:

@@ -6,24 +6,16 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from tandem_operator.api import arguments
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import CPU, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
-CPU: Final = "cpu"
 WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
-_OWNED_ENV: Final = "VLLM_(API_KEY|PORT|HOST_IP|DP_.*|SERVER_DEV_MODE|USE_RUST_FRONTEND)"
-"""The last two would open the engine: endpoints for developers ask for no key, and the Rust front end gets none."""
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
-
-
-class EngineType(StrEnum):
-    """Engines that Tandem runs."""
-
-    VLLM = "vllm"
 
 
 class DType(StrEnum):
@@ -63,6 +55,11 @@ class ToolCalling(Ruled):
     chat_template: Annotated[str, Field(min_length=1, max_length=65_536)] | None = None
     """Chat template in place of the model's own: Jinja text, or (a text without braces) the path of a template in
     the engine's image. Text is kept in ConfigMap NAME-engine."""
+
+    @property
+    def inline_chat_template(self) -> str | None:
+        """The chat template, if the spec holds it as text; a text without braces is a path in the image."""
+        return self.chat_template if self.chat_template and "{" in self.chat_template else None
 
 
 class ModelCache(Ruled):
@@ -134,14 +131,7 @@ class EngineSpec(PodSettings):
             message="engine.startupTimeout must be a duration between 1m and 24h, such as 45m or 1h30m",
             field="startupTimeout",
         ),
-        *arguments.RULES,
-        Rule(
-            cel=f"!self.env.exists(e, e.name.matches('^{_OWNED_ENV}$'))",
-            holds=lambda engine: not any(re.fullmatch(_OWNED_ENV, env.name) for env in engine.env),
-            message="engine.env must not set VLLM_API_KEY, VLLM_PORT, VLLM_HOST_IP or VLLM_DP_…, which are the "
-            "operator's, nor VLLM_SERVER_DEV_MODE or VLLM_USE_RUST_FRONTEND, which serve without its key",
-            field="env",
-        ),
+        *(rule for engine in ENGINES.values() for rule in engine.rules),
         Rule(
             cel="self.accelerator == 'cpu' || !(self.accelerator in self.resources.requests"
             " || self.accelerator in self.resources.limits)",

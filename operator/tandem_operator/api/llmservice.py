@@ -1,18 +1,24 @@
 """The LLMService resource as a whole."""
 
 import re
+from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from tandem_contract import names
+from tandem_contract.config import OrchestratorConfig
 
+from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, Tier
 from tandem_operator.api.configuration import configuration
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_operator.api.pod import PodSettings
+from tandem_operator.api.settings import secrets
+from tandem_operator.engines import ENGINES
 from tandem_operator.rules import Rule, Ruled
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
@@ -45,10 +51,11 @@ class LLMServiceSpec(Ruled):
     """Service and NetworkPolicy."""
     suspend: bool = False
     """Whether both tiers are scaled to zero; configuration and address stay."""
+    _configuration: OrchestratorConfig
 
     @model_validator(mode="after")
     def _the_configuration_holds(self) -> Self:
-        configuration(self.model, self.orchestrator, "http://engine")
+        self._configuration = configuration(self.model, self.orchestrator, ENGINES[self.engine.type])
         return self
 
 
@@ -79,3 +86,60 @@ class LLMService(Ruled):
     def namespace(self) -> str:
         """The resource's namespace."""
         return self.metadata.namespace
+
+    @cached_property
+    def engine(self) -> Component[EngineSpec]:
+        """The component that holds the accelerator."""
+        return self._component(Tier.ENGINE, self.spec.engine)
+
+    @cached_property
+    def orchestrator(self) -> Component[OrchestratorSpec]:
+        """The component that speaks to clients."""
+        return self._component(Tier.ORCHESTRATOR, self.spec.orchestrator)
+
+    @property
+    def components(self) -> tuple[Component[EngineSpec], Component[OrchestratorSpec]]:
+        """All of them, in the order in which they are started."""
+        return self.engine, self.orchestrator
+
+    @cached_property
+    def configuration(self) -> OrchestratorConfig:
+        """The orchestrator's whole configuration, with where its engine is."""
+        made = self.spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
+        own, *others = made.upstreams
+        url = f"http://{self.pods_service_name}:{names.ENGINE_PORT}"
+        return made.model_copy(update={"upstreams": [own.model_copy(update={"url": url}), *others]})
+
+    @cached_property
+    def secrets(self) -> dict[str, frozenset[str]]:
+        """Secrets that the orchestrator's settings name, with their keys; none of them means its only one."""
+        return secrets(self.spec.orchestrator.config)
+
+    @property
+    def pods_service_name(self) -> str:
+        """The headless Service, whose DNS name has an address for each engine pod that serves."""
+        return f"{self.engine.name}-pods"
+
+    @property
+    def engine_key_name(self) -> str:
+        """The Secret with the engine's API key."""
+        return f"{self.name}{ENGINE_KEY_SUFFIX}"
+
+    @property
+    def metrics_port(self) -> int:
+        """The port at which the orchestrator's pods tell metrics and how they are; no Service leads there."""
+        return self.spec.orchestrator.config.server.metrics_port or names.METRICS_PORT
+
+    @property
+    def serves_tls(self) -> bool:
+        """Whether the orchestrator speaks HTTPS."""
+        return self.spec.orchestrator.config.server.tls is not None
+
+    @property
+    def url(self) -> str:
+        """Where clients inside the cluster reach the service."""
+        return f"{'https' if self.serves_tls else 'http'}://{self.name}.{self.namespace}.svc"
+
+    def _component[Spec: PodSettings](self, tier: Tier, spec: Spec) -> Component[Spec]:
+        selector = {names.LABEL_SERVICE: self.name, names.LABEL_TIER: str(tier)}
+        return Component(tier, f"{self.name}-{tier}", selector, spec)

@@ -1,25 +1,26 @@
-"""vLLM's container: arguments, environment, probes."""
+"""vLLM.
+
+What of its command line is the operator's is so in every spelling that vLLM's parser takes. An option's name ends at
+`=`, or at a dot that leads into a JSON document; `_` counts as `-`; the beginning of a name is enough where no other
+option begins so; a short option may have its value right behind it. What begins as an option is one, wherever it
+stands.
+"""
 
 import math
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from tandem_contract import names
+from tandem_contract.config import UpstreamType
 
-from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import engine_key_name
-from tandem_operator.manifests import configmap
-from tandem_operator.manifests.component import Manifest
-from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles
-from tandem_operator.manifests.pod import container, environment, http_probe, resources, variables
+from tandem_operator.engines.base import CACHE_PATH, CPU, TEMPLATE_PATH, Engine, Probe
+from tandem_operator.rules import Rule
 
-CACHE_PATH: Final = "/cache"
-TEMPLATE_PATH: Final = "/etc/tandem-engine"
-PRE_STOP_SECONDS: Final = 40
-"""Orchestrators forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s. From SIGTERM
-on vLLM still accepts requests and answers them with nothing, so by then none may come."""
-_STARTUP_PERIOD: Final = 10
-_SOON_KILLED: Final = {"terminationGracePeriodSeconds": 30}
-"""An engine that does not answer has nothing to finish."""
+if TYPE_CHECKING:
+    from tandem_operator.api.llmservice import LLMService
+    from tandem_operator.manifests.engine.model_files import ModelFiles
+
+VERSION: Final = "v0.33.0"
 
 # The image's home is root's and its root file system may be read-only, so every cache is told where to live.
 _ENV: Final = {
@@ -34,72 +35,120 @@ _ENV: Final = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 
+_OWNED_ENV: Final = "VLLM_(API_KEY|PORT|HOST_IP|DP_.*|SERVER_DEV_MODE|USE_RUST_FRONTEND)"
+"""The last two would open the engine: endpoints for developers ask for no key, and the Rust front end gets none."""
+_OPTIONS: Final = (
+    "--model",
+    "--served-model-name",
+    "--host",
+    "--port",
+    "--uds",
+    "--root-path",
+    "--api-key",
+    "--hf-token",
+    "--tensor-parallel-size",
+    "--pipeline-parallel-size",
+    "--prefill-context-parallel-size",
+    "--nnodes",
+    "--node-rank",
+    "--headless",
+    "--shutdown-timeout",
+    "--config",
+)
+"""Set from fields, or at odds with the pod: its accelerators, its port and probes. A --config may hold them all."""
+_FAMILIES: Final = ("--ssl-", "--grpc", "--data-parallel-", "-tp", "-pp", "-pcp", "-dp", "-n", "-r")
+"""Whatever begins with one of these is the operator's, too."""
+_NAME: Final = "^-[-_A-Za-z0-9]+"
+_HIDDEN: Final = "^((-[^.=]*|-O=)?[$][(]|-O=?-)"
+"""Kubernetes fills in variables before vLLM reads the arguments, and vLLM takes what follows -O for another one."""
 
-def build(service: LLMService, image: str, files: ModelFiles) -> Manifest:
-    """Return the engine's container."""
-    engine = service.spec.engine
-    accelerators = {engine.accelerator: str(engine.gpu_count)} if engine.gpu_count else {}
-    attempts = math.ceil(engine.startup_seconds / _STARTUP_PERIOD)
-    key = {"secretKeyRef": {"name": engine_key_name(service), "key": names.ENGINE_KEY}}
-    address = {"fieldRef": {"fieldPath": "status.podIP"}}
-    # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
-    patience = variables({"VLLM_ENGINE_READY_TIMEOUT_S": str(engine.startup_seconds)})
-    ours = [{"name": "VLLM_API_KEY", "valueFrom": key}, {"name": "VLLM_HOST_IP", "valueFrom": address}]
-    env = [*variables(_ENV), *patience, *ours, *files.env]
-    mounts: list[Manifest] = [
-        {"name": "cache", "mountPath": CACHE_PATH},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
-    ]
-    if files.volume:
-        mounts.append({"name": "model", "mountPath": MOUNT_PATH, "readOnly": True})
-    if configmap.inline_chat_template(service):
-        mounts.append({"name": "chat-template", "mountPath": TEMPLATE_PATH, "readOnly": True})
-    return container(
-        "engine",
-        image,
-        pre_stop=PRE_STOP_SECONDS,
-        # NVIDIA's hook for CDI links libraries into it before the container starts, and fails where it cannot.
-        read_only=not engine.gpu_count,
-        command=["vllm", "serve"],
-        args=arguments(service, files),
-        env=environment(env, engine),
-        ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
-        resources=resources(engine.resources, accelerators, engine.model_cache.size_limit),
-        volumeMounts=mounts,
-        startupProbe={
-            **http_probe("/health", period=_STARTUP_PERIOD, timeout=5, failures=attempts),
-            **_SOON_KILLED,
-        },
-        readinessProbe=http_probe("/health", period=10, timeout=10, failures=3),
-        # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
-        livenessProbe={**http_probe("/health", period=30, timeout=30, failures=5), **_SOON_KILLED},
+
+def _is_owned(argument: str) -> bool:
+    found = re.match(_NAME, argument)
+    name = found[0].replace("_", "-") if found else ""
+    return bool(name) and (any(o.startswith(name) for o in (*_OPTIONS, *_FAMILIES)) or name.startswith(_FAMILIES))
+
+
+_RULES: Final = (
+    Rule(
+        cel=f"!self.extraArgs.map(a, a.find('{_NAME}').replace('_', '-')).exists(n, n != '' && ("
+        f"{[*_OPTIONS, *_FAMILIES]}.exists(o, o.startsWith(n)) || {list(_FAMILIES)}.exists(f, n.startsWith(f))))",
+        holds=lambda engine: not any(map(_is_owned, engine.extra_args)),
+        message="engine.extraArgs must not set what the operator sets, in full, shortened or by --config: model, "
+        "served name, address, API key, Hugging Face token, TLS, parallelism and shutdown have fields of their own",
+        field="extraArgs",
+    ),
+    Rule(
+        cel=f"!self.extraArgs.exists(a, a.matches('{_HIDDEN}'))",
+        holds=lambda engine: not any(re.match(_HIDDEN, argument) for argument in engine.extra_args),
+        message="engine.extraArgs must not take an option from a variable, nor have one behind -O; a value may be a "
+        "variable, as in --option=$(NAME)",
+        field="extraArgs",
+    ),
+    Rule(
+        cel=f"!self.env.exists(e, e.name.matches('^{_OWNED_ENV}$'))",
+        holds=lambda engine: not any(re.fullmatch(_OWNED_ENV, env.name) for env in engine.env),
+        message="engine.env must not set VLLM_API_KEY, VLLM_PORT, VLLM_HOST_IP or VLLM_DP_…, which are the "
+        "operator's, nor VLLM_SERVER_DEV_MODE or VLLM_USE_RUST_FRONTEND, which serve without its key",
+        field="env",
+    ),
+)
+
+
+class Vllm(Engine):
+    """See `Engine`."""
+
+    images = {  # noqa: RUF012 # as the class says, it does not change
+        "nvidia.com/gpu": f"docker.io/vllm/vllm-openai:{VERSION}",
+        "amd.com/gpu": f"docker.io/vllm/vllm-openai-rocm:{VERSION}",
+        CPU: f"docker.io/vllm/vllm-openai-cpu:{VERSION}",
+    }
+    rules = _RULES
+    upstream_type = UpstreamType.VLLM
+    command = ("vllm", "serve")
+    # Orchestrators forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s. From SIGTERM
+    # on vLLM still accepts requests and answers them with nothing, so by then none may come.
+    pre_stop_seconds = 40
+    starting = Probe("/health", period=10, timeout=5)
+    serving = Probe("/health", period=10, timeout=10, failures=3)
+    # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
+    living = Probe("/health", period=30, timeout=30, failures=5)
+    model_errors = re.compile(
+        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
+        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
+        r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
     )
 
+    def arguments(self, service: "LLMService", files: "ModelFiles") -> list[str]:
+        """See `Engine`."""
+        engine, tools = service.spec.engine, service.spec.engine.tool_calling
+        template = TEMPLATE_PATH if tools.inline_chat_template else tools.chat_template
+        options = {
+            "--revision": files.revision,
+            "--load-format": "runai_streamer" if files.streamed else None,
+            "--served-model-name": service.spec.model.served_name,
+            # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
+            "--host": "$(VLLM_HOST_IP)",
+            "--port": names.ENGINE_PORT,
+            "--tensor-parallel-size": engine.tensor_parallel,
+            "--pipeline-parallel-size": engine.parallelism.pipeline,
+            "--dtype": engine.dtype,
+            "--max-model-len": engine.max_model_len,
+            "--quantization": engine.quantization,
+            "--max-num-seqs": engine.max_num_seqs,
+            "--tool-call-parser": tools.parser if tools.enabled else None,
+            "--reasoning-parser": tools.reasoning_parser,
+            "--chat-template": template,
+            "--shutdown-timeout": math.ceil(service.spec.orchestrator.config.drain_seconds),
+        }
+        written = [f"{option}={value}" for option, value in options.items() if value is not None]
+        return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
 
-def arguments(service: LLMService, files: ModelFiles) -> list[str]:
-    """Return vLLM's arguments: the model, options, those of the spec last."""
-    engine, tools = service.spec.engine, service.spec.engine.tool_calling
-    template = tools.chat_template
-    if configmap.inline_chat_template(service):
-        template = f"{TEMPLATE_PATH}/{configmap.CHAT_TEMPLATE_KEY}"
-    options = {
-        "--revision": files.revision,
-        "--load-format": "runai_streamer" if files.streamed else None,
-        "--served-model-name": service.spec.model.served_name,
-        # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
-        "--host": "$(VLLM_HOST_IP)",
-        "--port": names.ENGINE_PORT,
-        "--tensor-parallel-size": engine.tensor_parallel,
-        "--pipeline-parallel-size": engine.parallelism.pipeline,
-        "--dtype": engine.dtype,
-        "--max-model-len": engine.max_model_len,
-        "--quantization": engine.quantization,
-        "--max-num-seqs": engine.max_num_seqs,
-        "--tool-call-parser": tools.parser if tools.enabled else None,
-        "--reasoning-parser": tools.reasoning_parser,
-        "--chat-template": template,
-        "--shutdown-timeout": math.ceil(service.spec.orchestrator.config.drain_seconds),
-    }
-    written = [f"{option}={value}" for option, value in options.items() if value is not None]
-    return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
+    def environment(self, service: "LLMService") -> list[dict[str, Any]]:
+        """See `Engine`."""
+        key = {"secretKeyRef": {"name": service.engine_key_name, "key": names.ENGINE_KEY}}
+        address = {"fieldRef": {"fieldPath": "status.podIP"}}
+        # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
+        patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(service.spec.engine.startup_seconds)}
+        plain = [{"name": name, "value": value} for name, value in {**_ENV, **patience}.items()]
+        return [*plain, {"name": "VLLM_API_KEY", "valueFrom": key}, {"name": "VLLM_HOST_IP", "valueFrom": address}]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 from tandem_operator.api.text import listed
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.contests import Contests

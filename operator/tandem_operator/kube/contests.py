@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 from tandem_operator.kube.difference import Difference, Write, stamp
 from tandem_operator.kube.store import Key, reference
 

@@ -17,7 +17,7 @@ import aiohttp
 from tandem_contract import names
 from yarl import URL
 
-from tandem_operator.api.naming import Reference, Tier
+from tandem_operator.api.component import Reference, Tier
 from tandem_operator.api.text import printable
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError

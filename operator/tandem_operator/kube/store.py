@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tandem_contract import names
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 from tandem_operator.kube.difference import MANAGER
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 

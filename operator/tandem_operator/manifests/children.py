@@ -1,23 +1,29 @@
 """All children of an LLMService, in the order in which they are applied."""
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests import configmap, pdb, secret, serviceaccount, servicemonitor
+from tandem_operator.manifests import component
 from tandem_operator.manifests.component import Manifest
-from tandem_operator.manifests.engine import access
-from tandem_operator.manifests.orchestrator import autoscaler, deployment, service
+from tandem_operator.manifests.engine import deployment as engine
+from tandem_operator.manifests.engine import private
+from tandem_operator.manifests.orchestrator import autoscaler, config, service
+from tandem_operator.manifests.orchestrator import deployment as orchestrator
 from tandem_operator.manifests.platform import Platform
 
 
 def build(llm: LLMService, platform: Platform, key_version: str | None = None) -> list[Manifest]:
     """Return the objects that make `llm` run; `key_version` changes when the engine's key does."""
+    settings = config.file(llm)
     return [
-        *serviceaccount.build(llm),
-        *secret.build(llm),
-        *configmap.build(llm),
-        *access.build(llm),
-        *service.build(llm),
-        *deployment.build(llm, platform, key_version),
+        *component.service_accounts(llm),
+        private.secret(llm),
+        config.config_map(llm, settings),
+        *engine.chat_template(llm),
+        *private.network_policy(llm),
+        service.build(llm),
+        *private.services(llm),
+        engine.build(llm, platform, key_version),
+        orchestrator.build(llm, platform, settings, key_version),
         *autoscaler.build(llm),
-        *pdb.build(llm),
-        *servicemonitor.build(llm, platform),
+        *component.disruption_budgets(llm),
+        *component.service_monitors(llm, platform),
     ]

@@ -1,36 +1,45 @@
-"""Labels and ownership of the children, and the marks of what they are made from."""
+"""What every component has: labels and owner, a ServiceAccount, a Deployment, a budget for drains, a ServiceMonitor."""
 
 import hashlib
+import math
+from collections.abc import Iterable
 from typing import Any, Final
 
 from tandem_contract import names
 
+from tandem_operator.api.component import Component
 from tandem_operator.api.llmservice import API_VERSION, LLMService
-from tandem_operator.api.naming import Tier, child_name, selector
+from tandem_operator.api.pod import PodSettings
+from tandem_operator.engines import ENGINES
+from tandem_operator.manifests.platform import Platform
 
 Manifest = dict[str, Any]
 
 MANAGER: Final = "tandem-operator"
+_EXIT_SECONDS: Final = 15
+"""From the last answer to the process's end."""
 
 
-def labels(service: LLMService, tier: Tier) -> dict[str, str]:
-    """Return all labels of a tier's children."""
+def labels(service: LLMService, component: Component[Any]) -> dict[str, str]:
+    """Return all labels of a component's objects."""
     return {
-        "app.kubernetes.io/name": f"tandem-{tier}",
+        "app.kubernetes.io/name": f"tandem-{component.tier}",
         "app.kubernetes.io/instance": service.name,
-        "app.kubernetes.io/component": str(tier),
+        "app.kubernetes.io/component": str(component.tier),
         "app.kubernetes.io/part-of": "tandem",
         "app.kubernetes.io/managed-by": MANAGER,
-        **selector(service, tier),
+        **component.selector,
     }
 
 
-def child(service: LLMService, tier: Tier, api_version: str, kind: str, name: str | None = None) -> Manifest:
-    """Return the head of a child object: type, name, labels, and the owner where the resource exists already."""
+def child(
+    service: LLMService, component: Component[Any], api_version: str, kind: str, name: str | None = None
+) -> Manifest:
+    """Return the head of an object: type, name, labels, and the owner where the resource exists already."""
     metadata: Manifest = {
-        "name": name or child_name(service, tier),
+        "name": name or component.name,
         "namespace": service.namespace,
-        "labels": labels(service, tier),
+        "labels": labels(service, component),
     }
     if service.metadata.uid:
         metadata["ownerReferences"] = [
@@ -46,6 +55,86 @@ def child(service: LLMService, tier: Tier, api_version: str, kind: str, name: st
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
 
 
+def service_accounts(service: LLMService) -> Iterable[Manifest]:
+    """Return a ServiceAccount for each component, with no rights and no mounted token."""
+    for component in service.components:
+        yield {**child(service, component, "v1", "ServiceAccount"), "automountServiceAccountToken": False}
+
+
+def deployment(
+    service: LLMService,
+    component: Component[PodSettings],
+    pod: Manifest,
+    stamps: dict[str, str | None],
+    **fields: object,
+) -> Manifest:
+    """Return a Deployment; a change of `stamps`, which stand in its pods' annotations, rolls it."""
+    settings = component.spec
+    metadata: Manifest = {"labels": labels(service, component) | settings.pod_labels}
+    annotations = settings.pod_annotations | {name: value for name, value in stamps.items() if value}
+    if annotations:
+        metadata["annotations"] = annotations
+    manifest = child(service, component, "apps/v1", "Deployment")
+    manifest["metadata"]["labels"] |= settings.pod_labels
+    return {
+        **manifest,
+        "spec": {
+            **fields,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": dict(component.selector)},
+            "template": {"metadata": metadata, "spec": pod},
+        },
+    }
+
+
+def grace_seconds(service: LLMService, pre_stop: int) -> int:
+    """Return enough for the longest request that the orchestrator waits for, in either component."""
+    return pre_stop + math.ceil(service.spec.orchestrator.config.drain_seconds) + _EXIT_SECONDS
+
+
+def disruption_budgets(service: LLMService) -> Iterable[Manifest]:
+    """Return budgets that let drains take one orchestrator pod at a time, and as many engines as the spec says."""
+    away = ((service.engine, service.engine.spec.pod_disruption_budget.max_unavailable), (service.orchestrator, 1))
+    for component, pods in away:
+        yield {
+            **child(service, component, "policy/v1", "PodDisruptionBudget"),
+            "spec": {
+                "maxUnavailable": pods,
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                "selector": {"matchLabels": dict(component.selector)},
+            },
+        }
+
+
+def service_monitors(service: LLMService, platform: Platform) -> Iterable[Manifest]:
+    """Return a ServiceMonitor for each component where the Prometheus operator's API exists."""
+    monitoring = service.spec.monitoring
+    if not (monitoring.enabled and platform.has_service_monitors):
+        return
+    for component, where in ((service.engine, _engine_metrics(service)), (service.orchestrator, _metrics(service))):
+        monitor = child(service, component, "monitoring.coreos.com/v1", "ServiceMonitor")
+        monitor["metadata"]["labels"] = {**monitoring.labels, **monitor["metadata"]["labels"]}
+        yield {
+            **monitor,
+            "spec": {"selector": {"matchLabels": dict(component.selector)}, "endpoints": [where]},
+        }
+
+
 def checksum(text: str) -> str:
     """Return a short mark that changes when the text does."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _engine_metrics(service: LLMService) -> Manifest:
+    """Return where an engine tells its metrics, without its key."""
+    path = ENGINES[service.engine.spec.type].metrics_path
+    return {"port": "http", "path": path, "interval": service.spec.monitoring.interval}
+
+
+def _metrics(service: LLMService) -> Manifest:
+    # A port of the pods alone: the Service, and so its clients, has it not.
+    endpoint = {"targetPort": names.METRICS_PORT_NAME, "path": "/metrics", "interval": service.spec.monitoring.interval}
+    if not service.serves_tls:
+        return endpoint
+    # Pods are scraped by their addresses, which no certificate names.
+    return {**endpoint, "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}

@@ -6,10 +6,12 @@ from typing import Final, Self
 
 from tandem_contract import __version__
 
+from tandem_operator.api.component import SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
 from tandem_operator.api.engine import EngineSpec
-from tandem_operator.api.naming import SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import CPU, EngineType
 
-VLLM_VERSION: Final = "v0.33.0"
+_VLLM: Final = ENGINES[EngineType.VLLM].images
 
 
 @dataclass(frozen=True)
@@ -17,9 +19,9 @@ class Images:
     """Images of services that name none."""
 
     orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
-    engine_nvidia: str = f"docker.io/vllm/vllm-openai:{VLLM_VERSION}"
-    engine_amd: str = f"docker.io/vllm/vllm-openai-rocm:{VLLM_VERSION}"
-    engine_cpu: str = f"docker.io/vllm/vllm-openai-cpu:{VLLM_VERSION}"
+    engine_nvidia: str = _VLLM["nvidia.com/gpu"]
+    engine_amd: str = _VLLM["amd.com/gpu"]
+    engine_cpu: str = _VLLM[CPU]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -2,8 +2,7 @@
 
 from typing import Any, Final
 
-from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier, child_name
+from tandem_operator.api.component import Component
 from tandem_operator.api.pod import PodSettings, Resources
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.platform import Platform
@@ -32,8 +31,9 @@ def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, *
     }
 
 
-def pod(service: LLMService, tier: Tier, settings: PodSettings, platform: Platform, **fields: Any) -> Manifest:
+def pod(component: Component[PodSettings], platform: Platform, **fields: Any) -> Manifest:
     """Return a pod spec with no privileges, placed as the settings say."""
+    settings = component.spec
     wishes = {
         "priorityClassName": settings.priority_class_name,
         "nodeSelector": settings.node_selector,
@@ -43,7 +43,7 @@ def pod(service: LLMService, tier: Tier, settings: PodSettings, platform: Platfo
         "tolerations": plain(settings.tolerations),
     }
     return {
-        "serviceAccountName": child_name(service, tier),
+        "serviceAccountName": component.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -83,6 +83,12 @@ def http_probe(path: str, *, period: int, timeout: int, failures: int, tls: bool
         "timeoutSeconds": timeout,
         "failureThreshold": failures,
     }
+
+
+def service_port(name: str, port: int, *, tls: bool = False) -> Manifest:
+    """Return a port of a Service that leads to the container's http port."""
+    protocol = "https" if tls else "http"
+    return {"name": name, "port": port, "targetPort": "http", "protocol": "TCP", "appProtocol": protocol}
 
 
 def plain(models: list[Any]) -> list[Manifest]:

@@ -6,10 +6,9 @@ from typing import Final
 
 from tandem_contract import names
 
+from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.api.configuration import ENGINE
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SERVICE_MONITOR_API, Tier, selector, url
-from tandem_operator.api.settings import secrets
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
@@ -41,20 +40,20 @@ class ServiceView:
 
 def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
     """Tell whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
-    named = secrets(service.spec.orchestrator.config)
-    return bool(named) and gather(service, observed, Tier.ORCHESTRATOR).finding is not None
+    named = service.secrets
+    return bool(named) and gather(service, observed, service.orchestrator).finding is not None
 
 
 def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
     """Return the status of a service as observed."""
-    engine = gather(service, observed, Tier.ENGINE)
-    orchestrator = gather(service, observed, Tier.ORCHESTRATOR)
+    engine = gather(service, observed, service.engine)
+    orchestrator = gather(service, observed, service.orchestrator)
     view = ServiceView(service, observed, engine, orchestrator, model_finding(engine))
     verdicts = [verdict for condition in CONDITIONS if (verdict := condition(view))]
-    labels, former = selector(service, Tier.ENGINE), former_conditions(service.status)
+    labels, former = dict(service.engine.selector), former_conditions(service.status)
     return LLMServiceStatus(
         observed_generation=service.metadata.generation,
-        url=url(service),
+        url=service.url,
         model=service.spec.model.served_name,
         gpus=0 if service.spec.suspend else service.spec.engine.gpu_count * service.spec.engine.replicas,
         engine=engine.counts,
@@ -77,7 +76,7 @@ def _unheard(verdicts: list[Verdict], degraded: Condition | None) -> list[Condit
 def ready(view: ServiceView) -> Verdict:
     """Tell whether the service serves."""
     served = view.service.spec.model.served_name
-    return _good(ConditionType.READY, view.worst, "Serving", f"serves {served} at {url(view.service)}")
+    return _good(ConditionType.READY, view.worst, "Serving", f"serves {served} at {view.service.url}")
 
 
 def reconciling(view: ServiceView) -> Verdict:

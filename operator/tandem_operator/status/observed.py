@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 
 Object = Mapping[str, Any]
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.naming import Tier
 from tandem_operator.api.text import shortened
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import LONGEST_QUOTE, masked, quoted
@@ -32,13 +31,6 @@ _KILLED: Final = (137, 143)
 _KUBELET_KEEPS: Final = 2048
 """Bytes of the end of a container's log."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_MODEL_ERRORS: Final = re.compile(
-    r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-    r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
-    r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
-)
-"""What an engine prints that cannot load its model."""
 
 
 def moment(text: str | None) -> datetime:
@@ -96,6 +88,8 @@ class PodView:
     """Startup budget of its container."""
     model_image: str | None = None
     """Image that it mounts for the model's files."""
+    model_errors: re.Pattern[str] | None = None
+    """What its main container prints when it cannot load a model."""
 
     @property
     def name(self) -> str:
@@ -230,7 +224,7 @@ def crashing(view: PodView) -> Finding | None:
         times = container.restarts + ("running" not in container.state)
         last = f": {_last_line(output)}" if output else "; kubectl logs --previous shows why"
         how = f"{container.kind} {container.name} ended {times}x, exit code {end.get('exitCode', 'unknown')}{last}"
-        if view.is_main(container) and view.tier == Tier.ENGINE and _MODEL_ERRORS.search(output):
+        if view.is_main(container) and view.model_errors and view.model_errors.search(output):
             return Finding("ModelUnavailable", f"{view.name}: {how}", terminal=True, about_model=True)
         return Finding("CrashLoopBackOff" if loops or times > 1 else "Crashed", f"{view.name}: {how}", times > 1)
     return None

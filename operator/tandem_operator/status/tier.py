@@ -9,11 +9,12 @@ from typing import Final
 
 from tandem_contract import names
 
+from tandem_operator.api.component import Component, Reference, Tier
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Reference, Tier, child_name
-from tandem_operator.api.settings import secrets
-from tandem_operator.api.source import ImageVolume
+from tandem_operator.api.model import ImageVolume
+from tandem_operator.api.pod import PodSettings
 from tandem_operator.api.status import TierStatus
+from tandem_operator.engines import ENGINES
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.observed import Object, Observed, Problem
@@ -27,16 +28,21 @@ class TierView:
     """A tier with what its policies need to know."""
 
     service: LLMService
-    tier: Tier
+    component: Component[PodSettings]
     observed: Observed
     deployment: Object | None
     pods: list[PodView]
     """Its pods that are not on their way out, oldest first."""
 
-    @cached_property
+    @property
+    def tier(self) -> Tier:
+        """Which one it is."""
+        return self.component.tier
+
+    @property
     def name(self) -> str:
         """The name of its Deployment, with which the names of its other children begin."""
-        return child_name(self.service, self.tier)
+        return self.component.name
 
     @cached_property
     def status(self) -> Object:
@@ -70,22 +76,23 @@ class TierView:
         return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
-def gather(service: LLMService, observed: Observed, tier: Tier) -> TierView:
+def gather(service: LLMService, observed: Observed, component: Component[PodSettings]) -> TierView:
     """Gather what was observed of a tier."""
-    deployment = observed.children.get(Reference("Deployment", child_name(service, tier)))
+    deployment = observed.children.get(Reference("Deployment", component.name))
     pods = [
         pod
         for pod in observed.pods
-        if pod["metadata"].get("labels", {}).get(names.LABEL_TIER) == tier
+        if pod["metadata"].get("labels", {}).get(names.LABEL_TIER) == component.tier
         and "deletionTimestamp" not in pod["metadata"]
     ]
     pods.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
-    return TierView(service, tier, observed, deployment, [_pod(service, observed, tier, pod) for pod in pods])
+    views = [_pod(service, observed, component, pod) for pod in pods]
+    return TierView(service, component, observed, deployment, views)
 
 
-def _pod(service: LLMService, observed: Observed, tier: Tier, pod: Object) -> PodView:
-    engine = service.spec.engine
-    if tier == Tier.ORCHESTRATOR:
+def _pod(service: LLMService, observed: Observed, component: Component[PodSettings], pod: Object) -> PodView:
+    engine = service.engine.spec
+    if component.tier == Tier.ORCHESTRATOR:
         return PodView(pod, observed.now)
     source = service.spec.model.parsed_source
     return PodView(
@@ -95,6 +102,7 @@ def _pod(service: LLMService, observed: Observed, tier: Tier, pod: Object) -> Po
         accelerators=engine.gpu_count,
         startup_seconds=engine.startup_seconds,
         model_image=source.reference if isinstance(source, ImageVolume) else None,
+        model_errors=ENGINES[engine.type].model_errors,
     )
 
 
@@ -108,7 +116,7 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Tell whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    engine = problem.name.startswith(child_name(view.service, Tier.ENGINE))
+    engine = problem.name.startswith(view.service.engine.name)
     return engine == (view.tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 
 
@@ -149,7 +157,7 @@ def secret_missing(view: TierView) -> Finding | None:
     if view.tier == Tier.ENGINE or there is None or not first_finding(UNFINISHED, view):
         return None
     named = "which spec.orchestrator.config names"
-    for name, keys in secrets(view.service.spec.orchestrator.config).items():
+    for name, keys in view.service.secrets.items():
         if name not in there:
             message = f"the Secret {name}, {named}, does not exist; create it"
             return Finding("SecretMissing", message, terminal=True)

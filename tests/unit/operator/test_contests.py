@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 from tandem_operator.kube.contests import FIRST_PAUSE, LONGEST_PAUSE, Contests
 from tandem_operator.kube.difference import MANAGER, Difference, Write, stamped
 from tandem_operator.kube.store import Key

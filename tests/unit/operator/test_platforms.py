@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
+from tandem_operator.api.component import SECURITY_CONTEXT_CONSTRAINTS_API
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SECURITY_CONTEXT_CONSTRAINTS_API
 from tandem_operator.manifests import Platform, build
 from tandem_operator.status.pods import PodView, diagnose
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tandem_operator.api.component import SERVICE_MONITOR_API, Reference, Tier
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SERVICE_MONITOR_API, Reference, Tier
 from tandem_operator.api.status import ConditionType
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.status import compute as status
@@ -101,12 +101,14 @@ def tier_view(  # whatever there is to see
     name = f"demo-{which}"
     built = {"metadata": {"name": name, "generation": 2}, "status": {"observedGeneration": 2, **(deployment or {})}}
     children = {} if deployment is None else {Reference("Deployment", name): built}
-    return gather(of or service(), Observed(NOW, children, found, problems, secrets=secrets), which)
+    of = of or service()
+    component = of.engine if which is Tier.ENGINE else of.orchestrator
+    return gather(of, Observed(NOW, children, found, problems, secrets=secrets), component)
 
 
 def service_view(of: LLMService, **observed: Any) -> ServiceView:
     seen = Observed(NOW, **observed)
-    engine, orchestrator = gather(of, seen, Tier.ENGINE), gather(of, seen, Tier.ORCHESTRATOR)
+    engine, orchestrator = gather(of, seen, of.engine), gather(of, seen, of.orchestrator)
     return ServiceView(of, seen, engine, orchestrator, model_finding(engine))
 
 

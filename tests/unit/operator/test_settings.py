@@ -7,8 +7,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig, OrchestratorSettings
+from tandem_operator.api import llmservice
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import url
 from tandem_operator.api.settings import RULES, secrets
 from tandem_operator.documents import problems
 from tandem_operator.manifests import Platform, build
@@ -247,7 +247,7 @@ def test_with_a_certificate_everything_speaks_https() -> None:
     assert endpoint["targetPort"] == "metrics"
     (of_engine,) = child(secure, "ServiceMonitor", "demo-engine")["spec"]["endpoints"]
     assert "scheme" not in of_engine
-    assert url(secure) == "https://demo.ns.svc"
+    assert secure.url == "https://demo.ns.svc"
 
 
 @pytest.mark.parametrize(("server", "port"), [({}, 8002), ({"metricsPort": 9100}, 9100)])
@@ -294,3 +294,23 @@ def test_what_is_read_at_start_are_settings_of_the_file() -> None:
         for name in path.split("."):
             assert name in found
             found = found[name]
+
+
+def test_what_follows_from_a_spec_is_worked_out_once(monkeypatch):
+    counted: list[str] = []
+
+    def count(name):
+        work = getattr(llmservice, name)
+
+        def counting(*arguments):
+            counted.append(name)
+            return work(*arguments)
+
+        monkeypatch.setattr(llmservice, name, counting)
+
+    count("configuration")
+    count("secrets")
+    asked = LLMService.model_validate({"metadata": {"name": "demo"}, "spec": {"model": {"source": "hf://a/b"}}})
+    build(asked, Platform(), "1")
+    build(asked, Platform(), "2")
+    assert sorted(counted) == ["configuration", "secrets"]

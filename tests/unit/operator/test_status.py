@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from tandem_operator import status
+from tandem_operator.api.component import SERVICE_MONITOR_API, Reference
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import SERVICE_MONITOR_API, Reference
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.status import Observed, Problem
 

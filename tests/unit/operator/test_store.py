@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tandem_operator.api.naming import Reference
+from tandem_operator.api.component import Reference
 from tandem_operator.kube.store import Key, Store
 
 DEMO = Key("ns", "demo")

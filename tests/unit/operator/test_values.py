@@ -6,9 +6,8 @@ import pytest
 from pydantic import ValidationError
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier
+from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
 from tandem_operator.api.quantity import number, same_amount, seconds
-from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
 from tandem_operator.manifests import Platform
 from tandem_operator.manifests.pod import pod
 
@@ -50,7 +49,7 @@ def test_an_affinity_is_passed_on_as_kubernetes_stores_it() -> None:
     service = LLMService.model_validate(
         {"metadata": {"name": "a"}, "spec": {"model": {"source": "hf://a/b"}, "engine": {"affinity": affinity}}}
     )
-    written = pod(service, Tier.ENGINE, service.spec.engine, Platform())["affinity"]
+    written = pod(service.engine, Platform())["affinity"]
     kept = {
         "topologyKey": "zone",
         "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]},

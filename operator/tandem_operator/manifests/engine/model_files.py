@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume
+from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 

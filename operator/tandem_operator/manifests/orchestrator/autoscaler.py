@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.naming import Tier, child_name
 from tandem_operator.api.orchestrator import ScalingRules
 from tandem_operator.manifests.component import Manifest, child
 
@@ -22,12 +21,12 @@ def build(service: LLMService) -> Iterable[Manifest]:
     replicas, scaling = service.spec.orchestrator.replicas, service.spec.orchestrator.autoscaling
     targets = {"cpu": scaling.cpu_utilization, "memory": scaling.memory_utilization}
     yield {
-        **child(service, Tier.ORCHESTRATOR, "autoscaling/v2", "HorizontalPodAutoscaler"),
+        **child(service, service.orchestrator, "autoscaling/v2", "HorizontalPodAutoscaler"),
         "spec": {
             "scaleTargetRef": {
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",
-                "name": child_name(service, Tier.ORCHESTRATOR),
+                "name": service.orchestrator.name,
             },
             "minReplicas": replicas.min,
             "maxReplicas": replicas.max,

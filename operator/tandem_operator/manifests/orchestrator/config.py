@@ -1,27 +1,41 @@
-"""Secrets that the orchestrator's settings name: mounted as files, and written as such into its configuration file."""
+"""The orchestrator's configuration file, and the Secrets that it names, which are mounted as files."""
 
 from enum import Enum
 from typing import Any, Final
 
+import yaml
 from pydantic import SecretStr
-from tandem_contract.config import OrchestratorSettings, SecretFile, Section
+from tandem_contract import names
+from tandem_contract.config import SecretFile, Section
 
-from tandem_operator.api.settings import secrets
-from tandem_operator.manifests.component import Manifest, checksum
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests.component import Manifest, checksum, child
 
 _FOLDER: Final = "/etc/tandem/secrets"
 _READABLE_BY_GROUP: Final = 0o440
 
 
-def volumes(settings: OrchestratorSettings) -> list[Manifest]:
+def file(service: LLMService) -> Manifest:
+    """Return the configuration file as plain data: what the spec sets, and its engine."""
+    document: Manifest = written(service.configuration)
+    return document
+
+
+def config_map(service: LLMService, document: Manifest) -> Manifest:
+    """Return the ConfigMap with the configuration file."""
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return {**child(service, service.orchestrator, "v1", "ConfigMap"), "data": {names.CONFIG_KEY: text}}
+
+
+def volumes(service: LLMService) -> list[Manifest]:
     """Return a volume for each Secret, with the keys that are named or, where one is not, with all."""
-    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in secrets(settings).items()]
+    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in service.secrets.items()]
 
 
-def mounts(settings: OrchestratorSettings) -> list[Manifest]:
+def mounts(service: LLMService) -> list[Manifest]:
     """Return where the volumes appear in the container."""
     return [
-        {"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in secrets(settings)
+        {"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in service.secrets
     ]
 
 
@@ -51,5 +65,5 @@ def _source(name: str, keys: frozenset[str]) -> Manifest:
 
 
 def _volume_name(secret: str) -> str:
-    """Return a Secret's name may be longer than a volume's."""
+    """Return a name of a bounded length: a Secret's may be longer than a volume's."""
     return f"secret-{checksum(secret)}"

@@ -182,8 +182,8 @@ def test_what_is_remembered_of_a_replica_is_bounded(pair, clock):
         admitted(one.limiter, key(requests_per_minute=10), 1)
         two.hear(one.say())
         clock.now += 1
-    (replica,) = two.messages._replicas.values()
+    (replica,) = two.messages._peers.values()
     assert len(replica.counted) < 200
     clock.now += 200
     two.messages.forget_silent(two.second)
-    assert not two.messages._replicas
+    assert not two.messages._peers

@@ -1,0 +1,40 @@
+"""What a service is made of: its components, and how their objects are named in the cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from tandem_operator.api.pod import PodSettings
+
+SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
+"""Optional API, written as in Helm's --api-versions."""
+ENGINE_KEY_SUFFIX: Final = "-engine-key"
+SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
+"""OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
+
+
+class Tier(StrEnum):
+    """What a component does in its service; also the name of its container."""
+
+    ENGINE = "engine"
+    ORCHESTRATOR = "orchestrator"
+
+
+@dataclass(frozen=True)
+class Component[Spec: PodSettings]:
+    """One Deployment and what belongs to it."""
+
+    tier: Tier
+    name: str
+    """Name that its objects share."""
+    selector: Mapping[str, str]
+    """Labels that pick its pods; they never change."""
+    spec: Spec
+
+
+class Reference(NamedTuple):
+    """One object of a service."""
+
+    kind: str
+    name: str

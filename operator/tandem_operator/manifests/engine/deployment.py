@@ -1,0 +1,108 @@
+"""The engine's Deployment, and the chat template that it may mount."""
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from tandem_contract import names
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Probe
+from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
+from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
+from tandem_operator.manifests.platform import Platform
+from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
+
+_PULL_SECONDS: Final = 900
+"""For scheduling and an image of ten gigabytes, before the startup budget begins."""
+_SOON_KILLED: Final = {"terminationGracePeriodSeconds": 30}
+"""An engine that does not answer has nothing to finish."""
+_TEMPLATE_FOLDER, _, _TEMPLATE_FILE = TEMPLATE_PATH.rpartition("/")
+
+
+def chat_template(service: LLMService) -> Iterable[Manifest]:
+    """Return the ConfigMap with the chat template, if the spec holds one as text."""
+    template = service.spec.engine.tool_calling.inline_chat_template
+    if template:
+        yield {**child(service, service.engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
+
+
+def build(service: LLMService, platform: Platform, key_version: str | None) -> Manifest:
+    """Return the Deployment; its rollout needs no spare accelerator."""
+    spec, files = service.spec.engine, model_files(service)
+    engine, template = ENGINES[spec.type], spec.tool_calling.inline_chat_template
+    cache_size = spec.model_cache.size_limit
+    volumes: list[Manifest] = [
+        {"name": "cache", "emptyDir": {"sizeLimit": cache_size} if cache_size else {}},
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": spec.shared_memory}},
+    ]
+    if files.volume:
+        volumes.append({"name": "model", **files.volume})
+    if template:
+        volumes.append({"name": "chat-template", "configMap": {"name": service.engine.name}})
+    grace = grace_seconds(service, engine.pre_stop_seconds)
+    fields: Manifest = {
+        "terminationGracePeriodSeconds": grace,
+        "containers": [_container(service, engine, platform.images.engine(spec), files)],
+        "volumes": volumes,
+    }
+    if spec.runtime_class_name:
+        fields["runtimeClassName"] = spec.runtime_class_name
+    if spec.gpu_count:  # GPU nodes are commonly tainted with the resource's name
+        taint = {"key": spec.accelerator, "operator": "Exists", "effect": "NoSchedule"}
+        fields["tolerations"] = [taint, *plain(spec.tolerations)]
+    pull_secrets = [*files.pull_secrets, *plain(spec.image_pull_secrets)]
+    if pull_secrets:
+        fields["imagePullSecrets"] = pull_secrets
+    stamps = {
+        "tandem.dev/engine-key": key_version,
+        "tandem.dev/chat-template": checksum(template) if template else None,
+    }
+    return deployment(
+        service,
+        service.engine,
+        pod(service.engine, platform, **fields),
+        stamps,
+        replicas=0 if service.spec.suspend else spec.replicas,
+        progressDeadlineSeconds=spec.startup_seconds + grace + _PULL_SECONDS,
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+    )
+
+
+def _container(service: LLMService, engine: Engine, image: str, files: ModelFiles) -> Manifest:
+    spec = service.spec.engine
+    accelerators = {spec.accelerator: str(spec.gpu_count)} if spec.gpu_count else {}
+    mounts: list[Manifest] = [
+        {"name": "cache", "mountPath": CACHE_PATH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
+    ]
+    if files.volume:
+        mounts.append({"name": "model", "mountPath": MOUNT_PATH, "readOnly": True})
+    if spec.tool_calling.inline_chat_template:
+        mounts.append({"name": "chat-template", "mountPath": _TEMPLATE_FOLDER, "readOnly": True})
+    return container(
+        "engine",
+        image,
+        pre_stop=engine.pre_stop_seconds,
+        # NVIDIA's hook for CDI links libraries into it before the container starts, and fails where it cannot.
+        read_only=not spec.gpu_count,
+        command=list(engine.command),
+        args=engine.arguments(service, files),
+        env=environment([*engine.environment(service), *files.env], spec),
+        ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
+        resources=resources(spec.resources, accelerators, spec.model_cache.size_limit),
+        volumeMounts=mounts,
+        startupProbe={
+            **_probe(engine.starting, math.ceil(spec.startup_seconds / engine.starting.period)),
+            **_SOON_KILLED,
+        },
+        readinessProbe=_probe(engine.serving),
+        livenessProbe={**_probe(engine.living), **_SOON_KILLED},
+    )
+
+
+def _probe(probe: Probe, failures: int | None = None) -> Manifest:
+    return http_probe(probe.path, period=probe.period, timeout=probe.timeout, failures=failures or probe.failures)

@@ -1,0 +1,67 @@
+"""How the orchestrator reaches the engine, and how nobody else does: its key, its NetworkPolicy and its Services.
+
+The key is no part of the Secret's manifest: the operator fills it in once and never overwrites it, so that deleting the
+Secret is all that a rotation takes.
+
+The orchestrator finds the engine's pods by the headless Service, to balance over them and to send what begins alike to
+the same pod. A pod that is ending leaves its DNS name at once, long before it stops listening.
+"""
+
+import hashlib
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tandem_contract import names
+
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests.component import Manifest, child
+from tandem_operator.manifests.pod import service_port
+
+
+def secret(service: LLMService) -> Manifest:
+    """Return the Secret of the engine's key, without its data."""
+    return {**child(service, service.engine, "v1", "Secret", service.engine_key_name), "type": "Opaque"}
+
+
+def key_version(secret: Mapping[str, Any] | None) -> str | None:
+    """Return a fingerprint of the key in a live Secret; None where there is no key."""
+    data = (secret or {}).get("data") or {}
+    key = data.get(names.ENGINE_KEY)
+    return hashlib.sha256(b64decode(key)).hexdigest()[:16] if key else None
+
+
+def network_policy(service: LLMService) -> Iterable[Manifest]:
+    """Return a policy that admits the orchestrator and the monitoring namespace to the engine, and nobody else."""
+    if not service.spec.networking.network_policy.enabled:
+        return
+    monitoring = {"kubernetes.io/metadata.name": service.spec.monitoring.namespace}
+    yield {
+        **child(service, service.engine, "networking.k8s.io/v1", "NetworkPolicy"),
+        "spec": {
+            "podSelector": {"matchLabels": dict(service.engine.selector)},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [
+                        {"podSelector": {"matchLabels": dict(service.orchestrator.selector)}},
+                        {"namespaceSelector": {"matchLabels": monitoring}},
+                    ],
+                    "ports": [{"protocol": "TCP", "port": names.ENGINE_PORT}],
+                }
+            ],
+        },
+    }
+
+
+def services(service: LLMService) -> Iterable[Manifest]:
+    """Return the Service that has one address, and the headless one that has each pod's."""
+    selector = dict(service.engine.selector)
+    yield {
+        **child(service, service.engine, "v1", "Service"),
+        "spec": {"type": "ClusterIP", "selector": selector, "ports": [service_port("http", names.ENGINE_PORT)]},
+    }
+    # Its port has a name of its own, so that a ServiceMonitor for `http` does not count every pod twice.
+    ports = [service_port("pods", names.ENGINE_PORT)]
+    spec = {"type": "ClusterIP", "clusterIP": "None", "selector": selector, "ports": ports}
+    yield {**child(service, service.engine, "v1", "Service", service.pods_service_name), "spec": spec}
