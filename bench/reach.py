@@ -1,4 +1,4 @@
-"""How far a reader has to go to follow one request: files entered, calls, moves between files.
+"""How far a reader has to go to follow one request, or one resource: files entered, calls, moves between files.
 
     .venv/bin/python -m bench.reach
 
@@ -17,6 +17,10 @@ from types import FrameType
 from typing import Any, Final
 
 import structlog
+import yaml
+from tandem_operator.api.component import SERVICE_MONITOR_API
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests import Platform, build
 
 from tests.engine_double import EngineDouble
 from tests.sockets.running import Orchestrator, config_for
@@ -96,11 +100,25 @@ async def chats(folder: str) -> dict[str, Reach]:
             await orchestrator.stop()
 
 
+def service() -> Reach:
+    """Count how an LLMService is read, built and checked."""
+    document = yaml.safe_load((ROOT / "manifests" / "samples" / "minimal.yaml").read_text())
+    platform = Platform(frozenset({SERVICE_MONITOR_API}))
+    with counted() as reach:
+        build(LLMService.model_validate(document), platform)
+    return reach
+
+
+def ways(folder: str) -> dict[str, Reach]:
+    """Count all; the orchestrator keeps its database in `folder`."""
+    return {**asyncio.run(chats(folder)), "an LLMService, read, built and checked": service()}
+
+
 def main() -> None:
     structlog.configure(processors=[lambda *_: ""], logger_factory=structlog.ReturnLoggerFactory())
     with tempfile.TemporaryDirectory(prefix="tandem-reach-") as folder:
-        ways = asyncio.run(chats(folder))
-    for what, reach in ways.items():
+        found = ways(folder)
+    for what, reach in found.items():
         print(f"{what}: {reach}")
         for file, calls in sorted(reach.calls.items()):
             print(f"{calls:5} {file}")

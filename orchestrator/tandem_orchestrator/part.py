@@ -2,9 +2,11 @@
 
 import asyncio
 
+from mypy_extensions import mypyc_attr
 from tandem_contract.config import OrchestratorConfig
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # not all of them are compiled
 class Part:
     """A part of the orchestrator; it overrides what it has to do. `app.App` has the list of all of them."""
 

@@ -143,7 +143,9 @@ class Replica:
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
-        downs = self._begin()
+        downs = self._downs
+        if self.pool.busy - self._checks > self._outdated_at:
+            self.outdated.set()
         engine_pass = EnginePass(record, self.upstream)
         try:
             head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
@@ -171,7 +173,9 @@ class Replica:
         """Return a streamed answer whose first bytes are there, for the caller to read and close. Raises
         `EngineError`.
         """
-        downs = self._begin()
+        downs = self._downs
+        if self.pool.busy - self._checks > self._outdated_at:
+            self.outdated.set()
         engine_pass = EnginePass(record, self.upstream)
         try:
             head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
@@ -283,11 +287,6 @@ class Replica:
         self.pool.retire()
         self._next_check.set()  # there is none any more
         self._notice()
-
-    def _begin(self) -> int:
-        if self.pool.busy - self._checks > self._outdated_at:
-            self.outdated.set()
-        return self._downs
 
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""

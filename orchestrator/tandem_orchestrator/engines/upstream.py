@@ -1,16 +1,16 @@
 """One upstream: an engine with its replicas."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 from tandem_contract.config import Discovery, Routing, Timeouts
 from tandem_contract.config import Upstream as UpstreamSettings
 
-from tandem_orchestrator.engines import discovery
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
@@ -19,6 +19,8 @@ from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, ENGINE_READ
 RESOLVE_SECONDS = 3.0
 RESOLVE_TIMEOUT = 5.0
 LEAST_PAUSE = 0.25  # between two look-ups, however much goes wrong
+
+NO_ADDRESS: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 log = structlog.get_logger()
 
@@ -161,7 +163,7 @@ class Upstream:
         before = self._unresolved
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT):
-                found = await discovery.resolve(parts.hostname or "", port)
+                found = await resolve(parts.hostname or "", port)
         except OSError as error:  # a TimeoutError is one
             self._unresolved = f"{parts.hostname} cannot be resolved now: {error or 'no answer'}"
             if self._unresolved != before:
@@ -207,3 +209,14 @@ class Upstream:
         if others:
             self.listed = listed
         self._changed(others)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of `host`, none if it has none now. Raises `OSError` when nobody can tell."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in NO_ADDRESS:
+            return []
+        raise
+    return sorted({str(entry[4][0]) for entry in found})

@@ -8,7 +8,7 @@ from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.auth.principal import Principal
-from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway import rewrite
@@ -75,23 +75,18 @@ class Generator:
         return orjson.dumps(answer), answer
 
     def _call(self, request: Request, principal: Principal, record: Record) -> Call:
-        """Find the model and make the request fit it."""
-        model = self._model(request, principal)
-        record.model, record.stream = model.name if model.known else None, request.stream
-        tenant = None if self._keys.open else principal.tenant
-        rewrite.apply(request, model, tenant, self._settings.limits.max_choices)
-        affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
-        return Call(request.endpoint.path, model, record, affinity)
-
-    def _model(self, request: Request, principal: Principal) -> Model:
-        """Raise `BadRequest`, `UnknownModel`, `Forbidden`."""
+        """Find the model and make the request fit it. Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
         name = request.model or self._catalogue.default
         if name is None:
             raise BadRequest("`model` must be the name of a model", param="model")
         model = self._catalogue.find(name, principal.models)
         if principal.models is not None and principal.models.isdisjoint((name, model.name)):
             raise Forbidden(f"this key may not use the model {name!r}", param="model")
-        return model
+        record.model, record.stream = model.name if model.known else None, request.stream
+        tenant = None if self._keys.open else principal.tenant
+        rewrite.apply(request, model, tenant, self._settings.limits.max_choices)
+        affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
+        return Call(request.endpoint.path, model, record, affinity)
 
     def _tools(self, request: Request, principal: Principal, headers: Headers) -> ToolSession | None:
         use = tool_use(request, headers, principal, self._toolbox) if request.endpoint.chat else None

@@ -86,7 +86,7 @@ class HotPath:
                 self._on_unused()
 
     async def _serve(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        record = record_of(scope)
+        record: Record = scope["state"]["record"]
         record.route = endpoint.path
         if scope["method"] != "POST":
             raise WrongMethod(f"{endpoint.path} takes POST, not {scope['method']}", allowed="POST")

@@ -173,7 +173,10 @@ def counts(usage: Any) -> tuple[int, int]:
     """Return the tokens of the prompt and of the answer in an OpenAI `usage` object; 0 where it says nothing of use."""
     if not isinstance(usage, dict):
         return 0, 0
-    return count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int):  # as nearly always
+        return min(max(prompt, 0), MAX_TOKENS), min(max(completion, 0), MAX_TOKENS)
+    return count(prompt), count(completion)
 
 
 def count(value: Any) -> int:

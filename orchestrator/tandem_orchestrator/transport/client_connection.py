@@ -160,7 +160,8 @@ class Protocol:
         if self._header_bytes > self._max_header_bytes and self._exact_header_bytes() > self._max_header_bytes:
             self._stop(self._headers_too_large())
         self._header_bytes = 0
-        self._expect_within(self._timeouts.body_seconds + UNREAD_BODY_SECONDS)
+        # later than the timer's, which will look
+        self._deadline = self._loop.time() + self._timeouts.body_seconds + UNREAD_BODY_SECONDS
         self._arriving = exchange = self._begin(self._parser)
         if self._running is None:
             self._running = exchange

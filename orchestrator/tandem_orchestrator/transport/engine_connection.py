@@ -188,7 +188,8 @@ class Connection:
         self._response = None
         if self.paused:
             self.resume()
-        if reusable and self._keep_alive and self.usable:
+        transport = self._transport
+        if reusable and self._keep_alive and transport is not None and not transport.is_closing():
             self._kept = True
             self._on_idle(self)
         else:

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 from tandem_contract.config import Timeouts
-from tandem_orchestrator.engines.discovery import resolve
+from tandem_orchestrator.engines.upstream import resolve
 from tandem_orchestrator.errors import Unreachable
 from tandem_orchestrator.transport.pool import Pool
 
@@ -32,7 +32,7 @@ def addresses(monkeypatch):
             raise found[0]
         return list(found)
 
-    monkeypatch.setattr("tandem_orchestrator.engines.discovery.resolve", scripted)
+    monkeypatch.setattr("tandem_orchestrator.engines.upstream.resolve", scripted)
     return found
 
 
