@@ -59,7 +59,7 @@ test-e2e: venv ## The demo path and its faults on the real cluster
 
 .PHONY: bench
 bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a quiet machine, writes bench/RESULTS.md
-	@python3 -m hack tools nginx > /dev/null
+	@python3 -m hack tools nginx redis-server > /dev/null
 	@$(BIN)/python -m bench
 
 .PHONY: lint

@@ -18,18 +18,20 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
-from bench import comparison, measures, report
+from bench import comparison, machinery, measures, report
 from bench.load import Failed
 from bench.processes import Cores
 from bench.targets import all_running, checkouts_running, nginx_version
 from hack import path, progress
 from hack.failure import Failure
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
-ALL = {
+MACHINERY: Final = "machinery"
+RESULTS: Final = Path(__file__).parent / "RESULTS.md"
+ALL: Final = {
     measure.__name__: measure
     for measure in (
         measures.blocking,
@@ -40,7 +42,7 @@ ALL = {
         measures.endurance,
     )
 }
-ARRANGEMENT = """\
+ARRANGEMENT: Final = """\
 - Orchestrator, nginx and the naive proxy each have one worker on the same core, one after the other, in turns; engine
   and load generator have the other core (or two others). On a machine with two cores these two share one. That is fair:
   it is the same for all targets, CPU time is counted for the target's processes alone, and together the two take some
@@ -58,7 +60,10 @@ ARRANGEMENT = """\
   3.5 to 3.6, with rounds from 3.2 to 4.6, so the bound is 4. At nginx's own rate nginx alone handles many at a time,
   which says how nginx batches and not what a request costs here: 6.0 to 6.5, and the bound is 7. Each is 12 to 17 %
   above what was measured, so that a change which costs more is seen; `python3 -m bench --against DIR` shows less.
-- The orchestrator is compiled, as it is in its image (`python3 -m hack compiled`)."""
+- The orchestrator is compiled, as it is in its image (`python3 -m hack compiled`).
+- The rows on machinery set what is written by hand beside what would do in its place ([machinery.py](machinery.py),
+  [pieces.py](pieces.py)): what saves nothing any more goes. docs/decisions has the reasons. The bounds are loose, since
+  they ask whether it pays and not how well."""
 
 
 async def run(cores: Cores, effort: measures.Effort, names: list[str]) -> list[report.Row]:
@@ -77,6 +82,16 @@ async def run(cores: Cores, effort: measures.Effort, names: list[str]) -> list[r
     return rows
 
 
+async def run_all(cores: Cores, names: list[str], *, quick: bool) -> list[report.Row]:
+    """Measure what is named, the machinery behind the rest."""
+    effort = measures.QUICK if quick else measures.FULL
+    rows = await run(cores, effort, beside) if (beside := [name for name in names if name in ALL]) else []
+    if MACHINERY in names:
+        with progress.step(MACHINERY):
+            rows += await machinery.measure(cores, machinery.QUICK if quick else machinery.FULL)
+    return rows
+
+
 async def compare(cores: Cores, effort: measures.Effort, other: Path) -> list[report.Row]:
     """Return the same for this checkout and `other`."""
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
@@ -87,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few and short rounds; writes nothing")
     parser.add_argument("--against", type=Path, metavar="DIR", help="compare with another checkout; writes nothing")
-    parser.add_argument("measures", nargs="*", choices=[*ALL, []], help="only these; writes nothing")
+    parser.add_argument("measures", nargs="*", choices=[*ALL, MACHINERY, []], help="only these; writes nothing")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     begun = time.monotonic()
@@ -99,8 +114,7 @@ def main() -> int:
                 effort = comparison.QUICK if options.quick else comparison.FULL
                 rows = runner.run(compare(cores, effort, options.against.resolve()))
             else:
-                effort = measures.QUICK if options.quick else measures.FULL
-                rows = runner.run(run(cores, effort, options.measures or list(ALL)))
+                rows = runner.run(run_all(cores, options.measures or [*ALL, MACHINERY], quick=options.quick))
     except (Failed, Failure) as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 2

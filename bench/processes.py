@@ -58,6 +58,14 @@ class Process:
         """Return its memory now."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._tree()) * PAGE
 
+    def own_bytes(self) -> int:
+        """Return its memory now, but for files; what its processes share counts once."""
+        files = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._tree()]
+        return (
+            sum(int(line.split()[1]) for text in files for line in text.splitlines() if line.startswith("Pss_Anon:"))
+            * 1024
+        )
+
     def _tree(self) -> list[int]:
         parents = {pid: int(stat[1]) for pid in _all_pids() if (stat := _stat(pid))}
         found = [self.pid]
@@ -67,7 +75,7 @@ class Process:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str], port: int, core: int, folder: Path) -> Iterator[Process]:
+def running(name: str, command: Sequence[str], port: int, core: int | str, folder: Path) -> Iterator[Process]:
     """Return a server on `core`, which is ended at the end, whatever happens. `folder` gets its output as NAME.log."""
     with _log(folder, name).open("ab") as output:
         popen = subprocess.Popen(

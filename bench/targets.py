@@ -1,13 +1,15 @@
-"""What is compared, all in front of one engine: the orchestrator with all its duties on, nginx and a naive proxy; or
-this checkout's orchestrator and another's."""
+"""What is compared, all in front of one engine: the orchestrator with all its duties on, nginx and a naive proxy; this
+checkout's orchestrator and another's; or the orchestrator with its machinery and without."""
 
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Template
+from typing import Final
 
 import yaml
 
@@ -17,7 +19,7 @@ from bench.processes import ROOT, Cores, Process, free_port, running, until_read
 from hack import progress, tools
 from hack.command import run
 
-MANY = 1_000_000_000  # a limit that is counted and never reached
+MANY: Final = 1_000_000_000  # a limit that is counted and never reached
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Checkouts:
     engine: Process
     new: Process
     old: Process
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """Orchestrators of this checkout, and servers that do nothing but answer, running."""
+
+    engine: Process
+    compiled: Process
+    plain: Process
+    workers: Process
+    ours: Process
+    uvicorn: Process
 
 
 @asynccontextmanager
@@ -60,6 +74,21 @@ async def checkouts_running(folder: Path, cores: Cores, other: Path) -> AsyncIte
         yield Checkouts(await servers.engine(), await servers.tandem("new", ROOT), await servers.tandem("old", other))
 
 
+@asynccontextmanager
+async def machinery_running(folder: Path, cores: Cores) -> AsyncIterator[Machinery]:
+    """Start the orchestrator compiled, in plain Python and with two workers, and two bare servers; end them all."""
+    async with AsyncExitStack() as stack:
+        servers = _Servers(folder, cores, stack)
+        yield Machinery(
+            await servers.engine(),
+            await servers.tandem("compiled", ROOT),
+            await servers.tandem("plain", ROOT, machine_code=False),
+            await servers.tandem("workers", ROOT, workers=2),
+            await servers.bare("ours"),
+            await servers.bare("httptools"),
+        )
+
+
 class _Servers:
     """Starts servers, each of which ends with `stack`; the engine first."""
 
@@ -75,10 +104,16 @@ class _Servers:
         command = [sys.executable, "-m", "bench.engine", "--port", str(port)]
         return await self._start("engine", command, port, self._cores.engine, "/state")
 
-    async def tandem(self, name: str, project: Path) -> Process:
+    async def tandem(self, name: str, project: Path, *, machine_code: bool = True, workers: int = 1) -> Process:
+        """Start an orchestrator; several workers have all cores that there are here."""
         port = free_port()
         command = _tandem(project, self._folder / name, self._engine_url, port)
-        return await self._start(name, command, port, self._cores.target, "/ready")
+        if machine_code:
+            command = ["env", f"PYTHONPATH={compiled(project)}", *command]
+        if workers == 1:
+            return await self._start(name, command, port, self._cores.target, "/ready")
+        every = ",".join(str(core) for core in {self._cores.target, self._cores.engine, self._cores.load})
+        return await self._start(name, [*command, "--workers", str(workers)], port, every, "/ready")
 
     async def nginx(self) -> Process:
         port = free_port()
@@ -89,7 +124,13 @@ class _Servers:
         port = free_port()
         return await self._start("naive", _naive(self._engine_url, port), port, self._cores.target, "/openapi.json")
 
-    async def _start(self, name: str, command: list[str], port: int, core: int, ready: str) -> Process:
+    async def bare(self, protocol: str) -> Process:
+        port = free_port()
+        options = ["--port", str(port), "--protocol", protocol]
+        command = ["env", f"PYTHONPATH={compiled(ROOT)}", sys.executable, "-m", "bench.bare_server", *options]
+        return await self._start(protocol, command, port, self._cores.target, "/ready")
+
+    async def _start(self, name: str, command: list[str], port: int, core: int | str, ready: str) -> Process:
         process = self._stack.enter_context(running(name, command, port, core, self._folder))
         await until_ready(process, ready, self._folder)
         return process
@@ -113,10 +154,14 @@ def _tandem(project: Path, folder: Path, engine_url: str, port: int) -> list[str
     file = folder / "tandem.yaml"
     file.write_text(yaml.safe_dump(config))
     serve = ["serve", "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
+    return [str(project / ".venv" / "bin" / "python"), "-m", "tandem_orchestrator.cli", *serve]
+
+
+@cache
+def compiled(project: Path) -> str:
+    """Return what to put on PYTHONPATH for a checkout's orchestrator as machine code, made where it is not there."""
     with progress.step(f"the orchestrator of {project}, compiled"):
-        compiled = run(["python3", "-m", "hack", "compiled"], cwd=project).strip()  # each checkout in its own way
-    python = project / ".venv" / "bin" / "python"
-    return ["env", f"PYTHONPATH={compiled}", str(python), "-m", "tandem_orchestrator.cli", *serve]
+        return run(["python3", "-m", "hack", "compiled"], cwd=project).strip()  # each checkout in its own way
 
 
 def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:
