@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import uvloop
@@ -28,9 +29,9 @@ from tandem_operator.kube.resources import Object
 
 from hack.cluster.control_plane import ControlPlane
 
-AT_ONCE = 8
-ROUNDS = 5
-PATH = "/apis/apps/v1/namespaces/default/deployments"
+AT_ONCE: Final = 8
+ROUNDS: Final = 5
+PATH: Final = "/apis/apps/v1/namespaces/default/deployments"
 
 Apply = Callable[[Object], Awaitable[object]]
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -21,9 +22,9 @@ from bench.engine import MODEL, content_length
 from bench.load import Address, get
 from bench.processes import Cores, Process, free_port, running, until_ready
 
-MEGABYTE = 1_000_000
-TOGETHER = (1, 4)
-BEFORE = b'{"model":"%b","messages":[{"role":"user","content":"' % MODEL.encode()
+MEGABYTE: Final = 1_000_000
+TOGETHER: Final = (1, 4)
+BEFORE: Final = b'{"model":"%b","messages":[{"role":"user","content":"' % MODEL.encode()
 
 
 def text(piece: bytes, size: int) -> bytes:

@@ -7,6 +7,7 @@ that grows) is left to it.
 import gc
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from bench import measures
 from bench.load import Load, post
@@ -16,13 +17,13 @@ from bench.report import Row, Series, at_most
 from bench.targets import Checkouts
 from hack import progress
 
-LIVES = 5
+LIVES: Final = 5
 """How often both are started: one process may be a few percent luckier than another of the same code."""
 
-FULL = Effort(rounds=3, seconds=2.0, fill=0, requests=0, leaving=0)
-QUICK = Effort(rounds=1, seconds=0.5, fill=0, requests=0, leaving=0)
-BOUND = 1.05
-HALF = "blocking, both at half of that rate: CPU a request, µs"
+FULL: Final = Effort(rounds=3, seconds=2.0, fill=0, requests=0, leaving=0)
+QUICK: Final = Effort(rounds=1, seconds=0.5, fill=0, requests=0, leaving=0)
+BOUND: Final = 1.05
+HALF: Final = "blocking, both at half of that rate: CPU a request, µs"
 
 Found = dict[str, tuple[list[float], list[float]]]
 """What -> figures of the new one and of the old one, of the same rounds."""

@@ -11,18 +11,22 @@ tool's result with text. `GET /state` tells how many connections and requests ar
 import argparse
 import asyncio
 import time
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import orjson
 import uvloop
 
 from tests.engine_double.reply import Answer, Call, Reply, event
 
-MODEL = "bench"
+MODEL: Final = "bench"
 REQUEST: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
-TOOL_CALL = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
-MODELS = orjson.dumps({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm"}]})
-METRICS = f'vllm:num_requests_running{{model_name="{MODEL}"}} 0\nvllm:num_requests_waiting{{model_name="{MODEL}"}} 0\n'
+TOOL_CALL: Final = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
+MODELS: Final = orjson.dumps(
+    {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm"}]}
+)
+METRICS: Final = (
+    f'vllm:num_requests_running{{model_name="{MODEL}"}} 0\nvllm:num_requests_waiting{{model_name="{MODEL}"}} 0\n'
+)
 OPEN, TOKEN, *_, FINISH, USAGE = (
     event(chunk) for chunk in Answer(Reply(), {**REQUEST, "stream_options": {"include_usage": True}}).chunks()
 )
@@ -38,13 +42,15 @@ def piece(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-PLAIN = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
-ASKS_FOR_TOOL = response(orjson.dumps(Answer(TOOL_CALL, REQUEST).whole()))
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
-STREAM_START = STREAM_HEAD + piece(OPEN) + piece(TOKEN)
-STREAM_TOKEN = piece(TOKEN)
+PLAIN: Final = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
+ASKS_FOR_TOOL: Final = response(orjson.dumps(Answer(TOOL_CALL, REQUEST).whole()))
+STREAM_HEAD: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+STREAM_START: Final = STREAM_HEAD + piece(OPEN) + piece(TOKEN)
+STREAM_TOKEN: Final = piece(TOKEN)
 STREAM_FINISH, STREAM_USAGE, STREAM_DONE = piece(FINISH), piece(USAGE), piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-OTHERS = {b"/v1/models": response(MODELS), b"/metrics": response(METRICS.encode(), "text/plain")}
+OTHERS: Final = {b"/v1/models": response(MODELS), b"/metrics": response(METRICS.encode(), "text/plain")}
 
 
 class State:

@@ -5,16 +5,16 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import orjson
 
 from bench.engine import REQUEST, content_length
 
-KEY = "bench-key-of-no-use-elsewhere"
-TIMEOUT = 30.0
-MOST_SECONDS = 300.0
-TICK = 0.001
+KEY: Final = "bench-key-of-no-use-elsewhere"
+TIMEOUT: Final = 30.0
+MOST_SECONDS: Final = 300.0
+TICK: Final = 0.001
 
 
 class Failed(Exception):

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,30 +15,30 @@ from bench.processes import Process
 from bench.report import Row, Series, at_least, at_most
 from bench.targets import Targets
 
-CLIENTS = 32
-STREAMS = 200
-STREAM_END = b"[DONE]"
-TOKEN_SECONDS = 0.025  # 200 streams then get 8,000 tokens a second
-WAITING_SECONDS = 60.0
-LEAVING_AT_ONCE = 50
-WARM_UP_SECONDS = 3.0
-MEGABYTE = 1_000_000
+CLIENTS: Final = 32
+STREAMS: Final = 200
+STREAM_END: Final = b"[DONE]"
+TOKEN_SECONDS: Final = 0.025  # 200 streams then get 8,000 tokens a second
+WAITING_SECONDS: Final = 60.0
+LEAVING_AT_ONCE: Final = 50
+WARM_UP_SECONDS: Final = 3.0
+MEGABYTE: Final = 1_000_000
 # 12 to 17 % above what was measured; why they differ is said in the results
-MOST_AT_SAME_RATE = 3.5
-MOST_AT_HALF_RATE = 4.0
-MOST_AT_NGINX_RATE = 7.0
-MATH_TOOL = {
+MOST_AT_SAME_RATE: Final = 3.5
+MOST_AT_HALF_RATE: Final = 4.0
+MOST_AT_NGINX_RATE: Final = 7.0
+MATH_TOOL: Final = {
     "type": "function",
     "function": {
         "name": "calculate_math",
         "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}},
     },
 }
-PLAIN = post()
-SHORT_STREAM = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 20})
+PLAIN: Final = post()
+SHORT_STREAM: Final = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 20})
 
 Times = Callable[[Outcome], list[float]]
-TIMES: dict[str, tuple[bytes, bytes, Times]] = {
+TIMES: Final[dict[str, tuple[bytes, bytes, Times]]] = {
     "latency (p50)": (PLAIN, b"64 bytes", lambda outcome: outcome.latencies),
     "time to first token (p50)": (SHORT_STREAM, STREAM_END, lambda outcome: outcome.first_bytes),
 }
@@ -56,8 +56,8 @@ class Effort:
     leaving: int
 
 
-FULL = Effort(rounds=7, seconds=2.0, fill=20_000, requests=200_000, leaving=10_000)
-QUICK = Effort(rounds=2, seconds=1.0, fill=4_000, requests=20_000, leaving=1_000)
+FULL: Final = Effort(rounds=7, seconds=2.0, fill=20_000, requests=200_000, leaving=10_000)
+QUICK: Final = Effort(rounds=2, seconds=1.0, fill=4_000, requests=20_000, leaving=1_000)
 
 
 async def warm_up(targets: Targets, effort: Effort) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import yaml
@@ -30,12 +31,12 @@ from bench.processes import Process, free_port
 from hack.cluster.control_plane import ControlPlane
 from hack.cluster.kubectl import Kubectl
 
-SERVICES = (300, 1000)
-NAMESPACE = "bench"
-AT_ONCE = 8
-LONGEST_SECONDS = 1800.0
-PROGRAM = "from tandem_operator.cli import main; raise SystemExit(main())"
-HEADER = """| services | the operator | s | CPU s | writes | memory, MB | at most, MB |
+SERVICES: Final = (300, 1000)
+NAMESPACE: Final = "bench"
+AT_ONCE: Final = 8
+LONGEST_SECONDS: Final = 1800.0
+PROGRAM: Final = "from tandem_operator.cli import main; raise SystemExit(main())"
+HEADER: Final = """| services | the operator | s | CPU s | writes | memory, MB | at most, MB |
 | ---: | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bench.load import Address, Failed, ask, get
 
-ROOT = Path(__file__).parent.parent
-PAGE = os.sysconf("SC_PAGE_SIZE")
-START_SECONDS = 30.0
-END_SECONDS = 10.0
+ROOT: Final = Path(__file__).parent.parent
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+START_SECONDS: Final = 30.0
+END_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)

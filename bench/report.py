@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from bench.processes import Cores
 
-PACKAGES = ("uvicorn", "uvloop", "httptools", "orjson", "fastapi", "httpx")
-HEADER = "| what | figures | ratio: median (least-most of the rounds) | bound | |\n| --- | --- | --- | --- | --- |"
+PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "orjson", "fastapi", "httpx")
+HEADER: Final = (
+    "| what | figures | ratio: median (least-most of the rounds) | bound | |\n| --- | --- | --- | --- | --- |"
+)
 
 
 @dataclass(frozen=True)
