@@ -39,8 +39,8 @@ async def _keep_checking(replica: Replica) -> None:
         if replica.problem != before:
             level = log.info if replica.ready else log.warning
             level(
-                "engine",
-                engine=replica.upstream,
+                "replica",
+                upstream=replica.upstream,
                 replica=replica.pool.address,
                 ready=replica.ready,
                 problem=replica.problem,
@@ -61,7 +61,7 @@ async def _check(replica: Replica) -> None:
     except EngineError as error:
         replica.mark_down(error)
     except Exception as error:  # checks go on, whatever an engine answers
-        log.exception("engine check failed", engine=replica.upstream)
+        log.exception("engine check failed", upstream=replica.upstream)
         replica.mark_down(EngineError(f"the check failed: {type(error).__name__}"))
 
 
@@ -85,7 +85,7 @@ async def _count(replica: Replica, path: str) -> bool:
         replica.missed_count()
         return True
     except Exception:  # as above
-        log.exception("engine's load cannot be read", engine=replica.upstream)
+        log.exception("engine's load cannot be read", upstream=replica.upstream)
         return False
 
 

@@ -167,7 +167,7 @@ class Upstream:
         except OSError as error:  # a TimeoutError is one
             self._unresolved = f"{parts.hostname} cannot be resolved now: {error or 'no answer'}"
             if self._unresolved != before:
-                log.warning("engine", engine=self.name, problem=self._unresolved)
+                log.warning("upstream", upstream=self.name, problem=self._unresolved)
             return  # what was known before is the best guess
         self._unresolved = None
         self._adopt(found)
@@ -189,7 +189,7 @@ class Upstream:
             if probing := self._probes.pop(replica, None):
                 probing.cancel()
         if known:
-            log.info("engine", engine=self.name, replicas=[replica.pool.address for replica in self.replicas])
+            log.info("upstream", upstream=self.name, replicas=[replica.pool.address for replica in self.replicas])
         self._changed(True)  # noqa: FBT003 # the one argument there is
 
     def _watch_replicas(self, group: asyncio.TaskGroup) -> None:
