@@ -189,4 +189,4 @@ async def test_metrics(orchestrator, engine):
     after = await metrics()
     assert {name: after[name] - before.get(name, 0) for name in names} == names
     assert after["tandem_requests_in_flight"] == 1
-    assert after['tandem_engine_ready{upstream="engine-0"}'] == 1
+    assert after['tandem_upstream_ready{upstream="engine-0"}'] == 1

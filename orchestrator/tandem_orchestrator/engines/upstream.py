@@ -14,7 +14,7 @@ from tandem_contract.config import Upstream as UpstreamSettings
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
-from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, ENGINE_READY
+from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_READY
 
 RESOLVE_SECONDS = 3.0
 RESOLVE_TIMEOUT = 5.0
@@ -46,7 +46,7 @@ class Upstream:
         self._retired = False
         self._unresolved: str | None = None
         self._trouble = asyncio.Event()
-        ENGINE_READY.labels(self.name).set(0)
+        UPSTREAM_READY.labels(self.name).set(0)
         if settings.discovery is Discovery.NONE:
             self._adopt([None])
 
@@ -142,7 +142,7 @@ class Upstream:
         self._retired = True
         for replica in self.replicas:
             replica.retire()
-        ENGINE_READY.remove(self.name)
+        UPSTREAM_READY.remove(self.name)
         BREAKERS_OPEN.remove(self.name)
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ class Upstream:
     def _notice(self, _: Replica) -> None:
         if self._retired:
             return
-        ENGINE_READY.labels(self.name).set(self.ready)
+        UPSTREAM_READY.labels(self.name).set(self.ready)
         BREAKERS_OPEN.labels(self.name).set(sum(not replica.breaker.closed for replica in self.replicas))
         if not all(replica.ready for replica in self.replicas):
             self._trouble.set()

@@ -40,8 +40,11 @@ BREAKERS_OPEN = Gauge(
     names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"
 )
 HELD_REQUESTS = Gauge(names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum")
-ENGINE_READY = Gauge(
-    names.ENGINE_READY, "1 when the engine answered its last check", ["upstream"], multiprocess_mode="livemin"
+UPSTREAM_READY = Gauge(
+    names.UPSTREAM_READY,
+    "1 while a replica of the upstream answers its checks",
+    ["upstream"],
+    multiprocess_mode="livemin",
 )
 CONFIG_RELOAD_SUCCESS = Gauge(
     names.CONFIG_RELOAD_SUCCESS, "0 while the configuration on disk is refused", multiprocess_mode="livemin"

@@ -160,7 +160,7 @@ async def test_an_upstream_that_is_taken_out_finishes_its_requests(serve, engine
     large.stop()
     assert (await cut)[0] == 404, "what fails has nobody to go to"
     async with orchestrator.client.get("/metrics") as metrics:
-        assert 'tandem_engine_ready{upstream="engine-1"}' not in await metrics.text()
+        assert 'tandem_upstream_ready{upstream="engine-1"}' not in await metrics.text()
 
 
 async def test_who_waits_for_an_engine_meets_the_one_that_takes_its_place(serve, engine, large):

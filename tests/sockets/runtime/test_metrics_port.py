@@ -40,7 +40,7 @@ async def test_those_who_run_the_service_are_told_all_at_a_port_of_its_own(engin
             async with aiohttp.ClientSession(inside._base_url) as each:  # a worker each, or the same one
                 status, metrics = await answer(each, "/metrics")
                 assert status == 200
-                assert "tandem_engine_ready" in metrics
+                assert "tandem_upstream_ready" in metrics
                 assert engine.url in (await answer(each, "/health"))[1]
                 assert '"degraded":[]' in (await answer(each, "/ready"))[1]
                 assert (await answer(each, "/live"))[0] == 200
@@ -103,7 +103,7 @@ async def test_both_ports_speak_tls(engine, tmp_path):
                     break
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(0.02)
-        assert (status, "tandem_engine_ready" in text) == (200, True)
+        assert (status, "tandem_upstream_ready" in text) == (200, True)
     finally:
         process.kill()
         await process.wait()

@@ -49,7 +49,7 @@ async def test_holders_of_a_key_are_told_all(locked, engine, headers):
     assert (health["backend"], health["engines"][0]["ready"]) == (engine.url, True)
     assert (await locked.get("/ready", **headers)) == (200, {"status": "ready", "degraded": []})
     async with locked.client.get("/metrics", headers=headers) as response:
-        assert "tandem_engine_ready" in await response.text()
+        assert "tandem_upstream_ready" in await response.text()
 
 
 async def test_the_admin_key_is_a_key(serve, engine, tmp_path):
