@@ -235,7 +235,7 @@ async def endurance(targets: Targets, effort: Effort) -> list[Row]:
     await _until_state(targets, lambda state: state["open"] == 0, "the engine has no request left", seconds=5)
     grown = (targets.tandem.resident_bytes() - before) / MEGABYTE
     health = orjson.loads(await ask(targets.tandem.address, get("/health")))
-    busy = sum(engine["in_flight"] for engine in health["engines"])
+    busy = sum(engine["in_flight"] for engine in health["upstreams"])
     connections = (await _state(targets))["connections"]
     most = CLIENTS + LEAVING_AT_ONCE + STREAMS
     done = f"after {effort.requests} requests and {effort.leaving} clients that left"

@@ -93,12 +93,12 @@ async def test_health_tells_the_engines_state(serve, engine):
     orchestrator = await serve(config_for(engine))
     status, body = await orchestrator.get("/health")
     assert (status, body["status"], body["backend"]) == (200, "ok", engine.url)
-    assert body["engines"][0]["ready"] is True
+    assert body["upstreams"][0]["ready"] is True
     engine.stop()
     await until(lambda: not orchestrator.upstreams.all[0].ready)
     status, body = await orchestrator.get("/health")
     assert (status, body["status"]) == (200, "degraded")
-    assert "cannot be reached" in body["engines"][0]["problem"]
+    assert "cannot be reached" in body["upstreams"][0]["problem"]
 
 
 async def test_ready_without_an_engine_but_not_while_draining(serve, engine):

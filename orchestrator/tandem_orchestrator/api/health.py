@@ -42,7 +42,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
 @router.get("/health", dependencies=BOTH)
 async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
     """Show the state of the service and its engines; `status` is `degraded` while a part does not do what it should."""
-    engines, problems = services.upstreams, _problems(services)
+    upstreams, problems = services.upstreams, _problems(services)
     status = {"status": "degraded" if problems else "ok"}
     if not insider:
         return status
@@ -52,10 +52,10 @@ async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
         "authentication": services.keys.authentication,
         "problems": problems,
         "needs_restart": services.state.needs_restart,
-        "backend": engines.all[0].url,
-        "model": engines.default_model,
+        "backend": upstreams.all[0].url,
+        "model": upstreams.default_model,
         "tools": sorted(services.toolbox.names),
-        "engines": [engine.state() for engine in engines.all],
+        "upstreams": [upstream.state() for upstream in upstreams.all],
     }
 
 

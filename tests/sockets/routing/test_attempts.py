@@ -204,7 +204,7 @@ async def test_a_replica_that_fails_at_what_another_answers_gets_a_rest(failing,
     assert [(await orchestrator.chat())[0] for _ in range(6)] == [200] * 6
     assert len(engine.seen) == 2
     assert await counted(orchestrator, BREAKER) == 1
-    replica = (await orchestrator.get("/health"))[1]["engines"][0]["replicas"][0]
+    replica = (await orchestrator.get("/health"))[1]["upstreams"][0]["replicas"][0]
     assert (replica["breaker"], replica["ready"]) == ("open", True)
 
 

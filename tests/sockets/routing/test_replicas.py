@@ -55,7 +55,7 @@ async def test_every_address_is_a_replica(serve, engine, twin, addresses):
     assert len(engine.seen) > 4
     assert len(twin.seen) > 4
     assert {seen.headers["host"] for seen in engine.seen + twin.seen} == {f"engine.test:{engine.port}"}
-    assert [state["address"] for state in (await orchestrator.get("/health"))[1]["engines"][0]["replicas"]] == [
+    assert [state["address"] for state in (await orchestrator.get("/health"))[1]["upstreams"][0]["replicas"]] == [
         f"127.0.0.1:{engine.port}",
         f"127.0.0.2:{engine.port}",
     ]
@@ -80,7 +80,7 @@ async def test_no_address_is_like_no_engine(serve, engine, addresses):
     addresses.clear()
     orchestrator = await serve(named(engine))
     assert (await orchestrator.get("/v1/models"))[1]["data"][0]["ready"] is False
-    assert "no address" in (await orchestrator.get("/health"))[1]["engines"][0]["problem"]
+    assert "no address" in (await orchestrator.get("/health"))[1]["upstreams"][0]["problem"]
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     addresses.append("127.0.0.1")
@@ -102,7 +102,7 @@ async def test_a_dead_replica_is_avoided(serve, engine, twin, addresses):
     assert [(await orchestrator.chat())[0] for _ in range(10)] == [200] * 10
     _, health = await orchestrator.get("/health")
     assert health["status"] == "ok", "the engine as a whole answers"
-    assert [state["ready"] for state in health["engines"][0]["replicas"]] == [True, False]
+    assert [state["ready"] for state in health["upstreams"][0]["replicas"]] == [True, False]
 
 
 @pytest.fixture

@@ -86,5 +86,5 @@ async def test_an_engine_at_an_ipv6_address_is_reached_and_named_as_in_a_url(ser
         orchestrator = await serve(config_for(upstreams=[upstream]))
         assert (await orchestrator.chat())[0] == 200
         assert engine.seen[0].headers["host"] == f"[::1]:{engine.port}"
-        (replica,) = (await orchestrator.get("/health"))[1]["engines"][0]["replicas"]
+        (replica,) = (await orchestrator.get("/health"))[1]["upstreams"][0]["replicas"]
         assert replica["address"] == f"[::1]:{engine.port}"

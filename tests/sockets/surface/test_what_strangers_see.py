@@ -46,7 +46,7 @@ async def test_strangers_get_no_metrics(locked, headers):
 @pytest.mark.parametrize("headers", [KEY, {"x-api-key": "right"}])
 async def test_holders_of_a_key_are_told_all(locked, engine, headers):
     _, health = await locked.get("/health", **headers)
-    assert (health["backend"], health["engines"][0]["ready"]) == (engine.url, True)
+    assert (health["backend"], health["upstreams"][0]["ready"]) == (engine.url, True)
     assert (await locked.get("/ready", **headers)) == (200, {"status": "ready", "degraded": []})
     async with locked.client.get("/metrics", headers=headers) as response:
         assert "tandem_upstream_ready" in await response.text()
@@ -54,8 +54,8 @@ async def test_holders_of_a_key_are_told_all(locked, engine, headers):
 
 async def test_the_admin_key_is_a_key(serve, engine, tmp_path):
     service = await serve(with_admin(engine, tmp_path, f"sqlite:///{tmp_path}/tandem.db"))
-    assert "engines" not in (await service.get("/health"))[1]
-    assert "engines" in (await service.get("/health", **ADMIN))[1]
+    assert "upstreams" not in (await service.get("/health"))[1]
+    assert "upstreams" in (await service.get("/health", **ADMIN))[1]
     (tmp_path / "admin").unlink()
     assert await service.get("/health", **ADMIN) == (200, {"status": "degraded"})
 
