@@ -18,7 +18,7 @@ CONFIG_PATH: Final = "/etc/tandem/config.yaml"
 ENGINE_KEY: Final = "api-key"
 ENGINE_KEY_PATH: Final = "/etc/tandem/engine-key/api-key"
 
-ENGINE_PROBLEM: Final = "engine {name}: {problem}"  # a line of /ready and /health
+UPSTREAM_PROBLEM: Final = "upstream {name}: {problem}"  # a line of /ready and /health
 
 LABEL_SERVICE: Final = "tandem.dev/llmservice"
 LABEL_TIER: Final = "tandem.dev/tier"

@@ -106,7 +106,7 @@ async def test_ready_without_an_engine_but_not_while_draining(serve, engine):
     orchestrator = await serve(config_for(engine))
     status, body = await orchestrator.get("/ready")
     assert (status, body["status"]) == (200, "ready")
-    assert body["degraded"][0].startswith("engine engine-0: ")
+    assert body["degraded"][0].startswith("upstream engine-0: ")
     assert await orchestrator.get("/live") == (200, {"status": "ok"})
     orchestrator.app.services.state.draining = True
     async with orchestrator.client.get("/ready") as response:

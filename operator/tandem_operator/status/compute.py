@@ -17,7 +17,7 @@ from tandem_operator.status.stored import Verdict, conditions, former_conditions
 from tandem_operator.status.tier import TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
-_OWN_ENGINE: Final = names.ENGINE_PROBLEM.format(name=ENGINE, problem="")
+_OWN_ENGINE: Final = names.UPSTREAM_PROBLEM.format(name=ENGINE, problem="")
 
 
 @dataclass(frozen=True)

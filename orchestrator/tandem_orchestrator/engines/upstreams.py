@@ -33,7 +33,7 @@ class Upstreams(Part):
     def problems(self) -> list[str]:
         """A line for each upstream that does not answer."""
         silent = (upstream for upstream in self.all if not upstream.ready)
-        return [names.ENGINE_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
+        return [names.UPSTREAM_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
 
     def update(self, config: OrchestratorConfig) -> None:
         """Make these the upstreams of `config`. Unchanged ones keep their connections and state."""

@@ -360,13 +360,13 @@ def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
 
 
 def test_parts_that_orchestrators_cannot_use_degrade_a_service_that_is_ready() -> None:
-    lines = ["tools of python dice: tools.python.0: the image does not have it", "engine engine: loads", "database: no"]
+    lines = ["tools of python dice: tools.python.0: the image does not have it", "upstream engine: loads", "database: no"]
     computed = compute(degraded=[*lines, lines[0]])
     assert conditions(computed)["Degraded"] == ("True", "PartsUnusable")
     assert message(computed, "Degraded") == f"database: no; {lines[0]}", "the engine has a condition of its own"
     assert conditions(computed)["Ready"] == ("True", "Serving")
     assert conditions(computed)["Stalled"][0] == "False"
-    assert conditions(compute(degraded=["engine engine: loads"]))["Degraded"] == ("False", "PartsUsable")
+    assert conditions(compute(degraded=["upstream engine: loads"]))["Degraded"] == ("False", "PartsUsable")
     assert len(message(compute(degraded=[f"{n}: {'x' * 90}" for n in range(500)]), "Degraded")) < 5000
 
 
