@@ -360,7 +360,11 @@ def test_missing_monitoring_does_not_keep_a_service_from_being_ready() -> None:
 
 
 def test_parts_that_orchestrators_cannot_use_degrade_a_service_that_is_ready() -> None:
-    lines = ["tools of python dice: tools.python.0: the image does not have it", "upstream engine: loads", "database: no"]
+    lines = [
+        "tools of python dice: tools.python.0: the image does not have it",
+        "upstream engine: loads",
+        "database: no",
+    ]
     computed = compute(degraded=[*lines, lines[0]])
     assert conditions(computed)["Degraded"] == ("True", "PartsUnusable")
     assert message(computed, "Degraded") == f"database: no; {lines[0]}", "the engine has a condition of its own"
