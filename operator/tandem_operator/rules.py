@@ -1,7 +1,7 @@
 """Rules across fields, written once for two judges: CEL in the API server and Python in the operator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import GetJsonSchemaHandler, JsonValue, model_validator
@@ -23,6 +23,10 @@ class Rule:
     message: str
     field: str = ""
     """Name, as in YAML, of the field to blame; empty blames the section."""
+
+    def where(self, cel: str, applies: Callable[[Any], bool]) -> "Rule":
+        """Return the rule for those sections alone to which it `applies`."""
+        return replace(self, cel=f"!({cel}) || ({self.cel})", holds=lambda it: not applies(it) or self.holds(it))
 
     def schema(self) -> dict[str, str]:
         """Return the entry of `x-kubernetes-validations`."""

@@ -1,6 +1,7 @@
 """`spec.engine`: the inference engine that holds the accelerator."""
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -95,6 +96,12 @@ def _timeout_in_range(engine: "EngineSpec") -> bool:
     return bool(re.match(_DURATION, text)) and 60 <= seconds(text) <= _LONGEST_STARTUP  # noqa: PLR2004
 
 
+def _of_engine(kind: EngineType) -> Iterator[Rule]:
+    """Yield what one kind of engine does not let be set."""
+    for rule in ENGINES[kind].rules:
+        yield rule.where(f"self.type == '{kind}'", lambda engine: engine.type == kind)
+
+
 class EngineSpec(PodSettings):
     """The engine's image, accelerator and arguments."""
 
@@ -131,7 +138,7 @@ class EngineSpec(PodSettings):
             message="engine.startupTimeout must be a duration between 1m and 24h, such as 45m or 1h30m",
             field="startupTimeout",
         ),
-        *(rule for engine in ENGINES.values() for rule in engine.rules),
+        *(rule for kind in ENGINES for rule in _of_engine(kind)),
         Rule(
             cel="self.accelerator == 'cpu' || !(self.accelerator in self.resources.requests"
             " || self.accelerator in self.resources.limits)",

@@ -16,7 +16,7 @@ _VLLM: Final = ENGINES[EngineType.VLLM].images
 
 @dataclass(frozen=True)
 class Images:
-    """Images of services that name none."""
+    """Images of services that name none; those of engines are vLLM's, others have those of their releases."""
 
     orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
     engine_nvidia: str = _VLLM["nvidia.com/gpu"]
@@ -31,8 +31,9 @@ class Images:
 
     def engine(self, spec: EngineSpec) -> str:
         """Return the engine's image; the spec's rules see to it that there is one."""
-        by_accelerator = {"nvidia.com/gpu": self.engine_nvidia, "amd.com/gpu": self.engine_amd, "cpu": self.engine_cpu}
-        return spec.image or by_accelerator[spec.accelerator]
+        vllm = {"nvidia.com/gpu": self.engine_nvidia, "amd.com/gpu": self.engine_amd, CPU: self.engine_cpu}
+        images = vllm if spec.type is EngineType.VLLM else ENGINES[spec.type].images
+        return spec.image or images[spec.accelerator]
 
 
 @dataclass(frozen=True)
