@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import orjson
@@ -118,7 +118,8 @@ async def metrics() -> dict[str, list[float]]:
         Labelled(tandem_metrics.TOKENS),
     )
     ours()  # its children are there before the client's own values come back
-    values.ValueClass = values.MultiProcessValue() if FOLDER_VARIABLE in os.environ else values.MutexValue
+    shared = values.MultiProcessValue
+    values.ValueClass = shared() if FOLDER_VARIABLE in os.environ else values.MutexValue  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     flight = Gauge("flight", "", registry=registry, multiprocess_mode="livesum")
     upstream = Histogram("upstream", "", ["upstream"], buckets=tandem_metrics.SECONDS, registry=registry)
@@ -195,7 +196,7 @@ async def _in_redis(redis: Redis) -> None:
         await pipe.execute()
 
 
-PIECES: Final = {"engine": engine, "metrics": metrics, "limits": limits}
+PIECES: Final[dict[str, Any]] = {"engine": engine, "metrics": metrics, "limits": limits}
 
 
 if __name__ == "__main__":

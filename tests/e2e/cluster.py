@@ -30,7 +30,7 @@ def refused(text: str) -> str:
     return result.stderr
 
 
-def eventually(probe: Callable[[], T | None], *, within: float, what: str) -> T:
+def eventually[T](probe: Callable[[], T | None], *, within: float, what: str) -> T:
     """Ask until the answer is true-ish; fail with the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := probe()):

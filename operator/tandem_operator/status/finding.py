@@ -23,6 +23,6 @@ Policy = Callable[[View], Finding | None]
 """Finds one cause in a view of what was observed, or nothing."""
 
 
-def first_finding(chain: Iterable[Policy[View]], view: View) -> Finding | None:
+def first_finding[View](chain: Iterable[Policy[View]], view: View) -> Finding | None:
     """Return what the first policy of a chain finds that finds something."""
     return next((finding for policy in chain if (finding := policy(view))), None)

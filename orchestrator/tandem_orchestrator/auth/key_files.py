@@ -133,15 +133,15 @@ def _merged(files: Iterable[KeyFile]) -> tuple[dict[bytes, ApiKey], list[str]]:
     """Return keys by digest; and a sentence for each that is there already, under the same name or another."""
     keys: dict[bytes, ApiKey] = {}
     problems = []
-    places: dict[str | bytes, Path] = {}
+    known: dict[str | bytes, Path] = {}
     for file in files:
         for key in file.keys:
             name = key.principal.key_id
-            if other := places.get(name) or places.get(key.digest):
+            if other := known.get(name) or known.get(key.digest):
                 problems.append(f"{file.path}: the key {name}, or another of that name, is in {other} already")
             else:
                 keys[key.digest] = key
-                places[name] = places[key.digest] = file.path
+                known[name] = known[key.digest] = file.path
     return keys, problems
 
 

@@ -26,7 +26,7 @@ class Choice(Protocol):
 Replica = TypeVar("Replica", bound=Choice)
 
 
-def pick(replicas: Sequence[Replica], affinity: int, tried: Collection[Replica] = ()) -> Replica:
+def pick[Replica: Choice](replicas: Sequence[Replica], affinity: int, tried: Collection[Replica] = ()) -> Replica:
     """Return one of `replicas`, which are one or more: not one of `tried` where there are others.
 
     With an `affinity` it is always the same one (by rendezvous hashing, so that all processes agree and a replica that

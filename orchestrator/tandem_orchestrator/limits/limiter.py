@@ -154,7 +154,7 @@ class Limiter:
         return error
 
 
-def _tightest(limits: Sequence[Tightest], second: int) -> tuple[Tightest | None, int]:
+def _tightest[Tightest: (Rate, Quota)](limits: Sequence[Tightest], second: int) -> tuple[Tightest | None, int]:
     """Return the limit with the least left, and how much that is."""
     found = min(limits, key=lambda limit: limit.figure - limit.counter.at(second), default=None)
     return found, max(0, found.figure - found.counter.at(second)) if found is not None else 0

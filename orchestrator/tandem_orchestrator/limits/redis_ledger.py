@@ -17,8 +17,8 @@ ADD = Script("""
 local added = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
 redis.call('SET', KEYS[1], ARGV[1], 'EX', 86400)
 local told = {}
-for place, period in ipairs(cjson.decode(ARGV[2])) do
-  local sums = KEYS[place + 1]
+for position, period in ipairs(cjson.decode(ARGV[2])) do
+  local sums = KEYS[position + 1]
   for _, entry in ipairs(period) do
     local stands = tonumber(redis.call('HGET', sums, entry[1]) or 0)
     if not added then

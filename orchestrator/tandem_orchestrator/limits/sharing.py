@@ -55,7 +55,7 @@ class Sharing:
         """Share again and again; run until cancelled."""
         delay = self._every
         while True:
-            # Broken off, nobody would know whether it came about; and redis-py loses some cancellations (Python 3.11).
+            # Broken off, nobody would know whether it came about; and redis-py loses some cancellations.
             done = await asyncio.shield(self.sync())
             delay = self._every if done else min(delay * 2, MOST_BACKOFF)
             uneven = delay * random.uniform(0.8, 1.2)  # noqa: S311

@@ -6,7 +6,7 @@ number, so that one worker answers /metrics for all, and a restarted one counts 
 
 import os
 from bisect import bisect_left
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -72,7 +72,7 @@ class Times(Histogram):
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
 
-class Labelled(dict[Any, Metric], Generic[Metric]):
+class Labelled[Metric: MetricWrapperBase](dict[Any, Metric]):
     """A metric by its label values, one or a tuple: a look-up where `labels()` costs a lock and several strings."""
 
     def __init__(self, metric: Metric) -> None:

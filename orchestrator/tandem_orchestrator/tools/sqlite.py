@@ -44,7 +44,7 @@ class Sqlite:
         try:
             with closing(self._connected()) as connection:
                 return self._rows(connection, sql)
-        except (sqlite3.Error, sqlite3.Warning) as error:  # the latter for two statements, up to Python 3.11
+        except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise QueryError(f"the query took longer than {self._bounds.seconds:g} s") from None
             raise QueryError(str(error)) from None
