@@ -1,6 +1,7 @@
 """Connections to the database, by SQLAlchemy."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,6 +18,7 @@ from tandem_orchestrator.store import migrations
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
 CONNECT_SECONDS = 3.0
+ROWS_AT_ONCE = 64
 
 FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the database is to blame for, but for"""
@@ -82,11 +84,19 @@ def _sqlite(path: str) -> AsyncEngine:
 
 
 async def _file(path: str) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(path, timeout=CONNECT_SECONDS)
+    opened: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        opened.append(sqlite3.connect(path, timeout=CONNECT_SECONDS, check_same_thread=False))
+        return opened[0]
+
+    connection = aiosqlite.Connection(connect, iter_chunk_size=ROWS_AT_ONCE)
     thread = connection._thread  # noqa: SLF001 # as SQLAlchemy does: nothing else tells of it
     thread.daemon = True
     try:
         return await connection
     except BaseException:
         await asyncio.to_thread(thread.join)  # it would still speak to a loop that may be closed by then
+        for file in opened:  # cancelled meanwhile, aiosqlite knows nothing of it
+            file.close()
         raise
