@@ -24,40 +24,13 @@ SUPERVISOR = "supervisor"
 _process: int | str = SUPERVISOR
 
 
-class _Value:
-    """A number that one thread changes: the client's own takes a lock each time, half of what counting cost."""
-
-    _multiprocess = False
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self._value = 0.0
-        self._exemplar: Any = None
-
-    def inc(self, amount: float) -> None:
-        self._value += amount
-
-    def set(self, value: float, timestamp: float | None = None) -> None:  # noqa: ARG002 # as the client calls it
-        self._value = value
-
-    def get(self) -> float:
-        return self._value
-
-    def set_exemplar(self, exemplar: Any) -> None:
-        self._exemplar = exemplar
-
-    def get_exemplar(self) -> Any:
-        return self._exemplar
-
-
 def _name_of_files() -> int | str:
     return _process
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
-# Every metric made from here on keeps its numbers so.
-values.ValueClass = (
-    values.MultiProcessValue(_name_of_files) if FOLDER_VARIABLE in os.environ else _Value  # type: ignore[no-untyped-call]
-)
+if FOLDER_VARIABLE in os.environ:  # every metric made from here on keeps its numbers so
+    values.ValueClass = values.MultiProcessValue(_name_of_files)  # type: ignore[no-untyped-call]
 
 
 class Times(Histogram):
