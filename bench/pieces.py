@@ -118,8 +118,8 @@ async def metrics() -> dict[str, list[float]]:
         Labelled(tandem_metrics.TOKENS),
     )
     ours()  # its children are there before the client's own values come back
-    shared = values.MultiProcessValue
-    values.ValueClass = shared() if FOLDER_VARIABLE in os.environ else values.MutexValue  # type: ignore[no-untyped-call]
+    if FOLDER_VARIABLE in os.environ:
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     flight = Gauge("flight", "", registry=registry, multiprocess_mode="livesum")
     upstream = Histogram("upstream", "", ["upstream"], buckets=tandem_metrics.SECONDS, registry=registry)

@@ -52,6 +52,11 @@ class Machinery:
     ours: Process
     uvicorn: Process
 
+    @property
+    def compared(self) -> tuple[Process, ...]:
+        """All but the engine."""
+        return self.compiled, self.plain, self.workers, self.ours, self.uvicorn
+
 
 @asynccontextmanager
 async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
