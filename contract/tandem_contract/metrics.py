@@ -28,4 +28,4 @@ KEYS: Final = "tandem_keys"  # gauge: source (values, files, database)
 KEY_FILES_BROKEN: Final = "tandem_key_files_broken"  # gauge
 DATABASE_DOWN: Final = "tandem_database_down"  # gauge: 1 while the database cannot be used
 LIMITED: Final = "tandem_limited_requests_total"  # counter: level (key, tenant, service), limit
-LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while replicas exchange what they counted
+LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while peers share what they counted

@@ -33,4 +33,4 @@ class Redis(Section):
     prefix: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")] = "tandem"
     """Start of every key, so that services may share a Redis."""
     sync_seconds: Seconds = Field(default=0.2, le=60)
-    """How often counts are exchanged, which is how far replicas lag behind each other; requests never wait for it."""
+    """How often counts are shared, which is how far replicas lag behind each other; requests never wait for it."""

@@ -1,16 +1,16 @@
-"""When what was used must reach the other replicas at once, and not in its turn.
+"""When peers must hear at once, and not in their turn, of what was used.
 
-A key that uses a lot between two exchanges gets as much again of each replica. So an exchange is due as soon as what
-the others have not heard of is a tenth of what is left: few more as a whole, and most of them where a limit is near.
+A key that uses a lot before they hear of it gets as much again of each. So they are told as soon as what they have not
+heard of is a tenth of what is left: seldom oftener on the whole, and mostly where a limit is near.
 """
 
 import asyncio
 from contextlib import suppress
 
 PARTS = 10
-"""What the others have not heard of is at most one of so many parts of what is left."""
+"""What peers have not heard of is at most one of so many parts of what is left."""
 LEAST_PAUSE = 0.02
-"""Seconds between two exchanges, however much is used."""
+"""Seconds between two messages, however much is used."""
 
 
 async def pause(seconds: float, unless: asyncio.Event) -> None:
