@@ -21,7 +21,7 @@ from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.reload import Reloader
 from tandem_orchestrator.process.tls import Certificate
 from tandem_orchestrator.secret_file import SecretError
-from tandem_orchestrator.tools import attempt
+from tandem_orchestrator.tools import bounded_call
 from tandem_orchestrator.transport.client_connection import protocol_for
 
 TICKS_A_SECOND = 10
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until it is told to end, and do not wait for tools that do not heed their cancellation."""
         await super().serve(sockets)
-        if not await attempt.ended():
+        if not await bounded_call.ended():
             logs.lines.flush()
             os._exit(0)  # or asyncio would wait for them
 

@@ -17,7 +17,7 @@ from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.tools import declaration
-from tandem_orchestrator.tools.attempt import attempt
+from tandem_orchestrator.tools.bounded_call import attempt
 from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
