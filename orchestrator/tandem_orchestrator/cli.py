@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 from tandem_contract.config import OrchestratorConfig, checks
@@ -18,7 +19,7 @@ from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.shared_folder import shared_folder
 
-FAILED = 1
+FAILED: Final = 1
 
 
 @ends_with_its_reader()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 _UNKNOWN: Final = ("extra_forbidden", "invalid_key")
-_WORD = re.compile(r"[A-Za-z_-]{1,64}")
+_WORD: Final = re.compile(r"[A-Za-z_-]{1,64}")
 
 
 class ConfigError(Exception):

@@ -1,12 +1,12 @@
 """YAML that may hold secrets: what is wrong with it is said without a word of it."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-_QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1).)*)\1""", re.DOTALL)
-_OWN_WORD = re.compile(r"[],}?:-]|<.*")
+_QUOTED: Final = re.compile(r"""(['"])((?:\\.|(?!\1).)*)\1""", re.DOTALL)
+_OWN_WORD: Final = re.compile(r"[],}?:-]|<.*")
 """What the parser quotes without having it from the text, such as '<block end>'."""
 
 

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 import orjson
@@ -15,9 +15,9 @@ from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.load_test.result import Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 
-OK = 200
-TOOL = "calculate_math"
-TOOL_DECLARATION = {
+OK: Final = 200
+TOOL: Final = "calculate_math"
+TOOL_DECLARATION: Final = {
     "type": "function",
     "function": {
         "name": TOOL,
@@ -29,7 +29,7 @@ TOOL_DECLARATION = {
         },
     },
 }
-TOOL_COMMENT = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
+TOOL_COMMENT: Final = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
 
 
 class Unusable(Exception):

@@ -5,6 +5,7 @@ import asyncio
 import math
 import sys
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -13,8 +14,11 @@ from tandem_orchestrator.load_test.result import Figures
 from tandem_orchestrator.load_test.run import Run
 from tandem_orchestrator.load_test.settings import Kind, Settings, Targets, parse_mix
 
-GOOD, MISSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
-TARGETS = Targets()
+GOOD: Final = 0
+MISSED: Final = 1
+UNUSABLE: Final = 2
+INTERRUPTED: Final = 130
+TARGETS: Final = Targets()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,11 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tandem_orchestrator.load_test.settings import Kind, Targets
 
-PERCENTILES = (50, 95, 99)
+PERCENTILES: Final = (50, 95, 99)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
 from tandem_orchestrator.load_test.client import Client
 from tandem_orchestrator.load_test.result import Figures, Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 
-MAX_IN_FLIGHT = 10_000
-PROGRESS_SECONDS = 2.0
+MAX_IN_FLIGHT: Final = 10_000
+PROGRESS_SECONDS: Final = 2.0
 
 
 class Run:

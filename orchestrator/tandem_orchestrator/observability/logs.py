@@ -11,15 +11,15 @@ import os
 import select
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
 
-GATHER_SECONDS = 0.1
-ATOMIC = 4096  # bytes that a pipe takes in one piece, so that lines of several workers do not mix
-STANDARD_OUTPUT = 1
-CHATTY = ("httpx2", "mcp")  # they tell of each connection, and the ids of its sessions
+GATHER_SECONDS: Final = 0.1
+ATOMIC: Final = 4096  # bytes that a pipe takes in one piece, so that lines of several workers do not mix
+STANDARD_OUTPUT: Final = 1
+CHATTY: Final = ("httpx2", "mcp")  # they tell of each connection, and the ids of its sessions
 
 _threshold = logging.CRITICAL  # until `configure` opens the log
 

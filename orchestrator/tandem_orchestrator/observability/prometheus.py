@@ -6,7 +6,7 @@ number, so that one worker answers /metrics for all, and a restarted one counts 
 
 import os
 from bisect import bisect_left
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,8 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-SUPERVISOR = "supervisor"
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+SUPERVISOR: Final = "supervisor"
 
 _process: int | str = SUPERVISOR
 

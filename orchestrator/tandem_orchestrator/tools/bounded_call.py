@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -10,7 +10,7 @@ import structlog
 from tandem_orchestrator.observability.metrics import TOOL_CALLS_LEFT
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
-GRACE_SECONDS = 1.0  # in which a call that was given up has to end
+GRACE_SECONDS: Final = 1.0  # in which a call that was given up has to end
 
 _given_up: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself does not keep them
 log = structlog.get_logger()

@@ -1,12 +1,12 @@
 """Whether a client that declares a tool of the server's name means the server's tool."""
 
-from typing import Any
+from typing import Any, Final
 
-MAX_BRANCHES = 8  # of a declaration's anyOf; what a client sends must not cost more than what it is compared with
-_CHOICES = ("anyOf", "oneOf")
-_OPAQUE = frozenset({"$ref", "allOf", "not"})
+MAX_BRANCHES: Final = 8  # of a declaration's anyOf: what a client sends must not cost more than our own schema
+_CHOICES: Final = ("anyOf", "oneOf")
+_OPAQUE: Final = frozenset({"$ref", "allOf", "not"})
 """Keywords that would have to be followed; schemas with them fit only what equals them."""
-_SPECIAL = _OPAQUE.union(_CHOICES)
+_SPECIAL: Final = _OPAQUE.union(_CHOICES)
 
 
 def fits(declared: Any, ours: Any) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
@@ -15,12 +15,12 @@ from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.outbound import MAX_REDIRECTS, Answer, Http, HttpRequest, OutboundError
 from tandem_orchestrator.tools.tool import Function, ToolError
 
-JSON = "application/json"
-ERRORS = 400
-SHOWN_ERROR = 1000  # characters of a service's own words about an error
-IN_QUERY = frozenset({HttpMethod.GET, HttpMethod.DELETE})
-_LEFT_OUT: Any = object()
-_SLASH = re.compile(r"[/\\]")
+JSON: Final = "application/json"
+ERRORS: Final = 400
+SHOWN_ERROR: Final = 1000  # characters of a service's own words about an error
+IN_QUERY: Final = frozenset({HttpMethod.GET, HttpMethod.DELETE})
+_LEFT_OUT: Final[Any] = object()
+_SLASH: Final = re.compile(r"[/\\]")
 
 
 class Service:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from tandem_contract.config import SecretFile
@@ -11,8 +12,8 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.source import Offer, SourceError, reason
 from tandem_orchestrator.tools.tool import Tool
 
-CHECK_SECONDS = 10.0  # between two looks at the file
-CLOSE_SECONDS = 2.0  # for one tool
+CHECK_SECONDS: Final = 10.0  # between two looks at the file
+CLOSE_SECONDS: Final = 2.0  # for one tool
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import httpx2  # what `mcp` takes its HTTP from
@@ -33,14 +33,14 @@ from tandem_orchestrator.tools.outbound import MAX_BYTES, USER_AGENT, Http, reas
 from tandem_orchestrator.tools.source import Offer, SourceError
 from tandem_orchestrator.tools.tool import ToolError
 
-MAX_NAME = 64
-MAX_PAGES = 100
-ANSWER_SECONDS = 10.0  # for what is no call of a tool
-CALL_SECONDS = 3600.0  # the toolbox ends a call long before
-REST_SECONDS = 0.2  # between two listings, and before a lost subscription is made again
-FIRST_MODERN = "2026"  # protocol versions are dates; since that year changes are subscribed to
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
-_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # aiohttp has undone them
+MAX_NAME: Final = 64
+MAX_PAGES: Final = 100
+ANSWER_SECONDS: Final = 10.0  # for what is no call of a tool
+CALL_SECONDS: Final = 3600.0  # the toolbox ends a call long before
+REST_SECONDS: Final = 0.2  # between two listings, and before a lost subscription is made again
+FIRST_MODERN: Final = "2026"  # protocol versions are dates; since that year changes are subscribed to
+_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # aiohttp has undone them
 
 log = structlog.get_logger()
 

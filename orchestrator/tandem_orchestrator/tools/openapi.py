@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urljoin
 
 import orjson
@@ -23,16 +23,16 @@ from tandem_orchestrator.tools.http_tool import (
 from tandem_orchestrator.tools.outbound import HttpRequest
 from tandem_orchestrator.tools.tool import Function
 
-FORM = "application/x-www-form-urlencoded"
-METHODS = ("get", "put", "post", "delete", "patch")
-MAX_NAME = 64
-MAX_DESCRIPTION = 1024
-MAX_NODES = 20_000  # of one operation's schema, its references followed
-IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})  # as parameters; OpenAPI says so
-OF_THE_CONNECTION = frozenset(
+FORM: Final = "application/x-www-form-urlencoded"
+METHODS: Final = ("get", "put", "post", "delete", "patch")
+MAX_NAME: Final = 64
+MAX_DESCRIPTION: Final = 1024
+MAX_NODES: Final = 20_000  # of one operation's schema, its references followed
+IGNORED_HEADERS: Final = frozenset({"accept", "authorization", "content-type"})  # as parameters; OpenAPI says so
+OF_THE_CONNECTION: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
+_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 class DocumentError(Exception):
@@ -292,7 +292,7 @@ def _modern(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_VALUES = frozenset({"const", "default", "enum", "required"})
-_BY_NAME = frozenset({"properties", "patternProperties"})
-_LEFT_OUT = frozenset({"example", "examples", "xml", "discriminator", "externalDocs", "deprecated"})
+_YAML: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_VALUES: Final = frozenset({"const", "default", "enum", "required"})
+_BY_NAME: Final = frozenset({"properties", "patternProperties"})
+_LEFT_OUT: Final = frozenset({"example", "examples", "xml", "discriminator", "externalDocs", "deprecated"})

@@ -1,7 +1,7 @@
 """query_database: read-only SQL on PostgreSQL or SQLite."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -14,8 +14,8 @@ from tandem_orchestrator.tools.source import Offer, SourceError
 from tandem_orchestrator.tools.table import Found
 from tandem_orchestrator.tools.tool import ToolError
 
-CHECK_SECONDS = 60.0
-MAX_SQL = 20_000  # characters
+CHECK_SECONDS: Final = 60.0
+MAX_SQL: Final = 20_000  # characters
 
 log = structlog.get_logger()
 

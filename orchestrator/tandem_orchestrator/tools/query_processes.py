@@ -9,15 +9,16 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from tandem_orchestrator.tools.query_worker import LATE_SECONDS, LOOK_SECONDS, OPEN_SECONDS
 
-IDLE_SECONDS = 90.0  # until a process that nobody needs ends: longer than from one look at the database to the next
-GRACE_SECONDS = 0.5  # for a process to have the server end its query
-WORKER = ("-P", "-m", "tandem_orchestrator.tools.query_worker")
-KINDS = frozenset({b"table", b"found"})
+IDLE_SECONDS: Final = 90.0  # until a process that nobody needs ends: more than between two looks at the database
+GRACE_SECONDS: Final = 0.5  # for a process to have the server end its query
+WORKER: Final = ("-P", "-m", "tandem_orchestrator.tools.query_worker")
+KINDS: Final = frozenset({b"table", b"found"})
 
 
 @dataclass(frozen=True, slots=True)

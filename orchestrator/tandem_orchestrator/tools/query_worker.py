@@ -10,20 +10,20 @@ import os
 import resource
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.tools.table import Bounds, Database, QueryError
 
-MEMORY = 64 * 1024 * 1024  # bytes for the program itself and what any query needs
-MEMORY_FACTOR = 16  # for what a query may give: as the driver reads it, as text, as a row, as the answer
-LATE_SECONDS = 0.5  # what does not end itself is ended so much later
-OPEN_SECONDS = 5.0
-LOOK_SECONDS = 10.0
-NICENESS = 10  # whatever a query computes, requests go first
-MAX_MESSAGE = 1000  # characters of a database's error
-OUT_OF_MEMORY = 70
+MEMORY: Final = 64 * 1024 * 1024  # bytes for the program itself and what any query needs
+MEMORY_FACTOR: Final = 16  # for what a query may give: as the driver reads it, as text, as a row, as the answer
+LATE_SECONDS: Final = 0.5  # what does not end itself is ended so much later
+OPEN_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 10.0
+NICENESS: Final = 10  # whatever a query computes, requests go first
+MAX_MESSAGE: Final = 1000  # characters of a database's error
+OUT_OF_MEMORY: Final = 70
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,10 +11,11 @@ from tandem_orchestrator.observability.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tools.tool import Tool
 
-FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0  # seconds between two attempts to reach a source
+FIRST_DELAY: Final = 1.0  # seconds between two attempts to reach a source; doubled with each
+LONGEST_DELAY: Final = 60.0
 
-_LOGIN = re.compile(r"//\S*@")
-_QUERY = re.compile(r"(?<=[^\s?])\?[^\s'\"]+")
+_LOGIN: Final = re.compile(r"//\S*@")
+_QUERY: Final = re.compile(r"(?<=[^\s?])\?[^\s'\"]+")
 
 Offer = Callable[[Sequence[Tool]], None]
 log = structlog.get_logger()

@@ -4,15 +4,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 import orjson
 
 from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, described, plain
 
-READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-MAX_VALUE = 16_777_216  # bytes of one value while it is computed
-STEPS = 1000  # of SQLite's machine between two looks at the clock
-COLUMNS = """
+READING: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+MAX_VALUE: Final = 16_777_216  # bytes of one value while it is computed
+STEPS: Final = 1000  # of SQLite's machine between two looks at the clock
+COLUMNS: Final = """
     SELECT m.name, c.name || ' ' || c.type FROM sqlite_schema m JOIN pragma_table_info(m.name) c
     WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid LIMIT 4000
 """

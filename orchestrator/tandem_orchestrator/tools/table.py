@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
-MAX_DESCRIBED = 16_000  # characters about the tables
+MAX_DESCRIBED: Final = 16_000  # characters about the tables
 
 
 class QueryError(Exception):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 import orjson
@@ -21,11 +21,14 @@ from tandem_orchestrator.tools.bounded_call import attempt
 from tandem_orchestrator.tools.source import Followed, Source
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
-SUCCESS, ERROR, TIMEOUT, INVALID = "success", "error", "timeout", "invalid_arguments"
-UNKNOWN = "unknown"
-CUT_MARK = " … (cut: the result was longer)"
-SHOWN_ARGUMENTS = 200  # characters of broken arguments that an error repeats
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+SUCCESS: Final = "success"
+ERROR: Final = "error"
+TIMEOUT: Final = "timeout"
+INVALID: Final = "invalid_arguments"
+UNKNOWN: Final = "unknown"
+CUT_MARK: Final = " … (cut: the result was longer)"
+SHOWN_ARGUMENTS: Final = 200  # characters of broken arguments that an error repeats
+NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _calls = Labelled(TOOL_CALLS)
 log = structlog.get_logger()

@@ -1,7 +1,7 @@
 """web_search: asks SearXNG, Tavily or Brave."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -12,8 +12,8 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.outbound import Http, HttpRequest, OutboundError
 from tandem_orchestrator.tools.tool import ToolError
 
-OK = 200
-BASES: Mapping[SearchProvider, str] = {
+OK: Final = 200
+BASES: Final[Mapping[SearchProvider, str]] = {
     SearchProvider.TAVILY: "https://api.tavily.com",
     SearchProvider.BRAVE: "https://api.search.brave.com",
 }
