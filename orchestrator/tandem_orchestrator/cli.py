@@ -24,7 +24,7 @@ FAILED: Final = 1
 
 @ends_with_its_reader()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 1 when the configuration cannot be used."""
+    """Run a command; return 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:

@@ -13,7 +13,7 @@ MOST_VALUES: Final = 50_000  # each takes several times longer here than in the 
 
 
 def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
-    """`receive` for FastAPI, which reads as much and as long as it comes: raises an `HTTPException` then."""
+    """Return a `receive` for FastAPI, which bounds nothing itself; it raises `HTTPException` past `limit` or `time`."""
     body: bytes | None = None
 
     async def whole() -> Message:

@@ -46,7 +46,7 @@ OLDER_NAMES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
 
 
 def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Lay the variables over `data`, whose keys are camelCase; returns a problem for each that cannot be read."""
+    """Set in `data`, whose keys are camelCase, what variables say; return a problem for each that cannot be read."""
     for name, (path, read) in OLDER_NAMES.items():
         if text := environ.get(name):
             _set(data, path, read(text))

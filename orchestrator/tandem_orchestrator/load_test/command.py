@@ -22,7 +22,7 @@ TARGETS: Final = Targets()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """All that the command takes."""
+    """Add what the command takes."""
     parser.add_argument("--url", required=True, help="the service, e.g. http://chat.default.svc")
     parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="file with the key to send")
     parser.add_argument("--model", help="model to ask (default: the first of the service's list)")
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run the test; 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
+    """Run the test; return 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
     try:
         settings = _settings(options)
         figures = asyncio.run(_run(settings))

@@ -25,7 +25,7 @@ class Run:
         self.in_flight = 0
 
     async def figures(self, tell: Callable[[str], None]) -> Figures:
-        """Run it. `tell` gets a line of progress every two seconds."""
+        """Run the test. `tell` gets a line of progress every two seconds."""
         begun = perf_counter()
         telling = asyncio.create_task(self._tell(begun, tell))
         try:
@@ -47,7 +47,7 @@ class Run:
                 group.create_task(client())
 
     async def _open_loop(self, begun: float, rate: float) -> None:
-        """Request start when they should, and count from then on: a slow answer delays none of the next."""
+        """Start requests when they should start, and time them from then: a slow answer delays none of the next."""
         async with asyncio.TaskGroup() as group:
             for number in range(round(self._settings.seconds * rate)):
                 intended = begun + number / rate

@@ -48,7 +48,7 @@ class Lines:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush_now)
 
     def flush(self) -> None:
-        """Write what waits. Where nobody reads any more, lines are lost; there is no place left to say so."""
+        """Write what waits. Where nobody reads any more, lines are lost: that could be logged nowhere."""
         with self._lock, suppress(OSError):
             self._flush()
 

@@ -204,7 +204,7 @@ class _Complaints(list[str]):
     """A filter that keeps what the exporter would log at each attempt, and lets nothing pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Of the standard library's `logging`."""
+        """Keep a record's message, and drop the record."""
         self.append(record.getMessage())
         return False
 

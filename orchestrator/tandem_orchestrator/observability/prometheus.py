@@ -58,13 +58,13 @@ class Labelled[Metric: MetricWrapperBase](dict[Any, Metric]):
 
 
 def count_as_worker(number: int) -> None:
-    """From now on this process counts as worker `number`; for the process that a supervisor has just forked."""
+    """Count as worker `number` from now on; for the process that a supervisor has just forked."""
     global _process  # noqa: PLW0603 # prometheus_client asks a function without arguments
     _process = number
 
 
 def forget_gauges(process: int | str) -> None:
-    """Drop what only a living worker can say, such as its requests in flight."""
+    """Drop the gauges of a worker that has ended, such as its requests in flight."""
     multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 

@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until it is told to end, and do not wait for tools that do not heed their cancellation."""
         await super().serve(sockets)
-        if not await bounded_call.ended():
+        if not await bounded_call.all_ended():
             logs.lines.flush()
             os._exit(0)  # or asyncio would wait for them
 

@@ -1,4 +1,4 @@
-"""One call of a tool, which may be anybody's code: its time holds, and what it does becomes text or an error."""
+"""One call of a tool, which may be anybody's code: its time is bounded, its outcome is text or an error."""
 
 import asyncio
 from functools import partial
@@ -16,56 +16,56 @@ _given_up: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself d
 log = structlog.get_logger()
 
 
-async def attempt(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str:
-    """Return what the tool says, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
+async def call_tool(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str:
+    """Return the tool's result, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
 
-    A call that goes on when it was cancelled is left behind. It keeps its turn, so that there are not more and more.
+    A call that goes on after it was cancelled is left behind and keeps its turn, so that such calls do not pile up.
     """
     if not getattr(tool, "waits", True):  # a task and a timer would cost more than it
-        return _answer(await _said(tool, arguments, turn))
+        return _unwrap(await _run(tool, arguments, turn))
     loop = asyncio.get_running_loop()
-    task = loop.create_task(_said(tool, arguments, turn))
-    over = loop.create_future()  # asyncio.wait would take longer than many a calculation
-    task.add_done_callback(partial(_finish, over))
-    timer = loop.call_later(seconds, _finish, over)
+    task = loop.create_task(_run(tool, arguments, turn))
+    settled = loop.create_future()  # asyncio.wait would take longer than many a calculation
+    task.add_done_callback(partial(_settle, settled))
+    timer = loop.call_later(seconds, _settle, settled)
     try:
-        await over
+        await settled
     finally:
         timer.cancel()
         if not task.done():
             _give_up(task, tool.name)
     if not task.done():
         raise TimeoutError
-    return _answer(ToolError(f"{tool.name} failed") if task.cancelled() else task.result())  # it may cancel itself
+    return _unwrap(ToolError(f"{tool.name} failed") if task.cancelled() else task.result())  # it may cancel itself
 
 
-async def ended() -> bool:
-    """Return whether all calls that were given up end, for which they have the grace time."""
+async def all_ended() -> bool:
+    """Wait `GRACE_SECONDS` for the calls that were given up; return whether all have ended."""
     if _given_up:
         await asyncio.wait(_given_up, timeout=GRACE_SECONDS)
     return not _given_up
 
 
-def _answer(said: str | ToolError) -> str:
-    if isinstance(said, ToolError):
-        raise said
-    return said
+def _unwrap(outcome: str | ToolError) -> str:
+    if isinstance(outcome, ToolError):
+        raise outcome
+    return outcome
 
 
-def _finish(over: asyncio.Future[None], _: object = None) -> None:
-    if not over.done():
-        over.set_result(None)
+def _settle(settled: asyncio.Future[None], _: object = None) -> None:
+    if not settled.done():
+        settled.set_result(None)
 
 
 def _give_up(task: asyncio.Task[str | ToolError], name: str) -> None:
     task.cancel()
     _given_up.add(task)
     task.add_done_callback(_given_up.discard)
-    asyncio.get_running_loop().call_later(GRACE_SECONDS, _notice, task, name)
+    asyncio.get_running_loop().call_later(GRACE_SECONDS, _count_until_done, task, name)
 
 
-async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
-    """Return the outcome of a call, an error as a value: nobody may be there any more to whom it could be raised."""
+async def _run(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
+    """Run a call; return an error instead of raising it, as nobody may wait for the task any more."""
     try:
         async with turn:
             return _text(await tool.call(arguments))
@@ -79,15 +79,13 @@ async def _said(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) 
 
 
 def _text(result: Any) -> str:
-    """Return a tool's result as the model reads it. Raises `TypeError` or `UnicodeDecodeError` for what is no text at
-    all.
-    """
+    """Return a tool's result as text. Raises `TypeError` or `UnicodeDecodeError` for what is none."""
     if isinstance(result, str):
         return result
     return (bytes(result) if isinstance(result, bytes | bytearray) else orjson.dumps(result)).decode()
 
 
-def _notice(task: asyncio.Task[str | ToolError], name: str) -> None:
+def _count_until_done(task: asyncio.Task[str | ToolError], name: str) -> None:
     """Count a call that should have ended, until it does."""
     if task.done():
         return

@@ -26,7 +26,7 @@ def fits(declared: Any, ours: Any) -> bool:
 
 
 def _some_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
-    """Return the same where one of the two leaves a choice."""
+    """Return whether they fit where one of the two leaves a choice."""
     if not (declared.keys().isdisjoint(_OPAQUE) and ours.keys().isdisjoint(_OPAQUE)):
         return False
     if branches := _branches(declared):
@@ -76,7 +76,7 @@ def _are_among(wanted: list[Any], taken: list[Any]) -> bool:
 
 
 def _list(value: Any) -> list[Any]:
-    """Return a keyword's value where one stands for a list of one, and none for an empty list."""
+    """Return a keyword's value as a list: one value is a list of one, none an empty list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

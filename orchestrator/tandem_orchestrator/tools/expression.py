@@ -1,4 +1,4 @@
-"""Computes arithmetic expressions: parsed, never run as code, and refused before they cost anything.
+"""Arithmetic expressions: parsed, never run as code, and refused before they cost anything.
 
 Whole numbers and fractions are exact, so that 0.1 + 0.2 is 0.3; functions and roots are floating point.
 """
@@ -81,7 +81,7 @@ def _complaint(node: ast.expr) -> str:
 
 
 def _literal(value: float) -> Number:
-    """Return a float literal becomes the decimal fraction that was written."""
+    """Return the number that was written: of 0.1 the exact fraction, not the nearest float."""
     if isinstance(value, int) or not math.isfinite(value):
         return value
     return _bounded(Fraction(repr(value)))
@@ -187,7 +187,7 @@ def _written(value: Number) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` without an exponent where that leaves a readable number."""
+    """Return `text` without an exponent where that leaves a readable number."""
     number = Decimal(text)
     if number == 0:
         return "0"

@@ -62,7 +62,7 @@ class OutboundGuard(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """End its resolver."""
+        """Close the resolver."""
         await self._resolver.close()
 
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
@@ -123,7 +123,7 @@ class Http:
             raise OutboundError(reason(error)) from error
 
     async def get_json(self, url: str, query: Mapping[str, str]) -> tuple[int, Any]:
-        """Status and JSON body of a GET. Raises `OutboundError`."""
+        """Return status and JSON body of a GET. Raises `OutboundError`."""
         answer = await self.fetch(HttpRequest("GET", f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"))
         return answer.status, answer.json()
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from tandem_orchestrator.tools.postgres_role import refused, tolerated
-from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, described
+from tandem_orchestrator.tools.postgres_role import find_refused, find_tolerated
+from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, describe
 
 CONNECT_SECONDS: Final = 5.0
 LATE_SECONDS: Final = 0.25  # after its time, a query is cancelled where the server has not done it
@@ -61,7 +61,7 @@ class Postgres:
                 self._url, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=settings
             )
         except ValueError:
-            raise QueryError("the URL is not one that PostgreSQL knows") from None  # its parts stay unsaid
+            raise QueryError("the URL is not one that PostgreSQL knows") from None  # its parts are secret
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise QueryError(f"the database cannot be reached: {type(error).__name__}: {error}") from None
 
@@ -71,13 +71,13 @@ class Postgres:
             async with self._connection.transaction(readonly=True):
                 await self._connection.execute(f"SET LOCAL statement_timeout = '{LOOK_SECONDS}s'")
                 found = await self._connection.fetch(COLUMNS)
-                may = await refused(self._connection, self._schemas), await tolerated(self._connection)
+                rights = await find_refused(self._connection, self._schemas), await find_tolerated(self._connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise QueryError(f"the database cannot answer: {type(error).__name__}: {error}") from None
         columns: dict[str, list[str]] = {}
         for row in found:
             columns.setdefault(row["table"], []).append(row["column"])
-        return Found(described(columns), *may)
+        return Found(describe(columns), *rights)
 
     async def query(self, sql: str) -> Table:
         """Run one statement. Raises `QueryError`."""

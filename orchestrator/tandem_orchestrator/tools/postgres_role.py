@@ -114,10 +114,8 @@ ELSEWHERE: Final = """
 """
 
 
-async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
-    """Return what the role may do that no role for queries may; `schemas` are those it may use, all where there are
-    none.
-    """
+async def find_refused(connection: Any, schemas: Sequence[str]) -> list[str]:
+    """Return what the role may do that no role for queries may. `schemas` are those it may use; none means all."""
     if found := await _lines(connection, SUPERUSER):
         return found  # and so may do anything
     for sql in (ATTRIBUTES, MEMBERSHIPS, TABLES, CREATION, OWNERSHIP, RESTRICTED, UNTRUSTED):
@@ -127,10 +125,8 @@ async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
     return found
 
 
-async def tolerated(connection: Any) -> list[str]:
-    """Return what it may do beside reading tables that a read-only transaction, and its end, keep from doing lasting
-    harm.
-    """
+async def find_tolerated(connection: Any) -> list[str]:
+    """Return what the role may do beside reading that does no lasting harm in a read-only transaction."""
     return [line for sql in (EVERYBODY, DEFINERS, OTHERWISE, ELSEWHERE) for line in await _lines(connection, sql)]
 
 

@@ -73,21 +73,21 @@ async def _serve(database: Database, seconds: float, max_bytes: int) -> None:
 
 async def _answer(database: Database, asked: dict[str, str], seconds: float) -> tuple[bytes, bytes]:
     try:
-        _die_in(OPEN_SECONDS + LATE_SECONDS)
+        _end_in(OPEN_SECONDS + LATE_SECONDS)
         await database.open()
         if "query" in asked:
-            _die_in(seconds + LATE_SECONDS)
+            _end_in(seconds + LATE_SECONDS)
             return b"table", (await database.query(asked["query"])).json()
-        _die_in(LOOK_SECONDS + LATE_SECONDS)
+        _end_in(LOOK_SECONDS + LATE_SECONDS)
         return b"found", orjson.dumps(await database.look())
     except QueryError as error:
         return b"error", str(error)[:MAX_MESSAGE].encode(errors="replace")
     finally:
-        _die_in(0)
+        _end_in(0)
 
 
-def _die_in(seconds: float) -> None:
-    """End the process then, unless it is called again; never for 0."""
+def _end_in(seconds: float) -> None:
+    """End the process in so many seconds, unless called again before; never for 0."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

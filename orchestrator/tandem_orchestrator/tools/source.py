@@ -25,7 +25,7 @@ class SourceError(Exception):
     """The source has no tools to offer now; the message says why."""
 
 
-class Source(Protocol):
+class ToolSource(Protocol):
     """Where tools come from."""
 
     name: str
@@ -35,10 +35,10 @@ class Source(Protocol):
         """Call `offer` with all tools, again whenever they change; run until cancelled. Raises `SourceError`."""
 
 
-class Followed:
+class FollowedSource:
     """A source and what it offers at the moment; `changed` is called when that is something else."""
 
-    def __init__(self, source: Source, changed: Callable[[], None]) -> None:
+    def __init__(self, source: ToolSource, changed: Callable[[], None]) -> None:
         self.name = source.name
         self.tools: Sequence[Tool] = ()
         self.problem: str | None = "not reached yet"
@@ -85,5 +85,5 @@ def reason(error: BaseException) -> str:
     """Return why a source has no tools, in a line, without what may be secret in the URLs that errors name."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    told = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))
-    return told if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {told}"[:300]
+    text = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))
+    return text if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {text}"[:300]

@@ -70,7 +70,7 @@ class Weather:
         self._http = http
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take `location` and `unit`."""
+        """Find `location`, and ask for its weather in `unit`."""
         asked, unit = arguments["location"].strip(), arguments.get("unit", "celsius")
         place = await self._find(asked)
         answer = await self._get(
