@@ -6,7 +6,7 @@ number, so that one worker answers /metrics for all, and a restarted one counts 
 
 import os
 from bisect import bisect_left
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -40,9 +40,6 @@ class Times(Histogram):
         """Count a duration in seconds."""
         self._sum.inc(amount)
         self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
-
-
-Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
 
 class Labelled[Metric: MetricWrapperBase](dict[Any, Metric]):
