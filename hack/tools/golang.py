@@ -4,14 +4,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress, versions
 from hack.command import run
 from hack.tools import pypi
 
-STRIP = "-s -w"
-QUICK = "-gcflags=all=-dwarf=false -l"  # no debugger, no inlining: Kubernetes takes a quarter less to build
-USUAL_PLACE = "/usr/local/go/bin/go"
+STRIP: Final = "-s -w"
+QUICK: Final = "-gcflags=all=-dwarf=false -l"  # no debugger, no inlining: Kubernetes takes a quarter less to build
+USUAL_PLACE: Final = "/usr/local/go/bin/go"
 
 
 def go() -> Path:

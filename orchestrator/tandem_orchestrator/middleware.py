@@ -1,6 +1,7 @@
 """What stands around the whole application where the configuration asks for it."""
 
 from collections.abc import Awaitable
+from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +11,9 @@ from tandem_orchestrator.api.access import at_metrics_port
 from tandem_orchestrator.errors import GatewayError, NotFound, UntrustedHost, send_error
 from tandem_orchestrator.observability.record import record_of
 
-METRICS = "/metrics"
-HEALTH = frozenset({"/live", "/ready", "/health", METRICS})
-EXPOSED = (
+METRICS: Final = "/metrics"
+HEALTH: Final = frozenset({"/live", "/ready", "/health", METRICS})
+EXPOSED: Final = (
     "x-request-id",
     "retry-after",
     *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),

@@ -5,7 +5,7 @@ Without a key only the state is told, unless at `server.metricsPort`.
 
 import asyncio
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,8 +16,8 @@ from tandem_orchestrator.errors import Unauthorized
 from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
-UNAVAILABLE = 503
-VERSION = version("tandem-orchestrator")
+UNAVAILABLE: Final = 503
+VERSION: Final = version("tandem-orchestrator")
 
 
 @router.get("/live")

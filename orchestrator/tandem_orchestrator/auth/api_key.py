@@ -3,13 +3,14 @@
 import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Final
 
 from tandem_orchestrator.auth.principal import Principal
 
-BEGINNING = "tk-"
-RANDOM_BYTES = 32
-SHOWN = 10  # characters of a key that lists show: its beginning and 42 of its 256 random bits
-MAX_LENGTH = 512
+BEGINNING: Final = "tk-"
+RANDOM_BYTES: Final = 32
+SHOWN: Final = 10  # characters of a key that lists show: its beginning and 42 of its 256 random bits
+MAX_LENGTH: Final = 512
 
 
 @dataclass(slots=True)

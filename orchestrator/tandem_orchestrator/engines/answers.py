@@ -3,24 +3,29 @@
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import EngineError, KeyRefused, Malformed, Refused, Stopping
 
-CLIENT_ERRORS, SERVER_ERRORS = 400, 500
-HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
-PASSING = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
-KEY_REFUSED = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
-STATUSES = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
-UNFINISHED = (None, "", "abort", "error")  # reasons that are none
-MAX_MESSAGE = 4096  # characters
-MAX_RETRY_AFTER = 86_400  # seconds
-DONE = b"[DONE]"
-LAST_WORDS = ("EngineCore encountered an issue", "cannot schedule new futures after")  # vLLM's when it dies, and stops
-ABORT, MAYBE_ERROR = b'"abort"', b"error"
+CLIENT_ERRORS: Final = 400
+SERVER_ERRORS: Final = 500
+HANDED_ON: Final = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
+PASSING: Final = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
+KEY_REFUSED: Final = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
+STATUSES: Final = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+UNFINISHED: Final = (None, "", "abort", "error")  # reasons that are none
+MAX_MESSAGE: Final = 4096  # characters
+MAX_RETRY_AFTER: Final = 86_400  # seconds
+DONE: Final = b"[DONE]"
+LAST_WORDS: Final = (  # of vLLM, when it dies and when it stops
+    "EngineCore encountered an issue",
+    "cannot schedule new futures after",
+)
+ABORT: Final = b'"abort"'
+MAYBE_ERROR: Final = b"error"
 
 
 def json_object(raw: bytes) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The one account of what has become of a request."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.verdict import ForRequest, judge
@@ -9,8 +9,8 @@ from tandem_orchestrator.errors import Cut, EngineError, Stopping
 if TYPE_CHECKING:
     from asyncio import Event
 
-SENT_AGAIN = 1  # times for a request that an engine may have begun to read
-DEATHS = 2  # of engines that had a request in their hands, after which it goes to no other one
+SENT_AGAIN: Final = 1  # times for a request that an engine may have begun to read
+DEATHS: Final = 2  # of engines that had a request in their hands, after which it goes to no other one
 
 
 class Attempts:

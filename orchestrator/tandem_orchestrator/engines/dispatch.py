@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import uniform
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 import structlog
@@ -32,9 +32,10 @@ from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
 
-OTHER = "other"  # metric label of a model that nobody has confirmed
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 1.0
-SATURATED_RETRY_AFTER = 2.0
+OTHER: Final = "other"  # metric label of a model that nobody has confirmed
+BACKOFF_SECONDS: Final = 0.05
+MAX_BACKOFF_SECONDS: Final = 1.0
+SATURATED_RETRY_AFTER: Final = 2.0
 
 log = structlog.get_logger()
 

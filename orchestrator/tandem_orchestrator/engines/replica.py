@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -24,19 +24,19 @@ from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
 
-EVENT_STREAM = b"text/event-stream"
-MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
-MAX_ERROR = 1_048_576
-MAX_FIRST_EVENT = 16_384
+EVENT_STREAM: Final = b"text/event-stream"
+MAX_ANSWER: Final = 67_108_864  # bytes of an answer that is not streamed
+MAX_ERROR: Final = 1_048_576
+MAX_FIRST_EVENT: Final = 16_384
 MAX_METRICS = 16_777_216
-OK = 200
-ENCODING = b"content-encoding"
-PLAIN = b"identity"
-WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
-RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
-SETTLE_SECONDS = 10.0  # for which requests wait for a check at most
+OK: Final = 200
+ENCODING: Final = b"content-encoding"
+PLAIN: Final = b"identity"
+WITHOUT_LIST: Final = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
+RECOUNT_SHARE: Final = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
+SETTLE_SECONDS: Final = 10.0  # for which requests wait for a check at most
 STOP_SECONDS = 3.0  # for which an engine that says it stops is given to do so
-NOT_CHECKED = "not checked yet"
+NOT_CHECKED: Final = "not checked yet"
 
 
 class EngineStream:

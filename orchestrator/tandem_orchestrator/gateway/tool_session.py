@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import Tools as ToolSettings
@@ -13,9 +13,9 @@ from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
-USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
-REASONING = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
-CHANGING = frozenset({"messages", "stream", "stream_options", "tool_choice"})
+USAGE_FIELDS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+REASONING: Final = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
+CHANGING: Final = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
 @dataclass(slots=True)

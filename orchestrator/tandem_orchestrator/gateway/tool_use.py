@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import Attach
@@ -12,8 +12,9 @@ from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.tools.toolbox import Toolbox
 
-FIELD = "tandem"
-HEADER, OFF = b"x-tandem-tools", b"off"
+FIELD: Final = "tandem"
+HEADER: Final = b"x-tandem-tools"
+OFF: Final = b"off"
 
 
 @dataclass(slots=True)

@@ -6,9 +6,10 @@ its own, and says how long it takes until it is below a figure again.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-WINDOW = 60
-DAY = 86_400
+WINDOW: Final = 60
+DAY: Final = 86_400
 
 Bounds = Callable[[int], tuple[int, int]]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import httptools
 from tandem_contract.config import Timeouts
@@ -11,8 +11,8 @@ from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 from tandem_orchestrator.transport.outbox import outbox_of
 
 STALE_SECONDS = 1.0  # a kept connection that ends so soon, without a byte, may have been closed before the request
-APART_ABOVE = 65_536  # bytes of a request that are dearer to copy behind its head than to send in a system call more
-PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
+APART_ABOVE: Final = 65_536  # bytes of a body that are dearer to copy behind their head than to send by themselves
+PAUSE_ABOVE: Final = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
 
 class Response:
