@@ -65,7 +65,7 @@ class State:
         self.last_left = 0.0
 
     def abandon(self) -> None:
-        """A request lost its client."""
+        """Count a request that lost its client."""
         self.open -= 1
         self.left += 1
         self.last_left = time.monotonic()

@@ -130,7 +130,7 @@ async def latency(targets: Targets, effort: Effort) -> list[Row]:
 
 
 async def _medians(targets: Targets, effort: Effort, request: bytes, expect: bytes, times: Times) -> list[Series]:
-    """Median times in µs, straight from the engine, through nginx, and through the orchestrator."""
+    """Return median times in µs, straight from the engine, through nginx, and through the orchestrator."""
     servers = [targets.engine, targets.nginx, targets.tandem]
     found: list[list[float]] = [[] for _ in servers]
     for _ in range(effort.rounds):
@@ -153,7 +153,7 @@ def _added(what: str, medians: list[Series]) -> Row:
 
 
 async def streams(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU a streamed token while 200 streams are open, each with a token every 25 ms."""
+    """Measure CPU a streamed token while 200 streams are open, each with a token every 25 ms."""
     servers = [targets.nginx, targets.tandem]
     found: dict[Process, list[float]] = {server: [] for server in servers}
     for _ in range(effort.rounds):
@@ -225,7 +225,7 @@ async def _seconds_to_notice(targets: Targets, *, stream: bool) -> float:
 
 
 async def endurance(targets: Targets, effort: Effort) -> list[Row]:
-    """Memory, pool slots and engine connections after many requests and many clients that left."""
+    """Measure memory, pool slots and engine connections after many requests and many clients that left."""
     load = Load(targets.tandem.address, post())
     await load.run(CLIENTS, count=effort.fill)
     await _leave(targets.tandem.address, effort.leaving // 10)

@@ -21,7 +21,7 @@ EXPOSED: Final = (
 
 
 def guarded(app: ASGIApp, settings: Server) -> ASGIApp:
-    """`app` behind the checks of hosts and origins that are configured; each costs nothing when it is not."""
+    """Return `app` behind the checks of hosts and origins; one that is not configured costs nothing."""
     if settings.trusted_hosts:
         app = _TrustedHosts(app, settings.trusted_hosts)
     if settings.cors.allow_origins:

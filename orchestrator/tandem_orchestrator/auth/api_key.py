@@ -29,7 +29,7 @@ def new_key() -> str:
 
 
 def digest_of(key: str | bytes) -> bytes:
-    """SHA-256. Keys are random, unlike passwords: there is no dictionary to try that a slow hash would slow down."""
+    """Return its SHA-256: random keys are in no dictionary, so that a slow hash would protect them no better."""
     return sha256(key.encode() if isinstance(key, str) else key).digest()
 
 

@@ -184,7 +184,7 @@ def _error_fields(document: Any) -> dict[str, Any]:
 
 
 def _message(said: Any) -> str | None:
-    """Text for people. FastAPI gives a list, with one object for each field that is wrong."""
+    """Return a text for people. FastAPI gives a list, with one object for each field that is wrong."""
     if isinstance(said, list):
         said = "; ".join(text for item in said if isinstance(item, dict) and (text := _message(item.get("msg"))))
     return said[:MAX_MESSAGE] if isinstance(said, str) and said else None

@@ -63,11 +63,11 @@ class Attempts:
         return again and not self.deadly
 
     def suspects(self, replica: Replica) -> bool:
-        """Return true while it is not known whether `replica` outlived the last failure: see `settled`."""
+        """Return whether it is unknown that `replica` outlived the last failure: see `settled`."""
         return replica is self._suspect
 
     async def settled(self) -> None:
-        """Return once that is known."""
+        """Wait until it is known whether the suspected replica lives."""
         suspect, self._suspect = self._suspect, None
         if suspect is not None:
             await suspect.settled(self._check, stopping=self._stopping)

@@ -94,7 +94,7 @@ class Dispatcher(Part):
         return self._answer(call, body, Replica.stream)
 
     async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
-        """From the model, or where that fails from its fallback, that one's fallback and so on."""
+        """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model
         asked = {model.name}
         while True:

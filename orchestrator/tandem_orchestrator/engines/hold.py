@@ -108,11 +108,11 @@ class Hold:
             line.advance()
 
     def drain(self, seconds: float) -> None:
-        """From `seconds` on nobody waits any more: all get `ShuttingDown`."""
+        """End all waiting in `seconds` from now, with `ShuttingDown`."""
         asyncio.get_running_loop().call_later(seconds, self._close)
 
     async def wait(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
-        """Return when it is the request's turn, and awaits `heartbeat` again and again until then.
+        """Wait for the request's turn, and await `heartbeat` again and again until then.
 
         `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
         """

@@ -245,18 +245,18 @@ class Replica:
         self._notice()
 
     def doubt(self) -> asyncio.Event:
-        """Something went wrong: its state is to be checked at once. What this returns is set after that check."""
+        """Have its state checked at once, as something went wrong; return what is set after that check."""
         self.doubted.set()
         return self._next_check
 
     def begin_check(self) -> asyncio.Event:
-        """Return a check begins; what this returns is to be set when it is done."""
+        """Begin a check; return what is to be set when it is done."""
         self.doubted.clear()
         check, self._next_check = self._next_check, asyncio.Event()
         return check
 
     async def settled(self, check: asyncio.Event, *, stopping: bool) -> None:
-        """Return when `check` is done; of a server that says it is `stopping`, when it has done so, or go on."""
+        """Wait for `check`; of a server that says it is `stopping`, until it has stopped or takes long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
                 await check.wait()
@@ -265,7 +265,7 @@ class Replica:
                     await self.doubt().wait()
 
     def blame(self, row: int) -> None:
-        """Another replica answered what this one failed at when its breaker had counted `row` failures."""
+        """Count a failure at what another replica answered; its breaker had counted `row` failures before."""
         if self.breaker.fail(row):
             if self._rest is not None:
                 self._rest.cancel()
@@ -376,7 +376,7 @@ async def _read_error(response: Response) -> bytes:
 
 
 async def _check_stream(response: Response, field: str) -> None:
-    """Return when the first bytes of a stream are there. Raises `EngineError`."""
+    """Wait for the first bytes of a stream. Raises `EngineError`."""
     kind = response.headers.get(b"content-type", b"").lower()
     if kind.startswith(EVENT_STREAM):
         data = await response.begun()

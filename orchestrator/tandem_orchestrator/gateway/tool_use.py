@@ -71,7 +71,7 @@ def function_of(tool: Any) -> dict[str, Any] | None:
 
 
 def _declared(tools: Iterable[Any], toolbox: Toolbox) -> tuple[frozenset[str], frozenset[str]]:
-    """Name of server's tools that a request declares, and those of them that it means."""
+    """Return the names of the server's tools that a request declares, and those of them that it means."""
     found = {}
     for tool in tools:
         if (function := function_of(tool)) is not None and function["name"] in toolbox.names:

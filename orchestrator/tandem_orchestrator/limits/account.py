@@ -83,7 +83,7 @@ class Account:
         self.free = not self.rates and not self.quotas and self.most == UNLIMITED
 
     def limits(self) -> list[Rate | Quota | Room]:
-        """Every limit that applies."""
+        """Return every limit that applies."""
         room = [Room("key", self.who, CONCURRENT, self.most, self.key.concurrency)] if self.most != UNLIMITED else []
         return [*self.rates, *self.quotas, *room]
 

@@ -27,7 +27,7 @@ def reset_tokens(seconds: int) -> Header:
 
 
 def duration(seconds: int) -> str:
-    """`1s`, `6m0s`, `23h0m5s`."""
+    """Return `1s`, `6m0s`, `23h0m5s`."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

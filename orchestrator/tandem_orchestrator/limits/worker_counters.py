@@ -175,13 +175,13 @@ class SharedConcurrency(Concurrency):
         return total
 
     def enter(self) -> int:
-        """Return one more begins; the new number."""
+        """Count one more; return the new number."""
         self.here += 1
         self._cells[self._mine] = self.here
         return self.at(0)
 
     def leave(self) -> None:
-        """One ends."""
+        """Count one less."""
         self.here -= 1
         self._cells[self._mine] = self.here
 

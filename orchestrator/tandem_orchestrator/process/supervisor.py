@@ -135,7 +135,7 @@ class Supervisor:
         slot.pid = os.fork() or self._run_worker(slot.number)
 
     def _run_worker(self, number: int) -> int:
-        """Return the rest of a worker's life."""
+        """Run a worker in the process that was just forked for it; this never returns."""
         code = FAILED
         try:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server has handlers of its own

@@ -46,7 +46,7 @@ class Response:
         """True once something came that whoever waits has not been told of."""
 
     async def started(self) -> None:
-        """Return when status and headers are there; close the answer if they never come."""
+        """Wait for status and headers; close the answer if they never come."""
         try:
             while not (self.status or self.error):
                 await self._wait()
@@ -102,13 +102,13 @@ class Response:
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:
-        """Awaited, it lasts until something new is there."""
+        """Return what to await until something new is there."""
         self.news = False
         self._waiter = waiter = self._connection.loop.create_future()
         return waiter
 
     def wake(self) -> None:
-        """Let whoever waits go on."""
+        """Wake whoever waits."""
         self._pass_on = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -125,7 +125,7 @@ class Response:
         return self._buffered > PAUSE_ABOVE
 
     def fail(self, error: EngineError) -> None:
-        """No more will come."""
+        """End the answer with `error`, if it is not complete."""
         if not self.complete and self.error is None:
             self.error = error
             self.wake()
