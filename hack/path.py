@@ -54,6 +54,6 @@ def links(programs: Mapping[str, Path]) -> Path:
 
 def _found(names: Iterable[str]) -> dict[str, Path]:
     # resolved, since one confined process starts another: links to links would be links to themselves
-    places = os.pathsep.join([*SYSTEM, os.environ["PATH"]])
-    found = {name: shutil.which(name, path=places) for name in names}
+    folders = os.pathsep.join([*SYSTEM, os.environ["PATH"]])
+    found = {name: shutil.which(name, path=folders) for name in names}
     return {name: Path(program).resolve() for name, program in found.items() if program}

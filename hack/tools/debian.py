@@ -56,7 +56,7 @@ def folder(executable: str) -> Path:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
     # beside it first: another package has a `bridge`, too
     found = {name: _find(name, str(program.parent)) for name in COMPANIONS.get(executable, ())}
-    return path.links({executable: program} | {name: place for name, place in found.items() if place})
+    return path.links({executable: program} | {name: program for name, program in found.items() if program})
 
 
 def _find(executable: str, *first: str) -> Path | None:

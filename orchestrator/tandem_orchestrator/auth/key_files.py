@@ -162,7 +162,7 @@ def parse(text: bytes) -> list[ApiKey]:
 def _sentence(problem: ErrorDetails) -> str:
     number, *path = problem["loc"] or (None,)
     if problem["type"] == "extra_forbidden" and not str(path[-1]).isalpha():
-        path = ["a field"]  # which might be a key in the wrong place
+        path = ["a field"]  # no misspelt name, but perhaps a key written as one
     where = ": ".join(([f"key {number + 1}"] if isinstance(number, int) else []) + [str(part) for part in path])
     return f"{where}: {problem['msg']}" if where else problem["msg"]
 

@@ -62,13 +62,13 @@ def check_first_events(data: bytes, *, ended: bool) -> bool:
     events = reader.read(data)
     if ended and (rest := reader.end()):
         events.append(rest)
-    said = False
+    spoken = False
     for event in events:
-        if not said and (failure := failure_in(event)):
+        if not spoken and (failure := failure_in(event)):
             raise failure
         for choice in choices_in(json_in(event)):
             _check_abort(choice)
-            said = said or _says(choice)
+            spoken = spoken or _says(choice)
     if ended and not events:
         raise Malformed("the engine's stream is empty")
     return bool(events)
@@ -144,9 +144,9 @@ def _failure(document: dict[str, Any]) -> EngineError:
 
 
 def _refused(status: int, fields: dict[str, Any], retry_after: bytes | None = None) -> EngineError:
-    said = str(fields.get("message"))
-    if status >= SERVER_ERRORS and any(words in said for words in LAST_WORDS):
-        return Stopping(f"the engine stops: {said}")
+    message = str(fields.get("message"))
+    if status >= SERVER_ERRORS and any(words in message for words in LAST_WORDS):
+        return Stopping(f"the engine stops: {message}")
     retryable = status in PASSING
     if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
         return Refused(status, fields, retry_after, retryable=retryable)
@@ -161,8 +161,8 @@ def _check_abort(choice: dict[str, Any]) -> None:
 
 def _says(choice: dict[str, Any]) -> bool:
     """Return true if there is something of an answer in it."""
-    said = choice.get("message") or choice.get("delta")
-    spoken = isinstance(said, dict) and any(value for name, value in said.items() if name != "role")
+    message = choice.get("message") or choice.get("delta")
+    spoken = isinstance(message, dict) and any(value for name, value in message.items() if name != "role")
     return spoken or bool(choice.get("text"))
 
 
@@ -183,11 +183,11 @@ def _error_fields(document: Any) -> dict[str, Any]:
     return fields
 
 
-def _message(said: Any) -> str | None:
+def _message(value: Any) -> str | None:
     """Return a text for people. FastAPI gives a list, with one object for each field that is wrong."""
-    if isinstance(said, list):
-        said = "; ".join(text for item in said if isinstance(item, dict) and (text := _message(item.get("msg"))))
-    return said[:MAX_MESSAGE] if isinstance(said, str) and said else None
+    if isinstance(value, list):
+        value = "; ".join(text for item in value if isinstance(item, dict) and (text := _message(item.get("msg"))))
+    return value[:MAX_MESSAGE] if isinstance(value, str) and value else None
 
 
 def _retry_after(value: bytes) -> bytes | None:
