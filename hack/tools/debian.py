@@ -71,7 +71,7 @@ def ensure(executables: Sequence[str]) -> None:
 
 
 def install(packages: Sequence[str]) -> None:
-    """apt-get install; Failure where this is not Debian, or not root."""
+    """Install by apt-get. Failure where this is not Debian, or not root."""
     listed = " ".join(packages)
     if not _find("apt-get"):
         raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
@@ -100,7 +100,7 @@ def make_root(arguments: Sequence[str], target: Path) -> None:
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """Meanwhile no package starts a service of its own: programs are wanted, not a web server on port 80."""
+    """Keep packages from starting services of their own: programs are wanted, not a web server on port 80."""
     if POLICY.exists():
         yield
         return

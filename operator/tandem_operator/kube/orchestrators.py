@@ -68,7 +68,7 @@ class Directory:
         return [url for pod in ours if (url := _url(deployment, pod))]
 
     async def _made_by(self, deployment: Object, pod: Object) -> bool:
-        """Tell whether a Deployment has made a pod, by the ReplicaSet between them; asked once for each of these."""
+        """Return whether a Deployment has made a pod, by the ReplicaSet between them; asked once for each of these."""
         owner = controller(pod)
         if owner is None or owner["kind"] != REPLICA_SET.kind:
             return False
@@ -157,7 +157,7 @@ def _url(deployment: Object, pod: Object) -> URL | None:
 
 
 def _may_be_a_pod(address: str) -> bool:
-    """Tell whether this is an IP address that a pod may have: not the operator's own, nor a node's metadata service."""
+    """Return whether this is an IP address that a pod may have: no own one of the operator, no metadata service."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
