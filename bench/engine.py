@@ -19,7 +19,7 @@ import uvloop
 from tests.engine_double.reply import Answer, Call, Reply, event
 
 MODEL: Final = "bench"
-REQUEST: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+REQUEST: Final[dict[str, Any]] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
 TOOL_CALL: Final = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
 MODELS: Final = orjson.dumps(
     {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm"}]}
@@ -49,7 +49,9 @@ STREAM_HEAD: Final = (
 )
 STREAM_START: Final = STREAM_HEAD + piece(OPEN) + piece(TOKEN)
 STREAM_TOKEN: Final = piece(TOKEN)
-STREAM_FINISH, STREAM_USAGE, STREAM_DONE = piece(FINISH), piece(USAGE), piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+STREAM_FINISH: Final = piece(FINISH)
+STREAM_USAGE: Final = piece(USAGE)
+STREAM_DONE: Final = piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 OTHERS: Final = {b"/v1/models": response(MODELS), b"/metrics": response(METRICS.encode(), "text/plain")}
 
 
@@ -63,7 +65,7 @@ class State:
         self.last_left = 0.0
 
     def abandon(self) -> None:
-        """A request lost its client."""
+        """Count a request that lost its client."""
         self.open -= 1
         self.left += 1
         self.last_left = time.monotonic()

@@ -68,7 +68,7 @@ async def warm_up(targets: Targets, effort: Effort) -> None:
 
 
 async def blocking(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU a request and throughput with 32 clients that never pause; and CPU a request where nginx has no more to do.
+    """Measure CPU and throughput with 32 clients that never pause; and CPU where nginx has no more to do.
 
     nginx takes less CPU for a request the more come, and such clients make it do several times what Tandem can. So it
     is measured at Tandem's rate, too, and both at half of that.
@@ -113,7 +113,7 @@ async def blocking(targets: Targets, effort: Effort) -> list[Row]:
 async def cpu_of_a_request(
     server: Process, effort: Effort, rate: float | None = None, request: bytes = PLAIN
 ) -> tuple[float, float]:
-    """µs, and the requests a second at which they were taken."""
+    """Return µs of CPU a request, and the requests a second at which they were measured."""
     load = Load(server.address, request).run(CLIENTS, seconds=effort.seconds, rate=rate)
     outcome, seconds = await _with_cpu(server, load)
     return seconds / outcome.requests * 1e6, outcome.per_second
@@ -130,7 +130,7 @@ async def latency(targets: Targets, effort: Effort) -> list[Row]:
 
 
 async def _medians(targets: Targets, effort: Effort, request: bytes, expect: bytes, times: Times) -> list[Series]:
-    """Median times in µs, straight from the engine, through nginx, and through the orchestrator."""
+    """Return median times in µs, straight from the engine, through nginx, and through the orchestrator."""
     servers = [targets.engine, targets.nginx, targets.tandem]
     found: list[list[float]] = [[] for _ in servers]
     for _ in range(effort.rounds):
@@ -140,7 +140,7 @@ async def _medians(targets: Targets, effort: Effort, request: bytes, expect: byt
 
 
 async def median_time(server: Process, effort: Effort, request: bytes, expect: bytes, times: Times) -> float:
-    """µs that one client waits."""
+    """Return how many µs one client waits."""
     outcome = await Load(server.address, request, expect).run(1, seconds=effort.seconds / 2)
     return statistics.median(times(outcome)) * 1e6
 
@@ -153,7 +153,7 @@ def _added(what: str, medians: list[Series]) -> Row:
 
 
 async def streams(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU a streamed token while 200 streams are open, each with a token every 25 ms."""
+    """Measure CPU a streamed token while 200 streams are open, each with a token every 25 ms."""
     servers = [targets.nginx, targets.tandem]
     found: dict[Process, list[float]] = {server: [] for server in servers}
     for _ in range(effort.rounds):
@@ -180,7 +180,7 @@ async def cpu_of_a_token(server: Process, seconds: float) -> float:
 
 
 async def tools(targets: Targets, effort: Effort) -> list[Row]:
-    """CPU of a request with a server-side tool, over a plain one's. The tool's own work is in it."""
+    """Measure CPU of a request with a server-side tool, over a plain one's. The tool's own work is in it."""
     plain: list[float] = []
     with_tool: list[float] = []
     request = post(tools=[MATH_TOOL])
@@ -225,7 +225,7 @@ async def _seconds_to_notice(targets: Targets, *, stream: bool) -> float:
 
 
 async def endurance(targets: Targets, effort: Effort) -> list[Row]:
-    """Memory, pool slots and engine connections after many requests and many clients that left."""
+    """Measure memory, pool slots and engine connections after many requests and many clients that left."""
     load = Load(targets.tandem.address, post())
     await load.run(CLIENTS, count=effort.fill)
     await _leave(targets.tandem.address, effort.leaving // 10)

@@ -49,7 +49,7 @@ class Process:
     address: Address
 
     def cpu_seconds(self) -> float:
-        """CPU time that it has used so far, in user and kernel mode.
+        """Return the CPU time that it has used so far, in user and kernel mode.
 
         /proc/PID/stat tells it in hundredths of a second, too coarse for a second of nginx; this in nanoseconds.
         """

@@ -64,7 +64,7 @@ def at_least(what: str, figures: str, ratio: Series, bound: float) -> Row:
 
 
 def document(rows: Sequence[Row], cores: Cores, arrangement: str, nginx: str, seconds: float) -> str:
-    """RESULTS.md. `nginx` is its version."""
+    """Return RESULTS.md. `nginx` is its version."""
     table = "\n".join([HEADER, *map(str, rows)])
     return f"""# How fast the orchestrator is
 

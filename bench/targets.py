@@ -177,7 +177,7 @@ def _nginx(folder: Path, engine_port: int, port: int) -> list[str]:
 
 
 def nginx_version() -> str:
-    """For example nginx/1.22.1."""
+    """Return the version, for example nginx/1.22.1."""
     answer = subprocess.run([tools.executable("nginx"), "-v"], capture_output=True, text=True, check=True)
     return answer.stderr.strip().removeprefix("nginx version: ")
 

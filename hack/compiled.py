@@ -4,6 +4,7 @@ import os
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress, tools
 from hack.command import run
@@ -11,9 +12,9 @@ from hack.failure import Failure
 from hack.images import content
 from hack.tools import python
 
-PROJECT = Path(__file__).parents[1]
-PYTHON = PROJECT / ".venv/bin/python"
-INPUTS = (
+PROJECT: Final = Path(__file__).parents[1]
+PYTHON: Final = PROJECT / ".venv/bin/python"
+INPUTS: Final = (
     "orchestrator/pyproject.toml",
     "orchestrator/tandem_orchestrator",
     "contract/tandem_contract",

@@ -153,7 +153,7 @@ def turned(seen: dict[str, str], conditions: list[dict[str, Any]]) -> list[str]:
 
 
 def is_ready(generation: int, conditions: list[dict[str, Any]]) -> bool:
-    """Tell whether Ready holds for the newest spec."""
+    """Return whether Ready holds for the newest spec."""
     return any(
         c["type"] == "Ready" and c["status"] == "True" and c.get("observedGeneration") == generation for c in conditions
     )

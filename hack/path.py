@@ -9,17 +9,18 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from hack import cache
 
-SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-PREREQUISITES = """
+SYSTEM: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+PREREQUISITES: Final = """
     git make
     docker docker-credential-desktop docker-credential-pass docker-credential-secretservice
 """.split()  # noqa: SIM905
 """What CONTRIBUTING.md asks for, beside Python and bash. Docker is used where it is there, as it is set up there."""
 
-ESSENTIAL = """
+ESSENTIAL: Final = """
     apt-get awk bash sh dpkg find xargs grep gzip gunzip hostname ldconfig locale perl sed tar cmp diff
     basename cat chgrp chmod chown chroot cp cut date dd df dirname du echo env expr false head id install ln ls md5sum
     mkdir mkfifo mknod mktemp mv nice nohup nproc numfmt od paste printenv printf pwd readlink realpath rm rmdir seq
@@ -53,6 +54,6 @@ def links(programs: Mapping[str, Path]) -> Path:
 
 def _found(names: Iterable[str]) -> dict[str, Path]:
     # resolved, since one confined process starts another: links to links would be links to themselves
-    places = os.pathsep.join([*SYSTEM, os.environ["PATH"]])
-    found = {name: shutil.which(name, path=places) for name in names}
+    folders = os.pathsep.join([*SYSTEM, os.environ["PATH"]])
+    found = {name: shutil.which(name, path=folders) for name in names}
     return {name: Path(program).resolve() for name, program in found.items() if program}

@@ -18,7 +18,7 @@ class Cluster(Protocol):
     kubeconfig: Path
 
     def running(self) -> bool:
-        """Tell whether it was started and not taken down since."""
+        """Return whether it was started and not taken down since."""
 
     def up(self) -> None:
         """Start it, or what of it does not run; return when it is ready. Seconds where nothing is to be done."""

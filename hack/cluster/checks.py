@@ -65,7 +65,7 @@ def _free(port: int) -> bool:
 
 
 def may_lower_oom_scores() -> bool:
-    """Tell whether this process has CAP_SYS_RESOURCE."""
+    """Return whether this process has CAP_SYS_RESOURCE."""
     status = Path("/proc/self/status").read_text()
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1)

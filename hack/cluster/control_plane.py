@@ -69,7 +69,7 @@ class ControlPlane:
             self.processes.stop(name)
 
     def ready(self) -> bool:
-        """Tell whether the API answers and can serve."""
+        """Return whether the API answers and can serve."""
         return answers(f"{self.url}/readyz", self.authority().certificate, self.admin())
 
     def authority(self) -> Authority:

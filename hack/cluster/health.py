@@ -11,7 +11,7 @@ TIMEOUT_SECONDS: Final = 2.0
 
 
 def answers(url: str, authority: Certificate | None = None, client: Certificate | None = None) -> bool:
-    """Tell whether a GET of `url` gives 200. Over https, `authority` must have signed the server's certificate."""
+    """Return whether a GET of `url` gives 200. Over https, `authority` must have signed the server's certificate."""
     context = None
     if authority:
         context = ssl.create_default_context(cafile=authority.path)

@@ -29,7 +29,7 @@ class Kind:
         self.kubectl = Kubectl(self.kubeconfig)
 
     def running(self) -> bool:
-        """Tell whether it was started and not taken down since."""
+        """Return whether it was started and not taken down since."""
         return self.kubeconfig.exists()
 
     def up(self) -> None:
@@ -88,7 +88,7 @@ def loading(archive: Path) -> list[str]:
 
 
 def docker_answers() -> bool:
-    """Tell whether there is a Docker daemon that this user may talk to."""
+    """Return whether there is a Docker daemon that this user may talk to."""
     if not shutil.which("docker"):
         return False
     try:

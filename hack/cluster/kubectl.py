@@ -22,7 +22,7 @@ class Kubectl:
         return run(self.argv(*arguments), text=text)
 
     def ok(self, *arguments: str) -> bool:
-        """Tell whether a command succeeds; nothing is shown."""
+        """Return whether a command succeeds; nothing is shown."""
         return subprocess.run(self.argv(*arguments), capture_output=True, check=False).returncode == 0
 
     def argv(self, *arguments: str | Path) -> list[str]:

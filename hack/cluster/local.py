@@ -70,7 +70,7 @@ class Local:
         self.runtime = Runtime(self.processes, self.folder / "runtime", cache.root() / "containerd", STATE)
 
     def running(self) -> bool:
-        """Tell whether it was started and not taken down since."""
+        """Return whether it was started and not taken down since."""
         return self.folder.exists()
 
     def up(self) -> None:
@@ -192,7 +192,7 @@ class Local:
 
 
 def _is_outdated(reference: str) -> bool:
-    """Tell whether an image ("tandem.local/NAME:CONTENT") was built here and has been replaced since."""
+    """Return whether an image ("tandem.local/NAME:CONTENT") was built here and has been replaced since."""
     name, _, content = reference.removeprefix("tandem.local/").rpartition(":")
     return reference.startswith("tandem.local/") and not cache.image(name, content).exists()
 

@@ -71,7 +71,7 @@ def removal_of_rules(saved: str) -> str:
 
 
 def _is_jump_to_kubernetes(line: str) -> bool:
-    """Tell whether this is a rule in a chain of somebody else's that leads into one of Kubernetes'."""
+    """Return whether this is a rule in a chain of somebody else's that leads into one of Kubernetes'."""
     return line.startswith("-A ") and not line.startswith("-A KUBE-") and " -j KUBE-" in line
 
 

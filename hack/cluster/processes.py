@@ -26,7 +26,7 @@ class Record:
     environment: dict[str, str]
 
     def alive(self) -> bool:
-        """Tell whether this very process runs."""
+        """Return whether this very process runs."""
         return _birth(self.pid) == self.born
 
 
@@ -104,7 +104,7 @@ class Processes:
         self._file(name).unlink(missing_ok=True)
 
     def running(self, name: str) -> bool:
-        """Tell whether a process of that name was started and still runs."""
+        """Return whether a process of that name was started and still runs."""
         record = self.record(name)
         return record is not None and record.alive()
 

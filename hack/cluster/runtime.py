@@ -42,7 +42,7 @@ class Runtime:
         self.processes.wait("containerd", self.answers, START_SECONDS, until="answering")
 
     def answers(self) -> bool:
-        """Tell whether containerd runs pods by now."""
+        """Return whether containerd runs pods by now."""
         try:
             return self.socket.exists() and " ok" in self._ctr("plugins", "ls", "id==cri")
         except Failure:

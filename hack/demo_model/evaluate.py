@@ -75,7 +75,7 @@ class Case:
 
 
 def is_record(text: str | None) -> bool:
-    """Tell whether this is a complete JSON object with the keys of RECORD_SCHEMA."""
+    """Return whether this is a complete JSON object with the keys of RECORD_SCHEMA."""
     try:
         return sorted(json.loads(text or "")) == sorted(RECORD_SCHEMA["required"])
     except json.JSONDecodeError:

@@ -14,7 +14,7 @@ Draw = Callable[[random.Random], str]
 
 
 def held_out(value: str) -> bool:
-    """Tell whether this is the one value in `HELD_OUT_SHARE` that training never shows."""
+    """Return whether this is the one value in `HELD_OUT_SHARE` that training never shows."""
     return zlib.crc32(value.encode()) % HELD_OUT_SHARE == 0
 
 

@@ -9,7 +9,9 @@ from typing import Final
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+PAD: Final = "<|endoftext|>"
+START: Final = "<|im_start|>"
+END: Final = "<|im_end|>"
 CALL_TAGS: Final = ("<tool_call>", "</tool_call>")
 JSON_JOINTS: Final = ('{"', '": "', '", "', '": ', ', "', '":"', '","', '":', ',"', '"}}', '"}')
 WORD: Final = r" ?[\p{L}_]+"

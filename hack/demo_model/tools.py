@@ -65,7 +65,7 @@ def names(offered: list[dict[str, Any]]) -> set[str]:
 
 
 def takes_unit(offered: list[dict[str, Any]]) -> bool:
-    """Tell whether the weather tool is offered and has a `unit` parameter."""
+    """Return whether the weather tool is offered and has a `unit` parameter."""
     return any(
         entry["function"]["name"] == WEATHER and "unit" in entry["function"]["parameters"]["properties"]
         for entry in offered

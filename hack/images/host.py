@@ -16,7 +16,7 @@ PIP_FILES: Final = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf"
 
 
 def secrets(folder: Path) -> dict[str, Path]:
-    """Name -> file of what to mount; files that have to be made first are put into `folder`."""
+    """Return name -> file of what to mount; files that have to be made first are put into `folder`."""
     found = {}
     if bundle := ca_bundle():
         found["ca"] = bundle

@@ -14,13 +14,13 @@ SECONDS: Final = 5
 
 @functools.cache
 def docker() -> bool:
-    """Tell whether Docker answers; then it is what pulls, in the way that it is set up."""
+    """Return whether Docker answers; then it is what pulls, in the way that it is set up."""
     return docker_answers()
 
 
 @functools.cache
 def within_reach() -> bool:
-    """Tell whether public images can be pulled. Asked once for one cache, so that images keep their names."""
+    """Return whether public images can be pulled. Asked once for one cache, so that images keep their names."""
     if docker():
         return True
     image: str = versions.pinned("images")["base"]
@@ -35,7 +35,7 @@ def within_reach() -> bool:
 
 
 def answers(image: str) -> bool:
-    """Tell whether the registry of an image answers as a registry does."""
+    """Return whether the registry of an image answers as a registry does."""
     host = image.partition("/")[0].replace("docker.io", "registry-1.docker.io")
     try:
         with urllib.request.urlopen(f"https://{host}/v2/", timeout=SECONDS):

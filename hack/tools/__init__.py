@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hack import versions
 from hack.failure import Failure
@@ -22,7 +23,7 @@ def _uv() -> Path:
     return pypi.install("uv", f"uv=={version}", version) / "bin"
 
 
-SOURCES: dict[str, Callable[[], Path]] = {
+SOURCES: Final[dict[str, Callable[[], Path]]] = {
     **dict.fromkeys(node.PROGRAMS, node.ensure),
     "go": lambda: golang.go().parent,
     "helm": helm.ensure,

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from hack import cache, path, progress
 from hack.command import run
 from hack.failure import Failure
 
-MACHINE = f"{platform.machine()}-linux-gnu"
-PACKAGES = {
+MACHINE: Final = f"{platform.machine()}-linux-gnu"
+PACKAGES: Final = {
     "buildah": "buildah",
     "chromium": "chromium",
     "conntrack": "conntrack",
@@ -31,21 +32,21 @@ PACKAGES = {
 }
 """Executable -> the package that has it."""
 
-COMPANIONS = {
+COMPANIONS: Final = {
     "gcc": ("ar", "as", "c++", "cc", "g++", "ld", f"{MACHINE}-gcc", f"{MACHINE}-g++"),
     "host-local": ("bridge",),
     "iptables": ("iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"),
 }
 """Executable -> what its package (or one that this needs) has besides and is of no use without."""
 
-CNI_PLUGINS = "/usr/lib/cni"
-SYSTEM_PATH = os.pathsep.join(path.SYSTEM)
-ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
+CNI_PLUGINS: Final = "/usr/lib/cni"
+SYSTEM_PATH: Final = os.pathsep.join(path.SYSTEM)
+ENVIRONMENT: Final = {"DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
 """For Debian's own tools: what packages run when they are installed is for Debian to say."""
 
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-LISTS = Path("/var/lib/apt/lists")
-POLICY = Path("/usr/sbin/policy-rc.d")
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+LISTS: Final = Path("/var/lib/apt/lists")
+POLICY: Final = Path("/usr/sbin/policy-rc.d")
 
 
 def folder(executable: str) -> Path:
@@ -55,7 +56,7 @@ def folder(executable: str) -> Path:
         raise Failure(f"{executable} is missing. On Debian it is in the package {PACKAGES[executable]}")
     # beside it first: another package has a `bridge`, too
     found = {name: _find(name, str(program.parent)) for name in COMPANIONS.get(executable, ())}
-    return path.links({executable: program} | {name: place for name, place in found.items() if place})
+    return path.links({executable: program} | {name: program for name, program in found.items() if program})
 
 
 def _find(executable: str, *first: str) -> Path | None:
@@ -70,7 +71,7 @@ def ensure(executables: Sequence[str]) -> None:
 
 
 def install(packages: Sequence[str]) -> None:
-    """apt-get install; Failure where this is not Debian, or not root."""
+    """Install by apt-get. Failure where this is not Debian, or not root."""
     listed = " ".join(packages)
     if not _find("apt-get"):
         raise Failure(f"missing: {listed} (names of Debian packages). Install them with this system's package manager")
@@ -99,7 +100,7 @@ def make_root(arguments: Sequence[str], target: Path) -> None:
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """Meanwhile no package starts a service of its own: programs are wanted, not a web server on port 80."""
+    """Keep packages from starting services of their own: programs are wanted, not a web server on port 80."""
     if POLICY.exists():
         yield
         return

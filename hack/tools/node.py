@@ -6,12 +6,13 @@ One module, so that the programs share what they have in common: it is compiled 
 import hashlib
 import re
 from pathlib import Path
+from typing import Final
 
 from hack import cache, progress
 from hack.tools import golang
 
-MODULE = Path(__file__).parent.parent / "node"
-LINKS = (
+MODULE: Final = Path(__file__).parent.parent / "node"
+LINKS: Final = (
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -22,7 +23,7 @@ LINKS = (
 )
 """All of them are the one binary `node`, which goes by the name under which it is started."""
 
-COMMANDS = {
+COMMANDS: Final = {
     "node": ".",
     "pause": "./pause",
     "coredns": "./coredns",
@@ -31,8 +32,8 @@ COMMANDS = {
     "ctr": "github.com/containerd/containerd/v2/cmd/ctr",
     "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
 }
-PROGRAMS = (*LINKS, *(name for name in COMMANDS if name != "node"))
-VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+PROGRAMS: Final = (*LINKS, *(name for name in COMMANDS if name != "node"))
+VERSION_PACKAGES: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
 def folder() -> Path:

@@ -100,9 +100,9 @@ def _fetched(uv: Callable[[], Path]) -> Path:
 
 def _download(folder: Path, uv: Path) -> None:
     """Have uv download one that runs on any Linux. Failure where that does not answer."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-        run([uv, "python", "install", "--quiet", "--no-bin", "--install-dir", place, minor()], env=PATIENCE)
-        (installed,) = (each for each in Path(place).glob("cpython-*") if not each.is_symlink())
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        run([uv, "python", "install", "--quiet", "--no-bin", "--install-dir", temporary, minor()], env=PATIENCE)
+        (installed,) = (each for each in Path(temporary).glob("cpython-*") if not each.is_symlink())
         installed.rename(folder)
 
 
@@ -110,9 +110,9 @@ def _unpack(folder: Path, target: Path) -> None:
     """Unpack Debian's, with a C library of its own, into `folder`, which is going to be moved to `target`."""
     try:
         debian.ensure(["mmdebstrap", "patchelf"])
-        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-            debian.make_root(mmdebstrap_arguments(), Path(place, "root"))
-            Path(place, "root", "usr").rename(folder)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            debian.make_root(mmdebstrap_arguments(), Path(temporary, "root"))
+            Path(temporary, "root", "usr").rename(folder)
     except Failure as failure:
         raise Failure(
             f"there is no Python {minor()} with headers here, and none to download. On Debian install "

@@ -91,7 +91,7 @@ def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
 
 
 def is_pattern(namespace: str) -> bool:
-    """Tell whether this stands for the namespaces that it matches, and not for the one of this name."""
+    """Return whether this stands for the namespaces that it matches, and not for the one of this name."""
     return bool(set("*?[!,") & set(namespace))
 
 
@@ -105,7 +105,7 @@ async def notice(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
 
 
 def _is_at_work(service: dict[str, Any] | None) -> bool:
-    """Tell whether a service was looked at before: the API server itself puts a status without conditions there."""
+    """Return whether a service was looked at before: the API server itself puts a status without conditions there."""
     return service is not None and "conditions" in service.get("status", {})
 
 

@@ -127,7 +127,7 @@ async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float)
     directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:
         await asyncio.sleep(seconds)
-        degraded = await orchestrators.ask(await directory.places())
+        degraded = await orchestrators.ask(await directory.urls())
         turned = [key for key, lines in degraded.items() if lines != cluster.degraded.get(key)]
         cluster.degraded = degraded
         for key in turned:

@@ -65,7 +65,7 @@ class WorkQueue:
             self._measure()
 
     def pauses(self, key: Key) -> bool:
-        """Tell whether a key has failed and waits for its next attempt."""
+        """Return whether a key has failed and waits for its next attempt."""
         return key in self._timers and key not in self._settling
 
     async def run(self) -> None:

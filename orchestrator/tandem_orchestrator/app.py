@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import FastAPI
@@ -33,7 +33,7 @@ from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
-BACKGROUND_RETRY_SECONDS = 5.0
+BACKGROUND_RETRY_SECONDS: Final = 5.0
 
 if TYPE_CHECKING:
     from tandem_orchestrator.observability.otel import OpenTelemetry

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from pydantic import SecretStr
 from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
 
 from tandem_orchestrator.config import unknown_variables
 
-_LOGIN = re.compile(r"//.*@")  # a password may hold a slash
+_LOGIN: Final = re.compile(r"//.*@")  # a password may hold a slash
 
 
 def report(config: OrchestratorConfig) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 from tandem_contract.config import OrchestratorConfig, checks
@@ -18,12 +19,12 @@ from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.shared_folder import shared_folder
 
-FAILED = 1
+FAILED: Final = 1
 
 
 @ends_with_its_reader()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 1 when the configuration cannot be used."""
+    """Run a command; return 1 when the configuration cannot be used."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:

@@ -61,7 +61,7 @@ class GatewayError(Exception):
         self.headers: list[tuple[bytes, bytes]] = []
 
     def body(self) -> bytes:
-        """`{"error": {"message", "type", "param", "code"}}`."""
+        """Return `{"error": {"message", "type", "param", "code"}}`."""
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return orjson.dumps({"error": error})
 
@@ -230,7 +230,7 @@ class EngineError(GatewayError):
     def __init__(self, message: str, *, detail: str | None = None, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.problem = message if detail is None else f"{message} ({detail})"
-        """For those who run the service: names places such as the engine's address, of which clients hear nothing."""
+        """For those who run the service: may name the engine's address, of which clients hear nothing."""
 
 
 class Unreachable(EngineError):

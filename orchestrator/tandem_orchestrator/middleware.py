@@ -1,6 +1,7 @@
 """What stands around the whole application where the configuration asks for it."""
 
 from collections.abc import Awaitable
+from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +11,9 @@ from tandem_orchestrator.api.access import at_metrics_port
 from tandem_orchestrator.errors import GatewayError, NotFound, UntrustedHost, send_error
 from tandem_orchestrator.observability.record import record_of
 
-METRICS = "/metrics"
-HEALTH = frozenset({"/live", "/ready", "/health", METRICS})
-EXPOSED = (
+METRICS: Final = "/metrics"
+HEALTH: Final = frozenset({"/live", "/ready", "/health", METRICS})
+EXPOSED: Final = (
     "x-request-id",
     "retry-after",
     *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
@@ -20,7 +21,7 @@ EXPOSED = (
 
 
 def guarded(app: ASGIApp, settings: Server) -> ASGIApp:
-    """`app` behind the checks of hosts and origins that are configured; each costs nothing when it is not."""
+    """Return `app` behind the checks of hosts and origins; one that is not configured costs nothing."""
     if settings.trusted_hosts:
         app = _TrustedHosts(app, settings.trusted_hosts)
     if settings.cors.allow_origins:

@@ -15,7 +15,7 @@ class ModelSettings(Section):
     fallback: Name | None = None
     """Model that answers when this one's engines fail before the first byte, or stay away longer than hold.seconds."""
     system_prompt: str | None = Field(default=None, min_length=1, max_length=65_536)
-    """Goes in front of a conversation that has no system message."""
+    """Goes in front of a request's messages when none of them is a system message."""
     defaults: JsonObject = Field(default={}, max_length=64)
     """Request fields for requests that leave them out, e.g. temperature."""
     inject: JsonObject = Field(default={}, max_length=64)

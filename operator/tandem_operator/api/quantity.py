@@ -42,7 +42,7 @@ def number(quantity: str | int) -> Decimal:
 
 
 def same_amount(one: object, other: object) -> bool:
-    """Tell whether two quantities have the same value; what is no quantity is like no other."""
+    """Return whether two quantities have the same value; what is no quantity is like no other."""
     try:
         return number(str(one)) == number(str(other))
     except ValueError:

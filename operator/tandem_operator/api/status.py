@@ -32,7 +32,7 @@ class ConditionType(StrEnum):
 
 
 def _made_to_fit(fit: Callable[[str], str]) -> BeforeValidator:
-    """Reasons and messages are foreign text in part: a status that cannot be written would leave a former one."""
+    """Return what fits a text, foreign in part, to its field: else a status could not be written."""
     return BeforeValidator(lambda value: fit(value) if isinstance(value, str) else value)
 
 

@@ -93,7 +93,7 @@ class Api:
             query["continue"] = token
 
     async def apply(self, manifest: Object, manager: str, subresource: str | None = None) -> Object:
-        """Server-side apply: own the fields in `manifest`, taking them from others, and return the object."""
+        """Apply on the server's side: own the fields in `manifest`, taking them from others, and return the object."""
         query = {"fieldManager": manager, "force": "true"}
         return await self._patch("apply", manifest, query, _APPLY, subresource)
 

@@ -84,7 +84,7 @@ class Contests:
         self._records: dict[Key, dict[Reference, _Record]] = defaultdict(dict)
 
     def holds(self, key: Key, write: Write) -> bool:
-        """Tell whether all that a write puts right is better left for a while."""
+        """Return whether all that a write puts right is better left for a while."""
         record = self._record(key, write)
         if record is None or not write.corrects:
             return False

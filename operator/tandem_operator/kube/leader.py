@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, V1Lease, V1ObjectMeta
@@ -17,7 +17,7 @@ from tandem_operator.kube import metrics
 
 logger = logging.getLogger(__name__)
 
-_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+_UNREACHABLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True)

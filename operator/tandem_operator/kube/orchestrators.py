@@ -45,14 +45,14 @@ class Directory:
         self._makers: dict[str, str] = {}
         """Deployments by the ReplicaSets that they have made, both by uid."""
 
-    async def places(self) -> dict[Key, list[URL]]:
+    async def urls(self) -> dict[Key, list[URL]]:
         """Return the URLs of each service that has pods to ask; none where it cannot be told whose they are."""
         ready = {key: found for key in self._store.services() if (found := _newest(self._store.pods(key)))}
         gate = asyncio.Semaphore(_AT_ONCE)
-        places = await asyncio.gather(*(self._of(gate, key, pods) for key, pods in ready.items()))
+        urls = await asyncio.gather(*(self._of(gate, key, pods) for key, pods in ready.items()))
         made = {owner["uid"] for pods in ready.values() for pod in pods if (owner := controller(pod))}
         self._makers = {uid: maker for uid, maker in self._makers.items() if uid in made}
-        return dict(zip(ready, places, strict=True))
+        return dict(zip(ready, urls, strict=True))
 
     async def _of(self, gate: asyncio.Semaphore, key: Key, pods: Sequence[Object]) -> list[URL]:
         service = self._store.service(key)
@@ -65,10 +65,10 @@ class Directory:
         except ApiError as error:
             logger.warning("%s/%s: it cannot be told whose its pods are: %s", *key, error)
             return []
-        return [place for pod in ours if (place := _place(deployment, pod))]
+        return [url for pod in ours if (url := _url(deployment, pod))]
 
     async def _made_by(self, deployment: Object, pod: Object) -> bool:
-        """Tell whether a Deployment has made a pod, by the ReplicaSet between them; asked once for each of these."""
+        """Return whether a Deployment has made a pod, by the ReplicaSet between them; asked once for each of these."""
         owner = controller(pod)
         if owner is None or owner["kind"] != REPLICA_SET.kind:
             return False
@@ -80,7 +80,7 @@ class Directory:
         return self._makers[owner["uid"]] == str(deployment["metadata"]["uid"])
 
 
-async def ask(places: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
+async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
     """Return what is degraded by the word of each service's pods; a service of which no pod answers is left out."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with aiohttp.ClientSession(
@@ -90,24 +90,24 @@ async def ask(places: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         answers = await asyncio.gather(
-            *(_answer(session, gate, key, place) for key, found in places.items() for place in found)
+            *(_answer(session, gate, key, url) for key, found in urls.items() for url in found)
         )
-    said: dict[Key, list[str]] = {}
+    degraded: dict[Key, list[str]] = {}
     for key, lines in answers:
         if lines is not None:
-            said.setdefault(key, []).extend(lines)
-    metrics.UNHEARD.set(len(places) - len(said))
-    return said
+            degraded.setdefault(key, []).extend(lines)
+    metrics.UNHEARD.set(len(urls) - len(degraded))
+    return degraded
 
 
 async def _answer(
-    session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, place: URL
+    session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, url: URL
 ) -> tuple[Key, list[str] | None]:
     try:
-        async with gate, session.get(place, ssl=False, allow_redirects=False) as response:
+        async with gate, session.get(url, ssl=False, allow_redirects=False) as response:
             return key, _lines(response.status, await _read(response.content))
     except Exception as error:  # noqa: BLE001 # whatever a pod does, the others must be asked
-        logger.info("%s/%s: %s does not say how it is: %s: %s", *key, place, type(error).__name__, error)
+        logger.info("%s/%s: %s does not say how it is: %s: %s", *key, url, type(error).__name__, error)
         return key, None
 
 
@@ -144,7 +144,7 @@ def _is_ready(pod: Object) -> bool:
     )
 
 
-def _place(deployment: Object, pod: Object) -> URL | None:
+def _url(deployment: Object, pod: Object) -> URL | None:
     """Return where a pod is asked, None if nowhere: only its address is of its own word, and no part of a URL."""
     address = pod["status"].get("podIP", "")
     containers = deployment["spec"]["template"]["spec"]["containers"]
@@ -157,7 +157,7 @@ def _place(deployment: Object, pod: Object) -> URL | None:
 
 
 def _may_be_a_pod(address: str) -> bool:
-    """Tell whether this is an IP address that a pod may have: not the operator's own, nor a node's metadata service."""
+    """Return whether this is an IP address that a pod may have: no own one of the operator, no metadata service."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

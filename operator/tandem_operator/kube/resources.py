@@ -59,7 +59,7 @@ BY_KIND: Final = {resource.kind: resource for resource in (*CHILDREN, LLM_SERVIC
 
 
 def controlled_by(item: Object, uid: str) -> bool:
-    """Tell whether an object's controller is the resource with this uid."""
+    """Return whether an object's controller is the resource with this uid."""
     owner = controller(item)
     return owner is not None and bool(owner["uid"] == uid)
 

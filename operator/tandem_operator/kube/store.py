@@ -91,7 +91,7 @@ class Store:
         return self._objects[key][reference(item)] if key else None
 
     def knows(self, uid: str) -> bool:
-        """Tell whether an object is remembered."""
+        """Return whether an object is remembered."""
         return uid in self._keys
 
     def services(self) -> list[Key]:

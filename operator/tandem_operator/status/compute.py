@@ -39,7 +39,7 @@ class ServiceView:
 
 
 def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
-    """Tell whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
+    """Return whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
     named = service.secrets
     return bool(named) and gather(service, observed, service.orchestrator).finding is not None
 
@@ -74,13 +74,13 @@ def _unheard(verdicts: list[Verdict], degraded: Condition | None) -> list[Condit
 
 
 def ready(view: ServiceView) -> Verdict:
-    """Tell whether the service serves."""
+    """Return whether the service serves."""
     served = view.service.spec.model.served_name
     return _good(ConditionType.READY, view.worst, "Serving", f"serves {served} at {view.service.url}")
 
 
 def reconciling(view: ServiceView) -> Verdict:
-    """Tell whether the service is on its way to what its spec says."""
+    """Return whether the service is on its way to what its spec says."""
     kind, worst = ConditionType.RECONCILING, view.worst
     if worst is None:
         return Verdict(kind, ConditionStatus.FALSE, "Done", "everything is as the spec says")
@@ -89,7 +89,7 @@ def reconciling(view: ServiceView) -> Verdict:
 
 
 def stalled(view: ServiceView) -> Verdict:
-    """Tell whether a person has to do something."""
+    """Return whether a person has to do something."""
     kind, worst = ConditionType.STALLED, view.worst
     if worst is None:
         return Verdict(kind, ConditionStatus.FALSE, "Done", "nothing is in the way")
@@ -98,29 +98,29 @@ def stalled(view: ServiceView) -> Verdict:
 
 
 def model_ready(view: ServiceView) -> Verdict:
-    """Tell whether an engine has loaded the model."""
+    """Return whether an engine has loaded the model."""
     message = f"{view.service.spec.model.served_name} is loaded"
     return _good(ConditionType.MODEL_READY, view.model, "Loaded", message)
 
 
 def engine_ready(view: ServiceView) -> Verdict:
-    """Tell whether the engine serves."""
+    """Return whether the engine serves."""
     return _tier_ready(ConditionType.ENGINE_READY, view.engine)
 
 
 def orchestrator_ready(view: ServiceView) -> Verdict:
-    """Tell whether the orchestrator serves."""
+    """Return whether the orchestrator serves."""
     return _tier_ready(ConditionType.ORCHESTRATOR_READY, view.orchestrator)
 
 
 def monitoring_ready(view: ServiceView) -> Verdict:
-    """Tell whether Prometheus can find both tiers."""
+    """Return whether Prometheus can find both tiers."""
     message = "Prometheus finds both tiers by their ServiceMonitors"
     return _good(ConditionType.MONITORING_READY, first_finding(MONITORING, view), "Created", message)
 
 
 def degraded(view: ServiceView) -> Verdict | None:
-    """Tell whether something is amiss while the service serves; nothing is told while no orchestrator was heard."""
+    """Return whether something is amiss while the service serves; nothing is told while no orchestrator was heard."""
     kind = ConditionType.DEGRADED
     if finding := first_finding(DEGRADED, view):
         return Verdict(kind, ConditionStatus.TRUE, finding.reason, finding.message)

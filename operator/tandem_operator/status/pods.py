@@ -131,7 +131,7 @@ class PodView:
         return next((each for each in self.containers if self.is_main(each)), None)
 
     def is_main(self, container: ContainerView) -> bool:
-        """Tell whether a container is the tier, and neither a sidecar nor an init container."""
+        """Return whether a container is the tier, and neither a sidecar nor an init container."""
         return container.name == self.tier and container.kind == "container"
 
     def condition(self, kind: str) -> Object:
@@ -267,7 +267,7 @@ def given_up(view: PodView) -> Finding:
 
 
 def _held_against(view: PodView, container: ContainerView) -> bool:
-    """Tell whether a crash still counts: one long ago does not, but many do even while the container runs."""
+    """Return whether a crash still counts: one long ago does not, but many do even while the container runs."""
     recent = view.now - moment(container.end.get("finishedAt")) < CRASH_MEMORY
     return recent and (container.restarts >= CRASHES or not container.status.get("ready"))
 

@@ -115,7 +115,7 @@ def child_not_written(view: TierView) -> Finding | None:
 
 
 def _concerns(view: TierView, problem: Problem) -> bool:
-    """Tell whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
+    """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
     engine = problem.name.startswith(view.service.engine.name)
     return engine == (view.tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
 

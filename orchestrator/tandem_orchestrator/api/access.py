@@ -1,7 +1,7 @@
 """Keys on the endpoints that FastAPI serves."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
@@ -12,9 +12,9 @@ from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.observability.record import record_of
 
-BEARER = HTTPBearer(auto_error=False, description="Authorization: Bearer KEY")
-HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key in a header of its own")
-BOTH = [Security(BEARER), Security(HEADER)]  # either will do; they only document it, the keys read the headers
+BEARER: Final = HTTPBearer(auto_error=False, description="Authorization: Bearer KEY")
+HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key in a header of its own")
+BOTH: Final = [Security(BEARER), Security(HEADER)]  # either will do; they only document it, the keys read the headers
 
 
 def at_metrics_port(scope: Scope, settings: Server) -> bool:

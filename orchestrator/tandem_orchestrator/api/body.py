@@ -1,5 +1,7 @@
 """The body of a request that FastAPI reads."""
 
+from typing import Final
+
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
@@ -7,11 +9,11 @@ from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, Too
 from tandem_orchestrator.gateway.request import LARGE, read_body, weigh
 from tandem_orchestrator.gateway.watch import TimeLimit
 
-MOST_VALUES = 50_000  # each takes several times longer here than in the hot path
+MOST_VALUES: Final = 50_000  # each takes several times longer here than in the hot path
 
 
 def bounded(receive: Receive, limit: int, time: TimeLimit) -> Receive:
-    """`receive` for FastAPI, which reads as much and as long as it comes: raises an `HTTPException` then."""
+    """Return a `receive` for FastAPI, which bounds nothing itself; it raises `HTTPException` past `limit` or `time`."""
     body: bytes | None = None
 
     async def whole() -> Message:

@@ -1,16 +1,16 @@
 """The OpenAPI page, which also tells of the hot path that FastAPI never sees."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 
-_TEXTS = {
+_TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
     "description": "A text, a list of texts, or tokens.",
 }
-_ASKED = {
+_ASKED: Final = {
     "messages": {
         "type": "array",
         "minItems": 1,
@@ -23,9 +23,12 @@ _ASKED = {
     "prompt": _TEXTS,
     "input": _TEXTS,
 }
-_MODEL = {"type": "string", "description": "A model of /v1/models, or an alias; the first engine's model if left out."}
-_STREAM = {"stream": {"type": "boolean", "default": False}}
-_TOOLS = {
+_MODEL: Final = {
+    "type": "string",
+    "description": "A model of /v1/models, or an alias; the first engine's model if left out.",
+}
+_STREAM: Final = {"stream": {"type": "boolean", "default": False}}
+_TOOLS: Final = {
     "tools": {
         "type": "array",
         "items": {"type": "object"},
@@ -48,14 +51,14 @@ _TOOLS = {
         "additionalProperties": False,
     },
 }
-_WORDS = {
+_WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
     EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
 }
-_ERROR = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
-_STATUSES = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
-_SECURITY: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
+_ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
+_STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
 
 
 class Api(FastAPI):

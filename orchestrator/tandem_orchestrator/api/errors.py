@@ -15,7 +15,9 @@ from tandem_orchestrator.errors import BadRequest, GatewayError, InternalError, 
 from tandem_orchestrator.observability.record import record_of
 
 SIMPLE: Final = "/chat"
-NO_SUCH_PATH, OTHER_METHOD, INVALID = 404, 405, 422
+NO_SUCH_PATH: Final = 404
+OTHER_METHOD: Final = 405
+INVALID: Final = 422
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ Without a key only the state is told, unless at `server.metricsPort`.
 
 import asyncio
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,19 +16,19 @@ from tandem_orchestrator.errors import Unauthorized
 from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
-UNAVAILABLE = 503
-VERSION = version("tandem-orchestrator")
+UNAVAILABLE: Final = 503
+VERSION: Final = version("tandem-orchestrator")
 
 
 @router.get("/live")
 async def live() -> dict[str, str]:
-    """200 as long as the process answers."""
+    """Answer 200 as long as the process lives."""
     return {"status": "ok"}
 
 
 @router.get("/ready", dependencies=BOTH)
 async def ready(services: FromApp, insider: Insider, response: Response) -> dict[str, Any]:
-    """200 when requests may come; an engine that is down only appears as degraded.
+    """Answer 200 when requests may come; an engine that is down only appears as degraded.
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
@@ -71,7 +71,7 @@ def _problems(services: Services) -> list[str]:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(insider: Insider) -> Response:
-    """Prometheus text format, of all workers; put together in a thread, since it takes milliseconds."""
+    """Show the metrics of all workers in Prometheus' text format; made in a thread, since it takes milliseconds."""
     if not insider:
         raise Unauthorized("metrics need a key here; without one they are told at server.metricsPort, if that is set")
     return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)

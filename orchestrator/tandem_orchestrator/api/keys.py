@@ -123,7 +123,7 @@ async def change(key_id: KeyId, terms: Terms, services: FromApp) -> ShownKey:
 
 @router.delete("/{key_id}")
 async def revoke(key_id: KeyId, services: FromApp) -> ShownKey:
-    """Revokes a key for good. It ends here at once, and within two seconds elsewhere."""
+    """Revoke a key for good. It ends here at once, and within two seconds elsewhere."""
     async with key_rows(services.keys.database) as rows:
         revoked = await rows.revoke(key_id, datetime.now(UTC))
     await services.keys.refresh()

@@ -13,13 +13,13 @@ router = APIRouter(prefix="/v1", tags=["models"], dependencies=BOTH)
 
 @router.get("/models")
 async def models(principal: Known, services: FromApp) -> dict[str, Any]:
-    """OpenAI's list of the models that the key may use; `ready` says whether an engine serves the model now."""
+    """List the models that the key may use, as OpenAI does; `ready` says whether an engine serves the model now."""
     return {"object": "list", "data": services.catalogue.entries(principal.models)}
 
 
 @router.get("/models/{model:path}")
 async def model(model: str, principal: Known, services: FromApp) -> dict[str, Any]:
-    """One model of the list."""
+    """Show one model of the list."""
     for entry in services.catalogue.entries(principal.models):
         if entry["id"] == model:
             return entry

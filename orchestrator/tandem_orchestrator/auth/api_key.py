@@ -3,13 +3,14 @@
 import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Final
 
 from tandem_orchestrator.auth.principal import Principal
 
-BEGINNING = "tk-"
-RANDOM_BYTES = 32
-SHOWN = 10  # characters of a key that lists show: its beginning and 42 of its 256 random bits
-MAX_LENGTH = 512
+BEGINNING: Final = "tk-"
+RANDOM_BYTES: Final = 32
+SHOWN: Final = 10  # characters of a key that lists show: its beginning and 42 of its 256 random bits
+MAX_LENGTH: Final = 512
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ def new_key() -> str:
 
 
 def digest_of(key: str | bytes) -> bytes:
-    """SHA-256. Keys are random, unlike passwords: there is no dictionary to try that a slow hash would slow down."""
+    """Return its SHA-256: random keys are in no dictionary, so that a slow hash would protect them no better."""
     return sha256(key.encode() if isinstance(key, str) else key).digest()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -16,7 +16,7 @@ from tandem_orchestrator.auth.terms import Label, Terms
 from tandem_orchestrator.config.yaml_text import YamlError
 from tandem_orchestrator.config.yaml_text import parse as parse_yaml
 
-HASH = "sha256:"
+HASH: Final = "sha256:"
 
 
 class Entry(Terms):
@@ -58,7 +58,7 @@ class Entry(Terms):
         return ApiKey(digest, principal, self.expires.timestamp() if self.expires else None)
 
 
-ENTRIES = TypeAdapter(list[Entry])
+ENTRIES: Final = TypeAdapter(list[Entry])
 
 
 class KeyFileError(Exception):
@@ -162,7 +162,7 @@ def parse(text: bytes) -> list[ApiKey]:
 def _sentence(problem: ErrorDetails) -> str:
     number, *path = problem["loc"] or (None,)
     if problem["type"] == "extra_forbidden" and not str(path[-1]).isalpha():
-        path = ["a field"]  # which might be a key in the wrong place
+        path = ["a field"]  # no misspelt name, but perhaps a key written as one
     where = ": ".join(([f"key {number + 1}"] if isinstance(number, int) else []) + [str(part) for part in path])
     return f"{where}: {problem['msg']}" if where else problem["msg"]
 

@@ -4,6 +4,7 @@ import asyncio
 from hashlib import sha256
 from hmac import compare_digest
 from time import time
+from typing import Final
 
 import structlog
 from tandem_contract.config import KeyLimits, OrchestratorConfig
@@ -22,10 +23,10 @@ from tandem_orchestrator.store.database import Database
 LOOK_SECONDS = 1.0  # between two looks at files and database
 MOST_SECONDS = 5.0  # between two tries at a database that is away
 
-BEARER = b"bearer "
-HOW = "send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
-NOBODY = Principal(ANONYMOUS, ANONYMOUS, KeyLimits())
-OPEN = "none: whoever reaches this port may use it; name keys under `keys`, or set API_KEYS"
+BEARER: Final = b"bearer "
+HOW: Final = "send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, KeyLimits())
+OPEN: Final = "none: whoever reaches this port may use it; name keys under `keys`, or set API_KEYS"
 
 log = structlog.get_logger()
 

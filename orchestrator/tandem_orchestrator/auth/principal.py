@@ -1,6 +1,7 @@
 """Whoever sends a request, as far as the orchestrator knows."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from tandem_contract.config import KeyLimits
 
@@ -17,4 +18,4 @@ class Principal:
     tools: frozenset[str] | None = None
 
 
-ANONYMOUS = "anonymous"
+ANONYMOUS: Final = "anonymous"

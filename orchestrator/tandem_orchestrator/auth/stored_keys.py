@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract.config import KeyLimits
 
@@ -16,7 +16,7 @@ from tandem_orchestrator.store.database import Database
 if TYPE_CHECKING:
     from tandem_orchestrator.auth.key_rows import KeyRows
 
-PAGE = 500  # rows at once: some milliseconds in which requests wait
+PAGE: Final = 500  # rows at once: some milliseconds in which requests wait
 
 
 class StoredKeys:

@@ -2,13 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from tandem_contract.config import KeyLimits
 
-LIFETIME = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
-UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+LIFETIME: Final = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
+UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$", max_length=128)]
 Item = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=253)]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 _UNKNOWN: Final = ("extra_forbidden", "invalid_key")
-_WORD = re.compile(r"[A-Za-z_-]{1,64}")
+_WORD: Final = re.compile(r"[A-Za-z_-]{1,64}")
 
 
 class ConfigError(Exception):
@@ -19,16 +19,14 @@ class ConfigError(Exception):
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """Return one line for each thing that pydantic found. Never shows a value: it may be a secret, or stand in its
-    place.
-    """
+    """Return one line for each thing that pydantic found. Never shows a value: it may be a secret."""
     return [_sentence(item["loc"], item["msg"], item.get("input"), item["type"]) for item in error.errors()]
 
 
 def _sentence(location: tuple[int | str, ...], message: str, value: Any, kind: str) -> str:
     names = [str(part) for part in location]
     if kind in _UNKNOWN and not _WORD.fullmatch(names[-1]):
-        names[-1] = "…"  # no misspelt name, but perhaps a secret in the wrong place
+        names[-1] = "…"  # no misspelt name, but perhaps a secret written as one
     path = ".".join(names) or "configuration"
     if path == "upstreams" and not value:
         return "upstreams: no engine is named; list one under `upstreams`, or set VLLM_URL"

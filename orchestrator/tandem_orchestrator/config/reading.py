@@ -49,9 +49,7 @@ class Source:
         return config
 
     def changed(self) -> bool:
-        """Return whether the file is another than `load` saw last. A ConfigMap's file changes through its symbolic
-        links.
-        """
+        """Return whether the file is another than `load` saw last, be it only by a symbolic link of a ConfigMap's."""
         return self._state() != self._seen
 
     def _state(self) -> State | None:

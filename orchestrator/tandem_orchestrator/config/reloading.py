@@ -5,7 +5,7 @@ from tandem_contract.config import NEEDS_RESTART, OrchestratorConfig
 
 
 def taken_over(now: OrchestratorConfig, new: OrchestratorConfig) -> tuple[OrchestratorConfig, list[str]]:
-    """Return `new`, with what cannot change in a running process as it is `now`; and the paths where that differs."""
+    """Return `new`, with what cannot change in a running process as it is `now`, and the paths where they differ."""
     taken = new.model_copy(deep=True)
     kept = []
     for path in NEEDS_RESTART:
@@ -20,7 +20,7 @@ def taken_over(now: OrchestratorConfig, new: OrchestratorConfig) -> tuple[Orches
 
 
 def changed_sections(now: OrchestratorConfig, new: OrchestratorConfig) -> list[str]:
-    """Name of the sections that differ."""
+    """Return the names of the sections that differ."""
     return [
         field.alias or name
         for name, field in type(new).model_fields.items()

@@ -10,7 +10,7 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 
 
 def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile]]:
-    """Every `SecretFile` below `section`, with the path of its setting."""
+    """Yield every `SecretFile` below `section`, with the path of its setting."""
     if isinstance(section, SecretFile):
         yield path, section
     elif isinstance(section, Section):
@@ -22,8 +22,9 @@ def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile
 
 
 def refused_secrets(config: OrchestratorConfig) -> list[str]:
-    """Return a sentence for each secret that is named wrongly, or cannot be read; without those of tools the rest
-    works.
+    """Return a sentence for each secret that is named wrongly or cannot be read.
+
+    A tool's secret may be unreadable: it keeps that tool away, and the rest works.
     """
     return [
         f"{path}: {problem}"

@@ -6,15 +6,15 @@ Lists and sections are written in YAML or JSON, such as `TANDEM_UPSTREAMS='[{nam
 import os
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.config.yaml_text import YamlError, parse
 
-PREFIX = "TANDEM_"
-CONFIG_VARIABLE = "TANDEM_CONFIG"
+PREFIX: Final = "TANDEM_"
+CONFIG_VARIABLE: Final = "TANDEM_CONFIG"
 
 
 def _as_it_is(text: str) -> Any:
@@ -25,7 +25,7 @@ def _separated(text: str) -> Any:
     return [part for item in text.split(",") if (part := item.strip())]
 
 
-OLDER_NAMES: dict[str, tuple[str, Callable[[str], Any]]] = {
+OLDER_NAMES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "VLLM_BASE_URL": ("upstreams.0.url", _as_it_is),
     "VLLM_URL": ("upstreams.0.url", _as_it_is),
     "VLLM_API_KEY": ("upstreams.0.apiKeyValue", _as_it_is),
@@ -46,7 +46,7 @@ OLDER_NAMES: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 
 def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Lay the variables over `data`, whose keys are camelCase; returns a problem for each that cannot be read."""
+    """Set in `data`, whose keys are camelCase, what variables say; return a problem for each that cannot be read."""
     for name, (path, read) in OLDER_NAMES.items():
         if text := environ.get(name):
             _set(data, path, read(text))

@@ -1,12 +1,12 @@
 """YAML that may hold secrets: what is wrong with it is said without a word of it."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-_QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1).)*)\1""", re.DOTALL)
-_OWN_WORD = re.compile(r"[],}?:-]|<.*")
+_QUOTED: Final = re.compile(r"""(['"])((?:\\.|(?!\1).)*)\1""", re.DOTALL)
+_OWN_WORD: Final = re.compile(r"[],}?:-]|<.*")
 """What the parser quotes without having it from the text, such as '<block end>'."""
 
 
@@ -19,14 +19,14 @@ def parse(text: str | bytes, loader: type[yaml.SafeLoader] = yaml.SafeLoader) ->
     try:
         return yaml.load(text, loader)  # noqa: S506 # it is a safe one
     except yaml.MarkedYAMLError as error:
-        raise YamlError(f"not YAML{_place(error)}: {_QUOTED.sub(_shown, error.problem or '')}") from None
+        raise YamlError(f"not YAML{_position(error)}: {_QUOTED.sub(_shown, error.problem or '')}") from None
     except yaml.reader.ReaderError as error:
         raise YamlError(f"not YAML: {error.reason}") from None
     except Exception:  # noqa: BLE001 # a value that is not what its tag says fails as it likes, and is quoted
         raise YamlError("not YAML: it holds a value that cannot be read, such as the 31st of April") from None
 
 
-def _place(error: yaml.MarkedYAMLError) -> str:
+def _position(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark
     return f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
 

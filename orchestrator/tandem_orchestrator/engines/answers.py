@@ -3,24 +3,29 @@
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import EngineError, KeyRefused, Malformed, Refused, Stopping
 
-CLIENT_ERRORS, SERVER_ERRORS = 400, 500
-HANDED_ON = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
-PASSING = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
-KEY_REFUSED = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
-STATUSES = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
-UNFINISHED = (None, "", "abort", "error")  # reasons that are none
-MAX_MESSAGE = 4096  # characters
-MAX_RETRY_AFTER = 86_400  # seconds
-DONE = b"[DONE]"
-LAST_WORDS = ("EngineCore encountered an issue", "cannot schedule new futures after")  # vLLM's when it dies, and stops
-ABORT, MAYBE_ERROR = b'"abort"', b"error"
+CLIENT_ERRORS: Final = 400
+SERVER_ERRORS: Final = 500
+HANDED_ON: Final = frozenset({429, 503})  # of an engine's 5xx and 429: what tells a client to come back later
+PASSING: Final = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
+KEY_REFUSED: Final = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
+STATUSES: Final = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+UNFINISHED: Final = (None, "", "abort", "error")  # reasons that are none
+MAX_MESSAGE: Final = 4096  # characters
+MAX_RETRY_AFTER: Final = 86_400  # seconds
+DONE: Final = b"[DONE]"
+LAST_WORDS: Final = (  # of vLLM, when it dies and when it stops
+    "EngineCore encountered an issue",
+    "cannot schedule new futures after",
+)
+ABORT: Final = b'"abort"'
+MAYBE_ERROR: Final = b"error"
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -57,13 +62,13 @@ def check_first_events(data: bytes, *, ended: bool) -> bool:
     events = reader.read(data)
     if ended and (rest := reader.end()):
         events.append(rest)
-    said = False
+    spoken = False
     for event in events:
-        if not said and (failure := failure_in(event)):
+        if not spoken and (failure := failure_in(event)):
             raise failure
         for choice in choices_in(json_in(event)):
             _check_abort(choice)
-            said = said or _says(choice)
+            spoken = spoken or _says(choice)
     if ended and not events:
         raise Malformed("the engine's stream is empty")
     return bool(events)
@@ -139,9 +144,9 @@ def _failure(document: dict[str, Any]) -> EngineError:
 
 
 def _refused(status: int, fields: dict[str, Any], retry_after: bytes | None = None) -> EngineError:
-    said = str(fields.get("message"))
-    if status >= SERVER_ERRORS and any(words in said for words in LAST_WORDS):
-        return Stopping(f"the engine stops: {said}")
+    message = str(fields.get("message"))
+    if status >= SERVER_ERRORS and any(words in message for words in LAST_WORDS):
+        return Stopping(f"the engine stops: {message}")
     retryable = status in PASSING
     if status in HANDED_ON or CLIENT_ERRORS <= status < SERVER_ERRORS:
         return Refused(status, fields, retry_after, retryable=retryable)
@@ -156,8 +161,8 @@ def _check_abort(choice: dict[str, Any]) -> None:
 
 def _says(choice: dict[str, Any]) -> bool:
     """Return true if there is something of an answer in it."""
-    said = choice.get("message") or choice.get("delta")
-    spoken = isinstance(said, dict) and any(value for name, value in said.items() if name != "role")
+    message = choice.get("message") or choice.get("delta")
+    spoken = isinstance(message, dict) and any(value for name, value in message.items() if name != "role")
     return spoken or bool(choice.get("text"))
 
 
@@ -178,11 +183,11 @@ def _error_fields(document: Any) -> dict[str, Any]:
     return fields
 
 
-def _message(said: Any) -> str | None:
-    """Text for people. FastAPI gives a list, with one object for each field that is wrong."""
-    if isinstance(said, list):
-        said = "; ".join(text for item in said if isinstance(item, dict) and (text := _message(item.get("msg"))))
-    return said[:MAX_MESSAGE] if isinstance(said, str) and said else None
+def _message(value: Any) -> str | None:
+    """Return a text for people. FastAPI gives a list, with one object for each field that is wrong."""
+    if isinstance(value, list):
+        value = "; ".join(text for item in value if isinstance(item, dict) and (text := _message(item.get("msg"))))
+    return value[:MAX_MESSAGE] if isinstance(value, str) and value else None
 
 
 def _retry_after(value: bytes) -> bytes | None:

@@ -1,6 +1,6 @@
 """The one account of what has become of a request."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.verdict import ForRequest, judge
@@ -9,8 +9,8 @@ from tandem_orchestrator.errors import Cut, EngineError, Stopping
 if TYPE_CHECKING:
     from asyncio import Event
 
-SENT_AGAIN = 1  # times for a request that an engine may have begun to read
-DEATHS = 2  # of engines that had a request in their hands, after which it goes to no other one
+SENT_AGAIN: Final = 1  # times for a request that an engine may have begun to read
+DEATHS: Final = 2  # of engines that had a request in their hands, after which it goes to no other one
 
 
 class Attempts:
@@ -63,11 +63,11 @@ class Attempts:
         return again and not self.deadly
 
     def suspects(self, replica: Replica) -> bool:
-        """Return true while it is not known whether `replica` outlived the last failure: see `settled`."""
+        """Return whether it is unknown that `replica` outlived the last failure: see `settled`."""
         return replica is self._suspect
 
     async def settled(self) -> None:
-        """Return once that is known."""
+        """Wait until it is known whether the suspected replica lives."""
         suspect, self._suspect = self._suspect, None
         if suspect is not None:
             await suspect.settled(self._check, stopping=self._stopping)

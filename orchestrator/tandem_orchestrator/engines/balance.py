@@ -3,10 +3,12 @@
 from collections.abc import Collection, Sequence
 from itertools import count
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-MUCH_BUSIER, SLACK = 2, 4  # a replica with more than 2n + 4 in flight is much busier than one with n
-_MIX, _MASK = 0x9E3779B97F4A7C15, 0xFFFFFFFFFFFFFFFF
+MUCH_BUSIER: Final = 2
+SLACK: Final = 4  # a replica with more than 2n + 4 in flight is much busier than one with n
+_MIX: Final = 0x9E3779B97F4A7C15
+_MASK: Final = 0xFFFFFFFFFFFFFFFF
 
 _turns = count()
 _in_flight = attrgetter("in_flight")

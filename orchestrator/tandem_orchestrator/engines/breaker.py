@@ -43,12 +43,12 @@ class Breaker:
             self.reset()
 
     def reset(self) -> None:
-        """Nothing that happened before counts any more."""
+        """Forget all failures, and close."""
         self.row = 0
         self._state = _State.CLOSED
 
     def fail(self, row: int) -> bool:
-        """Return a request failed when `row` was as given; true if that opened the breaker."""
+        """Count a request that began when `row` was as given and failed; return whether that opened the breaker."""
         if row != self.row:
             return False
         self.row += 1

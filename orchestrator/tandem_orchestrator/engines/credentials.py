@@ -46,7 +46,7 @@ class EngineKey:
         self._looked = monotonic()
 
 
-def _header(token: str, place: str | None) -> bytes:
+def _header(token: str, source: str | None) -> bytes:
     if not token.isascii() or not token.isprintable() or " " in token or not token:
-        raise KeyUnusable("the engine's key is not a single word", detail=place)
+        raise KeyUnusable("the engine's key is not a single word", detail=source)
     return f"authorization: Bearer {token}\r\n".encode()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import uniform
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 import structlog
@@ -32,9 +32,10 @@ from tandem_orchestrator.observability.metrics import FALLBACKS, RETRIES
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
 
-OTHER = "other"  # metric label of a model that nobody has confirmed
-BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 1.0
-SATURATED_RETRY_AFTER = 2.0
+OTHER: Final = "other"  # metric label of a model that nobody has confirmed
+BACKOFF_SECONDS: Final = 0.05
+MAX_BACKOFF_SECONDS: Final = 1.0
+SATURATED_RETRY_AFTER: Final = 2.0
 
 log = structlog.get_logger()
 
@@ -93,7 +94,7 @@ class Dispatcher(Part):
         return self._answer(call, body, Replica.stream)
 
     async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
-        """From the model, or where that fails from its fallback, that one's fallback and so on."""
+        """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model
         asked = {model.name}
         while True:

@@ -1,6 +1,7 @@
 """The endpoints of OpenAI's API that engines answer, and what differs between them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,11 @@ class Endpoint:
     """Answers are made of tokens: they can be streamed and bounded."""
 
 
-CHAT = "/v1/chat/completions"
-COMPLETIONS = "/v1/completions"
-EMBEDDINGS = "/v1/embeddings"
+CHAT: Final = "/v1/chat/completions"
+COMPLETIONS: Final = "/v1/completions"
+EMBEDDINGS: Final = "/v1/embeddings"
 
-ENDPOINTS = {
+ENDPOINTS: Final = {
     endpoint.path: endpoint
     for endpoint in (
         Endpoint(CHAT, "messages", "choices", chat=True),

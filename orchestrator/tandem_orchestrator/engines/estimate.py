@@ -29,8 +29,8 @@ def charge(body: bytes, told: Any, events: int, *, complete: bool) -> dict[str, 
 
 def of_answer(body: bytes, answer: dict[str, Any]) -> dict[str, int]:
     """Return the same for a request that got its `answer` in one piece."""
-    said = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
-    return usage(body, -(-_text_bytes(said) // BYTES_A_TOKEN))
+    texts = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
+    return usage(body, -(-_text_bytes(texts) // BYTES_A_TOKEN))
 
 
 def _text_bytes(value: Any) -> int:

@@ -1,12 +1,12 @@
 """Reads server-sent events in any spelling that their standard allows, however the bytes arrive; does no I/O."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tandem_orchestrator.errors import Malformed
 
-BOM = b"\xef\xbb\xbf"
-LINE_ENDS = (b"\n", b"\r")
-MAX_EVENT = 16_777_216  # bytes
+BOM: Final = b"\xef\xbb\xbf"
+LINE_ENDS: Final = (b"\n", b"\r")
+MAX_EVENT: Final = 16_777_216  # bytes
 
 
 class Event(NamedTuple):

@@ -5,15 +5,16 @@ from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable
 from itertools import count
 from operator import attrgetter
+from typing import Final
 
 from tandem_contract.config import Hold as HoldSettings
 
 from tandem_orchestrator.errors import NoEngine, ShuttingDown
 from tandem_orchestrator.observability.metrics import HELD_REQUESTS
 
-RETRY_AFTER = 5.0  # seconds
-FIRST_BATCH = 8  # requests that are let go at once when a replica appears; each further batch is twice as large
-BATCH_SECONDS = 0.05
+RETRY_AFTER: Final = 5.0  # seconds
+FIRST_BATCH: Final = 8  # requests that are let go at once when a replica appears; each further batch is twice as large
+BATCH_SECONDS: Final = 0.05
 
 Heartbeat = Callable[[], Awaitable[None]]
 _number = attrgetter("number")
@@ -107,11 +108,11 @@ class Hold:
             line.advance()
 
     def drain(self, seconds: float) -> None:
-        """From `seconds` on nobody waits any more: all get `ShuttingDown`."""
+        """End all waiting in `seconds` from now, with `ShuttingDown`."""
         asyncio.get_running_loop().call_later(seconds, self._close)
 
     async def wait(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
-        """Return when it is the request's turn, and awaits `heartbeat` again and again until then.
+        """Wait for the request's turn, and await `heartbeat` again and again until then.
 
         `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
         """

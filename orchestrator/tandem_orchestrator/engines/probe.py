@@ -3,18 +3,19 @@
 import asyncio
 from contextlib import suppress
 from time import monotonic
+from typing import Final
 
 import structlog
 
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.errors import EngineError, Refused, TimedOut
 
-CHECK_SECONDS = 5.0
-CHECK_SECONDS_DOWN = 0.5
-CHECK_TIMEOUT = 5.0
-LEAST_PAUSE = 0.1  # between two checks, however much a replica is doubted
-LOAD_SECONDS = 1.0
-LOAD_SECONDS_WITHOUT = 30.0  # for a server that tells no load
+CHECK_SECONDS: Final = 5.0
+CHECK_SECONDS_DOWN: Final = 0.5
+CHECK_TIMEOUT: Final = 5.0
+LEAST_PAUSE: Final = 0.1  # between two checks, however much a replica is doubted
+LOAD_SECONDS: Final = 1.0
+LOAD_SECONDS_WITHOUT: Final = 30.0  # for a server that tells no load
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -24,19 +24,19 @@ from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
 
-EVENT_STREAM = b"text/event-stream"
-MAX_ANSWER = 67_108_864  # bytes of an answer that is not streamed
-MAX_ERROR = 1_048_576
-MAX_FIRST_EVENT = 16_384
+EVENT_STREAM: Final = b"text/event-stream"
+MAX_ANSWER: Final = 67_108_864  # bytes of an answer that is not streamed
+MAX_ERROR: Final = 1_048_576
+MAX_FIRST_EVENT: Final = 16_384
 MAX_METRICS = 16_777_216
-OK = 200
-ENCODING = b"content-encoding"
-PLAIN = b"identity"
-WITHOUT_LIST = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
-RECOUNT_SHARE = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
-SETTLE_SECONDS = 10.0  # for which requests wait for a check at most
+OK: Final = 200
+ENCODING: Final = b"content-encoding"
+PLAIN: Final = b"identity"
+WITHOUT_LIST: Final = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
+RECOUNT_SHARE: Final = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
+SETTLE_SECONDS: Final = 10.0  # for which requests wait for a check at most
 STOP_SECONDS = 3.0  # for which an engine that says it stops is given to do so
-NOT_CHECKED = "not checked yet"
+NOT_CHECKED: Final = "not checked yet"
 
 
 class EngineStream:
@@ -245,18 +245,18 @@ class Replica:
         self._notice()
 
     def doubt(self) -> asyncio.Event:
-        """Something went wrong: its state is to be checked at once. What this returns is set after that check."""
+        """Have its state checked at once, as something went wrong; return what is set after that check."""
         self.doubted.set()
         return self._next_check
 
     def begin_check(self) -> asyncio.Event:
-        """Return a check begins; what this returns is to be set when it is done."""
+        """Begin a check; return what is to be set when it is done."""
         self.doubted.clear()
         check, self._next_check = self._next_check, asyncio.Event()
         return check
 
     async def settled(self, check: asyncio.Event, *, stopping: bool) -> None:
-        """Return when `check` is done; of a server that says it is `stopping`, when it has done so, or go on."""
+        """Wait for `check`; of a server that says it is `stopping`, until it has stopped or takes long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
                 await check.wait()
@@ -265,7 +265,7 @@ class Replica:
                     await self.doubt().wait()
 
     def blame(self, row: int) -> None:
-        """Another replica answered what this one failed at when its breaker had counted `row` failures."""
+        """Count a failure at what another replica answered; its breaker had counted `row` failures before."""
         if self.breaker.fail(row):
             if self._rest is not None:
                 self._rest.cancel()
@@ -376,7 +376,7 @@ async def _read_error(response: Response) -> bytes:
 
 
 async def _check_stream(response: Response, field: str) -> None:
-    """Return when the first bytes of a stream are there. Raises `EngineError`."""
+    """Wait for the first bytes of a stream. Raises `EngineError`."""
     kind = response.headers.get(b"content-type", b"").lower()
     if kind.startswith(EVENT_STREAM):
         data = await response.begun()

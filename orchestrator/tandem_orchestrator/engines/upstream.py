@@ -16,9 +16,9 @@ from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_READY
 
-RESOLVE_SECONDS = 3.0
-RESOLVE_TIMEOUT = 5.0
-LEAST_PAUSE = 0.25  # between two look-ups, however much goes wrong
+RESOLVE_SECONDS: Final = 3.0
+RESOLVE_TIMEOUT: Final = 5.0
+LEAST_PAUSE: Final = 0.25  # between two look-ups, however much goes wrong
 
 NO_ADDRESS: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 

@@ -79,4 +79,4 @@ class Upstreams(Part):
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """Do nothing, as nobody listens."""

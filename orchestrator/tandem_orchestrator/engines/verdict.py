@@ -10,11 +10,11 @@ the connection is lost, the engine says that it stops   goes once more, or never
 """
 
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tandem_orchestrator.errors import Cut, EngineError, KeyRefused, Refused, TimedOut
 
-BAD_MOMENT = 503
+BAD_MOMENT: Final = 503
 
 
 class ForRequest(Enum):

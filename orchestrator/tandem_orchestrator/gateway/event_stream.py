@@ -1,6 +1,7 @@
 """The client's side of a stream of server-sent events."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.types import Send
 
@@ -8,7 +9,7 @@ from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.transport.served import Served
 
-HEADERS = [
+HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # or nginx in front of us collects the events

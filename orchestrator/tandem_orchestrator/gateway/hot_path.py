@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,7 +25,7 @@ from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
 from tandem_orchestrator.transport.served import EXCHANGE, Served, served
 
-JSON_TYPE = (b"content-type", b"application/json")
+JSON_TYPE: Final = (b"content-type", b"application/json")
 
 log = structlog.get_logger()
 

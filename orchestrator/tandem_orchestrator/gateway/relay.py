@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
@@ -12,10 +12,11 @@ from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
 
-BEGINS = (b"data: {", b"data:{")
-LINES = 2  # of such an event: its data, and the empty one
-BETWEEN = b"\n\ndata: {"
-USAGE, NO_USAGE = b'"usage"', b'"usage":null'  # the latter in each of OpenAI's own chunks but one
+BEGINS: Final = (b"data: {", b"data:{")
+LINES: Final = 2  # of such an event: its data, and the empty one
+BETWEEN: Final = b"\n\ndata: {"
+USAGE: Final = b'"usage"'
+NO_USAGE: Final = b'"usage":null'  # in each of OpenAI's own chunks but one
 
 
 async def relay_stream(

@@ -159,7 +159,7 @@ async def _refuse_values(body: bytes, most: int) -> None:
 
 
 def _values(body: bytes) -> int:
-    """At least as many as `body` has; exact where its texts have no such characters."""
+    """Return at least as many as `body` has; exact where its texts have no such characters."""
     return body.count(b",") + 2 * body.count(b":") + 4 * (body.count(b"[") + body.count(b"{"))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from zlib import crc32
 
 from tandem_orchestrator.engines.catalogue import Model
@@ -10,12 +10,15 @@ from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway.request import Request
 
-MAX_TOKENS = ("max_tokens", "max_completion_tokens")
-CHOICES = ("n", "best_of")
-PROMPTS = ("prompt", "prompt_embeds")  # vLLM takes both in one request
-INSTRUCTIONS = ("system", "developer")  # no set: a role may be anything, also what cannot be hashed
-AFFINITY_CHARACTERS = 2048  # of each text that counts
-MODEL, SALT, OPTIONS, USAGE = "model", "cache_salt", "stream_options", "include_usage"
+MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
+CHOICES: Final = ("n", "best_of")
+PROMPTS: Final = ("prompt", "prompt_embeds")  # vLLM takes both in one request
+INSTRUCTIONS: Final = ("system", "developer")  # no set: a role may be anything, also what cannot be hashed
+AFFINITY_CHARACTERS: Final = 2048  # of each text that counts
+MODEL: Final = "model"
+SALT: Final = "cache_salt"
+OPTIONS: Final = "stream_options"
+USAGE: Final = "include_usage"
 
 
 def apply(request: Request, model: Model, tenant: str | None, max_choices: int) -> None:

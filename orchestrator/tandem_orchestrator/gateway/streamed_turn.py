@@ -1,6 +1,6 @@
 """Collects one streamed pass of the engine; does no I/O."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -11,8 +11,8 @@ from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.gateway.tool_session import REASONING, Turn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
-TEXTS = ("content", *REASONING)
-FRAME = ("id", "object", "created", "model", "system_fingerprint")
+TEXTS: Final = ("content", *REASONING)
+FRAME: Final = ("id", "object", "created", "model", "system_fingerprint")
 
 
 class StreamedTurn:

@@ -51,8 +51,8 @@ def _final(answer: dict[str, Any], turn: Turn, session: ToolSession) -> dict[str
     if usage := session.usage:
         answer["usage"] = {**answer["usage"], **usage} if isinstance(answer.get("usage"), dict) else usage
     choice = answer["choices"][0]
-    if said := session.said(turn):
-        choice["message"] = {**(choice.get("message") or {}), **said}
+    if texts := session.texts_until(turn):
+        choice["message"] = {**(choice.get("message") or {}), **texts}
     if turn.calls:
         message, wanted = choice["message"], session.client_calls(turn)
         message["tool_calls"] = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import Tools as ToolSettings
@@ -13,9 +13,9 @@ from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
-USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
-REASONING = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
-CHANGING = frozenset({"messages", "stream", "stream_options", "tool_choice"})
+USAGE_FIELDS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+REASONING: Final = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
+CHANGING: Final = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class ToolSession:
 
     The engine's tool calls are the server's when their tool is in `use`, the client's when the request declares it
     and it is not. A turn that calls one of the client's goes back to the client, and the server's calls beside it are
-    not run: a chat completion has no place where their results could wait for the client's, and a call whose result
+    not run: a chat completion cannot keep their results until the client's come, and a call whose result
     is lost would be made twice. The model makes it again when it has the client's results.
     """
 
@@ -135,20 +135,20 @@ class ToolSession:
         calls = [_written(result) for result in results]
         if texts := turn.texts:
             self._earlier.append(texts)
-        said = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
-        said += [
+        messages = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
+        messages += [
             {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
             for result in results
         ]
-        self._messages += b"," + orjson.dumps(said)[1:-1]
+        self._messages += b"," + orjson.dumps(messages)[1:-1]
 
-    def said(self, turn: Turn) -> dict[str, str]:
+    def texts_until(self, turn: Turn) -> dict[str, str]:
         """Return the last turn's texts with those of the turns before in front; empty where these had none."""
-        said: dict[str, str] = {}
+        joined: dict[str, str] = {}
         for texts in (*self._earlier, turn.texts) if self._earlier else ():
             for name, text in texts.items():
-                said[name] = said.get(name, "") + text
-        return said
+                joined[name] = joined.get(name, "") + text
+        return joined
 
     def _write_down(self) -> None:
         """Turn into JSON, once for all passes, what the client said; a long history costs more than all the rest."""

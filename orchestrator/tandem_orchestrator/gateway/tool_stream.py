@@ -6,7 +6,7 @@ All chunks carry the id of the first pass, so that the client sees one answer.
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -18,7 +18,7 @@ from tandem_orchestrator.gateway.tool_loop import run_tool
 from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
-STARTED = "started"
+STARTED: Final = "started"
 
 
 async def stream_with_tools(

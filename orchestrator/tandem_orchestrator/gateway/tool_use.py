@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import Attach
@@ -12,8 +12,9 @@ from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.tools.toolbox import Toolbox
 
-FIELD = "tandem"
-HEADER, OFF = b"x-tandem-tools", b"off"
+FIELD: Final = "tandem"
+HEADER: Final = b"x-tandem-tools"
+OFF: Final = b"off"
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ def function_of(tool: Any) -> dict[str, Any] | None:
 
 
 def _declared(tools: Iterable[Any], toolbox: Toolbox) -> tuple[frozenset[str], frozenset[str]]:
-    """Name of server's tools that a request declares, and those of them that it means."""
+    """Return the names of the server's tools that a request declares, and those of them that it means."""
     found = {}
     for tool in tools:
         if (function := function_of(tool)) is not None and function["name"] in toolbox.names:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 import structlog
@@ -20,7 +21,7 @@ from tandem_orchestrator.config import Source
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.store.database import Database
 
-PAGE = 1000
+PAGE: Final = 1000
 
 
 class Failed(Exception):
@@ -94,7 +95,7 @@ async def revoke(options: argparse.Namespace, database: Database) -> str:
     return f"{revoked.id} is revoked. Running services refuse it within two seconds."
 
 
-ACTIONS = {action.__name__: action for action in (migrate, create, list_, revoke)}
+ACTIONS: Final = {action.__name__: action for action in (migrate, create, list_, revoke)}
 
 
 def _json(*documents: BaseModel, many: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Final
 
 from tandem_contract.config import KeyLimits, RateLimits
 
@@ -10,9 +11,9 @@ from tandem_orchestrator.limits.counters import Concurrency, Period, Window
 from tandem_orchestrator.limits.headers import Header, figure_header
 from tandem_orchestrator.limits.subjects import Subject, Subjects
 
-UNLIMITED = sys.maxsize
-REQUESTS = "requests per minute"
-CONCURRENT = "concurrent requests"
+UNLIMITED: Final = sys.maxsize
+REQUESTS: Final = "requests per minute"
+CONCURRENT: Final = "concurrent requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Account:
         self.free = not self.rates and not self.quotas and self.most == UNLIMITED
 
     def limits(self) -> list[Rate | Quota | Room]:
-        """Every limit that applies."""
+        """Return every limit that applies."""
         room = [Room("key", self.who, CONCURRENT, self.most, self.key.concurrency)] if self.most != UNLIMITED else []
         return [*self.rates, *self.quotas, *room]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 import structlog
 
@@ -12,9 +13,9 @@ from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.spending import Ledger, periods
 from tandem_orchestrator.store.script import RedisDown
 
-WRITE_SECONDS = 2.0
-LOAD_SECONDS = 10.0
-MOST_BACKOFF = 30.0
+WRITE_SECONDS: Final = 2.0
+LOAD_SECONDS: Final = 10.0
+MOST_BACKOFF: Final = 30.0
 
 log = structlog.get_logger()
 

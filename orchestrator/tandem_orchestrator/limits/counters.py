@@ -6,9 +6,10 @@ its own, and says how long it takes until it is below a figure again.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-WINDOW = 60
-DAY = 86_400
+WINDOW: Final = 60
+DAY: Final = 86_400
 
 Bounds = Callable[[int], tuple[int, int]]
 
@@ -106,7 +107,7 @@ class Period:
         return self.here + self.elsewhere
 
     def raise_to(self, second: int, total: int) -> None:
-        """Learn that at least `total` was used by everybody together."""
+        """Raise the sum to `total`, which everybody together has used at least."""
         here = self.at(second) - self.elsewhere
         self.elsewhere = max(self.elsewhere, total - here)
 
@@ -137,12 +138,12 @@ class Concurrency:
         return self.here + self.elsewhere
 
     def enter(self) -> int:
-        """Return one more begins; the new number."""
+        """Count one more; return the new number."""
         self.here += 1
         return self.here + self.elsewhere
 
     def leave(self) -> None:
-        """One ends."""
+        """Count one less."""
         self.here -= 1
 
     def wait(self, figure: int, second: int) -> int:
@@ -151,13 +152,13 @@ class Concurrency:
 
 
 def day(second: int) -> tuple[int, int]:
-    """First second of the UTC day and of the next."""
+    """Return the first second of the UTC day and of the next."""
     start = second - second % DAY
     return start, start + DAY
 
 
 def month(second: int) -> tuple[int, int]:
-    """First second of the UTC calendar month and of the next."""
+    """Return the first second of the UTC calendar month and of the next."""
     first = datetime.fromtimestamp(second, UTC).replace(day=1, hour=0, minute=0, second=0)
     following = (first + timedelta(days=32)).replace(day=1)
     return int(first.timestamp()), int(following.timestamp())

@@ -6,10 +6,11 @@ heard of is a tenth of what is left: seldom oftener on the whole, and mostly whe
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
-PARTS = 10
+PARTS: Final = 10
 """What peers have not heard of is at most one of so many parts of what is left."""
-LEAST_PAUSE = 0.02
+LEAST_PAUSE: Final = 0.02
 """Seconds between two messages, however much is used."""
 
 

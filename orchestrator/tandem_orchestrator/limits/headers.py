@@ -1,11 +1,12 @@
 """The x-ratelimit-* headers, as OpenAI sends them."""
 
 from functools import lru_cache
+from typing import Final
 
 Header = tuple[bytes, bytes]
 
-REMAINING_REQUESTS = b"x-ratelimit-remaining-requests"
-REMAINING_TOKENS = b"x-ratelimit-remaining-tokens"
+REMAINING_REQUESTS: Final = b"x-ratelimit-remaining-requests"
+REMAINING_TOKENS: Final = b"x-ratelimit-remaining-tokens"
 
 
 def figure_header(kind: str, value: int) -> Header:
@@ -26,7 +27,7 @@ def reset_tokens(seconds: int) -> Header:
 
 
 def duration(seconds: int) -> str:
-    """`1s`, `6m0s`, `23h0m5s`."""
+    """Return `1s`, `6m0s`, `23h0m5s`."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -69,7 +69,7 @@ class Limiter:
         """The same of `spending`, and the ledger."""
 
     def update(self, settings: RateLimits) -> None:
-        """Other limits from now on; what was counted stays."""
+        """Take changed limits; what was counted stays."""
         self._settings = settings
         self._accounts.clear()
 
@@ -84,7 +84,7 @@ class Limiter:
         return self._counters.server
 
     def recall(self, key_ids: Iterable[str] | None = None) -> None:
-        """Hold budgets, all or those of some keys, against what `spending` has heard of other replicas."""
+        """Raise the budgets' counts, all or those of some keys, to what `spending` has heard of peers."""
         second = int(self._clock())
         for key_id in self._accounts if key_ids is None else key_ids:
             account = self._accounts.get(key_id)
@@ -161,7 +161,7 @@ def _tightest[Tightest: (Rate, Quota)](limits: Sequence[Tightest], second: int) 
 
 
 def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_left: int, second: int) -> list[Header]:
-    """Of the tightest limits."""
+    """Return the headers of the tightest limits."""
     headers: list[Header] = []
     if rate is not None:
         headers = [

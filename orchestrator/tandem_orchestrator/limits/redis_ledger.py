@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from secrets import token_hex
+from typing import Final
 
 import orjson
 
 from tandem_orchestrator.store.redis import RedisStore
 from tandem_orchestrator.store.script import Script
 
-KEPT_SECONDS = 40 * 86_400
-MONTH = len("2026-11")
+KEPT_SECONDS: Final = 40 * 86_400
+MONTH: Final = len("2026-11")
 
 # A batch whose number stands there already has been added, though nobody heard of it. A Redis that lost its data is
 # brought up again to what this replica knew.
-ADD = Script("""
+ADD: Final = Script("""
 local added = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
 redis.call('SET', KEYS[1], ARGV[1], 'EX', 86400)
 local told = {}
@@ -31,7 +32,7 @@ for position, period in ipairs(cjson.decode(ARGV[2])) do
 end
 return told
 """)
-LOAD = Script("return redis.call('HGETALL', KEYS[1])")
+LOAD: Final = Script("return redis.call('HGETALL', KEYS[1])")
 
 
 class RedisLedger:

@@ -9,7 +9,7 @@ from tandem_orchestrator.store.script import Script
 KEPT_SECONDS: Final = 20
 """How long a message is kept. A reader who stayed away longer has missed some."""
 
-APPEND_AND_READ = Script("""
+APPEND_AND_READ: Final = Script("""
 local now = redis.call('TIME')
 local milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
 local messages = {}

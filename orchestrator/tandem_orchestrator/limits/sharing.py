@@ -52,7 +52,7 @@ class Sharing:
         limiter.changed = {}
 
     async def watch(self) -> None:
-        """Share again and again; run until cancelled."""
+        """Share counts again and again; run until cancelled."""
         delay = self._every
         while True:
             # Broken off, nobody would know whether it came about; and redis-py loses some cancellations.
@@ -62,7 +62,7 @@ class Sharing:
             await (pause(uneven, self._limiter.tell_soon) if done else asyncio.sleep(uneven))
 
     async def sync(self) -> bool:
-        """Tell and learn what is new, in one round trip; whether that came about."""
+        """Send and read what is new among peers in one round trip; return whether that came about."""
         async with self._busy:
             try:
                 for message in await self._pass_on_and_read():

@@ -50,7 +50,7 @@ class OwnCounters:
         return Subject(name, Window(), Window(), Concurrency(), Period(day), Period(month))
 
     def close(self, subject: Subject) -> None:
-        """Nothing is left behind."""
+        """Do nothing: a process's own counts are freed with the subject."""
 
 
 class Subjects:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from time import time
+from typing import Final
 
 import structlog
 from tandem_contract.config import OrchestratorConfig, Redis
@@ -16,8 +17,8 @@ from tandem_orchestrator.limits.sql_ledger import Ledger as DatabaseLedger
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.store.redis import RedisStore
 
-SWEEP_SECONDS = 60.0
-CLOSE_SECONDS = 3.0
+SWEEP_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 3.0
 
 log = structlog.get_logger()
 

@@ -14,30 +14,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from tandem_orchestrator.limits.counters import DAY, WINDOW, Bounds, Concurrency, Period, Window, day, month
 from tandem_orchestrator.limits.subjects import OwnCounters, Subject
 
-SLOTS = 16_384
-PROBES = 64
+SLOTS: Final = 16_384
+PROBES: Final = 64
 """How far from where its hash points a subject's slot may be."""
-RING = 64
+RING: Final = 64
 """Cells of a window: a power of two above its seconds."""
 
-PINNED, CONCURRENT, DAY_TOKENS, MONTH_TOKENS, REQUESTS = range(5)
-TOKENS = REQUESTS + RING
-COLUMN = TOKENS + RING
+PINNED: Final = 0
+CONCURRENT: Final = 1
+DAY_TOKENS: Final = 2
+MONTH_TOKENS: Final = 3
+REQUESTS: Final = 4
+TOKENS: Final = REQUESTS + RING
+COLUMN: Final = TOKENS + RING
 """Cells of a worker in a slot, and where what is."""
 
-HEADER = 2
+HEADER: Final = 2
 """Cells before the slots: the number of workers, the server's identity."""
 
-SECOND_SHIFT = 32
-COUNT = (1 << SECOND_SHIFT) - 1
-DAY_SHIFT = 48
-TOKEN_COUNT = (1 << DAY_SHIFT) - 1
+SECOND_SHIFT: Final = 32
+COUNT: Final = (1 << SECOND_SHIFT) - 1
+DAY_SHIFT: Final = 48
+TOKEN_COUNT: Final = (1 << DAY_SHIFT) - 1
 """A cell of a window is its second and a count, a cell of a period its first day and a count."""
 
 Cells = memoryview
@@ -170,13 +175,13 @@ class SharedConcurrency(Concurrency):
         return total
 
     def enter(self) -> int:
-        """Return one more begins; the new number."""
+        """Count one more; return the new number."""
         self.here += 1
         self._cells[self._mine] = self.here
         return self.at(0)
 
     def leave(self) -> None:
-        """One ends."""
+        """Count one less."""
         self.here -= 1
         self._cells[self._mine] = self.here
 

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 import orjson
@@ -15,9 +15,9 @@ from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.load_test.result import Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 
-OK = 200
-TOOL = "calculate_math"
-TOOL_DECLARATION = {
+OK: Final = 200
+TOOL: Final = "calculate_math"
+TOOL_DECLARATION: Final = {
     "type": "function",
     "function": {
         "name": TOOL,
@@ -29,7 +29,7 @@ TOOL_DECLARATION = {
         },
     },
 }
-TOOL_COMMENT = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
+TOOL_COMMENT: Final = re.compile(rf"^: *tool {TOOL} success", re.MULTILINE)
 
 
 class Unusable(Exception):
@@ -41,7 +41,7 @@ class Failed(Exception):
 
 
 class Client:
-    """`async with` around a run."""
+    """Sends requests to one service; to be entered with `async with`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class Client:
         await self._session.close()
 
     async def prepare(self) -> str:
-        """Ask the service for its models; the name of the one to use. Raises `Unusable`."""
+        """Ask the service for its models; return the name of the one to use. Raises `Unusable`."""
         url = f"{self._url}/v1/models"
         try:
             async with self._session.get(url) as response:
@@ -82,15 +82,15 @@ class Client:
         return self._model
 
     async def send(self, kind: Kind, intended: float) -> Result:
-        """Return one request; `intended` is when it should have started, on the clock of `perf_counter`."""
+        """Send one request. `intended` is when it should have started, on the clock of `perf_counter`."""
         result = Result(kind)
         try:
             if kind is Kind.CHAT:
-                await self._whole(self._body(), result)
+                await self._send_whole(self._body(), result)
             elif kind is Kind.STREAM:
-                await self._stream(self._body(), result, intended)
+                await self._send_streamed(self._body(), result, intended)
             else:
-                await self._with_tool(result, intended)
+                await self._send_with_tool(result, intended)
         except Failed as failure:
             result.error = str(failure)
         except TimeoutError:
@@ -106,16 +106,16 @@ class Client:
         message = {"role": "user", "content": prompt or self._settings.prompt}
         return {"model": self._model, "messages": [message], "max_tokens": self._settings.max_tokens, **fields}
 
-    async def _with_tool(self, result: Result, intended: float) -> None:
+    async def _send_with_tool(self, result: Result, intended: float) -> None:
         one, other = (self._operands.randint(100, 999) for _ in range(2))
         streamed = self._operands.random() < 0.5  # noqa: PLR2004 # half of them
         body = self._body(f"Calculate {one} * {other} with the tool.", tools=[TOOL_DECLARATION])
-        answer = await (self._stream(body, result, intended) if streamed else self._whole(body, result))
-        said = re.sub(r"(?<=\d)[,_ ](?=\d{3})", "", answer)
-        result.tool_used = str(one * other) in said or bool(TOOL_COMMENT.search(answer))
+        answer = await (self._send_streamed(body, result, intended) if streamed else self._send_whole(body, result))
+        digits = re.sub(r"(?<=\d)[,_ ](?=\d{3})", "", answer)
+        result.tool_used = str(one * other) in digits or bool(TOOL_COMMENT.search(answer))
 
-    async def _whole(self, body: dict[str, Any], result: Result) -> str:
-        """Return the answer's text."""
+    async def _send_whole(self, body: dict[str, Any], result: Result) -> str:
+        """Send a request; return its answer's text. Raises `Failed`."""
         async with self._post(body) as response:
             raw = await response.read()
         if response.status != OK:
@@ -127,9 +127,9 @@ class Client:
         except (orjson.JSONDecodeError, AttributeError, KeyError, IndexError, TypeError):
             raise Failed("not a chat completion") from None
 
-    async def _stream(self, body: dict[str, Any], result: Result, intended: float) -> str:
-        """Return the stream's text and comments."""
-        said, comments, done = [], [], False
+    async def _send_streamed(self, body: dict[str, Any], result: Result, intended: float) -> str:
+        """Send a request; return its stream's text and comments. Raises `Failed`."""
+        deltas, comments, done = [], [], False
         async with self._post({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
             if response.status != OK:
                 raise Failed(_refusal(response.status, await response.read()))
@@ -141,10 +141,10 @@ class Client:
                 else:
                     if result.first_token_seconds is None:
                         result.first_token_seconds = perf_counter() - intended
-                    said.append(_delta(event.data, result))
+                    deltas.append(_delta(event.data, result))
         if not done:
             raise Failed("stream ended without [DONE]")
-        return "".join(said) + "\n" + "".join(comments)
+        return "".join(deltas) + "\n" + "".join(comments)
 
     def _post(self, body: dict[str, Any]) -> Any:
         headers = {"content-type": "application/json"}

@@ -5,6 +5,7 @@ import asyncio
 import math
 import sys
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -13,12 +14,15 @@ from tandem_orchestrator.load_test.result import Figures
 from tandem_orchestrator.load_test.run import Run
 from tandem_orchestrator.load_test.settings import Kind, Settings, Targets, parse_mix
 
-GOOD, MISSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
-TARGETS = Targets()
+GOOD: Final = 0
+MISSED: Final = 1
+UNUSABLE: Final = 2
+INTERRUPTED: Final = 130
+TARGETS: Final = Targets()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """All that the command takes."""
+    """Add what the command takes."""
     parser.add_argument("--url", required=True, help="the service, e.g. http://chat.default.svc")
     parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="file with the key to send")
     parser.add_argument("--model", help="model to ask (default: the first of the service's list)")
@@ -60,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run the test; 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
+    """Run the test; return 0 when the targets are met, 1 when not, 2 when the service cannot be tested."""
     try:
         settings = _settings(options)
         figures = asyncio.run(_run(settings))

@@ -4,11 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tandem_orchestrator.load_test.settings import Kind, Targets
 
-PERCENTILES = (50, 95, 99)
+PERCENTILES: Final = (50, 95, 99)
 
 
 @dataclass(slots=True)
@@ -68,12 +68,12 @@ class Figures:
         return found
 
     def document(self, targets: Targets) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return all figures for JSON."""
         failures = self.failures(targets)
         return {"verdict": "fail" if failures else "pass", "failures": failures, **vars(self)}
 
     def text(self, targets: Targets) -> str:
-        """Return all of it for people."""
+        """Return all figures as text for people."""
         lines = [
             f"requests        {self.requests} in {self.seconds:.1f} s",
             f"answered        {self.requests_per_second:.1f} a second",
@@ -90,7 +90,7 @@ class Figures:
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
-    """None of them without values."""
+    """Return P50, P95 and P99, or none of them without values."""
     return {f"p{percent}": percentile(values, percent) for percent in PERCENTILES} if values else {}
 
 

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
 from tandem_orchestrator.load_test.client import Client
 from tandem_orchestrator.load_test.result import Figures, Result
 from tandem_orchestrator.load_test.settings import Kind, Settings
 
-MAX_IN_FLIGHT = 10_000
-PROGRESS_SECONDS = 2.0
+MAX_IN_FLIGHT: Final = 10_000
+PROGRESS_SECONDS: Final = 2.0
 
 
 class Run:
@@ -24,7 +25,7 @@ class Run:
         self.in_flight = 0
 
     async def figures(self, tell: Callable[[str], None]) -> Figures:
-        """Run it. `tell` gets a line of progress every two seconds."""
+        """Run the test. `tell` gets a line of progress every two seconds."""
         begun = perf_counter()
         telling = asyncio.create_task(self._tell(begun, tell))
         try:
@@ -46,7 +47,7 @@ class Run:
                 group.create_task(client())
 
     async def _open_loop(self, begun: float, rate: float) -> None:
-        """Request start when they should, and count from then on: a slow answer delays none of the next."""
+        """Start requests when they should start, and time them from then: a slow answer delays none of the next."""
         async with asyncio.TaskGroup() as group:
             for number in range(round(self._settings.seconds * rate)):
                 intended = begun + number / rate

@@ -43,7 +43,7 @@ class Settings:
 
 
 def parse_mix(text: str) -> dict[Kind, float]:
-    """Share in `chat=60,stream=30,tools=10`. Raises `ValueError`."""
+    """Return the share of each kind in `chat=60,stream=30,tools=10`. Raises `ValueError`."""
     mix: dict[Kind, float] = {}
     for part in text.split(","):
         name, _, share = part.partition("=")

@@ -11,15 +11,15 @@ import os
 import select
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
 
-GATHER_SECONDS = 0.1
-ATOMIC = 4096  # bytes that a pipe takes in one piece, so that lines of several workers do not mix
-STANDARD_OUTPUT = 1
-CHATTY = ("httpx2", "mcp")  # they tell of each connection, and the ids of its sessions
+GATHER_SECONDS: Final = 0.1
+ATOMIC: Final = 4096  # bytes that a pipe takes in one piece, so that lines of several workers do not mix
+STANDARD_OUTPUT: Final = 1
+CHATTY: Final = ("httpx2", "mcp")  # they tell of each connection, and the ids of its sessions
 
 _threshold = logging.CRITICAL  # until `configure` opens the log
 
@@ -48,7 +48,7 @@ class Lines:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush_now)
 
     def flush(self) -> None:
-        """Write what waits. Where nobody reads any more, lines are lost; there is no place left to say so."""
+        """Write what waits. Where nobody reads any more, lines are lost: that could be logged nowhere."""
         with self._lock, suppress(OSError):
             self._flush()
 

@@ -1,66 +1,72 @@
 """Prometheus metrics; names that rules and dashboards rely on stand in the contract."""
 
+from typing import Final
+
 from prometheus_client import Counter, Gauge
 from tandem_contract import metrics as names
 
 from tandem_orchestrator.observability.prometheus import Times
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
-TOKEN_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+TOKEN_SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 
-REQUEST_LATENCY = Times(
+REQUEST_LATENCY: Final = Times(
     names.REQUEST_LATENCY, "Time from a request's arrival to its last byte", ["route", "status"], buckets=SECONDS
 )
-REQUESTS_IN_FLIGHT = Gauge(names.REQUESTS_IN_FLIGHT, "Requests that are being answered", multiprocess_mode="livesum")
-TIME_TO_FIRST_TOKEN = Times(
+REQUESTS_IN_FLIGHT: Final = Gauge(
+    names.REQUESTS_IN_FLIGHT, "Requests that are being answered", multiprocess_mode="livesum"
+)
+TIME_TO_FIRST_TOKEN: Final = Times(
     names.TIME_TO_FIRST_TOKEN, "Time from a streamed request's arrival to its first byte", ["model"], buckets=SECONDS
 )
-TIME_PER_OUTPUT_TOKEN = Times(
+TIME_PER_OUTPUT_TOKEN: Final = Times(
     names.TIME_PER_OUTPUT_TOKEN, "Time between two tokens of a stream, on average", ["model"], buckets=TOKEN_SECONDS
 )
-QUEUE_SECONDS = Times(names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model"], buckets=SECONDS)
-ENGINE_SECONDS = Times(
+QUEUE_SECONDS: Final = Times(names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model"], buckets=SECONDS)
+ENGINE_SECONDS: Final = Times(
     names.ENGINE_SECONDS, "Time of an engine pass, from its request to its last byte", ["upstream"], buckets=SECONDS
 )
-TOOL_SECONDS = Times(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
-TOKENS = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
-TOOL_CALLS_LEFT = Gauge(
+TOOL_SECONDS: Final = Times(names.TOOL_SECONDS, "Time of a tool call", ["tool_name"], buckets=SECONDS)
+TOKENS: Final = Counter(names.TOKENS, "Tokens that engines counted", ["tenant", "model", "kind"])
+TOOL_CALLS_LEFT: Final = Gauge(
     names.TOOL_CALLS_LEFT, "Tool calls that go on after they were given up", ["tool_name"], multiprocess_mode="livesum"
 )
-TOOL_SOURCES_ABSENT = Gauge(
+TOOL_SOURCES_ABSENT: Final = Gauge(
     names.TOOL_SOURCES_ABSENT, "1 while the tools of a source are absent", ["source"], multiprocess_mode="livemax"
 )
-TOOL_CALLS = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
-UPSTREAM_ERRORS = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
-RETRIES = Counter(
+TOOL_CALLS: Final = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
+UPSTREAM_ERRORS: Final = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
+RETRIES: Final = Counter(
     names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"]
 )
-FALLBACKS = Counter(names.FALLBACKS, "Requests that went to another model", ["model", "fallback"])
-BREAKERS_OPEN = Gauge(
+FALLBACKS: Final = Counter(names.FALLBACKS, "Requests that went to another model", ["model", "fallback"])
+BREAKERS_OPEN: Final = Gauge(
     names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"
 )
-HELD_REQUESTS = Gauge(names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum")
-UPSTREAM_READY = Gauge(
+HELD_REQUESTS: Final = Gauge(
+    names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum"
+)
+UPSTREAM_READY: Final = Gauge(
     names.UPSTREAM_READY,
     "1 while a replica of the upstream answers its checks",
     ["upstream"],
     multiprocess_mode="livemin",
 )
-CONFIG_RELOAD_SUCCESS = Gauge(
+CONFIG_RELOAD_SUCCESS: Final = Gauge(
     names.CONFIG_RELOAD_SUCCESS, "0 while the configuration on disk is refused", multiprocess_mode="livemin"
 )
-CONFIG_RELOAD_TIME = Gauge(
+CONFIG_RELOAD_TIME: Final = Gauge(
     names.CONFIG_RELOAD_TIME, "Unix time at which the configuration was last taken", multiprocess_mode="livemin"
 )
-WORKER_RESTARTS = Counter(names.WORKER_RESTARTS, "Workers that ended on their own and were started again")
-TRACE_SPANS = Counter(names.TRACE_SPANS, "Spans by what became of them", ["outcome"])
-AUTH_FAILURES = Counter(names.AUTH_FAILURES, "Requests refused for their key", ["reason"])
-KEYS = Gauge(names.KEYS, "API keys by where they come from", ["source"], multiprocess_mode="livemin")
-KEY_FILES_BROKEN = Gauge(
+WORKER_RESTARTS: Final = Counter(names.WORKER_RESTARTS, "Workers that ended on their own and were started again")
+TRACE_SPANS: Final = Counter(names.TRACE_SPANS, "Spans by what became of them", ["outcome"])
+AUTH_FAILURES: Final = Counter(names.AUTH_FAILURES, "Requests refused for their key", ["reason"])
+KEYS: Final = Gauge(names.KEYS, "API keys by where they come from", ["source"], multiprocess_mode="livemin")
+KEY_FILES_BROKEN: Final = Gauge(
     names.KEY_FILES_BROKEN, "Files of keys that cannot be used, whose former keys count on", multiprocess_mode="livemax"
 )
-DATABASE_DOWN = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
-LIMITED = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limit"])
-LIMITS_SHARED = Gauge(
+DATABASE_DOWN: Final = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
+LIMITED: Final = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limit"])
+LIMITS_SHARED: Final = Gauge(
     names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"
 )

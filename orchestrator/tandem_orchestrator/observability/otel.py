@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from opentelemetry.context import Context
@@ -29,18 +29,18 @@ from tandem_orchestrator.observability.trace import Headers
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import read_secret
 
-EXPORT_SECONDS = 5.0  # for one batch, attempts at it included
-CLOSE_SECONDS = 3.0
-MAX_WAITING = 2048  # spans
-SERVER_ERRORS = 500
-OPERATIONS = {
+EXPORT_SECONDS: Final = 5.0  # for one batch, attempts at it included
+CLOSE_SECONDS: Final = 3.0
+MAX_WAITING: Final = 2048  # spans
+SERVER_ERRORS: Final = 500
+OPERATIONS: Final = {
     "/v1/chat/completions": "chat",
     "/chat": "chat",
     "/v1/completions": "text_completion",
     "/v1/embeddings": "embeddings",
 }
-EXPORTER_LOG = logging.getLogger(OTLPSpanExporter.__module__)
-_PROPAGATED = (b"traceparent", b"tracestate")
+EXPORTER_LOG: Final = logging.getLogger(OTLPSpanExporter.__module__)
+_PROPAGATED: Final = (b"traceparent", b"tracestate")
 _propagator = TraceContextTextMapPropagator()
 
 log = structlog.get_logger()
@@ -204,7 +204,7 @@ class _Complaints(list[str]):
     """A filter that keeps what the exporter would log at each attempt, and lets nothing pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Of the standard library's `logging`."""
+        """Keep a record's message, and drop the record."""
         self.append(record.getMessage())
         return False
 

@@ -6,7 +6,7 @@ number, so that one worker answers /metrics for all, and a restarted one counts 
 
 import os
 from bisect import bisect_left
-from typing import Any, TypeVar
+from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,8 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-SUPERVISOR = "supervisor"
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+SUPERVISOR: Final = "supervisor"
 
 _process: int | str = SUPERVISOR
 
@@ -42,9 +42,6 @@ class Times(Histogram):
         self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
 
-Metric = TypeVar("Metric", bound=MetricWrapperBase)
-
-
 class Labelled[Metric: MetricWrapperBase](dict[Any, Metric]):
     """A metric by its label values, one or a tuple: a look-up where `labels()` costs a lock and several strings."""
 
@@ -58,13 +55,13 @@ class Labelled[Metric: MetricWrapperBase](dict[Any, Metric]):
 
 
 def count_as_worker(number: int) -> None:
-    """From now on this process counts as worker `number`; for the process that a supervisor has just forked."""
+    """Count as worker `number` from now on; for the process that a supervisor has just forked."""
     global _process  # noqa: PLW0603 # prometheus_client asks a function without arguments
     _process = number
 
 
 def forget_gauges(process: int | str) -> None:
-    """Drop what only a living worker can say, such as its requests in flight."""
+    """Drop the gauges of a worker that has ended, such as its requests in flight."""
     multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -12,10 +12,10 @@ from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECO
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.observability.trace import NO_SPAN, NO_TRACE, Span, Trace
 
-CLIENT_LEFT = 499
-MAX_LOGGED_BODY = 65_536  # bytes
-MAX_TOKENS = 1_000_000_000  # that an engine is believed to have used for one request
-OTHER = "other"
+CLIENT_LEFT: Final = 499
+MAX_LOGGED_BODY: Final = 65_536  # bytes
+MAX_TOKENS: Final = 1_000_000_000  # that an engine is believed to have used for one request
+OTHER: Final = "other"
 
 _queue = Labelled(QUEUE_SECONDS)
 _engine = Labelled(ENGINE_SECONDS)

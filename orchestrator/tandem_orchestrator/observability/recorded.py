@@ -30,7 +30,7 @@ _first_token = Labelled(TIME_TO_FIRST_TOKEN)
 _output_token = Labelled(TIME_PER_OUTPUT_TOKEN)
 _tokens = Labelled(TOKENS)
 _tenants: set[str] = set()
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class Draining(Protocol):

@@ -1,6 +1,6 @@
 """What a request needs of tracing; `otel` brings it to life, and without an endpoint nothing of that is imported."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -66,5 +66,5 @@ class _NoTrace:
         """End nothing."""
 
 
-NO_SPAN: Span = _NoSpan()
-NO_TRACE: Trace = _NoTrace()
+NO_SPAN: Final[Span] = _NoSpan()
+NO_TRACE: Final[Trace] = _NoTrace()

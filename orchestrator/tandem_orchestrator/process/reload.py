@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from time import time
+from typing import Final
 
 import structlog
 from tandem_contract.config import OrchestratorConfig
@@ -13,7 +14,7 @@ from tandem_orchestrator.config import ConfigError, Source
 from tandem_orchestrator.config.reloading import changed_sections, taken_over
 from tandem_orchestrator.observability.metrics import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME
 
-POLL_SECONDS = 1.0
+POLL_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from tandem_contract.config import OrchestratorConfig
@@ -21,12 +22,12 @@ from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.reload import Reloader
 from tandem_orchestrator.process.tls import Certificate
 from tandem_orchestrator.secret_file import SecretError
-from tandem_orchestrator.tools import attempt
+from tandem_orchestrator.tools import bounded_call
 from tandem_orchestrator.transport.client_connection import protocol_for
 
-TICKS_A_SECOND = 10
-GC_THRESHOLD = (20_000, 20, 20)  # collecting every 700 objects, as is usual, cost 5 % of a request's CPU
-LAME_DUCK_SECONDS = 1.0  # how long connections are still served after SIGTERM, each answer closing its own
+TICKS_A_SECOND: Final = 10
+GC_THRESHOLD: Final = (20_000, 20, 20)  # collecting every 700 objects, as is usual, cost 5 % of a request's CPU
+LAME_DUCK_SECONDS: Final = 1.0  # how long connections are still served after SIGTERM, each answer closing its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until it is told to end, and do not wait for tools that do not heed their cancellation."""
         await super().serve(sockets)
-        if not await attempt.ended():
+        if not await bounded_call.all_ended():
             logs.lines.flush()
             os._exit(0)  # or asyncio would wait for them
 

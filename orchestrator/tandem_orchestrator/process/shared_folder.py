@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 # what is written there lies in a folder of mode 700
-PREFIX = "tandem-"
-LOCK = "lock"
+IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 # what is written there lies in a folder of mode 700
+PREFIX: Final = "tandem-"
+LOCK: Final = "lock"
 
 
 @contextmanager

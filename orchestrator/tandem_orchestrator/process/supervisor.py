@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 import structlog
 from tandem_contract.config import OrchestratorConfig
@@ -27,12 +28,12 @@ from tandem_orchestrator.observability.metrics import CONFIG_RELOAD_SUCCESS, CON
 from tandem_orchestrator.process.server import Worker, certificate_of, listen, serve
 from tandem_orchestrator.tools.build import build
 
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-TICK_SECONDS = 0.5
-STABLE_SECONDS = 10.0  # a worker that lived so long did not die of its start
-BACKOFF_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0)  # before a worker is started again, by early deaths in a row
-GRACE_SECONDS = 10.0  # beyond the time to drain
-FAILED = 1
+SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+TICK_SECONDS: Final = 0.5
+STABLE_SECONDS: Final = 10.0  # a worker that lived so long did not die of its start
+BACKOFF_SECONDS: Final = (0.0, 0.2, 0.5, 1.0, 2.0)  # before a worker is started again, by early deaths in a row
+GRACE_SECONDS: Final = 10.0  # beyond the time to drain
+FAILED: Final = 1
 
 log = structlog.get_logger()
 
@@ -134,7 +135,7 @@ class Supervisor:
         slot.pid = os.fork() or self._run_worker(slot.number)
 
     def _run_worker(self, number: int) -> int:
-        """Return the rest of a worker's life."""
+        """Run a worker in the process that was just forked for it; this never returns."""
         code = FAILED
         try:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server has handlers of its own

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from tandem_contract.config import Database as Settings
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from tandem_orchestrator.store.engine import Engine
 
-TRANSACTION_SECONDS = 5.0
-MIGRATION_SECONDS = 60.0
-CLOSE_SECONDS = 3.0
+TRANSACTION_SECONDS: Final = 5.0
+MIGRATION_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 3.0
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
-CONNECT_SECONDS = 3.0
-ROWS_AT_ONCE = 64
+CONNECT_SECONDS: Final = 3.0
+ROWS_AT_ONCE: Final = 64
 
 FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the database is to blame for, but for"""

@@ -1,7 +1,7 @@
 """A connection to one Redis, by the `redis` package."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -11,10 +11,10 @@ from redis.exceptions import NoScriptError, RedisError
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store.script import RedisDown, Script
 
-TIMEOUT = 1.0
+TIMEOUT: Final = 1.0
 """Seconds for a connection to come about, and again for an answer."""
 
-URL_FORM = "the URL must be redis://[user:password@]host:port/db, rediss:// or unix://"
+URL_FORM: Final = "the URL must be redis://[user:password@]host:port/db, rediss:// or unix://"
 
 
 class RedisClient:

@@ -1,6 +1,7 @@
 """The tables, as `migrations` makes them. Their names begin with `tandem_`, so that a database may be shared."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator
@@ -17,9 +18,9 @@ class Utc(TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
-METADATA = MetaData()
+METADATA: Final = MetaData()
 
-KEYS = Table(
+KEYS: Final = Table(
     "tandem_keys",
     METADATA,
     Column("id", String(64), primary_key=True),
@@ -43,7 +44,7 @@ KEYS = Table(
 )
 """API keys. `version` is that of the key's last change, out of `tandem_keys_version`."""
 
-KEYS_VERSION = Table(
+KEYS_VERSION: Final = Table(
     "tandem_keys_version",
     METADATA,
     Column("id", Integer, primary_key=True),
@@ -52,7 +53,7 @@ KEYS_VERSION = Table(
 """One row. Whoever changes keys raises it first, and so holds back all others until the end of the transaction:
 who has seen a version has seen all changes up to it."""
 
-TOKENS = Table(
+TOKENS: Final = Table(
     "tandem_tokens",
     METADATA,
     Column("day", Date, primary_key=True),

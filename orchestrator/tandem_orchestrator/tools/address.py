@@ -6,10 +6,14 @@ Python's `ipaddress` are as old as the Python that runs.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
-UNICAST = IPv6Network("2000::/3")  # all that IANA has given out for the open internet
-CARRYING_IPV4 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))  # mapped; NAT64, whose gateway unwraps it
-SPECIAL = tuple(
+UNICAST: Final = IPv6Network("2000::/3")  # all that IANA has given out for the open internet
+CARRYING_IPV4: Final = (
+    IPv6Network("::ffff:0:0/96"),  # mapped
+    IPv6Network("64:ff9b::/96"),  # NAT64, whose gateway unwraps it
+)
+SPECIAL: Final = tuple(
     map(
         IPv4Network,
         (
@@ -32,7 +36,7 @@ SPECIAL = tuple(
         ),
     )
 )
-SPECIAL_UNICAST = tuple(
+SPECIAL_UNICAST: Final = tuple(
     map(
         IPv6Network,
         (

@@ -22,7 +22,7 @@ from tandem_orchestrator.tools.openapi_source import OpenApiSource
 from tandem_orchestrator.tools.outbound import Http
 from tandem_orchestrator.tools.python_tool import load
 from tandem_orchestrator.tools.query_database import DatabaseSource, database_url
-from tandem_orchestrator.tools.source import Source, SourceError
+from tandem_orchestrator.tools.source import SourceError, ToolSource
 from tandem_orchestrator.tools.tool import Function, Tool
 from tandem_orchestrator.tools.toolbox import InvalidTool, Toolbox
 from tandem_orchestrator.tools.weather import Weather
@@ -35,11 +35,11 @@ def build(settings: ToolSettings) -> Toolbox:
     """Return the toolbox, whose `watch` has still to run; opens no connection.
 
     Raises `ConfigError` with all that is wrong with the settings themselves. What is wrong with what they name, such
-    as a package that is not installed, keeps the tools concerned away, and `Toolbox.degraded` tells.
+    as a package that is not installed, keeps the tools concerned away, and `Toolbox.degraded` lists it.
     """
     local = [LocalSource(name, path, make, file) for path, name, make, file in _local(settings)]
     toolbox = Toolbox((), settings, [*local, *_sources(settings)])
-    if problems := _added(toolbox, _tools(settings)):
+    if problems := _add_all(toolbox, _tools(settings)):
         raise ConfigError(problems)
     return toolbox
 
@@ -53,16 +53,16 @@ def check(settings: ToolSettings) -> None:
     except SourceError as error:
         problems.append(f"tools.queryDatabase: {error}")
     except SecretError:
-        pass  # told already, as below
+        pass  # among the problems already, as below
     toolbox = Toolbox((), settings)
-    problems += _added(toolbox, _tools(settings))
-    problems += _added(toolbox, ((path, make) for path, _, make, _ in _local(settings)))
+    problems += _add_all(toolbox, _tools(settings))
+    problems += _add_all(toolbox, ((path, make) for path, _, make, _ in _local(settings)))
     if problems:
         raise ConfigError(problems)
 
 
-def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
-    """Add what can be made; a line for each that cannot, with its place in the configuration."""
+def _add_all(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
+    """Add what can be made; return a line for each that cannot, with its path in the configuration."""
     problems = []
     for path, make in makers:
         try:
@@ -70,12 +70,12 @@ def _added(toolbox: Toolbox, makers: Iterable[tuple[str, Maker]]) -> list[str]:
         except (InvalidTool, SourceError) as error:
             problems.append(f"{path}: {error}")
         except SecretError:
-            continue  # `unreadable_secrets` tells, under the secret's own path
+            continue  # `unreadable_secrets` names it, under the secret's own path
     return problems
 
 
 def _tools(settings: ToolSettings) -> Iterator[tuple[str, Maker]]:
-    """Return what makes the tools that need nothing but their settings, with its place in the configuration."""
+    """Yield what makes the tools that need nothing but their settings, with its path in the configuration."""
     builtin: dict[BuiltinTool, Maker] = {
         BuiltinTool.WEATHER: partial(_weather, settings.weather),
         BuiltinTool.MATH: lambda: [Calculator()],
@@ -89,9 +89,7 @@ def _tools(settings: ToolSettings) -> Iterator[tuple[str, Maker]]:
 
 
 def _local(settings: ToolSettings) -> Iterator[tuple[str, str, Maker, SecretFile | None]]:
-    """Return what makes the tools that need something of this machine: place, name, maker, and the file
-    that it reads.
-    """
+    """Yield what makes the tools that need something of this machine: path, name, maker, and the file it reads."""
     for number, api in enumerate(settings.openapi):
         if api.document is not None:
             make = partial(_operations, api, api.document)
@@ -100,8 +98,8 @@ def _local(settings: ToolSettings) -> Iterator[tuple[str, str, Maker, SecretFile
         yield f"tools.python.{number}", f"python {plugin.name}", partial(_python, plugin), None
 
 
-def _sources(settings: ToolSettings) -> Iterator[Source]:
-    """Return where further tools come from."""
+def _sources(settings: ToolSettings) -> Iterator[ToolSource]:
+    """Yield where further tools come from."""
     if settings.query_database is not None:
         yield DatabaseSource(settings.query_database)
     yield from (OpenApiSource(api) for api in settings.openapi if api.url is not None)
@@ -138,7 +136,7 @@ def _operations(settings: OpenApiSettings, file: SecretFile) -> Sequence[Tool]:
         raise SourceError(f"the document in {file.file} does not follow OpenAPI: {error!r}") from error
 
 
-def _mcp(settings: McpServer) -> Source:
+def _mcp(settings: McpServer) -> ToolSource:
     from tandem_orchestrator.tools.mcp import McpSource  # noqa: PLC0415 # costs a second and much memory
 
     return McpSource(settings)

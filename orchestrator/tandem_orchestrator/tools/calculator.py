@@ -32,7 +32,7 @@ class Calculator:
     """It computes for a bounded time, and does nothing else."""
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take `expression`."""
+        """Compute `expression`."""
         try:
             return evaluate(arguments["expression"])
         except ExpressionError as error:

@@ -1,12 +1,12 @@
 """Whether a client that declares a tool of the server's name means the server's tool."""
 
-from typing import Any
+from typing import Any, Final
 
-MAX_BRANCHES = 8  # of a declaration's anyOf; what a client sends must not cost more than what it is compared with
-_CHOICES = ("anyOf", "oneOf")
-_OPAQUE = frozenset({"$ref", "allOf", "not"})
+MAX_BRANCHES: Final = 8  # of a declaration's anyOf: what a client sends must not cost more than our own schema
+_CHOICES: Final = ("anyOf", "oneOf")
+_OPAQUE: Final = frozenset({"$ref", "allOf", "not"})
 """Keywords that would have to be followed; schemas with them fit only what equals them."""
-_SPECIAL = _OPAQUE.union(_CHOICES)
+_SPECIAL: Final = _OPAQUE.union(_CHOICES)
 
 
 def fits(declared: Any, ours: Any) -> bool:
@@ -26,7 +26,7 @@ def fits(declared: Any, ours: Any) -> bool:
 
 
 def _some_fit(declared: dict[str, Any], ours: dict[str, Any]) -> bool:
-    """Return the same where one of the two leaves a choice."""
+    """Return whether they fit where one of the two leaves a choice."""
     if not (declared.keys().isdisjoint(_OPAQUE) and ours.keys().isdisjoint(_OPAQUE)):
         return False
     if branches := _branches(declared):
@@ -76,7 +76,7 @@ def _are_among(wanted: list[Any], taken: list[Any]) -> bool:
 
 
 def _list(value: Any) -> list[Any]:
-    """Return a keyword's value where one stands for a list of one, and none for an empty list."""
+    """Return a keyword's value as a list: one value is a list of one, none an empty list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Computes arithmetic expressions: parsed, never run as code, and refused before they cost anything.
+"""Arithmetic expressions: parsed, never run as code, and refused before they cost anything.
 
 Whole numbers and fractions are exact, so that 0.1 + 0.2 is 0.3; functions and roots are floating point.
 """
@@ -9,17 +9,19 @@ import operator
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 Number = int | Fraction | float
 
-MAX_LENGTH = 500  # characters
-MAX_DEPTH = 60
-MAX_BITS = 10_000  # of a whole number, about 3000 digits
-EXACT_DIGITS = 15  # significant digits up to which a decimal fraction is written in full
-SHOWN_DIGITS = 12
-PLAIN_ABOVE, PLAIN_BELOW = 1e-9, 1e15  # between them no exponent is written
+MAX_LENGTH: Final = 500  # characters
+MAX_DEPTH: Final = 60
+MAX_BITS: Final = 10_000  # of a whole number, about 3000 digits
+EXACT_DIGITS: Final = 15  # significant digits up to which a decimal fraction is written in full
+SHOWN_DIGITS: Final = 12
+PLAIN_ABOVE: Final = 1e-9  # between this and the next no exponent is written
+PLAIN_BELOW: Final = 1e15
 
-_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "π": "pi"})  # noqa: RUF001
+_SIGNS: Final = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "π": "pi"})  # noqa: RUF001
 
 
 class ExpressionError(ValueError):
@@ -79,7 +81,7 @@ def _complaint(node: ast.expr) -> str:
 
 
 def _literal(value: float) -> Number:
-    """Return a float literal becomes the decimal fraction that was written."""
+    """Return the number that was written: of 0.1 the exact fraction, not the nearest float."""
     if isinstance(value, int) or not math.isfinite(value):
         return value
     return _bounded(Fraction(repr(value)))
@@ -144,7 +146,7 @@ def _whole(function: Callable[..., int]) -> Callable[..., int]:
     return checked
 
 
-_OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
+_OPERATORS: Final[dict[type[ast.operator], Callable[[Number, Number], Number]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -153,8 +155,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Mod: operator.mod,
     ast.Pow: _power,
 }
-_CONSTANTS: dict[str, Number] = {"pi": math.pi, "e": math.e, "tau": math.tau}
-_FUNCTIONS: dict[str, Callable[..., Number]] = {
+_CONSTANTS: Final[dict[str, Number]] = {"pi": math.pi, "e": math.e, "tau": math.tau}
+_FUNCTIONS: Final[dict[str, Callable[..., Number]]] = {
     **{name: getattr(math, name) for name in ("sqrt", "cbrt", "exp", "log10", "log2", "hypot", "degrees", "radians")},
     **{name: getattr(math, name) for name in ("asin", "acos", "atan", "atan2", "floor", "ceil")},
     **{name: _rounded(getattr(math, name)) for name in ("sin", "cos", "tan")},
@@ -185,7 +187,7 @@ def _written(value: Number) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` without an exponent where that leaves a readable number."""
+    """Return `text` without an exponent where that leaves a readable number."""
     number = Decimal(text)
     if number == 0:
         return "0"

@@ -21,7 +21,7 @@ class ToolHeaders:
         return bool(self._secret)
 
     def read(self) -> dict[str, str]:
-        """Return all of them, with names in small letters, as all names are where headers are put together.
+        """Return all of them, their names in lower case.
 
         Secrets are read anew, so that a changed one counts at once. Raises `SecretError`.
         """
@@ -29,7 +29,7 @@ class ToolHeaders:
         return self._plain | secret
 
     def for_call(self) -> dict[str, str]:
-        """Return the same while a model waits. Raises `ToolError`, which tells it nothing about files."""
+        """Return all of them as `read` does. Raises `ToolError`, which tells the model nothing about files."""
         try:
             return self.read()
         except SecretError as error:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
@@ -15,12 +15,12 @@ from tandem_orchestrator.tools.headers import ToolHeaders
 from tandem_orchestrator.tools.outbound import MAX_REDIRECTS, Answer, Http, HttpRequest, OutboundError
 from tandem_orchestrator.tools.tool import Function, ToolError
 
-JSON = "application/json"
-ERRORS = 400
-SHOWN_ERROR = 1000  # characters of a service's own words about an error
-IN_QUERY = frozenset({HttpMethod.GET, HttpMethod.DELETE})
-_LEFT_OUT: Any = object()
-_SLASH = re.compile(r"[/\\]")
+JSON: Final = "application/json"
+ERRORS: Final = 400
+SHOWN_ERROR: Final = 1000  # characters of a service's own words about an error
+IN_QUERY: Final = frozenset({HttpMethod.GET, HttpMethod.DELETE})
+_LEFT_OUT: Final[Any] = object()
+_SLASH: Final = re.compile(r"[/\\]")
 
 
 class Service:
@@ -62,7 +62,7 @@ class HttpTool:
         self._pointer = pointer
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take what the schema says."""
+        """Send the request that `plan` makes of the arguments."""
         return _result(await self._service.ask(self._plan(arguments)), self._pointer)
 
     async def close(self) -> None:
@@ -77,12 +77,12 @@ class Template:
         self._settings = settings
         in_url = {name for name, _ in parse_qsl(urlsplit(settings.url).query, keep_blank_values=True)}
         set_here = {*settings.query, *in_url} if settings.method in IN_QUERY else {*(settings.body or ())}
-        self._placed = settings.mentioned | set_here
+        self._taken = settings.mentioned | set_here
 
     def __call__(self, arguments: dict[str, Any]) -> HttpRequest:
         """Return the request. Raises `ToolError`."""
         settings = self._settings
-        rest = {name: value for name, value in arguments.items() if name not in self._placed}
+        rest = {name: value for name, value in arguments.items() if name not in self._taken}
         query = _filled(settings.query, arguments)
         body = _filled(settings.body, arguments)
         if settings.method in IN_QUERY:
@@ -101,12 +101,12 @@ class Template:
 
 
 def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
-    """Return the URL with its arguments, encoded so that none of them can leave its place. Raises `ToolError`."""
+    """Return the URL with its arguments, encoded so that each stays within its part. Raises `ToolError`."""
 
-    def fill(place: re.Match[str]) -> str:
-        if arguments.get(place[1]) in (None, ""):
-            raise ToolError(f"the argument {place[1]!r} must be given")
-        return quote(text_of(arguments[place[1]]), safe="")
+    def fill(found: re.Match[str]) -> str:
+        if arguments.get(found[1]) in (None, ""):
+            raise ToolError(f"the argument {found[1]!r} must be given")
+        return quote(text_of(arguments[found[1]]), safe="")
 
     path, mark, query = (ARGUMENT.sub(fill, part) for part in template.partition("?"))
     # As servers see it that decode slashes before they follow dots, some of them twice.
@@ -116,7 +116,7 @@ def fill_url(template: str, arguments: Mapping[str, Any]) -> str:
 
 
 def with_query(url: str, query: Mapping[str, Any]) -> str:
-    """`url` with further query parameters; lists repeat theirs, and null leaves it out."""
+    """Return `url` with further query parameters; a list repeats its parameter, null leaves it out."""
     pairs = [
         (name, text_of(item))
         for name, value in query.items()
@@ -127,7 +127,7 @@ def with_query(url: str, query: Mapping[str, Any]) -> str:
 
 
 def header_text(value: Any) -> str:
-    """`value` as a header carries it. Raises `ToolError`."""
+    """Return `value` as a header carries it. Raises `ToolError`."""
     text = text_of(value)
     if not (text.isascii() and text.isprintable()):
         raise ToolError("an argument that goes into a header has characters that no header may have")
@@ -156,8 +156,8 @@ def _filled(template: Any, arguments: Mapping[str, Any]) -> Any:
 def _result(answer: Answer, pointer: str | None) -> str:
     text = _text(answer)
     if answer.status >= ERRORS or answer.status // 100 == 3:  # noqa: PLR2004 # a redirect that is not followed
-        said = f": {text[:SHOWN_ERROR]}" if text else ""
-        raise ToolError(f"the service answered {answer.status}{said}")
+        reason = f": {text[:SHOWN_ERROR]}" if text else ""
+        raise ToolError(f"the service answered {answer.status}{reason}")
     if pointer is None:
         return text or "done"
     try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from tandem_contract.config import SecretFile
@@ -11,8 +12,8 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.source import Offer, SourceError, reason
 from tandem_orchestrator.tools.tool import Tool
 
-CHECK_SECONDS = 10.0  # between two looks at the file
-CLOSE_SECONDS = 2.0  # for one tool
+CHECK_SECONDS: Final = 10.0  # between two looks at the file
+CLOSE_SECONDS: Final = 2.0  # for one tool
 
 log = structlog.get_logger()
 
@@ -32,35 +33,35 @@ class LocalSource:
         self._make = make
         self._file = file
         self._first: tuple[Sequence[Tool], str | None] | None = None
-        with suppress(SourceError):  # `follow` tries again, and tells
-            self._first = self._made()
+        with suppress(SourceError):  # `follow` tries again, and reports it
+            self._first = self._make_now()
 
     async def follow(self, offer: Offer) -> None:
         """Offer the tools until they cannot be made any more. Raises `SourceError`."""
         first, self._first = self._first, None
-        tools, content = await asyncio.to_thread(self._made) if first is None else first
+        tools, content = await asyncio.to_thread(self._make_now) if first is None else first
         offer(tools)
         try:
             while True:
                 await asyncio.sleep(CHECK_SECONDS)
-                if await asyncio.to_thread(self._content) == content:
+                if await asyncio.to_thread(self._read_file) == content:
                     continue
                 before = tools
-                tools, content = await asyncio.to_thread(self._made)
+                tools, content = await asyncio.to_thread(self._make_now)
                 offer(tools)
                 await _close(before)
         finally:
             await _close(tools)
 
-    def _made(self) -> tuple[Sequence[Tool], str | None]:
-        """Return the tools, and what the file held just before they were made."""
-        content = self._content()
+    def _make_now(self) -> tuple[Sequence[Tool], str | None]:
+        """Make the tools; return them and what the file held just before. Raises `SourceError`."""
+        content = self._read_file()
         try:
             return self._make(), content
         except Exception as error:
             raise SourceError(f"{self._path}: {reason(error)}") from error
 
-    def _content(self) -> str | None:
+    def _read_file(self) -> str | None:
         try:
             return read_secret(self._file) if self._file is not None else None
         except SecretError as error:

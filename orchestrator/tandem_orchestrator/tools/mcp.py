@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import httpx2  # what `mcp` takes its HTTP from
@@ -33,14 +33,14 @@ from tandem_orchestrator.tools.outbound import MAX_BYTES, USER_AGENT, Http, reas
 from tandem_orchestrator.tools.source import Offer, SourceError
 from tandem_orchestrator.tools.tool import ToolError
 
-MAX_NAME = 64
-MAX_PAGES = 100
-ANSWER_SECONDS = 10.0  # for what is no call of a tool
-CALL_SECONDS = 3600.0  # the toolbox ends a call long before
-REST_SECONDS = 0.2  # between two listings, and before a lost subscription is made again
-FIRST_MODERN = "2026"  # protocol versions are dates; since that year changes are subscribed to
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
-_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # aiohttp has undone them
+MAX_NAME: Final = 64
+MAX_PAGES: Final = 100
+ANSWER_SECONDS: Final = 10.0  # for what is no call of a tool
+CALL_SECONDS: Final = 3600.0  # the toolbox ends a call long before
+REST_SECONDS: Final = 0.2  # between two listings, and before a lost subscription is made again
+FIRST_MODERN: Final = "2026"  # protocol versions are dates; since that year changes are subscribed to
+_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_BODY_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # aiohttp has undone them
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class McpSource:
             ) as http,
             Client(
                 streamable_http_client(self._settings.url, http_client=http),
-                message_handler=self._notified,
+                message_handler=self._on_message,
                 read_timeout_seconds=ANSWER_SECONDS,
                 cache=None,
             ) as client,
@@ -93,12 +93,12 @@ class McpSource:
                 return found
         raise SourceError(f"lists its tools on more than {MAX_PAGES} pages")
 
-    async def _notified(self, message: object) -> None:
+    async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._stale.set()
 
     async def _listen(self, client: Client) -> None:
-        """Wait for changes as newer servers tell them; end with one that tells none."""
+        """Wait for changes as newer servers announce them; end with one that announces none."""
         while True:
             try:
                 async with client.listen(tools_list_changed=True) as changes:
@@ -108,7 +108,7 @@ class McpSource:
                 return  # listing now and then has to be enough
             except (SubscriptionLost, TimeoutError):
                 log.info("the subscription to changes was lost", source=self.name)
-            self._stale.set()  # by what was not told
+            self._stale.set()  # by what was not announced
             await asyncio.sleep(REST_SECONDS)
 
 
@@ -124,7 +124,7 @@ class McpTool:
         self._stale = stale
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take what the server's schema says."""
+        """Have the server run the tool."""
         try:
             result = await self._client.call_tool(self._listed, arguments, read_timeout_seconds=CALL_SECONDS)
         except MCPError as error:
@@ -139,11 +139,11 @@ class McpTool:
 def _text(result: CallToolResult) -> str:
     if not result.content and result.structured_content is not None:
         return orjson.dumps(result.structured_content).decode()
-    return "\n".join(map(_told, result.content))
+    return "\n".join(map(_item_text, result.content))
 
 
-def _told(item: ContentBlock) -> str:
-    """Text, also of a resource; the name of what is none, so that the model knows that it is there."""
+def _item_text(item: ContentBlock) -> str:
+    """Return the text of an item; of one that is no text its kind and size, so that the model knows of it."""
     match item:
         case TextContent():
             return item.text
@@ -170,7 +170,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._headers = headers
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """httpx2: one exchange, redirects not followed."""
+        """Send one request for httpx2, and follow no redirect."""
         timeouts = request.extensions.get("timeout", {})
         headers = {**request.headers, **self._headers.read(), "user-agent": USER_AGENT}
         try:
@@ -184,11 +184,11 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             )
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ConnectError(reason(error), request=request) from error
-        kept = [(name, value) for name, value in response.headers.items() if name.lower() not in _OF_THE_BODY]
+        kept = [(name, value) for name, value in response.headers.items() if name.lower() not in _BODY_HEADERS]
         return httpx2.Response(response.status, headers=kept, stream=_Body(response), request=request)
 
     async def aclose(self) -> None:
-        """httpx2: closes the connections."""
+        """Close the connections, for httpx2."""
         await self._http.close()
 
 

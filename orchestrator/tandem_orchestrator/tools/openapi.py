@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urljoin
 
 import orjson
@@ -23,16 +23,16 @@ from tandem_orchestrator.tools.http_tool import (
 from tandem_orchestrator.tools.outbound import HttpRequest
 from tandem_orchestrator.tools.tool import Function
 
-FORM = "application/x-www-form-urlencoded"
-METHODS = ("get", "put", "post", "delete", "patch")
-MAX_NAME = 64
-MAX_DESCRIPTION = 1024
-MAX_NODES = 20_000  # of one operation's schema, its references followed
-IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})  # as parameters; OpenAPI says so
-OF_THE_CONNECTION = frozenset(
+FORM: Final = "application/x-www-form-urlencoded"
+METHODS: Final = ("get", "put", "post", "delete", "patch")
+MAX_NAME: Final = 64
+MAX_DESCRIPTION: Final = 1024
+MAX_NODES: Final = 20_000  # of one operation's schema, its references followed
+IGNORED_HEADERS: Final = frozenset({"accept", "authorization", "content-type"})  # as parameters; OpenAPI says so
+CONNECTION_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
+_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 class DocumentError(Exception):
@@ -45,7 +45,7 @@ class Parameter:
 
     argument: str
     name: str
-    place: str
+    location: str
     explode: bool
     style: str
 
@@ -71,10 +71,10 @@ class Operation:
             value = arguments.get(parameter.argument)
             if value is None:
                 continue
-            if parameter.place == "query":
+            if parameter.location == "query":
                 found = _in_query(parameter, value)
                 query |= {name: item for name, item in found.items() if name == parameter.name or name not in names}
-            elif parameter.place == "header":
+            elif parameter.location == "header":
                 headers[parameter.name.lower()] = header_text(_joined(value))
             else:
                 in_path[parameter.name] = _joined(value)
@@ -181,20 +181,20 @@ def _planned(
 def _parameters(operation: dict[str, Any], document: dict[str, Any], given: set[str]) -> list[dict[str, Any]]:
     """Return the parameters, without the headers that are `given` or not the model's to choose.
 
-    One of the operation's own replaces the path's of the same name and place.
+    An operation's own parameter replaces that of its path with the same name and location.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in operation["parameters"]:
         parameter = _resolved(entry, document)
-        name, place = str(parameter.get("name")), parameter.get("in")
-        if place == "cookie":
-            if parameter.get("required") and place not in given:
+        name, location = str(parameter.get("name")), parameter.get("in")
+        if location == "cookie":
+            if parameter.get("required") and location not in given:
                 raise DocumentError(f"the parameter {name} goes into a cookie, which is not supported; exclude it")
-        elif place in ("path", "query", "header"):
-            if place != "header" or name.lower() not in given | IGNORED_HEADERS | OF_THE_CONNECTION:
-                found[name, place] = parameter
+        elif location in ("path", "query", "header"):
+            if location != "header" or name.lower() not in given | IGNORED_HEADERS | CONNECTION_HEADERS:
+                found[name, location] = parameter
         else:
-            raise DocumentError(f"the parameter {name} is `in` {place!r}")
+            raise DocumentError(f"the parameter {name} is `in` {location!r}")
     return list(found.values())
 
 
@@ -228,7 +228,7 @@ def _joined(value: Any) -> str:
 
 
 def _resolved(node: Any, document: dict[str, Any]) -> dict[str, Any]:
-    """`node`, or what its `$ref` stands for. Raises `DocumentError`."""
+    """Return `node`, or what its `$ref` stands for. Raises `DocumentError`."""
     for _ in range(MAX_NAME):
         if not isinstance(node, dict):
             raise DocumentError(f"has {node!r} where an object belongs")
@@ -278,7 +278,7 @@ class _Schemas:
 
 
 def _modern(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what OpenAPI 3.0 writes otherwise than JSON Schema: `nullable`, and exclusive bounds as a flag."""
+    """Rewrite what OpenAPI 3.0 has otherwise than JSON Schema: `nullable`, and exclusive bounds as a flag."""
     if schema.pop("nullable", False) is True:
         if isinstance(schema.get("type"), str):
             schema["type"] = [schema["type"], "null"]
@@ -292,7 +292,7 @@ def _modern(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_VALUES = frozenset({"const", "default", "enum", "required"})
-_BY_NAME = frozenset({"properties", "patternProperties"})
-_LEFT_OUT = frozenset({"example", "examples", "xml", "discriminator", "externalDocs", "deprecated"})
+_YAML: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_VALUES: Final = frozenset({"const", "default", "enum", "required"})
+_BY_NAME: Final = frozenset({"properties", "patternProperties"})
+_LEFT_OUT: Final = frozenset({"example", "examples", "xml", "discriminator", "externalDocs", "deprecated"})

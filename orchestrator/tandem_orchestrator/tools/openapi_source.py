@@ -1,6 +1,7 @@
 """OpenAPI documents that are fetched from the service that they describe."""
 
 import asyncio
+from typing import Final
 
 from tandem_contract.config import OpenApi as OpenApiSettings
 
@@ -10,9 +11,9 @@ from tandem_orchestrator.tools.openapi import DocumentError, read_document, tool
 from tandem_orchestrator.tools.outbound import Http, HttpRequest, OutboundError
 from tandem_orchestrator.tools.source import Offer, SourceError
 
-OK = 200
-MAX_DOCUMENT = 8_388_608  # bytes
-REFRESH_SECONDS = 3600.0
+OK: Final = 200
+MAX_DOCUMENT: Final = 8_388_608  # bytes
+REFRESH_SECONDS: Final = 3600.0
 
 
 class OpenApiSource:

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -19,10 +19,10 @@ from yarl import URL
 
 from tandem_orchestrator.tools.address import is_public
 
-MAX_CONNECTIONS = 64
-MAX_BYTES = 1_048_576  # of one answer
-MAX_REDIRECTS = 3
-USER_AGENT = "tandem-orchestrator"
+MAX_CONNECTIONS: Final = 64
+MAX_BYTES: Final = 1_048_576  # of one answer
+MAX_REDIRECTS: Final = 3
+USER_AGENT: Final = "tandem-orchestrator"
 
 
 class OutboundError(Exception):
@@ -62,7 +62,7 @@ class OutboundGuard(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """End its resolver."""
+        """Close the resolver."""
         await self._resolver.close()
 
     def open_socket(self, address: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
@@ -123,7 +123,7 @@ class Http:
             raise OutboundError(reason(error)) from error
 
     async def get_json(self, url: str, query: Mapping[str, str]) -> tuple[int, Any]:
-        """Status and JSON body of a GET. Raises `OutboundError`."""
+        """Return status and JSON body of a GET. Raises `OutboundError`."""
         answer = await self.fetch(HttpRequest("GET", f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"))
         return answer.status, answer.json()
 

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
-from tandem_orchestrator.tools.postgres_role import refused, tolerated
-from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, described
+from tandem_orchestrator.tools.postgres_role import find_refused, find_tolerated
+from tandem_orchestrator.tools.table import Bounds, Found, QueryError, Table, describe
 
-CONNECT_SECONDS = 5.0
-LATE_SECONDS = 0.25  # after its time, a query is cancelled where the server has not done it
-LOOK_SECONDS = 10
-BATCH_BYTES = 1_048_576  # of the rows that are fetched at once, at most
-COLUMNS = """
+CONNECT_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 0.25  # after its time, a query is cancelled where the server has not done it
+LOOK_SECONDS: Final = 10
+BATCH_BYTES: Final = 1_048_576  # of the rows that are fetched at once, at most
+COLUMNS: Final = """
     SELECT CASE table_schema WHEN 'public' THEN '' ELSE table_schema || '.' END || table_name AS table,
     column_name || ' ' || CASE data_type WHEN 'USER-DEFINED' THEN udt_name ELSE data_type END AS column
     FROM information_schema.columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
@@ -22,13 +22,13 @@ COLUMNS = """
 
 # The server writes each row as one JSON list, and leaves out those that are too long. Where `OFFSET 0` stands, it
 # computes a row once, and not again for its length.
-ROWS = """
+ROWS: Final = """
     SELECT CASE WHEN pg_catalog.octet_length(written) <= {max_bytes} THEN written END FROM (
     SELECT pg_catalog.array_to_json(ARRAY[{values}])::pg_catalog.text AS written FROM (
 {sql}
 ) AS asked({names}) OFFSET 0) AS rows
 """
-AS_JSON = {
+AS_JSON: Final = {
     "bytea": "pg_catalog.to_json(pg_catalog.encode({}, 'hex'))",
     "numeric": "pg_catalog.to_json({}::pg_catalog.text)",  # or JSON's readers would round it
 }
@@ -61,7 +61,7 @@ class Postgres:
                 self._url, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=settings
             )
         except ValueError:
-            raise QueryError("the URL is not one that PostgreSQL knows") from None  # its parts stay unsaid
+            raise QueryError("the URL is not one that PostgreSQL knows") from None  # its parts are secret
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise QueryError(f"the database cannot be reached: {type(error).__name__}: {error}") from None
 
@@ -71,13 +71,13 @@ class Postgres:
             async with self._connection.transaction(readonly=True):
                 await self._connection.execute(f"SET LOCAL statement_timeout = '{LOOK_SECONDS}s'")
                 found = await self._connection.fetch(COLUMNS)
-                may = await refused(self._connection, self._schemas), await tolerated(self._connection)
+                rights = await find_refused(self._connection, self._schemas), await find_tolerated(self._connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise QueryError(f"the database cannot answer: {type(error).__name__}: {error}") from None
         columns: dict[str, list[str]] = {}
         for row in found:
             columns.setdefault(row["table"], []).append(row["column"])
-        return Found(described(columns), *may)
+        return Found(describe(columns), *rights)
 
     async def query(self, sql: str) -> Table:
         """Run one statement. Raises `QueryError`."""

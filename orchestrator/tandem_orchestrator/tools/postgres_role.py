@@ -6,34 +6,34 @@ granted can be used by whoever gets hold of the password.
 
 # ruff: noqa: S608 # made of constants
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-SHOWN = 6  # of each kind
+SHOWN: Final = 6  # of each kind
 
 # The roles whose rights are in reach: its own, and those it is a member of.
-ROLES = "SELECT * FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')"
-SYSTEM = "n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)'"
-USABLE = "has_schema_privilege(current_user, n.oid, 'USAGE')"
-CALLABLE = """
+ROLES: Final = "SELECT * FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')"
+SYSTEM: Final = "n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)'"
+USABLE: Final = "has_schema_privilege(current_user, n.oid, 'USAGE')"
+CALLABLE: Final = """
     p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
     AND NOT 'internal'::regtype = ANY (p.proargtypes::oid[])
 """
 
-SUPERUSER = f"""
+SUPERUSER: Final = f"""
     SELECT 'is a superuser' || CASE rolname WHEN current_user THEN '' ELSE ' as ' || rolname END
     FROM ({ROLES}) r WHERE rolsuper ORDER BY rolname <> current_user LIMIT 1
 """
-ATTRIBUTES = f"""
+ATTRIBUTES: Final = f"""
     SELECT DISTINCT attribute FROM ({ROLES}) r, LATERAL (VALUES
         (rolcreaterole, 'may create roles'), (rolcreatedb, 'may create databases'), (rolreplication, 'may replicate')
     ) AS a(has, attribute) WHERE has ORDER BY 1
 """
 # All that PostgreSQL brings along but the one for reading, since each was made for more than that.
-MEMBERSHIPS = f"""
+MEMBERSHIPS: Final = f"""
     SELECT 'is a member of ' || rolname FROM ({ROLES}) r
     WHERE oid < 16384 AND rolname ~ '^pg_' AND rolname <> 'pg_read_all_data' ORDER BY rolname
 """
-TABLES = f"""
+TABLES: Final = f"""
     SELECT DISTINCT 'may write to ' || c.oid::regclass FROM ({ROLES}) r, pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT ({SYSTEM}) AND CASE
         WHEN c.relkind = 'S' THEN has_sequence_privilege(r.oid, c.oid, 'USAGE, UPDATE')
@@ -41,26 +41,26 @@ TABLES = f"""
         THEN has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
         OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') END ORDER BY 1
 """
-CREATION = f"""
+CREATION: Final = f"""
     SELECT DISTINCT 'may create in schema ' || n.nspname FROM ({ROLES}) r, pg_namespace n
     WHERE NOT ({SYSTEM}) AND has_schema_privilege(r.oid, n.oid, 'CREATE')
     UNION SELECT 'may create schemas' FROM ({ROLES}) r WHERE has_database_privilege(r.oid, current_database(), 'CREATE')
     ORDER BY 1
 """
-OWNERSHIP = f"""
+OWNERSHIP: Final = f"""
     SELECT 'owns ' || pg_describe_object(d.classid, d.objid, d.objsubid) FROM ({ROLES}) r
     JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
     JOIN pg_database b ON b.datname = current_database() AND d.dbid IN (0, b.oid) ORDER BY 1
 """
 # What PostgreSQL, or an extension, keeps from everybody when it is installed.
-RESTRICTED = f"""
+RESTRICTED: Final = f"""
     SELECT DISTINCT 'may call ' || p.oid::regprocedure FROM ({ROLES}) r, pg_proc p
     JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
     WHERE NOT EXISTS (SELECT FROM aclexplode(i.initprivs) a WHERE a.grantee = 0)
     AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1
 """
 # Machine code that acts and comes from an extension that PostgreSQL itself does not call trusted, such as dblink.
-UNTRUSTED = f"""
+UNTRUSTED: Final = f"""
     SELECT 'may call ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_language l ON l.oid = p.prolang
     LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
@@ -69,7 +69,7 @@ UNTRUSTED = f"""
     WHERE NOT ({SYSTEM}) AND {USABLE} AND has_function_privilege(p.oid, 'EXECUTE') AND {CALLABLE}
     AND p.provolatile = 'v' AND NOT l.lanpltrusted AND v.trusted IS NOT TRUE ORDER BY 1
 """
-BEYOND = f"""
+BEYOND: Final = f"""
     SELECT 'may read ' || c.oid::regclass || ' outside the schemas that are allowed' FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT ({SYSTEM}) AND n.nspname <> ALL ($1) AND {USABLE}
@@ -83,7 +83,7 @@ BEYOND = f"""
 
 # What PostgreSQL lets everybody do. A transaction that is read-only and undone leaves nothing of it behind, but others
 # may have to wait, or be ended.
-EVERYBODY = """
+EVERYBODY: Final = """
     SELECT what || ' (' || string_agg(DISTINCT p.proname, ', ' ORDER BY p.proname) || ')'
     FROM (VALUES
         ('may see the SQL of its other sessions', '^pg_stat_get_(backend_)?activity$'),
@@ -97,27 +97,25 @@ EVERYBODY = """
     AND has_function_privilege(p.oid, 'EXECUTE')
     GROUP BY what ORDER BY 1
 """
-DEFINERS = f"""
+DEFINERS: Final = f"""
     SELECT 'may call ' || p.oid::regprocedure || ' as ' || pg_get_userbyid(p.proowner) FROM pg_proc p
     JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prosecdef AND NOT ({SYSTEM}) AND {USABLE} AND {CALLABLE} AND has_function_privilege(p.oid, 'EXECUTE')
     ORDER BY 1
 """
-OTHERWISE = f"""
+OTHERWISE: Final = f"""
     SELECT 'may create temporary tables' WHERE has_database_privilege(current_database(), 'TEMPORARY')
     UNION ALL
     SELECT DISTINCT 'passes row-level security' FROM ({ROLES}) r WHERE rolbypassrls
 """
-ELSEWHERE = """
+ELSEWHERE: Final = """
     SELECT 'may connect to the database ' || datname FROM pg_database
     WHERE datallowconn AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT') ORDER BY 1
 """
 
 
-async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
-    """Return what the role may do that no role for queries may; `schemas` are those it may use, all where there are
-    none.
-    """
+async def find_refused(connection: Any, schemas: Sequence[str]) -> list[str]:
+    """Return what the role may do that no role for queries may. `schemas` are those it may use; none means all."""
     if found := await _lines(connection, SUPERUSER):
         return found  # and so may do anything
     for sql in (ATTRIBUTES, MEMBERSHIPS, TABLES, CREATION, OWNERSHIP, RESTRICTED, UNTRUSTED):
@@ -127,10 +125,8 @@ async def refused(connection: Any, schemas: Sequence[str]) -> list[str]:
     return found
 
 
-async def tolerated(connection: Any) -> list[str]:
-    """Return what it may do beside reading tables that a read-only transaction, and its end, keep from doing lasting
-    harm.
-    """
+async def find_tolerated(connection: Any) -> list[str]:
+    """Return what the role may do beside reading that does no lasting harm in a read-only transaction."""
     return [line for sql in (EVERYBODY, DEFINERS, OTHERWISE, ELSEWHERE) for line in await _lines(connection, sql)]
 
 

@@ -1,14 +1,15 @@
 """Tools from installed Python packages: entry points of the group `tandem.tools`."""
 
 from importlib.metadata import entry_points
+from typing import Final
 
 from tandem_contract.config import PythonTool
 
 from tandem_orchestrator.tools.source import SourceError
 from tandem_orchestrator.tools.tool import Tool
 
-GROUP = "tandem.tools"
-PARTS = ("name", "description", "parameters", "call")
+GROUP: Final = "tandem.tools"
+PARTS: Final = ("name", "description", "parameters", "call")
 
 
 def load(settings: PythonTool) -> Tool:

@@ -1,7 +1,7 @@
 """query_database: read-only SQL on PostgreSQL or SQLite."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -14,8 +14,8 @@ from tandem_orchestrator.tools.source import Offer, SourceError
 from tandem_orchestrator.tools.table import Found
 from tandem_orchestrator.tools.tool import ToolError
 
-CHECK_SECONDS = 60.0
-MAX_SQL = 20_000  # characters
+CHECK_SECONDS: Final = 60.0
+MAX_SQL: Final = 20_000  # characters
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class QueryDatabase:
         }
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take `query`."""
+        """Run `query`."""
         sql = arguments["query"].strip().rstrip(";")
         if not sql:
             raise ToolError("the query is empty")
@@ -85,9 +85,7 @@ class QueryDatabase:
 
 
 def database_url(settings: QueryDatabaseSettings) -> str:
-    """Return where the database is. Raises `SecretError`, and `SourceError` for a kind of database that is
-    not known.
-    """
+    """Return the database's URL. Raises `SecretError`, and `SourceError` for an unknown kind of database."""
     if settings.url_from is None:
         return settings.url.get_secret_value() if settings.url else ""
     url = read_secret(settings.url_from)

@@ -9,15 +9,16 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from tandem_orchestrator.tools.query_worker import LATE_SECONDS, LOOK_SECONDS, OPEN_SECONDS
 
-IDLE_SECONDS = 90.0  # until a process that nobody needs ends: longer than from one look at the database to the next
-GRACE_SECONDS = 0.5  # for a process to have the server end its query
-WORKER = ("-P", "-m", "tandem_orchestrator.tools.query_worker")
-KINDS = frozenset({b"table", b"found"})
+IDLE_SECONDS: Final = 90.0  # until a process that nobody needs ends: more than between two looks at the database
+GRACE_SECONDS: Final = 0.5  # for a process to have the server end its query
+WORKER: Final = ("-P", "-m", "tandem_orchestrator.tools.query_worker")
+KINDS: Final = frozenset({b"table", b"found"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Processes:
     async def ask(self, question: dict[str, str]) -> bytes:
         """Return the body of the answer. Raises `WorkerError`."""
         async with self._turn:
-            worker = self._taken() or await self._started()
+            worker = self._take_idle() or await self._start()
             try:
                 kind, body = await worker.ask(question)
             except BaseException:  # also where nobody waits for the answer any more
@@ -63,14 +64,14 @@ class Processes:
         return body
 
     async def close(self) -> None:
-        """End all processes, and what they do."""
+        """End all processes and their queries."""
         for worker in self._idle:
             worker.expiry.cancel()
         self._idle.clear()
         await asyncio.gather(*(worker.end() for worker in self._all))
         self._all.clear()
 
-    def _taken(self) -> "_Worker | None":
+    def _take_idle(self) -> "_Worker | None":
         while self._idle:
             worker = self._idle.pop()
             worker.expiry.cancel()
@@ -79,7 +80,7 @@ class Processes:
             self._all.discard(worker)
         return None
 
-    async def _started(self) -> "_Worker":
+    async def _start(self) -> "_Worker":
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *WORKER,
@@ -114,7 +115,7 @@ class _Worker:
         return self._process.returncode is None and not self._out.at_eof()
 
     async def ask(self, question: dict[str, str]) -> tuple[bytes, bytes]:
-        """Kind and body of the answer. Raises `WorkerError` where the process ends instead."""
+        """Return kind and body of the answer. Raises `WorkerError` where the process ends instead."""
         self._write(question)
         with suppress(TimeoutError, asyncio.IncompleteReadError):
             # It ends itself before that, but where it waits for a disk and cannot be ended.
@@ -127,7 +128,7 @@ class _Worker:
         raise WorkerError("the query needs more memory than it may have: ask for less")
 
     async def end(self) -> None:
-        """Have it cancel its query, and kills it where that is not done soon."""
+        """Have it cancel its query, and kill it where that is not done soon."""
         self._in.close()
         killing = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.kill)
         try:

@@ -10,20 +10,20 @@ import os
 import resource
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.tools.table import Bounds, Database, QueryError
 
-MEMORY = 64 * 1024 * 1024  # bytes for the program itself and what any query needs
-MEMORY_FACTOR = 16  # for what a query may give: as the driver reads it, as text, as a row, as the answer
-LATE_SECONDS = 0.5  # what does not end itself is ended so much later
-OPEN_SECONDS = 5.0
-LOOK_SECONDS = 10.0
-NICENESS = 10  # whatever a query computes, requests go first
-MAX_MESSAGE = 1000  # characters of a database's error
-OUT_OF_MEMORY = 70
+MEMORY: Final = 64 * 1024 * 1024  # bytes for the program itself and what any query needs
+MEMORY_FACTOR: Final = 16  # for what a query may give: as the driver reads it, as text, as a row, as the answer
+LATE_SECONDS: Final = 0.5  # what does not end itself is ended so much later
+OPEN_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 10.0
+NICENESS: Final = 10  # whatever a query computes, requests go first
+MAX_MESSAGE: Final = 1000  # characters of a database's error
+OUT_OF_MEMORY: Final = 70
 
 
 def main() -> None:
@@ -73,21 +73,21 @@ async def _serve(database: Database, seconds: float, max_bytes: int) -> None:
 
 async def _answer(database: Database, asked: dict[str, str], seconds: float) -> tuple[bytes, bytes]:
     try:
-        _die_in(OPEN_SECONDS + LATE_SECONDS)
+        _end_in(OPEN_SECONDS + LATE_SECONDS)
         await database.open()
         if "query" in asked:
-            _die_in(seconds + LATE_SECONDS)
+            _end_in(seconds + LATE_SECONDS)
             return b"table", (await database.query(asked["query"])).json()
-        _die_in(LOOK_SECONDS + LATE_SECONDS)
+        _end_in(LOOK_SECONDS + LATE_SECONDS)
         return b"found", orjson.dumps(await database.look())
     except QueryError as error:
         return b"error", str(error)[:MAX_MESSAGE].encode(errors="replace")
     finally:
-        _die_in(0)
+        _end_in(0)
 
 
-def _die_in(seconds: float) -> None:
-    """End the process then, unless it is called again; never for 0."""
+def _end_in(seconds: float) -> None:
+    """End the process in so many seconds, unless called again before; never for 0."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,10 +11,11 @@ from tandem_orchestrator.observability.metrics import TOOL_SOURCES_ABSENT
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.tools.tool import Tool
 
-FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0  # seconds between two attempts to reach a source
+FIRST_DELAY: Final = 1.0  # seconds between two attempts to reach a source; doubled with each
+LONGEST_DELAY: Final = 60.0
 
-_LOGIN = re.compile(r"//\S*@")
-_QUERY = re.compile(r"(?<=[^\s?])\?[^\s'\"]+")
+_LOGIN: Final = re.compile(r"//\S*@")
+_QUERY: Final = re.compile(r"(?<=[^\s?])\?[^\s'\"]+")
 
 Offer = Callable[[Sequence[Tool]], None]
 log = structlog.get_logger()
@@ -24,7 +25,7 @@ class SourceError(Exception):
     """The source has no tools to offer now; the message says why."""
 
 
-class Source(Protocol):
+class ToolSource(Protocol):
     """Where tools come from."""
 
     name: str
@@ -34,10 +35,10 @@ class Source(Protocol):
         """Call `offer` with all tools, again whenever they change; run until cancelled. Raises `SourceError`."""
 
 
-class Followed:
+class FollowedSource:
     """A source and what it offers at the moment; `changed` is called when that is something else."""
 
-    def __init__(self, source: Source, changed: Callable[[], None]) -> None:
+    def __init__(self, source: ToolSource, changed: Callable[[], None]) -> None:
         self.name = source.name
         self.tools: Sequence[Tool] = ()
         self.problem: str | None = "not reached yet"
@@ -84,5 +85,5 @@ def reason(error: BaseException) -> str:
     """Return why a source has no tools, in a line, without what may be secret in the URLs that errors name."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    told = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))
-    return told if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {told}"[:300]
+    text = _QUERY.sub("?…", _LOGIN.sub("//…@", str(error)))
+    return text if isinstance(error, SourceError | SecretError) else f"{type(error).__name__}: {text}"[:300]

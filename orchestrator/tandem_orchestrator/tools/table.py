@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
-MAX_DESCRIBED = 16_000  # characters about the tables
+MAX_DESCRIBED: Final = 16_000  # characters about the tables
 
 
 class QueryError(Exception):
@@ -37,7 +37,7 @@ class Table:
         self._truncated = False
 
     def add(self, row: bytes | None) -> bool:
-        """Take a row as a JSON list, None for one that is too long; false when there is no room for any further."""
+        """Add a row as a JSON list, None for one that is too long; return whether there is room for another."""
         self._bytes_left -= len(row) + 1 if row is not None else self._bytes_left + 1
         if row is None or self._bytes_left < 0 or len(self._rows) >= self._max_rows:
             self._truncated = True
@@ -46,7 +46,7 @@ class Table:
         return True
 
     def json(self) -> bytes:
-        """`{"columns", "rows", "truncated"}`."""
+        """Return `{"columns", "rows", "truncated"}`."""
         return orjson.dumps({"columns": self._columns, "rows": self._rows, "truncated": self._truncated})
 
 
@@ -66,7 +66,7 @@ class Database(Protocol):
     """Something that answers queries and cannot be changed by them."""
 
     async def open(self) -> None:
-        """Is ready for one of the others. Raises `QueryError`."""
+        """Get ready for the other methods. Raises `QueryError`."""
 
     async def look(self) -> Found:
         """Look at the tables, and at what the role may do. Raises `QueryError`."""
@@ -75,12 +75,12 @@ class Database(Protocol):
         """Run one statement. Raises `QueryError`."""
 
 
-def described(columns: Mapping[str, Sequence[str]]) -> str:
-    """`orders(id integer, total numeric); …` from each table's columns."""
+def describe(columns: Mapping[str, Sequence[str]]) -> str:
+    """Return `orders(id integer, total numeric); …` from each table's columns."""
     text = "Tables: " + "; ".join(f"{table}({', '.join(names)})" for table, names in columns.items())
     return text if len(text) <= MAX_DESCRIBED else text[:MAX_DESCRIBED] + " … (there are more tables)"
 
 
-def plain(value: Any) -> str:
-    """Return what JSON has no word for: bytes, in hexadecimal."""
+def as_hex(value: Any) -> str:
+    """Return bytes, which JSON has no word for, in hexadecimal."""
     return bytes(value).hex()

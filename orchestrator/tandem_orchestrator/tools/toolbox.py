@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 import orjson
@@ -17,15 +17,18 @@ from tandem_orchestrator.config.secrets import unreadable_secrets
 from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.tools import declaration
-from tandem_orchestrator.tools.attempt import attempt
-from tandem_orchestrator.tools.source import Followed, Source
+from tandem_orchestrator.tools.bounded_call import call_tool
+from tandem_orchestrator.tools.source import FollowedSource, ToolSource
 from tandem_orchestrator.tools.tool import Tool, ToolError
 
-SUCCESS, ERROR, TIMEOUT, INVALID = "success", "error", "timeout", "invalid_arguments"
-UNKNOWN = "unknown"
-CUT_MARK = " … (cut: the result was longer)"
-SHOWN_ARGUMENTS = 200  # characters of broken arguments that an error repeats
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+SUCCESS: Final = "success"
+ERROR: Final = "error"
+TIMEOUT: Final = "timeout"
+INVALID: Final = "invalid_arguments"
+UNKNOWN: Final = "unknown"
+CUT_MARK: Final = " … (cut: the result was longer)"
+SHOWN_ARGUMENTS: Final = 200  # characters of broken arguments that an error repeats
+NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _calls = Labelled(TOOL_CALLS)
 log = structlog.get_logger()
@@ -81,7 +84,7 @@ class Offered:
 class Toolbox:
     """The tools that are there at the moment, by name: those of this process, and those of sources outside."""
 
-    def __init__(self, tools: Sequence[Tool], settings: ToolSettings, sources: Sequence[Source] = ()) -> None:
+    def __init__(self, tools: Sequence[Tool], settings: ToolSettings, sources: Sequence[ToolSource] = ()) -> None:
         """`tools` as for `add`."""
         self.attach = settings.attach
         self.names: frozenset[str] = frozenset()
@@ -91,7 +94,7 @@ class Toolbox:
         self._by_name: Mapping[str, Offered] = self._own
         self._known: set[str] = set()
         self._conflicts: list[str] = []
-        self._followed = [Followed(source, self._collect) for source in sources]
+        self._followed = [FollowedSource(source, self._collect) for source in sources]
         self.add(tools)
 
     def add(self, tools: Sequence[Tool]) -> None:
@@ -101,13 +104,11 @@ class Toolbox:
         self._collect()
 
     def declarations(self, names: Collection[str]) -> list[orjson.Fragment]:
-        """Return these tools as a request declares them."""
+        """Return the tools of these names as a request declares them."""
         return [offered.declaration for name, offered in self._by_name.items() if name in names]
 
     def fits(self, name: str, parameters: Any) -> bool:
-        """Return whether a request that declares one of the `names` with these parameters means the tool that
-        is there.
-        """
+        """Return whether a request that declares `name` with these parameters means our tool of that name."""
         return declaration.fits(parameters, self._by_name[name].tool.parameters)
 
     def degraded(self) -> list[str]:
@@ -139,7 +140,7 @@ class Toolbox:
         try:
             arguments = self._arguments(call, offered, among)
             turn = offered.turn  # type: ignore[union-attr] # or _arguments had raised
-            status, content = SUCCESS, await attempt(offered.tool, arguments, turn, limit)  # type: ignore[union-attr]
+            status, content = SUCCESS, await call_tool(offered.tool, arguments, turn, limit)  # type: ignore[union-attr]
         except InvalidArguments as error:
             status, content = INVALID, _error(str(error))
         except ToolError as error:
@@ -150,7 +151,7 @@ class Toolbox:
         return ToolResult(call, status, self._bounded(content), perf_counter() - started)
 
     def label(self, call: ToolCall) -> str:
-        """Return the call's tool as logs and metrics may name it, which a model's invention is not."""
+        """Return the tool's name for logs and metrics: `unknown` for one that the model made up."""
         return call.name if call.name in self._known else UNKNOWN
 
     def _arguments(self, call: ToolCall, offered: Offered | None, among: Collection[str]) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class Toolbox:
         return raw.decode() if len(raw) <= limit else raw[:limit].decode(errors="ignore") + CUT_MARK
 
     def _collect(self) -> None:
-        """Put together anew what is there; the first tool of a name wins."""
+        """Collect the tools that are there; the first of a name wins."""
         found, conflicts = dict(self._own), []
         for followed in self._followed:
             for tool in followed.tools:

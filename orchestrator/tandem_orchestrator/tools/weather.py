@@ -1,7 +1,7 @@
 """get_current_weather: asks a service that speaks Open-Meteo's API."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import Weather as WeatherSettings
@@ -9,8 +9,8 @@ from tandem_contract.config import Weather as WeatherSettings
 from tandem_orchestrator.tools.outbound import Http, OutboundError
 from tandem_orchestrator.tools.tool import ToolError
 
-OK = 200
-CONDITIONS: Mapping[int, str] = {  # WMO code table 4677 as Open-Meteo uses it
+OK: Final = 200
+CONDITIONS: Final[Mapping[int, str]] = {  # WMO code table 4677 as Open-Meteo uses it
     0: "clear sky",
     1: "mainly clear",
     2: "partly cloudy",
@@ -70,7 +70,7 @@ class Weather:
         self._http = http
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take `location` and `unit`."""
+        """Find `location`, and ask for its weather in `unit`."""
         asked, unit = arguments["location"].strip(), arguments.get("unit", "celsius")
         place = await self._find(asked)
         answer = await self._get(

@@ -1,7 +1,7 @@
 """web_search: asks SearXNG, Tavily or Brave."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -12,8 +12,8 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.outbound import Http, HttpRequest, OutboundError
 from tandem_orchestrator.tools.tool import ToolError
 
-OK = 200
-BASES: Mapping[SearchProvider, str] = {
+OK: Final = 200
+BASES: Final[Mapping[SearchProvider, str]] = {
     SearchProvider.TAVILY: "https://api.tavily.com",
     SearchProvider.BRAVE: "https://api.search.brave.com",
 }
@@ -44,9 +44,9 @@ class WebSearch:
         }
 
     async def call(self, arguments: dict[str, Any]) -> str:
-        """Take `query` and `count`."""
+        """Search for `query`, and return `count` results at most."""
         query, count = arguments["query"], arguments.get("count", self._settings.max_results)
-        found = await self._found(query, count)
+        found = await self._search(query, count)
         if not isinstance(found, list):
             raise ToolError("the search service gave no results")
         pages = [_page(entry) for entry in found[:count] if isinstance(entry, dict)]
@@ -56,7 +56,7 @@ class WebSearch:
         """Close its connections."""
         await self._http.close()
 
-    async def _found(self, query: str, count: int) -> Any:
+    async def _search(self, query: str, count: int) -> Any:
         match self._settings.provider:
             case SearchProvider.SEARXNG:
                 parameters = {"q": query, "format": "json"}

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from urllib.parse import unquote
 
 import httptools
@@ -19,11 +19,11 @@ from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge
 from tandem_orchestrator.transport.exchange import Exchange, Wire
 from tandem_orchestrator.transport.outbox import outbox_of
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
-VERSIONS = frozenset({"1.0", "1.1"})
-MOST_AHEAD = 100  # requests that a client may send before it has the answer to one
-ASGI = {"version": "3.0", "spec_version": "2.3"}
+VERSIONS: Final = frozenset({"1.0", "1.1"})
+MOST_AHEAD: Final = 100  # requests that a client may send before it has the answer to one
+ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import httptools
 from tandem_contract.config import Timeouts
@@ -11,8 +11,8 @@ from tandem_orchestrator.errors import Cut, EngineError, Malformed, TimedOut
 from tandem_orchestrator.transport.outbox import outbox_of
 
 STALE_SECONDS = 1.0  # a kept connection that ends so soon, without a byte, may have been closed before the request
-APART_ABOVE = 65_536  # bytes of a request that are dearer to copy behind its head than to send in a system call more
-PAUSE_ABOVE = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
+APART_ABOVE: Final = 65_536  # bytes of a body that are dearer to copy behind their head than to send by themselves
+PAUSE_ABOVE: Final = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
 
 
 class Response:
@@ -46,7 +46,7 @@ class Response:
         """True once something came that whoever waits has not been told of."""
 
     async def started(self) -> None:
-        """Return when status and headers are there; close the answer if they never come."""
+        """Wait for status and headers; close the answer if they never come."""
         try:
             while not (self.status or self.error):
                 await self._wait()
@@ -102,13 +102,13 @@ class Response:
         self._connection.finish(self, reusable=self.complete)
 
     def _wait(self) -> asyncio.Future[None]:
-        """Awaited, it lasts until something new is there."""
+        """Return what to await until something new is there."""
         self.news = False
         self._waiter = waiter = self._connection.loop.create_future()
         return waiter
 
     def wake(self) -> None:
-        """Let whoever waits go on."""
+        """Wake whoever waits."""
         self._pass_on = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -125,7 +125,7 @@ class Response:
         return self._buffered > PAUSE_ABOVE
 
     def fail(self, error: EngineError) -> None:
-        """No more will come."""
+        """End the answer with `error`, if it is not complete."""
         if not self.complete and self.error is None:
             self.error = error
             self.wake()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message
@@ -15,10 +15,10 @@ from tandem_orchestrator.errors import InternalError, send_error
 from tandem_orchestrator.transport.outbox import Outbox
 from tandem_orchestrator.transport.served import EXCHANGE, Served
 
-WITHOUT_BODY = frozenset({204, 304})
-GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
-CHUNK = b"%x\r\n%b\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
+WITHOUT_BODY: Final = frozenset({204, 304})
+GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNK: Final = b"%x\r\n%b\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 log = structlog.get_logger()
 

@@ -110,21 +110,21 @@ async def test_each_service_is_told_of_by_its_own_pods(orchestrator: Service) ->
     assert unheard() == 0
 
 
-async def places(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
-    found = await Directory(api, store(*pods, **config)).places()
-    return [str(place) for place in found[DEMO]] if found else None
+async def urls(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
+    found = await Directory(api, store(*pods, **config)).urls()
+    return [str(url) for url in found[DEMO]] if found else None
 
 
 async def test_only_orchestrators_that_are_ready_are_asked() -> None:
     ending = pod("ending")
     ending["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     api = ReplicaSets(set=replica_set())
-    assert await places(api, ending, pod("fresh", ready="False"), pod("engine", tier="engine")) is None
+    assert await urls(api, ending, pod("fresh", ready="False"), pod("engine", tier="engine")) is None
     assert not api.asked
     nowhere = pod("nowhere")
     del nowhere["status"]["podIP"]
-    assert await places(api, nowhere) == []
-    assert await places(api, nowhere, pod()) == ["http://10.0.0.7:8002/ready"]
+    assert await urls(api, nowhere) == []
+    assert await urls(api, nowhere, pod()) == ["http://10.0.0.7:8002/ready"]
 
 
 async def test_the_newest_of_many_are_asked() -> None:
@@ -133,7 +133,7 @@ async def test_the_newest_of_many_are_asked() -> None:
         item["metadata"]["creationTimestamp"] = f"2026-11-21T12:00:{n:02}Z"
         item["status"]["podIP"] = f"10.0.0.{n}"
     api = ReplicaSets(set=replica_set())
-    assert await places(api, *pods) == [f"http://10.0.0.{n}:8002/ready" for n in (8, 7, 6, 5)]
+    assert await urls(api, *pods) == [f"http://10.0.0.{n}:8002/ready" for n in (8, 7, 6, 5)]
 
 
 async def test_only_pods_that_the_deployment_has_made_are_asked() -> None:
@@ -151,9 +151,9 @@ async def test_only_pods_that_the_deployment_has_made_are_asked() -> None:
     held["metadata"]["ownerReferences"][0]["controller"] = False
     strangers = [pod(maker=maker) for maker in ("foreign", "orphan", "namesake", "gone", "forbidden")]
     for stranger in (alone, direct, held, *strangers):
-        assert await places(api, stranger) == [], stranger["metadata"]
-    assert await places(api, pod(), owner="another-service") == []
-    assert await places(api, pod(), pod("q", maker="former")) == ["http://10.0.0.7:8002/ready"] * 2
+        assert await urls(api, stranger) == [], stranger["metadata"]
+    assert await urls(api, pod(), owner="another-service") == []
+    assert await urls(api, pod(), pod("q", maker="former")) == ["http://10.0.0.7:8002/ready"] * 2
 
 
 async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
@@ -161,12 +161,12 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
     kept = store(pod("a"), pod("b"))
     directory = Directory(api, kept)
     for _ in range(3):
-        assert len((await directory.places())[DEMO]) == 2
+        assert len((await directory.urls())[DEMO]) == 2
     assert api.asked == ["demo-set"]
     kept.drop(pod("a"))
     kept.drop(pod("b"))
     kept.put(pod("c", maker="next"))
-    await directory.places()
+    await directory.urls()
     assert api.asked == ["demo-set", "demo-next"]
     assert list(directory._makers) == ["next"], "what has no pods is forgotten"
 
@@ -224,8 +224,8 @@ async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
-        place = URL.build(scheme="https", host="127.0.0.1", port=runner.addresses[0][1], path="/ready")
-        assert await orchestrators.ask({A: [place]}) == {A: ["by TLS"]}
+        url = URL.build(scheme="https", host="127.0.0.1", port=runner.addresses[0][1], path="/ready")
+        assert await orchestrators.ask({A: [url]}) == {A: ["by TLS"]}
     finally:
         await runner.cleanup()
 
@@ -252,14 +252,14 @@ async def test_what_is_said_is_bounded_and_printable(orchestrator: Service) -> N
 def test_a_pod_is_asked_at_an_address_of_a_pod(address: str, url: str | None) -> None:
     made = pod()
     made["status"]["podIP"] = address
-    place = orchestrators._place(deployment(), made)
-    assert (str(place) if place else None) == url
+    found = orchestrators._url(deployment(), made)
+    assert (str(found) if found else None) == url
 
 
 def test_port_and_scheme_are_those_of_the_deployment() -> None:
     named = {"secretName": "tls", "secretKey": "x"}
     served = deployment(server={"tls": {"certificate": named, "key": named}, "metricsPort": 9000})
-    assert str(orchestrators._place(served, pod())) == "https://10.0.0.7:9000/ready"
+    assert str(orchestrators._url(served, pod())) == "https://10.0.0.7:9000/ready"
 
 
 @pytest.mark.parametrize("part", ["name", "ports", "readinessProbe"])
@@ -267,5 +267,5 @@ def test_a_deployment_that_a_hand_has_changed_ends_nothing(part: str) -> None:
     changed = deployment()
     others: dict[str, Any] = {"name": "other", "ports": [], "readinessProbe": {}}
     changed["spec"]["template"]["spec"]["containers"][0][part] = others[part]
-    place = orchestrators._place(changed, pod())
-    assert str(place) == ("http://10.0.0.7:8002/ready" if part == "readinessProbe" else "None")
+    url = orchestrators._url(changed, pod())
+    assert str(url) == ("http://10.0.0.7:8002/ready" if part == "readinessProbe" else "None")

@@ -9,7 +9,7 @@ from tandem_operator.manifests.component import Manifest, child
 
 
 def autoscaled(service: LLMService) -> bool:
-    """Tell whether the autoscaler owns the orchestrator's replicas."""
+    """Return whether the autoscaler owns the orchestrator's replicas."""
     replicas = service.spec.orchestrator.replicas
     return replicas.min < replicas.max and not service.spec.suspend
 

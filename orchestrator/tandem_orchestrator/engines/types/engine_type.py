@@ -12,7 +12,7 @@ class EngineType:
     """Where the engine tells how busy it is."""
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:  # noqa: ARG002 # for subclasses
-        """Request that wait and that run inside the engine, read from what it answers at `load_path`.
+        """Return how many requests wait and run inside the engine, read from what it answers at `load_path`.
 
         None if it does not say.
         """

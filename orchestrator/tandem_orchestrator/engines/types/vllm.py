@@ -1,10 +1,11 @@
 """vLLM."""
 
 import re
+from typing import Final
 
 from tandem_orchestrator.engines.types.engine_type import EngineType
 
-_COUNT = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+_COUNT: Final = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
 
 
 class Vllm(EngineType):

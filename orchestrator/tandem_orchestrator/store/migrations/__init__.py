@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Final
 
 import structlog
 from alembic import command
@@ -10,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-VERSION_TABLE = "tandem_schema"
-LOCK = 0x74616E64656D  # "tandem": PostgreSQL's advisory locks have numbers for names
+VERSION_TABLE: Final = "tandem_schema"
+LOCK: Final = 0x74616E64656D  # "tandem": PostgreSQL's advisory locks have numbers for names
 
 log = structlog.get_logger()
 logging.getLogger("alembic").setLevel(logging.WARNING)

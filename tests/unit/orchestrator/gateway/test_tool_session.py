@@ -111,11 +111,11 @@ def test_reasoning_is_handed_on_under_its_name(name):
 
 def test_what_was_said_before_a_call_stays_said():
     talk = conversation()
-    assert talk.said(Turn("Hello")) == {}
+    assert talk.texts_until(Turn("Hello")) == {}
     talk.add_round(Turn("Let me see. ", [SERVER], {"reasoning": "Add."}), [done(SERVER)], 0.1)
     talk.add_round(Turn(None, [SERVER], {"reasoning": " Again."}), [done(SERVER)], 0.1)
-    assert talk.said(Turn("Three.")) == {"content": "Let me see. Three.", "reasoning": "Add. Again."}
-    assert talk.said(Turn(None)) == {"content": "Let me see. ", "reasoning": "Add. Again."}
+    assert talk.texts_until(Turn("Three.")) == {"content": "Let me see. Three.", "reasoning": "Add. Again."}
+    assert talk.texts_until(Turn(None)) == {"content": "Let me see. ", "reasoning": "Add. Again."}
 
 
 def test_a_message_becomes_a_turn():

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from tandem_orchestrator.tools.table import MAX_DESCRIBED, Bounds, QueryError, Table, described
+from tandem_orchestrator.tools.table import MAX_DESCRIBED, Bounds, QueryError, Table, describe
 
 
 def test_rows_that_fit_are_taken():
@@ -30,7 +30,7 @@ def test_columns_alone_may_be_too_long():
 
 
 def test_many_tables_are_not_all_described():
-    assert described({"a": ["id integer"], "b": []}) == "Tables: a(id integer); b()"
-    text = described({f"table_{number}": ["id integer"] for number in range(5000)})
+    assert describe({"a": ["id integer"], "b": []}) == "Tables: a(id integer); b()"
+    text = describe({f"table_{number}": ["id integer"] for number in range(5000)})
     assert text.endswith("(there are more tables)")
     assert len(text) < MAX_DESCRIBED + 50

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from tandem_contract.config import Tools
 from tandem_contract.metrics import TOOL_CALLS_LEFT
-from tandem_orchestrator.tools import attempt, source
+from tandem_orchestrator.tools import bounded_call, source
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.tool import ToolError
 from tandem_orchestrator.tools.toolbox import CUT_MARK, InvalidTool, Toolbox, ToolCall
@@ -177,7 +177,7 @@ def left():
 @pytest.fixture
 async def stubborn(monkeypatch):
     """A tool's work that no cancellation ends, until the test is over."""
-    monkeypatch.setattr(attempt, "GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(bounded_call, "GRACE_SECONDS", 0.01)
     release = asyncio.Event()
 
     async def work(n):
