@@ -11,7 +11,6 @@ from tests.sockets.running import COMPILED
 PROJECT = Path(__file__).parents[2]
 PACKAGE = "tandem_orchestrator"
 PLAIN = {
-    f"{PACKAGE}/auth/keys.py": "compiled on Python 3.13, its watch ends when the database is away",
     f"{PACKAGE}/engines/estimate.py": "once a stream whose usage is not told, and then most of it is orjson",
     f"{PACKAGE}/gateway/tool_use.py": "one look a request, unless tools take part",
     f"{PACKAGE}/observability/logs.py": "one line a request, which orjson writes",
