@@ -9,6 +9,7 @@ export PATH := $(or $(shell python3 -m hack path),$(error this needs Python 3.11
 BIN := .venv/bin
 MODEL ?=
 PYTEST := $(BIN)/pytest
+PACKAGES := tandem_contract tandem_operator tandem_orchestrator
 
 .PHONY: help
 help: ## Show this list
@@ -41,7 +42,13 @@ test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 .PHONY: test-python
 test-python: venv
 	@python3 -m hack tools chromium curl helm openssl redis-server > /dev/null
-	@$(PYTEST) -q tests/unit tests/golden tests/sockets
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/golden tests/sockets
+	@$(BIN)/coverage combine -q
+	@echo "lines and branches that these tests pass, in percent (.venv/bin/coverage report -m lists the others):"
+	@for package in $(PACKAGES); do \
+	    $(BIN)/coverage report --include="*/$$package/*" --format=total --fail-under=0 | xargs echo "  $$package"; done
+	@$(BIN)/coverage report --format=total | xargs echo "  all"
 
 .PHONY: test-compiled
 test-compiled: venv ## The orchestrator's tests once more, compiled as in its image

@@ -117,6 +117,6 @@ def lite(tmp_path):
 @pytest.fixture
 def box_for(tools):
     async def box(url, **settings):
-        return await (await tools(queryDatabase={"url": url, **settings})).ready()
+        return await (await tools(timeoutSeconds=60, queryDatabase={"url": url, **settings})).ready()
 
     return box

@@ -104,3 +104,18 @@ def test_companions_are_those_beside_the_program(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(debian, "SYSTEM_PATH", str(tmp_path / "system"))
     monkeypatch.setattr(debian, "CNI_PLUGINS", str(tmp_path / "plugins"))
     assert (debian.folder("host-local") / "bridge").resolve() == tmp_path / "plugins" / "bridge"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_root_is_made_with_debians_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, known: bool) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(debian, "KEYRING", tmp_path / "keys")
+    monkeypatch.setattr(debian, "ensure", done.append)
+    monkeypatch.setattr(debian, "install", done.append)
+    monkeypatch.setattr(debian, "folder", lambda _: tmp_path)
+    monkeypatch.setattr(debian, "run", lambda command, **_: done.append(command))
+    if known:
+        debian.KEYRING.touch()
+    debian.make_root(["trixie"], tmp_path / "root")
+    keys = [] if known else [["debian-archive-keyring"]]
+    assert done == [["mmdebstrap"], *keys, [tmp_path / "mmdebstrap", "trixie", tmp_path / "root"]]

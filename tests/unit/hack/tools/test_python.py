@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hack import cache
+from hack import cache, versions
 from hack.failure import Failure
 from hack.tools import debian, python
 
@@ -57,6 +57,37 @@ def test_without_download_and_root_it_says_what_to_install(empty_cache, monkeypa
     monkeypatch.setattr(debian, "ensure", refuse)
     with pytest.raises(Failure, match=rf"python{python.minor()}-dev; or, .*Run this as root"):
         python._unpack(empty_cache / "new", empty_cache / "there")
+
+
+def test_debians_loads_its_own_c_library_from_where_the_cache_will_have_it(empty_cache, monkeypatch):
+    new, target = empty_cache / "new", empty_cache / "there"
+    commands = []
+
+    def make_root(_, root: Path) -> None:
+        headers = root / "usr" / "include"
+        for folder in (headers, headers / debian.MACHINE):
+            (folder / f"python{python.minor()}").mkdir(parents=True)
+            (folder / f"python{python.minor()}" / "pyconfig.h").touch()
+
+    def run(command):
+        commands.append([str(part) for part in command])
+        return "/lib64/ld-linux-of-this-machine.so.2\n"
+
+    monkeypatch.setattr(debian, "ensure", lambda _: None)
+    monkeypatch.setattr(debian, "folder", lambda _: empty_cache)
+    monkeypatch.setattr(debian, "make_root", make_root)
+    monkeypatch.setattr(python, "run", run)
+    python._unpack(new, target)
+    loader, program = f"lib/{debian.MACHINE}/ld-linux-of-this-machine.so.2", f"{new}/bin/python{python.minor()}"
+    assert commands[1][1:3] == ["--set-interpreter", f"{target}/{loader}"]
+    assert commands[1][-2:] == [f"$ORIGIN/../lib/{debian.MACHINE}", program]
+    assert commands[2][:2] == [f"{new}/{loader}", program], "it is tried before it is kept"
+
+
+def test_it_is_the_version_that_the_images_have():
+    images = versions.pinned("images")
+    assert f"/python:{python.minor()}-slim-{images['debian']}" in images["base"]
+    assert python.mmdebstrap_arguments()[-1] == images["debian"]
 
 
 def test_only_pythons_own_headers_stay(tmp_path):
