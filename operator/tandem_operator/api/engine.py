@@ -10,10 +10,9 @@ from pydantic import Field, StringConstraints
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import CPU, EngineType
+from tandem_operator.engines.base import CPU, Engine, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
-WITH_DEFAULT_IMAGE: Final = ("nvidia.com/gpu", "amd.com/gpu", CPU)
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
@@ -96,10 +95,17 @@ def _timeout_in_range(engine: "EngineSpec") -> bool:
     return bool(re.match(_DURATION, text)) and 60 <= seconds(text) <= _LONGEST_STARTUP  # noqa: PLR2004
 
 
-def _of_engine(kind: EngineType) -> Iterator[Rule]:
-    """Yield what one kind of engine does not let be set."""
-    for rule in ENGINES[kind].rules:
-        yield rule.where(f"self.type == '{kind}'", lambda engine: engine.type == kind)
+def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
+    """Yield the rules for specs with this kind of engine: an image, its release's or their own, and what it asks."""
+    *others, last = engine.images
+    accelerators = f"{', '.join(others)} and {last}" if others else last
+    needs_image = Rule(
+        cel=f"has(self.image) || self.accelerator in {[*engine.images]}",
+        holds=lambda spec: spec.image is not None or spec.accelerator in engine.images,
+        message=f"engine.image is needed for this accelerator: there is a default for {accelerators} only",
+    )
+    for rule in (needs_image, *engine.rules):
+        yield rule.where(f"self.type == '{kind}'", lambda spec: spec.type == kind)
 
 
 class EngineSpec(PodSettings):
@@ -126,19 +132,13 @@ class EngineSpec(PodSettings):
             field="parallelism",
         ),
         Rule(
-            cel="has(self.image) || self.accelerator in ['nvidia.com/gpu', 'amd.com/gpu', 'cpu']",
-            holds=lambda engine: engine.image is not None or engine.accelerator in WITH_DEFAULT_IMAGE,
-            message="engine.image is needed for this accelerator: there is a default for nvidia.com/gpu, "
-            "amd.com/gpu and cpu only",
-        ),
-        Rule(
             cel=f"self.startupTimeout.matches('{_DURATION}') && duration(self.startupTimeout) >= duration('1m')"
             " && duration(self.startupTimeout) <= duration('24h')",
             holds=_timeout_in_range,
             message="engine.startupTimeout must be a duration between 1m and 24h, such as 45m or 1h30m",
             field="startupTimeout",
         ),
-        *(rule for kind in ENGINES for rule in _of_engine(kind)),
+        *(rule for kind, engine in ENGINES.items() for rule in rules_of(kind, engine)),
         Rule(
             cel="self.accelerator == 'cpu' || !(self.accelerator in self.resources.requests"
             " || self.accelerator in self.resources.limits)",

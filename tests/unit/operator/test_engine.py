@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.engine import EngineSpec, rules_of
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import EngineType
+from tandem_operator.engines.vllm import Vllm
 from tandem_operator.manifests import Platform, build
 
 
@@ -76,3 +79,27 @@ def test_parallelism_alone_says_how_many_accelerators_there_are() -> None:
 def test_parallelism_that_contradicts_gpus_is_refused(engine: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"engine\.parallelism\.tensor \* engine\.parallelism\.pipeline"):
         EngineSpec.model_validate(engine)
+
+
+@pytest.mark.parametrize(("kind", "engine"), ENGINES.items())
+def test_without_an_image_of_its_own_a_spec_is_taken_for_those_accelerators_that_its_engine_has_one_for(kind, engine):
+    for accelerator in ("nvidia.com/gpu", "amd.com/gpu", "cpu", "example.com/npu"):
+        document = {"type": kind, "accelerator": accelerator}
+        if accelerator in engine.images:
+            assert container(**document)["image"] == engine.images[accelerator]
+        else:
+            with pytest.raises(ValidationError, match=r"engine\.image is needed"):
+                EngineSpec.model_validate(document)
+
+
+def test_an_engine_with_one_image_asks_for_others_in_its_own_name_alone() -> None:
+    class Small(Vllm):
+        images = {"cpu": "example.com/small:1"}  # noqa: RUF012 # as in Vllm
+
+    image, *_ = rules_of(EngineType.VLLM, Small())
+    assert image.cel == "!(self.type == 'vllm') || (has(self.image) || self.accelerator in ['cpu'])"
+    assert image.message.endswith("there is a default for cpu only")
+    spec = EngineSpec(accelerator="nvidia.com/gpu")
+    assert not image.holds(spec)
+    assert image.holds(spec.model_copy(update={"image": "example.com/mine:1"}))
+    assert image.holds(spec.model_copy(update={"type": "another"}))
