@@ -14,6 +14,7 @@ from hack.tools import python
 
 PROJECT: Final = Path(__file__).parents[1]
 PYTHON: Final = PROJECT / ".venv/bin/python"
+CFLAGS: Final = "-fno-semantic-interposition -fvisibility=hidden"  # as in the image: calls of our own stay direct
 INPUTS: Final = (
     "orchestrator/pyproject.toml",
     "orchestrator/tandem_orchestrator",
@@ -30,7 +31,7 @@ def folder() -> Path:
     if not PYTHON.exists():
         raise Failure("there is no .venv to compile for: make venv")
     version = run([PYTHON, "-c", "import sys; print(sys.version)"])
-    name = content.digest(PROJECT, INPUTS, {"python": version})
+    name = content.digest(PROJECT, INPUTS, {"python": version, "CFLAGS": CFLAGS})
     return cache.ensure(cache.root() / "compiled" / name, _build)
 
 
@@ -45,7 +46,7 @@ def _build(target: Path) -> None:
         try:
             build = ["uv", "build", "--wheel", "--no-build-isolation", "--python", str(PYTHON), str(source)]
             # what a Python knows of its headers is where they were when it was built
-            own = {"C_INCLUDE_PATH": str(headers), "HATCH_BUILD_HOOK_ENABLE_MYPYC": "true"}
+            own = {"C_INCLUDE_PATH": str(headers), "HATCH_BUILD_HOOK_ENABLE_MYPYC": "true", "CFLAGS": CFLAGS}
             run(build, env={"PATH": path, "UV_CACHE_DIR": str(cache.uv()), **own})
             (wheel,) = (source / "dist").glob("*.whl")
             zipfile.ZipFile(wheel).extractall(target)

@@ -1,9 +1,13 @@
 """Streams that have run for a while: what happens to them, and that tokens go out in the calls that bring them."""
 
 import asyncio
+import socket
+import sys
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from tandem_orchestrator.transport.engine_connection import Connection
 from tandem_orchestrator.transport.exchange import Exchange
 
 from tests.engine_double import Reply
@@ -45,6 +49,17 @@ async def test_tokens_do_not_wait_for_a_turn(orchestrator, engine, at_once, line
     await until(lambda: lines)
     assert lines[0]["completion_tokens"] == 20
     assert lines[0]["first_byte_ms"] < lines[0]["duration_ms"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems decide it alone")
+async def test_the_engine_gets_no_packet_for_each_token(engine):
+    loop = asyncio.get_running_loop()
+    address = urlsplit(engine.url)
+    transport, _ = await loop.create_connection(  # type: ignore[type-var] # a protocol by its methods
+        lambda: Connection(lambda _: None, lambda _: None), address.hostname, address.port
+    )
+    assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
+    transport.abort()
 
 
 async def test_where_answers_are_logged_they_are_whole(serve, engine, at_once, lines):

@@ -40,7 +40,7 @@ SATURATED_RETRY_AFTER: Final = 2.0
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
-Exchange = Callable[[Replica, str, bytes, Record], Awaitable[Answer]]
+Ask = Callable[[Replica, str, bytes, Record], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
@@ -93,13 +93,13 @@ class Dispatcher(Part):
         """
         return self._answer(call, body, Replica.stream)
 
-    async def _answer(self, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
+    async def _answer(self, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model
         asked = {model.name}
         while True:
             try:
-                return await self._attempts(model, call, body, exchange)
+                return await self._attempts(model, call, body, ask)
             except (EngineError, NoEngine) as error:
                 fallback = self._fallback(model, error)
                 if fallback is None or fallback.name in asked:
@@ -111,7 +111,7 @@ class Dispatcher(Part):
                 call.attempts.forget()
             model, body = fallback, _rewritten(body, fallback)
 
-    async def _attempts(self, model: Model, call: Call, body: bytes, exchange: Exchange[Answer]) -> Answer:
+    async def _attempts(self, model: Model, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         slot: QueueSlot | None = None  # given to a request that was not answered at its first attempt
         while True:
             replica = self._choose(model, call, slot)
@@ -122,7 +122,7 @@ class Dispatcher(Part):
                 await call.attempts.settled()
             else:
                 try:
-                    answer = await exchange(replica, call.path, body, call.record)
+                    answer = await ask(replica, call.path, body, call.record)
                 except EngineError as error:
                     slot = slot or self._slot(model, body)
                     attempts = self._note_failure(call, replica, error, slot)

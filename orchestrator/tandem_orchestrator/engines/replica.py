@@ -1,7 +1,7 @@
 """One server of an engine: how it is called, and what is known about its state."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -139,17 +139,14 @@ class Replica:
     @property
     def saturated(self) -> bool:
         """True when more requests wait inside than `routing.maxWaiting` allows."""
-        return self.pool.busy - self._checks > self._full_at
+        return self.in_flight > self._full_at
 
     async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._downs
-        if self.pool.busy - self._checks > self._outdated_at:
-            self.outdated.set()
         engine_pass = EnginePass(record, self.upstream)
         try:
-            head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
-            response = await self.pool.send(head, body)
+            response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
                     await _check(response)
@@ -174,12 +171,9 @@ class Replica:
         `EngineError`.
         """
         downs = self._downs
-        if self.pool.busy - self._checks > self._outdated_at:
-            self.outdated.set()
         engine_pass = EnginePass(record, self.upstream)
         try:
-            head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
-            response = await self.pool.send(head, body)
+            response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
                     await _check(response)
@@ -328,6 +322,12 @@ class Replica:
     def _notice(self) -> None:
         self.available = self.ready and self.breaker.admits and not self._retired
         self._changed(self)
+
+    def _send(self, path: str, body: bytes, record: Record, engine_pass: EnginePass) -> Awaitable[Response]:
+        if self.in_flight > self._outdated_at:
+            self.outdated.set()
+        head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
+        return self.pool.send(head, body)
 
     async def _get(self, path: str) -> bytes:
         self._checks += 1

@@ -24,8 +24,7 @@ class Admission:
 
         The answer will tell the state of the limits. Raises `Unauthorized`, `LimitExceeded`.
         """
-        principal = self._keys.identify(headers)
-        record.tenant, record.key_id = principal.tenant, principal.key_id
+        principal = self.identify(headers, record)
         ticket = self._limiter.admit(principal)
         record.headers = ticket.headers
         return principal, ticket

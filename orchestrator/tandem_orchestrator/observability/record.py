@@ -107,8 +107,7 @@ class EnginePass:
 
     def count_tokens(self, prompt: int, completion: int) -> None:
         """Add what the pass has read and written to the request's tokens, and to the span."""
-        self._record.prompt_tokens += prompt
-        self._record.completion_tokens += completion
+        self._record.count_tokens(prompt, completion)
         if self.span is not NO_SPAN:
             self.span.set("gen_ai.usage.input_tokens", prompt)
             self.span.set("gen_ai.usage.output_tokens", completion)

