@@ -87,4 +87,5 @@ async def serving(*arguments: str, **variables: str) -> AsyncIterator[Process]:
         finally:
             if process.returncode is None:
                 process.kill()
-            await process.communicate()
+            async with asyncio.timeout(20):  # what it has started, and holds its output, ends with it
+                await process.communicate()

@@ -50,11 +50,12 @@ def supervise(source: Source, config: OrchestratorConfig, host: str | None, port
     with ExitStack() as reserved:  # the ports stay ours while a worker is started again
         opened = [reserved.enter_context(port) for port in listen(config, host, port, shared=True)]
         port = opened[0].getsockname()[1]
-        log.info("serving", host=host or "*", port=port, workers=config.server.workers, supervisor=os.getpid())
+        pid = os.getpid()  # asked by a worker, its parent may be another process already
+        log.info("serving", host=host or "*", port=port, workers=config.server.workers, supervisor=pid)
 
         def work(number: int, config: OrchestratorConfig) -> None:
             reserved.close()
-            worker = Worker(number, config.server.workers, folder, os.getppid())
+            worker = Worker(number, config.server.workers, folder, pid)
             serve(source, config, listen(config, host, port, shared=True), worker)
 
         return Supervisor(source, config, work).run()

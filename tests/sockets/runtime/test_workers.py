@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.engine_double import Reply
-from tests.sockets.process import COMMAND, Process, environment, serving
+from tests.sockets.process import COMMAND, Process, environment, free_port, serving
 from tests.sockets.running import question, until
 
 CHAT = "/v1/chat/completions"
@@ -144,6 +144,30 @@ async def test_workers_end_when_their_supervisor_is_killed(engine):
         pids = running.workers()
         running.process.kill()
         await until(lambda: not any(alive(pid) for pid in pids), 10)
+
+
+async def test_a_worker_ends_whose_supervisor_was_killed_before_it_began(engine):
+    program = """
+import os, signal, sys, time
+from tandem_orchestrator import cli
+from tandem_orchestrator.observability import prometheus
+supervisor = os.getpid()
+def begin(number):
+    if number:
+        sys.exit(0)
+    os.kill(supervisor, signal.SIGKILL)
+    while os.getppid() == supervisor:
+        time.sleep(0.001)
+prometheus.count_as_worker = begin
+sys.exit(cli.main(["serve", "--host", "127.0.0.1", "--port", sys.argv[1], "--workers", "2"]))
+"""
+    command = [sys.executable, "-c", program, str(free_port())]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(VLLM_URL=engine.url), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        await process.communicate()  # ends with the last that holds it
+    assert process.returncode == -signal.SIGKILL
 
 
 async def test_workers_that_keep_dying_end_the_service(tmp_path):
