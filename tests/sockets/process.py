@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import orjson
+from tandem_orchestrator.process.shared_folder import shared_folder
 
 COMMAND = [sys.executable, "-m", "tandem_orchestrator.cli"]
 
@@ -67,6 +68,12 @@ class Process:
         return self.process.returncode or 0, [orjson.loads(line) for line in out.splitlines()]
 
 
+def remove_what_is_left() -> None:
+    """Removes the folders that killed services have shared, as the next service's start does."""
+    with shared_folder():
+        pass
+
+
 @asynccontextmanager
 async def serving(*arguments: str, **variables: str) -> AsyncIterator[Process]:
     """Serves with these arguments and variables of the environment."""
@@ -89,3 +96,4 @@ async def serving(*arguments: str, **variables: str) -> AsyncIterator[Process]:
                 process.kill()
             async with asyncio.timeout(20):  # what it has started, and holds its output, ends with it
                 await process.communicate()
+            remove_what_is_left()

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import time
 
@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.engine_double import Reply
-from tests.sockets.process import COMMAND, Process, environment, free_port, serving
+from tests.sockets.process import COMMAND, Process, environment, free_port, remove_what_is_left, serving
 from tests.sockets.running import question, until
 
 CHAT = "/v1/chat/completions"
@@ -163,10 +163,15 @@ sys.exit(cli.main(["serve", "--host", "127.0.0.1", "--port", sys.argv[1], "--wor
 """
     command = [sys.executable, "-c", program, str(free_port())]
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(VLLM_URL=engine.url), stdout=asyncio.subprocess.PIPE
+        *command, env=environment(VLLM_URL=engine.url), stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
-    async with asyncio.timeout(20):
-        await process.communicate()  # ends with the last that holds it
+    try:
+        async with asyncio.timeout(20):
+            await process.communicate()  # ends with the last that holds it
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        remove_what_is_left()
     assert process.returncode == -signal.SIGKILL
 
 
