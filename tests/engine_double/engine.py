@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import orjson
 
-from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.http import Exchange, Listener
 from tests.engine_double.reply import ANSWERS, Answer, Reply, event, plausible
 
 
@@ -51,8 +51,7 @@ class EngineDouble:
         """While it is true, every request is answered 503."""
         self.ill = False
         """While it is true, /health is answered 503, as by vLLM when its core has died."""
-        self._connections: set[HttpProtocol] = set()
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(self._handle)
         self._place: socket.socket | None = None
 
     @property
@@ -64,17 +63,14 @@ class EngineDouble:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.stop()
+        await self._listener.aclose()
         if self._place is not None:
             self._place.close()
 
     async def start(self) -> None:
         if self._place is None:
             self._take_place()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: HttpProtocol(self._handle, self._connections), self.host, self.port, reuse_address=True
-        )
+        self._listener.start(self.host, self.port)
 
     def _take_place(self) -> None:
         """Keeps the port from others while the engine is away."""
@@ -85,34 +81,28 @@ class EngineDouble:
 
     def stop(self) -> None:
         """Refuses connections from now on, and cuts those that are open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for connection in tuple(self._connections):
-            connection.transport.abort()
+        self._listener.stop()
 
     async def drain(self) -> None:
         """Refuses connections from now on, and stops when the requests that run are answered."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._listener.refuse()
         self.drop_idle()
         await self.until(lambda: self.running == 0)
         self.stop()
 
     def drop_idle(self) -> None:
         """Closes connections that carry no request, as engines do after some seconds."""
-        for connection in tuple(self._connections):
+        for connection in tuple(self._listener.connections):
             if connection.idle:
                 connection.transport.close()
 
     @property
     def serving(self) -> bool:
-        return self._server is not None
+        return self._listener.serving
 
     @property
     def connections(self) -> int:
-        return len(self._connections)
+        return len(self._listener.connections)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         """Waits for `condition`, at most `seconds`."""

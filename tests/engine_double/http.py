@@ -1,6 +1,7 @@
 """A bare HTTP/1.1 server, near enough to the wire to break the protocol on purpose."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Self, cast
 
@@ -106,24 +107,77 @@ class HttpProtocol(asyncio.Protocol):
         await self._handle(exchange)
 
 
+class Listener:
+    """Hands the connections of one address to protocols, and cuts those that are open when it stops.
+
+    asyncio's own server leaks a connection that it accepts while it is closed.
+    """
+
+    def __init__(self, handle: Callable[[Exchange], Awaitable[None]]) -> None:
+        self.connections: set[HttpProtocol] = set()
+        self._handle = handle
+        self._opening: set[asyncio.Task[None]] = set()
+        self._socket: socket.socket | None = None
+
+    @property
+    def serving(self) -> bool:
+        return self._socket is not None
+
+    def start(self, host: str, port: int = 0) -> int:
+        """The port that it listens on; a free one for 0."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=1000)
+        self._socket.settimeout(0)
+        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+        taken: int = self._socket.getsockname()[1]
+        return taken
+
+    def refuse(self) -> None:
+        """Takes no connection from now on."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def stop(self) -> None:
+        """Takes no connection from now on, and cuts those that are open."""
+        self.refuse()
+        for connection in tuple(self.connections):
+            connection.transport.abort()
+
+    async def aclose(self) -> None:
+        self.stop()
+        await asyncio.gather(*self._opening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        accepted, _ = listening.accept()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._serve(accepted, listening))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _serve(self, accepted: socket.socket, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: HttpProtocol(self._handle, self.connections), accepted
+        )
+        if listening is not self._socket:  # it stopped meanwhile
+            transport.abort()
+
+
 class HttpServer:
     """`async with` a subclass: it serves at `url`, on a free port, and answers in `_handle`."""
 
     address = "127.0.0.1"
 
     async def __aenter__(self) -> Self:
-        self._open: set[HttpProtocol] = set()
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._handle, self._open), self.address, 0
-        )
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._listener = Listener(self._handle)
+        self.port = self._listener.start(self.address)
         self.url = f"http://{self.address}:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in tuple(self._open):
-            connection.transport.abort()
+        await self._listener.aclose()
 
     async def _handle(self, exchange: Exchange) -> None:
         raise NotImplementedError

@@ -9,7 +9,7 @@ from typing import Self
 
 import orjson
 
-from tests.engine_double.http import Exchange, HttpProtocol
+from tests.engine_double.http import Exchange, Listener
 
 MODELS = b'{"object":"list","data":[{"id":"double","object":"model"}]}'
 ANSWER = (
@@ -35,59 +35,29 @@ class DyingEngine:
         self.seen: Counter[str] = Counter()
         self.deaths = 0
         self._deed = deed
-        self._open: set[HttpProtocol] = set()
-        self._opening: set[asyncio.Task[None]] = set()
-        self._listener: socket.socket | None = None
+        self._listener = Listener(self._handle)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._start()
+        self.port = self._listener.start("127.0.0.1")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stop()
-        await asyncio.gather(*self._opening)
+        await self._listener.aclose()
 
     def die(self) -> None:
         """Cuts all connections at once; what watches it starts it again."""
         self.deaths += 1
-        self._stop()
-        self._start()
+        self._listener.stop()
+        self._listener.start("127.0.0.1", self.port)
 
     def drop(self) -> None:
         """Closes the connections, as a server does with idle ones, and serves on."""
-        for connection in tuple(self._open):
+        for connection in tuple(self._listener.connections):
             connection.transport.close()
-
-    def _start(self) -> None:
-        # Not asyncio's server, which leaks a connection that it accepts while it is closed.
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
-        self._listener.settimeout(0)
-        self.port = self._listener.getsockname()[1]
-        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
-
-    def _stop(self) -> None:
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-        for connection in tuple(self._open):
-            connection.transport.abort()
-
-    def _accept(self, listener: socket.socket) -> None:
-        accepted, _ = listener.accept()
-        task = asyncio.create_task(self._serve(accepted, listener))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-
-    async def _serve(self, accepted: socket.socket, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(lambda: HttpProtocol(self._handle, self._open), accepted)
-        if listener is not self._listener:  # it died meanwhile
-            transport.abort()
 
     async def _handle(self, exchange: Exchange) -> None:
         if exchange.method == "GET":
