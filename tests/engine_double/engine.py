@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import orjson
 
-from tests.engine_double.http import Exchange, Listener
+from tests.engine_double.http import Exchange, HttpListener
 from tests.engine_double.reply import ANSWERS, Answer, Reply, event, plausible
 
 
@@ -51,7 +51,7 @@ class EngineDouble:
         """While it is true, every request is answered 503."""
         self.ill = False
         """While it is true, /health is answered 503, as by vLLM when its core has died."""
-        self._listener = Listener(self._handle)
+        self._listener = HttpListener(self._handle)
         self._place: socket.socket | None = None
 
     @property

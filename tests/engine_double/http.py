@@ -1,11 +1,12 @@
 """A bare HTTP/1.1 server, near enough to the wire to break the protocol on purpose."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Self, cast
 
 import httptools
+
+from tests.engine_double.listener import Listener
 
 
 class Exchange:
@@ -107,37 +108,12 @@ class HttpProtocol(asyncio.Protocol):
         await self._handle(exchange)
 
 
-class Listener:
-    """Hands the connections of one address to protocols, and cuts those that are open when it stops.
-
-    asyncio's own server leaks a connection that it accepts while it is closed.
-    """
+class HttpListener(Listener):
+    """Speaks HTTP on its connections, and cuts those that are open when it stops."""
 
     def __init__(self, handle: Callable[[Exchange], Awaitable[None]]) -> None:
+        super().__init__(lambda: HttpProtocol(handle, self.connections))
         self.connections: set[HttpProtocol] = set()
-        self._handle = handle
-        self._opening: set[asyncio.Task[None]] = set()
-        self._socket: socket.socket | None = None
-
-    @property
-    def serving(self) -> bool:
-        return self._socket is not None
-
-    def start(self, host: str, port: int = 0) -> int:
-        """The port that it listens on; a free one for 0."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=1000)
-        self._socket.settimeout(0)
-        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
-        taken: int = self._socket.getsockname()[1]
-        return taken
-
-    def refuse(self) -> None:
-        """Takes no connection from now on."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
 
     def stop(self) -> None:
         """Takes no connection from now on, and cuts those that are open."""
@@ -147,22 +123,7 @@ class Listener:
 
     async def aclose(self) -> None:
         self.stop()
-        await asyncio.gather(*self._opening)
-
-    def _accept(self, listening: socket.socket) -> None:
-        accepted, _ = listening.accept()
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.get_running_loop().create_task(self._serve(accepted, listening))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-
-    async def _serve(self, accepted: socket.socket, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: HttpProtocol(self._handle, self.connections), accepted
-        )
-        if listening is not self._socket:  # it stopped meanwhile
-            transport.abort()
+        await super().aclose()
 
 
 class HttpServer:
@@ -171,7 +132,7 @@ class HttpServer:
     address = "127.0.0.1"
 
     async def __aenter__(self) -> Self:
-        self._listener = Listener(self._handle)
+        self._listener = HttpListener(self._handle)
         self.port = self._listener.start(self.address)
         self.url = f"http://{self.address}:{self.port}"
         return self

@@ -13,6 +13,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
 from tests.engine_double import EngineDouble
+from tests.engine_double.listener import Listener
 
 COMPILED = not hot_path.__file__.endswith(".py")
 NO_PATCHES = "it replaces a method, which compiled code does not look up"
@@ -52,16 +53,14 @@ class Orchestrator:
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
         state = ServerState()
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-        )
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._listener = Listener(lambda: protocol(config=config, server_state=state, app_state={}))
+        self.url = f"http://127.0.0.1:{self._listener.start('127.0.0.1')}"
         self.client = aiohttp.ClientSession(self.url)
         await until(lambda: self.upstreams.checked and self.app.services.keys.checked)
 
     async def stop(self) -> None:
         await self.client.close()
-        self._server.close()
+        await self._listener.aclose()
         await self._lifespan.shutdown()
 
     @property

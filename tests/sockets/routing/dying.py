@@ -9,7 +9,7 @@ from typing import Self
 
 import orjson
 
-from tests.engine_double.http import Exchange, Listener
+from tests.engine_double.http import Exchange, HttpListener
 
 MODELS = b'{"object":"list","data":[{"id":"double","object":"model"}]}'
 ANSWER = (
@@ -35,7 +35,7 @@ class DyingEngine:
         self.seen: Counter[str] = Counter()
         self.deaths = 0
         self._deed = deed
-        self._listener = Listener(self._handle)
+        self._listener = HttpListener(self._handle)
 
     @property
     def url(self) -> str:
