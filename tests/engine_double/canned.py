@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Self
 
+from tests.engine_double.listener import stream_listener
+
 MODELS = b'{"object":"list","data":[{"id":"double","object":"model"}]}'
 
 
@@ -25,12 +27,12 @@ class CannedEngine:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._listener = stream_listener(self._serve)
+        self.url = f"http://127.0.0.1:{self._listener.start('127.0.0.1')}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await self._listener.aclose()
         for writer in self._writers:
             writer.close()
 

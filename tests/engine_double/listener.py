@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 class Listener:
@@ -52,3 +52,8 @@ class Listener:
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._make, accepted)
         if listening is not self._socket:  # it was closed meanwhile
             transport.abort()
+
+
+def stream_listener(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Listener:
+    """One whose connections are served by `serve`, as by `asyncio.start_server`."""
+    return Listener(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), serve))

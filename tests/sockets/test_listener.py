@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.engine_double import EngineDouble
+from tests.engine_double.canned import CannedEngine
 from tests.sockets.running import Orchestrator, config_for
 
 TURNS = range(6)  # of the loop, in one of which a connection is accepted and has no transport yet
@@ -36,6 +37,17 @@ async def test_an_engine_that_stops_while_somebody_connects(left_open, turns):
             engine.stop()
             for _ in TURNS:
                 await asyncio.sleep(0)
+    gc.collect()
+    assert left_open == []
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_a_canned_engine_that_stops_while_somebody_connects(left_open, turns):
+    async with CannedEngine() as engine:
+        connection = await connect(engine.url, turns)
+    with connection:
+        for _ in TURNS:
+            await asyncio.sleep(0)
     gc.collect()
     assert left_open == []
 
