@@ -30,6 +30,8 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
+from tandem_orchestrator.responses.service import Responses
+from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
@@ -71,6 +73,7 @@ class App:
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)
+        self._store = ResponseStore(database)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
@@ -137,7 +140,9 @@ class App:
             deadlines(config.timeouts),
             self.parts,
         )
-        hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
+        responses = Responses(generator, toolbox, self._store, config)
+        others = {"/v1/responses": responses.serve}
+        hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest, others)
         return Generation(services, hot_path, tools)
 
     def _fastapi(self) -> FastAPI:

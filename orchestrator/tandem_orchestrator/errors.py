@@ -17,7 +17,9 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
 │  ├─ Saturated        429  every engine has more waiting than it should
 │  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
-│  └─ DatabaseDown     503  the database with the keys cannot be used
+│  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
+│  └─ DatabaseDown     503  the database cannot be used
+├─ StorageFull         507  the database has no room left
 ├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
@@ -202,11 +204,25 @@ class NoEngine(RetryLater):
     code = "no_engine"
 
 
+class ToolsAbsent(RetryLater):
+    """The tools that the request asks for are not there at the moment."""
+
+    status = 503
+    code = "tools_unavailable"
+
+
 class DatabaseDown(RetryLater):
     """The database cannot be used, so that what only it knows cannot be told."""
 
     status = 503
     code = "database_unavailable"
+
+
+class StorageFull(GatewayError):
+    """The database has no room left, so that nothing can be stored."""
+
+    status = 507
+    code = "storage_full"
 
 
 class ShuttingDown(GatewayError):

@@ -13,6 +13,7 @@ from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
+from tandem_contract.config.responses import ReasoningEvents, Responses
 from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
@@ -58,7 +59,9 @@ __all__ = [
     "PythonTool",
     "QueryDatabase",
     "RateLimits",
+    "ReasoningEvents",
     "Redis",
+    "Responses",
     "Routing",
     "SearchProvider",
     "SecretFile",
@@ -104,6 +107,8 @@ class OrchestratorSettings(Section):
     """Where keys and budgets are kept."""
     redis: Redis = Redis()
     """Lets limits hold across replicas."""
+    responses: Responses = Responses()
+    """What is kept of responses and conversations."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0

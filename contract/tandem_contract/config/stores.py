@@ -15,12 +15,18 @@ def _database_url(url: SecretStr) -> SecretStr:
 
 
 class Database(Section):
-    """Where keys and token budgets outlive the process: SQLite for one replica, PostgreSQL for more."""
+    """Where keys, token budgets, responses and conversations are kept: SQLite for one replica, PostgreSQL for more."""
 
     url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("sqlite:///tandem.db")
     """`sqlite:///path` or `postgresql://user:password@host/name`. SQLite is opened when it is first needed."""
     url_from: SecretFile | None = None
     """The URL as a secret; wins over url."""
+    pool_size: int = Field(default=5, ge=1, le=1000)
+    """Connections to PostgreSQL, in each process."""
+    max_overflow: int = Field(default=5, ge=0, le=1000)
+    """Further connections while all of these are in use."""
+    statement_timeout_seconds: Seconds = Field(default=10.0, le=3600)
+    """Time for one statement; what takes longer counts as a failure of the database."""
 
 
 class Redis(Section):

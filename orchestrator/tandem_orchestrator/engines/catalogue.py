@@ -7,6 +7,7 @@ from typing import Any
 from tandem_contract.config import ModelSettings
 
 from tandem_orchestrator.engines.replica import Replica
+from tandem_orchestrator.engines.types import EngineType
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import UnknownModel
 
@@ -21,6 +22,8 @@ class Model:
     """All that serve it, ready or not."""
     takes_cache_salt: bool
     """True if requests may carry `cache_salt`, whichever of the replicas they come to."""
+    reasoning_field: str = EngineType.reasoning_field
+    """What messages to its engines call what was thought."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
 
@@ -82,7 +85,8 @@ class Catalogue:
                 replicas = tuple(replica for upstream in serving for replica in upstream.serving(name))
                 settings = self._settings.get(name) or ModelSettings(name=name)
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
-                self._models[name] = Model(name, settings, replicas, salted)
+                thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
+                self._models[name] = Model(name, settings, replicas, salted, thought)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))

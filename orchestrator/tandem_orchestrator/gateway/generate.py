@@ -8,7 +8,7 @@ from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.auth.principal import Principal
-from tandem_orchestrator.engines.catalogue import Catalogue
+from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway import rewrite
@@ -42,6 +42,10 @@ class Generator:
         self._dispatcher = dispatcher
         self._toolbox = toolbox
         self._settings = settings
+        self.complete = dispatcher.complete
+        """Asks an engine once, for an answer in one piece; for those with passes of their own."""
+        self.open_stream = dispatcher.stream
+        """The same for a streamed answer."""
 
     @property
     def default_model(self) -> str | None:
@@ -52,7 +56,7 @@ class Generator:
         self, request: Request, principal: Principal, record: Record, headers: Headers
     ) -> Awaitable[tuple[bytes, dict[str, Any]]]:
         """Get an answer in one piece: its JSON, and the same read. Raises `GatewayError`."""
-        call = self._call(request, principal, record)
+        call = self.call(request, self.find(request.model, principal), principal, record)
         session = self._tools(request, principal, headers)
         if session is None:
             return self._dispatcher.complete(call, request.body())
@@ -62,7 +66,7 @@ class Generator:
         self, request: Request, principal: Principal, record: Record, headers: Headers, stream: EventStream
     ) -> Awaitable[None]:
         """Send an answer into `stream` as it comes. Raises `GatewayError`, also after the stream's start."""
-        call = self._call(request, principal, record)
+        call = self.call(request, self.find(request.model, principal), principal, record)
         call.heartbeat = stream.heartbeat
         session = self._tools(request, principal, headers)
         if session is None:
@@ -74,14 +78,18 @@ class Generator:
         answer = await complete_with_tools(self._dispatcher, call, session)
         return orjson.dumps(answer), answer
 
-    def _call(self, request: Request, principal: Principal, record: Record) -> Call:
-        """Find the model and make the request fit it. Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
-        name = request.model or self._catalogue.default
+    def find(self, name: str | None, principal: Principal) -> Model:
+        """Find a model. Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
+        name = name or self._catalogue.default
         if name is None:
             raise BadRequest("`model` must be the name of a model", param="model")
         model = self._catalogue.find(name, principal.models)
         if principal.models is not None and principal.models.isdisjoint((name, model.name)):
             raise Forbidden(f"this key may not use the model {name!r}", param="model")
+        return model
+
+    def call(self, request: Request, model: Model, principal: Principal, record: Record) -> Call:
+        """Make the request fit the model; return what its passes have in common. Raises `BadRequest`."""
         record.model, record.stream = model.name if model.known else None, request.stream
         tenant = None if self._keys.open else principal.tenant
         rewrite.apply(request, model, tenant, self._settings.limits.max_choices)

@@ -1,13 +1,15 @@
 """The endpoints that engines answer, straight on ASGI: from a client's request to the last byte of its answer."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tandem_contract.config import OrchestratorSettings
 
+from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import ENDPOINTS, Endpoint
 from tandem_orchestrator.errors import (
     ClientLeft,
@@ -20,7 +22,7 @@ from tandem_orchestrator.errors import (
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.generate import Generator
-from tandem_orchestrator.gateway.request import LARGE, Deadlines, Request, parse, read_body, too_large, weigh
+from tandem_orchestrator.gateway.request import LARGE, Deadlines, Headers, parse, read_body, too_large, weigh
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
 from tandem_orchestrator.transport.served import EXCHANGE, Served, served
@@ -30,8 +32,17 @@ JSON_TYPE: Final = (b"content-type", b"application/json")
 log = structlog.get_logger()
 
 
+class Answer(Protocol):
+    """Answers requests whose body is there; what the engine is asked is made of it."""
+
+    def __call__(
+        self, body: bytes, principal: Principal, record: Record, headers: Headers, exchange: Served, send: Send
+    ) -> Awaitable[None]:
+        """Raises `GatewayError`."""
+
+
 class HotPath:
-    """ASGI application for the paths of `ENDPOINTS`, in front of the `rest`, whose requests it counts too."""
+    """ASGI application for the paths of `ENDPOINTS` and of `others`, in front of the `rest`, which it counts too."""
 
     def __init__(
         self,
@@ -40,12 +51,17 @@ class HotPath:
         deadlines: Deadlines,
         settings: OrchestratorSettings,
         rest: ASGIApp,
+        others: Mapping[str, Answer],
     ) -> None:
         self._admission = admission
         self._generator = generator
         self._deadlines = deadlines
         self._settings = settings
         self._rest = rest
+        self._answers: dict[str, Answer] = {
+            path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()
+        }
+        self._answers.update(others)
         self._open = 0
         self._on_unused: Callable[[], None] | None = None
 
@@ -60,13 +76,13 @@ class HotPath:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        endpoint = ENDPOINTS.get(scope["path"])
+        answer = self._answers.get(scope["path"])
         self._open += 1
         try:
-            if endpoint is None:
+            if answer is None:
                 await self._rest(scope, receive, send)
             else:
-                await self._serve(endpoint, scope, receive, send)
+                await self._serve(answer, scope, receive, send)
         except ClientLeft:
             record = record_of(scope)
             if not record.told:
@@ -86,43 +102,56 @@ class HotPath:
             if self._on_unused is not None and not self._open:
                 self._on_unused()
 
-    async def _serve(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["state"]["record"]
-        record.route = endpoint.path
+        record.route = scope["path"]
         if scope["method"] != "POST":
-            raise WrongMethod(f"{endpoint.path} takes POST, not {scope['method']}", allowed="POST")
+            raise WrongMethod(f"{record.route} takes POST, not {scope['method']}", allowed="POST")
         headers = scope["headers"]
         principal, ticket = self._admission.admit(headers, record)
         try:
             exchange = scope["state"].get(EXCHANGE) or served(scope, receive)
-            request = await self._read(endpoint, exchange, receive, record)
+            body = await self._read(exchange, receive, record)
             with ClientWatch(exchange, self._deadlines.request):
-                if request.stream:
-                    stream = EventStream(exchange, record, send)
-                    await self._generator.stream(request, principal, record, headers, stream)
-                else:
-                    body, _ = await self._generator.whole(request, principal, record, headers)
-                    await _send_json(send, body)
+                await answer(body, principal, record, headers, exchange, send)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 
-    async def _read(self, endpoint: Endpoint, exchange: Served, receive: Receive, record: Record) -> Request:
+    async def _answer(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        principal: Principal,
+        record: Record,
+        headers: Headers,
+        exchange: Served,
+        send: Send,
+    ) -> None:
+        request = parse(endpoint, body, self._settings.limits.max_depth)
+        if len(body) > LARGE:
+            del body  # or it would be held as long as the engine takes
+            await asyncio.sleep(0)  # others go on before it is written again
+        if request.stream:
+            stream = EventStream(exchange, record, send)
+            await self._generator.stream(request, principal, record, headers, stream)
+        else:
+            whole, _ = await self._generator.whole(request, principal, record, headers)
+            await send_json(send, whole)
+
+    async def _read(self, exchange: Served, receive: Receive, record: Record) -> bytes:
         limits = self._settings.limits
         body = exchange.take_body() if record.bodies is None else None  # a log of bodies sees what is received
         if body is None:
             body = await read_body(receive, limits.max_body_bytes, self._deadlines.body)
         elif len(body) > limits.max_body_bytes:
             raise too_large(limits.max_body_bytes)
-        if len(body) <= LARGE:
-            return parse(endpoint, body, limits.max_depth)
-        await weigh(body)
-        request = parse(endpoint, body, limits.max_depth)
-        del body  # or it would be held as long as the engine takes
-        await asyncio.sleep(0)  # others go on before it is written again
-        return request
+        if len(body) > LARGE:
+            await weigh(body)
+        return body
 
 
-async def _send_json(send: Send, body: bytes) -> None:
+async def send_json(send: Send, body: bytes) -> None:
+    """Answer 200 with JSON."""
     headers = [JSON_TYPE, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

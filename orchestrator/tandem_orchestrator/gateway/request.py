@@ -170,8 +170,8 @@ def _turn_of(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
     return turn
 
 
-def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
-    """Return the request in `body`. Raises `BadRequest`, which names the field."""
+def json_object(body: bytes, max_depth: int) -> dict[str, Any]:
+    """Return the object in `body`. Raises `BadRequest`."""
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -180,6 +180,12 @@ def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
         raise BadRequest("the request body must be a JSON object", code="invalid_json")
     if body.count(b"{") + body.count(b"[") > max_depth:
         _check_depth(payload, max_depth)
+    return payload
+
+
+def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
+    """Return the request in `body`. Raises `BadRequest`, which names the field."""
+    payload = json_object(body, max_depth)
     if endpoint.chat:
         _check_chat(payload)
     elif not isinstance(payload.get(endpoint.asks), str | list) or not payload[endpoint.asks]:

@@ -12,30 +12,45 @@ from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
+from tandem_orchestrator.store.postgresql_pool import PostgresqlPool
+from tandem_orchestrator.store.sqlite_file import SqliteFile
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
 CONNECT_SECONDS: Final = 3.0
 ROWS_AT_ONCE: Final = 64
 
-FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES: Final = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the database is to blame for, but for"""
-MISTAKES: Final = (DataError, IntegrityError)
+MISTAKES: Final = (
+    DataError,
+    IntegrityError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+)
 """which are ours."""
+FULL: Final = ("database or disk is full", "disk I/O error", "No space left on device")
 
 
 class Engine:
     """Connections to one URL. Raises `SecretError` for one that cannot be read."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         if url.startswith(POSTGRESQL):
             self._engine = _postgresql(url)
+            self._rows: SqliteFile | PostgresqlPool = PostgresqlPool(url, settings)
         elif url.startswith(SQLITE) and url != SQLITE:
             self._engine = _sqlite(url.removeprefix(SQLITE))
+            self._rows = SqliteFile(url.removeprefix(SQLITE))
         else:
             raise SecretError(DATABASE_FORM)
+        self.read = self._rows.read
+        self.write = self._rows.write
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -43,17 +58,24 @@ class Engine:
         async with self._engine.begin() as connection:
             yield connection
 
-    async def migrate(self) -> None:
-        """Bring the tables up to date. Raises `SecretError` for a URL that cannot be read."""
+    async def open(self) -> None:
+        """Connect, and bring the tables up to date. Raises `SecretError` for a URL that cannot be read."""
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(migrations.upgrade)
+            await self._rows.open()
         except ValueError:  # quotes what it cannot read, which may be the password
             raise SecretError(DATABASE_FORM) from None
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._rows.close()
         await self._engine.dispose()
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether the database has no room left."""
+    return isinstance(error, asyncpg.DiskFullError) or any(words in str(error) for words in FULL)
 
 
 def reason(error: BaseException) -> str:

@@ -111,6 +111,10 @@ class Toolbox:
         """Return whether a request that declares `name` with these parameters means our tool of that name."""
         return declaration.fits(parameters, self._by_name[name].tool.parameters)
 
+    def source(self, name: str) -> FollowedSource | None:
+        """Return what a source offers, such as `mcp files`; None where there is no such source."""
+        return next((followed for followed in self._followed if followed.name == name), None)
+
     def degraded(self) -> list[str]:
         """Return one line for each thing that keeps tools away."""
         absent = [f"tools of {source.name}: {source.problem}" for source in self._followed if source.problem]

@@ -8,6 +8,8 @@ class EngineType:
     """Requests may carry `cache_salt`, which keeps the tenants' cached prefixes apart."""
     health_path: str | None = None
     """Where the engine tells that it is ill though it answers."""
+    reasoning_field = "reasoning_content"
+    """What a message calls what was thought."""
     load_path: str | None = None
     """Where the engine tells how busy it is."""
 

@@ -14,6 +14,7 @@ class Vllm(EngineType):
     takes_cache_salt = True
     health_path = "/health"
     load_path = "/metrics"
+    reasoning_field = "reasoning"
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
         """Return the sums over the server's engines."""

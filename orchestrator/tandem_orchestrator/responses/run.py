@@ -1,0 +1,197 @@
+"""Makes one response: engine pass, tool calls, next pass, until the engine is done or somebody else has to go on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+import orjson
+
+from tandem_orchestrator.engines.dispatch import Call
+from tandem_orchestrator.errors import EngineError
+from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.tool_loop import run_tool
+from tandem_orchestrator.gateway.tool_session import Turn, turn_of
+from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, Output
+from tandem_orchestrator.responses.prompt import OWN_TOOLS
+from tandem_orchestrator.responses.session import ResponseSession
+from tandem_orchestrator.responses.tools import WEB_SEARCH
+from tandem_orchestrator.responses.turn import ResponseTurn, logprobs_in
+from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
+
+CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is incomplete, by the engine's reason."""
+
+Flush = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Run:
+    """A response in the making; `flush` sends the events that are there, and is None where nobody reads them."""
+
+    generator: Generator
+    call: Call
+    session: ResponseSession
+    output: Output
+    flush: Flush | None = None
+    begun: Callable[[], None] | None = None
+    """Called when the engine begins to answer."""
+
+    async def make(self) -> str | None:
+        """Run to the end; return why the answer is incomplete, None where it is whole. Raises `GatewayError`."""
+        session, output = self.session, self.output
+        while True:
+            turn, reason, open_items = await (self._streamed_pass() if self.flush else self._whole_pass())
+            cut = CUT.get(reason or "")
+            output.end_open(INCOMPLETE if cut else COMPLETED)
+            started = perf_counter()
+            results = await self._serve(turn, open_items, cut)
+            if self.flush is not None:
+                await self.flush()
+            if cut is not None or not session.goes_on(turn, results):
+                return cut
+            session.add_round(turn, results, perf_counter() - started)
+
+    async def _whole_pass(self) -> tuple[Turn, str | None, dict[int, Item]]:
+        _, answer = await self.generator.complete(self.call, self.session.next_body(stream=False))
+        if self.begun is not None:
+            self.begun()
+            self.begun = None
+        self.session.add_usage(answer.get("usage"))
+        choice = answer["choices"][0]
+        turn = turn_of(choice.get("message") or {})
+        for text in turn.reasoning.values():
+            self.output.think(text)
+            break
+        if turn.content or not (turn.calls or self.output.items):
+            self.output.say(turn.content or "", logprobs_in(choice))
+        return turn, choice.get("finish_reason"), {}
+
+    async def _streamed_pass(self) -> tuple[Turn, str | None, dict[int, Item]]:
+        assert self.flush is not None
+        body = self.session.next_body(stream=True)
+        response = await self.generator.open_stream(self.call, body)
+        turn = ResponseTurn(self.output, self.session)
+        failure: EngineError | None = None
+        try:
+            if self.begun is not None:
+                self.begun()
+                self.begun = None
+            while data := await response.read():
+                turn.read(data)
+                await self.flush()
+            turn.end()
+        except EngineError as error:
+            if not turn.complete:
+                failure = error
+                raise
+        finally:
+            usage = turn.charge(body)
+            response.count_usage(usage)
+            response.close(failure)
+            self.session.add_usage(turn.usage or usage)
+        whole = turn.turn()
+        if not (whole.content or whole.calls or self.output.items):
+            self.output.say("")
+        return whole, turn.finish_reason, turn.open
+
+    async def _serve(self, turn: Turn, open_items: dict[int, Item], cut: str | None) -> list[ToolResult]:
+        """Make items of the turn's calls, and run those that are to run here."""
+        to_run = [] if cut else self.session.server_calls(turn)
+        running: list[tuple[ToolCall, Item]] = []
+        for index, call in enumerate(turn.calls):
+            if self.session.is_clients(call.name):
+                self._client_call(call, open_items.get(index), INCOMPLETE if cut else COMPLETED)
+            elif self.session.needs_consent(call):
+                self._ask_consent(call)
+            elif call in to_run:
+                running.append((call, self._begin_served(call)))
+        if not running:
+            return []
+        if self.flush is not None:
+            await self.flush()
+        return await self._run(running)
+
+    def _client_call(self, call: ToolCall, item: Item | None, status: str) -> None:
+        output = self.output
+        if call.name in self.session.tools.free:
+            item = output.begin("custom_tool_call", call_id=call.id, name=call.name, input="")
+            item["input"] = _free_text(call.arguments)
+            output.note(item, "response.custom_tool_call_input.delta", delta=item["input"])
+            output.note(item, "response.custom_tool_call_input.done", input=item["input"])
+        else:
+            if item is None:
+                item = output.begin("function_call", call_id=call.id, name=call.name, arguments="")
+                output.note(item, "response.function_call_arguments.delta", delta=call.arguments)
+            item["arguments"] = call.arguments
+            output.note(item, "response.function_call_arguments.done", arguments=call.arguments, name=call.name)
+        item["status"] = status
+        output.end(item)
+
+    def _ask_consent(self, call: ToolCall) -> None:
+        served = self.session.tools.served[call.name]
+        item = self.output.begin(
+            "mcp_approval_request", server_label=served.label, name=served.name, arguments=call.arguments
+        )
+        self.output.end(item)
+
+    def _begin_served(self, call: ToolCall, request_id: str | None = None) -> Item:
+        """Begin the item of a call that runs here."""
+        output = self.output
+        served = self.session.served(call.name)
+        if served is not None and served.name == WEB_SEARCH and served.label == OWN_TOOLS:
+            action = {"type": "search", **_arguments(call.arguments)}
+            item = output.begin("web_search_call", action=action)
+            output.note(item, "response.web_search_call.in_progress")
+            output.note(item, "response.web_search_call.searching")
+            return item
+        label, name = (served.label, served.name) if served else (OWN_TOOLS, call.name)
+        fields = {"server_label": label, "name": name, "arguments": "", "output": None, "error": None}
+        item = output.begin("mcp_call", **fields, approval_request_id=request_id)
+        item["arguments"] = call.arguments
+        output.note(item, "response.mcp_call.in_progress")
+        output.note(item, "response.mcp_call_arguments.delta", delta=call.arguments)
+        output.note(item, "response.mcp_call_arguments.done", arguments=call.arguments)
+        return item
+
+    def _end_served(self, item: Item, result: ToolResult) -> None:
+        failed = result.status != SUCCESS
+        item["status"] = FAILED if failed else COMPLETED
+        if item["type"] == "mcp_call":
+            item["error" if failed else "output"] = result.content
+            self.output.note(item, "response.mcp_call.failed" if failed else "response.mcp_call.completed")
+        else:
+            item["results"] = result.content
+            self.output.note(item, "response.web_search_call.completed")
+        self.output.end(item)
+
+    async def _run(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
+        """Run calls side by side; each item ends when its call does. The results are in the order of the calls."""
+
+        async def one(call: ToolCall, item: Item) -> ToolResult:
+            result = await run_tool(call, self.session, self.call.record)
+            self._end_served(item, result)
+            if self.flush is not None:
+                await self.flush()
+            return result
+
+        if len(running) == 1:
+            return [await one(*running[0])]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call, item)) for call, item in running]
+        return [task.result() for task in tasks]
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _free_text(arguments: str) -> str:
+    text = _arguments(arguments).get("input")
+    return text if isinstance(text, str) else arguments

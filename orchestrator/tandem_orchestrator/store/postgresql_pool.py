@@ -1,0 +1,107 @@
+"""Connections to PostgreSQL, by asyncpg."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import asyncpg
+from tandem_contract.config import Database as Settings
+
+from tandem_orchestrator.store.statement import Job, Parameters, Row, Rows, Statement, Step
+
+CONNECT_SECONDS: Final = 3.0
+IDLE_SECONDS: Final = 300.0
+
+
+class PostgresqlPool:
+    """A bounded number of connections.
+
+    asyncpg reads the URL itself, since it knows what SQLAlchemy does not: sslmode, several hosts.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url = url
+        self._size = settings.pool_size + settings.max_overflow
+        self._seconds = settings.statement_timeout_seconds
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Open the first connection. Raises what asyncpg raises."""
+        milliseconds = str(round(self._seconds * 1000))
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._size,  # those beyond the first go when they are idle
+            max_inactive_connection_lifetime=IDLE_SECONDS,
+            timeout=CONNECT_SECONDS,
+            command_timeout=self._seconds,
+            server_settings={"statement_timeout": milliseconds, "application_name": "tandem-orchestrator"},
+        )
+
+    @property
+    def in_use(self) -> int:
+        """Connections that run something."""
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
+
+    async def read(self, step: Step) -> list[Row]:
+        """Return the rows of one query."""
+        async with self._pool.acquire(timeout=self._seconds) as connection:
+            return await _run(connection, step.statement, step.parameters)
+
+    async def write(self, jobs: Sequence[Job]) -> list[Rows]:
+        """Run all in one transaction; return the rows that each step of each job returned."""
+        groups = _by_statement(jobs)
+        async with self._pool.acquire(timeout=self._seconds) as connection:
+            if len(groups) == 1:  # a statement alone is a transaction, in one round trip
+                returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
+            else:
+                async with connection.transaction():
+                    returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
+        return _by_job(jobs, returned)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            await self._pool.close()
+
+
+async def _run(connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> list[Row]:
+    compiled = statement.postgresql
+    arguments = [compiled.arguments(each) for each in parameters]
+    if len(arguments) == 1:
+        found: list[Row] = await connection.fetch(compiled.sql, *arguments[0])
+    else:
+        found = await connection.fetchmany(compiled.sql, arguments)
+    return found
+
+
+def _by_statement(jobs: Sequence[Job]) -> list[tuple[Statement, list[Parameters]]]:
+    """Return what each statement runs with, all of it in one round trip, in the order of the ranks.
+
+    Rows are in the order of their keys, so that two processes never wait for each other's.
+    """
+    groups: dict[Statement, list[Parameters]] = {}
+    for job in jobs:
+        for statement, parameters in job:
+            groups.setdefault(statement, []).extend(parameters)
+    if len(jobs) > 1:
+        for statement, rows in groups.items():
+            rows.sort(key=itemgetter(statement.key))
+    return sorted(groups.items(), key=lambda group: group[0].rank)
+
+
+def _by_job(jobs: Sequence[Job], returned: dict[Statement, list[Row]]) -> list[Rows]:
+    """Return to each job what belongs to it."""
+    if len(jobs) == 1:
+        return [[returned[step.statement] for step in jobs[0]]]
+    found: dict[tuple[Statement, Any], list[Row]] = {}
+    for statement, rows in returned.items():
+        for row in rows:
+            found.setdefault((statement, row[0]), []).append(row)
+    return [
+        [
+            [row for key in {each[statement.key] for each in parameters} for row in found.get((statement, key), ())]
+            for statement, parameters in job
+        ]
+        for job in jobs
+    ]

@@ -1,0 +1,85 @@
+"""A statement, written once with SQLAlchemy and compiled for each database when it is first used."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Dialect, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.expression import ClauseElement
+
+POSTGRESQL: Final = PGDialect_asyncpg()
+SQLITE: Final = sqlite.dialect(paramstyle="qmark")
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+Insert = postgresql.Insert | sqlite.Insert
+
+
+class InsertInto(Protocol):
+    """The `insert` of a database, which knows what to do about rows that are there already."""
+
+    def __call__(self, table: Table) -> Any:
+        """Return an INSERT into `table`."""
+
+
+class Compiled(NamedTuple):
+    """A statement as its driver takes it."""
+
+    sql: str
+    names: tuple[str, ...]
+    """Parameters, in the order of their places."""
+    constants: dict[str, Any]
+    """Those whose value stands in the statement itself."""
+
+    def arguments(self, parameters: Parameters) -> Row:
+        """Return the parameters as the driver takes them."""
+        if self.constants:
+            parameters = {**self.constants, **parameters}
+        return tuple([parameters[name] for name in self.names])
+
+
+class Statement:
+    """One statement; parameters are `bindparam`s, values are texts, numbers, booleans and None.
+
+    `clause` may be a function that makes it of the database's own `insert`. In a transaction, statements of lower
+    `rank` run first. One that returns rows after a change returns the parameter `key` as their first column.
+    """
+
+    def __init__(
+        self, clause: Executable | Callable[[InsertInto], Executable], *, rank: int = 0, key: str = "id"
+    ) -> None:
+        self.rank = rank
+        self.key = key
+        self._clause = clause
+
+    @cached_property
+    def sqlite(self) -> Compiled:
+        """It in SQLite's dialect."""
+        return self._compiled(SQLITE, sqlite.insert)
+
+    @cached_property
+    def postgresql(self) -> Compiled:
+        """It in PostgreSQL's dialect."""
+        return self._compiled(POSTGRESQL, postgresql.insert)
+
+    def _compiled(self, dialect: Dialect, insert: InsertInto) -> Compiled:
+        clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(insert)
+        compiled = clause.compile(dialect=dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return Compiled(compiled.string, tuple(compiled.positiontup or ()), constants)
+
+
+class Step(NamedTuple):
+    """A statement and the parameters with which it runs, once for each of them."""
+
+    statement: Statement
+    parameters: Sequence[Parameters]
+
+
+Job = Sequence[Step]
+"""What is done altogether or not at all; its steps are in the order of their ranks."""
+Rows = list[list[Row]]
+"""What each step of a job returned."""
