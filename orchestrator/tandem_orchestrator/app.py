@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import chat, errors, health, keys, models
+from tandem_orchestrator.api import chat, conversations, errors, health, keys, models
+from tandem_orchestrator.api import responses as responses_api
 from tandem_orchestrator.api.body import bounded
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
@@ -30,6 +31,8 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
+from tandem_orchestrator.responses.conversations import Conversations
+from tandem_orchestrator.responses.rows import Rows
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.store.database import Database
@@ -73,7 +76,8 @@ class App:
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)
-        self._store = ResponseStore(database)
+        rows = Rows(database)
+        self._store, self._conversations = ResponseStore(rows), Conversations(rows)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
@@ -127,6 +131,7 @@ class App:
         toolbox = tools.toolbox
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
+        responses = Responses(generator, toolbox, self._store, config)
         services = Services(
             config,
             self._state,
@@ -137,10 +142,12 @@ class App:
             self._dispatcher,
             generator,
             toolbox,
+            responses,
+            self._store,
+            self._conversations,
             deadlines(config.timeouts),
             self.parts,
         )
-        responses = Responses(generator, toolbox, self._store, config)
         others = {"/v1/responses": responses.serve}
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest, others)
         return Generation(services, hot_path, tools)
@@ -148,7 +155,7 @@ class App:
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, keys, health):
+        for part in (chat, models, responses_api, conversations, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app

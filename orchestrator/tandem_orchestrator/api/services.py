@@ -15,6 +15,9 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.part import Part
+from tandem_orchestrator.responses.conversations import Conversations
+from tandem_orchestrator.responses.service import Responses
+from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -42,6 +45,9 @@ class Services:
     dispatcher: Dispatcher
     generator: Generator
     toolbox: Toolbox
+    responses: Responses
+    store: ResponseStore
+    conversations: Conversations
     deadlines: Deadlines
     parts: Sequence[Part]
 

@@ -1,13 +1,11 @@
 """A response as clients see it: OpenAI's object, with the 31 fields that Open Responses (2026-04-24) requires."""
 
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.responses.create import Create
-from tandem_orchestrator.responses.items import Item
 
 DEFAULTS: Final = {
     "temperature": 1.0,
@@ -98,17 +96,6 @@ def usage_of(passes: dict[str, int]) -> dict[str, Any]:
         "output_tokens": completion,
         "output_tokens_details": {REASONED: passes.get(REASONED, 0)},
         "total_tokens": prompt + completion,
-    }
-
-
-def item_list(items: Sequence[Item], *, has_more: bool) -> dict[str, Any]:
-    """Return a page of items."""
-    return {
-        "object": "list",
-        "data": list(items),
-        "first_id": items[0]["id"] if items else None,
-        "last_id": items[-1]["id"] if items else None,
-        "has_more": has_more,
     }
 
 

@@ -238,7 +238,8 @@ def _page(ascending: bool) -> Statement:  # noqa: FBT001 # a table of two
     )
 
 
-PAGE: Final = {"asc": _page(ascending=True), "desc": _page(ascending=False)}
+PAGE_ASC: Final = _page(ascending=True)
+PAGE_DESC: Final = _page(ascending=False)
 
 # Runs and events
 

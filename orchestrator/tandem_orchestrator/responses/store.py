@@ -1,19 +1,15 @@
 """Where responses and conversations are kept. Every row that is read or written is of one tenant."""
 
-import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.store.database import Conflict, Database
-
-if TYPE_CHECKING:
-    from tandem_orchestrator.store.statement import Job, Row, Rows, Statement, Step
+from tandem_orchestrator.responses.rows import Rows, now
+from tandem_orchestrator.store.database import Conflict
 
 CONTINUABLE: Final = ("completed", "incomplete")
 
@@ -34,14 +30,14 @@ class Stored:
 
 
 class ResponseStore:
-    """Reads and writes rows. Every call raises `DatabaseDown`, and those that write `StorageFull` too."""
+    """Keeps responses. Every call raises `DatabaseDown`, and those that write `StorageFull` too."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     async def chain(self, tenant: str, response_id: str) -> list[Item]:
         """Return all items of a response and of what it continues, in order. Raises `NotFound`, `BadRequest`."""
-        rows = await self._read("CHAIN", tenant=tenant, id=response_id)
+        rows = await self._rows.read("CHAIN", tenant=tenant, id=response_id)
         if not rows:
             raise previous_not_found(response_id)
         status = rows[-1][1]
@@ -55,7 +51,7 @@ class ResponseStore:
 
     async def conversation_items(self, tenant: str, conversation_id: str) -> list[Item]:
         """Return all items of a conversation, in order. Raises `NotFound`."""
-        rows = await self._read("ALL_ITEMS", tenant=tenant, id=conversation_id)
+        rows = await self._rows.read("ALL_ITEMS", tenant=tenant, id=conversation_id)
         if not rows:
             raise conversation_not_found(conversation_id)
         texts = [row[2] for row in rows if row[2] is not None]
@@ -67,22 +63,26 @@ class ResponseStore:
 
         Raises `NotFound` if what it continues has gone meanwhile.
         """
-        sql = _statements()
-        parameters = self._parameters(response)
-        if response.conversation_id is None:
-            await self._write_child(response, [_step(sql.ADD, parameters)])
+        tenant, conversation_id, row = response.tenant, response.conversation_id, _row(response)
+        if conversation_id is not None:
+            held, *_ = await self._rows.write(
+                ("HOLD_CONVERSATION", [{"tenant": tenant, "id": conversation_id, "now": row["created"]}]),
+                ("ADD_IN_CONVERSATION", [row]),
+                ("ADD_ITEM", [item_row(tenant, conversation_id, item) for item in items]),
+            )
+            if not held:
+                raise conversation_not_found(conversation_id)
             return
-        where = {"tenant": response.tenant, "id": response.conversation_id, "now": parameters["created"]}
-        job = [_step(sql.HOLD_CONVERSATION, where), _step(sql.ADD_IN_CONVERSATION, parameters)]
-        if items:
-            job.append(_steps(sql.ADD_ITEM, [_item_row(response.tenant, response.conversation_id, i) for i in items]))
-        held = await self._database.write(job)
-        if not held[0]:
-            raise conversation_not_found(response.conversation_id)
+        try:
+            await self._rows.write(("ADD", [row]))
+        except Conflict:  # the database's own rule keeps chains whole
+            if response.previous_id is None:
+                raise
+            raise previous_not_found(response.previous_id) from None
 
     async def get(self, tenant: str, response_id: str) -> Stored:
         """Return a response. Raises `NotFound`."""
-        rows = await self._read("GET", tenant=tenant, id=response_id)
+        rows = await self._rows.read("GET", tenant=tenant, id=response_id)
         if not rows:
             raise response_not_found(response_id)
         status, resource, output, given, previous_id, conversation_id = rows[0]
@@ -90,44 +90,16 @@ class ResponseStore:
 
     async def delete(self, tenant: str, response_id: str) -> None:
         """Delete a response; what others continue is kept for them alone. Raises `NotFound`."""
-        sql = _statements()
-        where = {"tenant": tenant, "id": response_id}
-        hidden, _ = await self._database.write([_step(sql.HIDE, where), _step(sql.REMOVE, where)])
+        where = [{"tenant": tenant, "id": response_id}]
+        hidden, _ = await self._rows.write(("HIDE", where), ("REMOVE", where))
         if not hidden:
             raise response_not_found(response_id)
 
-    async def _write_child(self, response: Stored, job: "Job") -> None:
-        try:
-            await self._database.write(job)
-        except Conflict:  # the database's own rule keeps chains whole
-            if response.previous_id is None:
-                raise
-            raise previous_not_found(response.previous_id) from None
 
-    def _parameters(self, response: Stored) -> dict[str, Any]:
-        size = len(response.resource) + len(response.input) + len(response.output)
-        return {
-            "tenant": response.tenant,
-            "id": response.id,
-            "previous_id": response.previous_id,
-            "conversation_id": response.conversation_id,
-            "created": now(),
-            "status": response.status,
-            "hidden": False,
-            "compacted": response.compacted,
-            "resource": response.resource,
-            "input": response.input,
-            "output": response.output,
-            "bytes": size,
-        }
-
-    async def _read(self, statement: str, **parameters: Any) -> "list[Row]":
-        return await self._database.read(_step(getattr(_statements(), statement), parameters))
-
-
-def now() -> int:
-    """Return milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def item_row(tenant: str, conversation_id: str, item: Item) -> dict[str, Any]:
+    """Return an item of a conversation as its table has it."""
+    text = orjson.dumps(item).decode()
+    return {"tenant": tenant, "conversation_id": conversation_id, "id": item["id"], "item": text, "bytes": len(text)}
 
 
 def response_not_found(response_id: str) -> NotFound:
@@ -155,20 +127,18 @@ def _joined(lists: Sequence[str]) -> list[Item]:
     return items
 
 
-def _item_row(tenant: str, conversation_id: str, item: Item) -> dict[str, Any]:
-    text = orjson.dumps(item).decode()
-    return {"tenant": tenant, "conversation_id": conversation_id, "id": item["id"], "item": text, "bytes": len(text)}
-
-
-def _step(statement: "Statement", parameters: dict[str, Any]) -> "Step":
-    return _statements().Step(statement, (parameters,))
-
-
-def _steps(statement: "Statement", parameters: Sequence[dict[str, Any]]) -> "Step":
-    return _statements().Step(statement, parameters)
-
-
-def _statements() -> ModuleType:
-    from tandem_orchestrator.responses import statements  # noqa: PLC0415 # as `store.database` says
-
-    return statements
+def _row(response: Stored) -> dict[str, Any]:
+    return {
+        "tenant": response.tenant,
+        "id": response.id,
+        "previous_id": response.previous_id,
+        "conversation_id": response.conversation_id,
+        "created": now(),
+        "status": response.status,
+        "hidden": False,
+        "compacted": response.compacted,
+        "resource": response.resource,
+        "input": response.input,
+        "output": response.output,
+        "bytes": len(response.resource) + len(response.input) + len(response.output),
+    }

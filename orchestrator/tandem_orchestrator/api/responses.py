@@ -1,0 +1,52 @@
+"""/v1/responses/{id} and what hangs on it: stored responses, as in OpenAI's API."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.services import FromApp
+from tandem_orchestrator.responses.page import Page, page_of
+from tandem_orchestrator.responses.resource import whole
+
+JSON = "application/json"
+
+router = APIRouter(
+    prefix="/v1/responses",
+    tags=["responses"],
+    dependencies=BOTH,
+    responses={
+        401: {"description": "The key is missing or wrong."},
+        404: {"description": "There is no such response."},
+        503: {"description": "The database does not answer."},
+    },
+)
+
+
+@router.get("/{response_id}")
+async def response(response_id: str, services: FromApp, principal: Known) -> Response:
+    """Show a response."""
+    stored = await services.store.get(principal.tenant, response_id)
+    return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
+
+
+@router.delete("/{response_id}")
+async def delete(response_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
+    """Delete a response. What others continue is kept for them, until they are deleted too."""
+    await services.store.delete(principal.tenant, response_id)
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+@router.get("/{response_id}/input_items")
+async def input_items(
+    response_id: str,
+    services: FromApp,
+    principal: Known,
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> dict[str, Any]:
+    """List what a response was given, the newest first."""
+    stored = await services.store.get(principal.tenant, response_id)
+    return page_of(orjson.loads(stored.input), Page(after, limit, order))

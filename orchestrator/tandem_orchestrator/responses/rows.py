@@ -1,0 +1,40 @@
+"""Runs the `statements` by their names: they are SQL, which is imported when a database is first used."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tandem_orchestrator.store.database import Database
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.store import statement
+
+
+class Rows:
+    """The rows of responses and conversations. Every call raises `DatabaseDown`, writing `StorageFull` and `Conflict`.
+
+    Every statement asks for a tenant, but for those of the upkeep, whose names begin with `ANY`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, name: str, **parameters: Any) -> "list[statement.Row]":
+        """Return what a query finds."""
+        return await self._database.read(_step(name, (parameters,)))
+
+    async def write(self, *steps: tuple[str, Sequence[dict[str, Any]]]) -> "statement.Rows":
+        """Run statements, each with its rows, altogether or not at all; return what each of them returned."""
+        return await self._database.write([_step(name, rows) for name, rows in steps])
+
+
+def now() -> int:
+    """Return milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _step(name: str, rows: Sequence[dict[str, Any]]) -> "statement.Step":
+    from tandem_orchestrator.responses import statements  # noqa: PLC0415 # see above
+
+    step: statement.Step = statements.Step(getattr(statements, name), rows)
+    return step
