@@ -31,9 +31,16 @@ from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
+from tandem_orchestrator.responses.attempt import Means
+from tandem_orchestrator.responses.background import Background
 from tandem_orchestrator.responses.conversations import Conversations
+from tandem_orchestrator.responses.quota import Quotas
+from tandem_orchestrator.responses.reader import Reader
+from tandem_orchestrator.responses.retention import Retention
 from tandem_orchestrator.responses.rows import Rows
-from tandem_orchestrator.responses.service import Responses
+from tandem_orchestrator.responses.runs import Runs
+from tandem_orchestrator.responses.seals import Seals
+from tandem_orchestrator.responses.service import Responses, Stores
 from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
@@ -77,12 +84,23 @@ class App:
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)
         rows = Rows(database)
-        self._store, self._conversations = ResponseStore(rows), Conversations(rows)
+        self._conversations = Conversations(rows)
+        store, runs = ResponseStore(rows), Runs(rows)
+        self._kept = Stores(store, runs, Reader(store, runs), Seals(rows), Quotas(rows))
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
         tracer = _tracer(config)
-        self.parts: list[Part] = [database, self._dispatcher, self._upstreams, self._keys, upkeep]
+        background = Background(config, self._kept, database, self._background_means, self._may_begin)
+        self.parts: list[Part] = [
+            database,
+            self._dispatcher,
+            self._upstreams,
+            self._keys,
+            upkeep,
+            Retention(config, rows, runs, database),
+            background,
+        ]
         """Closed from the last to the first: what others use comes before them."""
         if tracer is not None:
             self.parts.append(tracer)
@@ -113,6 +131,12 @@ class App:
         self._rest.state.services = self.services
         before.hot_path.retire(lambda: self._close(before))
 
+    def _background_means(self) -> Means:
+        return Means(self._kept.runs, self.services.responses, self._keys, self._limiter)
+
+    def _may_begin(self) -> bool:
+        return self._keys.checked and not self._state.draining
+
     async def _serve_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
@@ -131,7 +155,7 @@ class App:
         toolbox = tools.toolbox
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
-        responses = Responses(generator, toolbox, self._store, config)
+        responses = Responses(generator, toolbox, self._kept, config)
         services = Services(
             config,
             self._state,
@@ -143,13 +167,20 @@ class App:
             generator,
             toolbox,
             responses,
-            self._store,
+            self._kept.store,
+            self._kept.runs,
+            self._kept.reader,
             self._conversations,
             deadlines(config.timeouts),
             self.parts,
         )
-        others = {"/v1/responses": responses.serve}
-        hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest, others)
+        others = {
+            "/v1/responses": responses.serve,
+            "/v1/responses/compact": responses.serve_compact,
+            "/v1/responses/input_tokens": responses.serve_input_tokens,
+        }
+        hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
+        hot_path.add(others)
         return Generation(services, hot_path, tools)
 
     def _fastapi(self) -> FastAPI:

@@ -8,6 +8,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ UnknownModel        404  no engine serves the model
 ├─ NotFound            404  there is nothing under that path
 ├─ WrongMethod         405  the path takes another method
+├─ Gone                410  it was there, and is no longer
 ├─ TooSlow             408  the request did not arrive in time
 ├─ BodyTooLarge        413
 ├─ HeadersTooLarge     431
@@ -129,6 +130,14 @@ class NotFound(GatewayError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class Gone(GatewayError):
+    """It was there, and is no longer."""
+
+    status = 410
+    type = "invalid_request_error"
+    code = "gone"
 
 
 class TooSlow(GatewayError):

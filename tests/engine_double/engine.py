@@ -27,6 +27,9 @@ class Seen:
     ended: float = 0.0
 
 
+CONTEXT = 4096
+
+
 class EngineDouble:
     """`async with EngineDouble() as engine:` serves at `engine.url`.
 
@@ -47,6 +50,8 @@ class EngineDouble:
         self.running = 0
         self.waiting = 0
         self.adapters: list[str] = []
+        self.context: int | None = None
+        """Tokens of a request and its answer; one with more is refused. None for as many as come."""
         self.loading = False
         """While it is true, every request is answered 503."""
         self.ill = False
@@ -126,8 +131,17 @@ class EngineDouble:
             await exchange.answer(200, b"{}")
         elif not self._authorized(exchange):
             await exchange.answer(401, b'{"error":"Unauthorized"}')
+        elif path == "/tokenize" and exchange.method == "POST":
+            count = tokens_of(orjson.loads(exchange.body))
+            told = {
+                "count": count,
+                "max_model_len": self.context or CONTEXT,
+                "tokens": list(range(count)),
+                "token_strs": None,
+            }
+            await exchange.answer(200, orjson.dumps(told))
         elif path == "/v1/models":
-            entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096}
+            entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": self.context or CONTEXT}
             entries = [{"id": self.model, **entry, "parent": None}]
             entries += [{"id": name, **entry, "parent": self.model} for name in self.adapters]
             await exchange.answer(200, orjson.dumps({"object": "list", "data": entries}))
@@ -168,6 +182,12 @@ class EngineDouble:
         if request.get("model") not in (self.model, *self.adapters):
             message = f"The model `{request.get('model')}` does not exist."
             return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
+        if self.context and (count := tokens_of(request) + (request.get("max_tokens") or 1)) > self.context:
+            message = (
+                f"This model's maximum context length is {self.context} tokens. However, your request has {count} "
+                "input and output tokens. Please reduce the length."
+            )
+            return 400, {"error": {"message": message, "type": "BadRequestError", "param": "input_tokens", "code": 400}}
         for message in request.get("messages", ()):
             for call in message.get("tool_calls") or ():
                 try:
@@ -253,3 +273,9 @@ async def _break_off(exchange: Exchange, reply: Reply) -> None:
         exchange.cut()
     else:
         await asyncio.Event().wait()
+
+
+def tokens_of(request: dict[str, Any]) -> int:
+    """A word is a token, and a message four more."""
+    messages = request.get("messages", ())
+    return sum(4 + len(str(message.get("content") or "").split()) for message in messages)

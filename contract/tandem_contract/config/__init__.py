@@ -13,7 +13,7 @@ from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
-from tandem_contract.config.responses import ReasoningEvents, Responses
+from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
 from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
@@ -37,6 +37,7 @@ from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream,
 __all__ = [
     "NEEDS_RESTART",
     "Attach",
+    "Background",
     "BuiltinTool",
     "Cors",
     "Database",
@@ -58,6 +59,7 @@ __all__ = [
     "OrchestratorSettings",
     "PythonTool",
     "QueryDatabase",
+    "Quota",
     "RateLimits",
     "ReasoningEvents",
     "Redis",

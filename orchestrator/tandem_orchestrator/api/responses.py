@@ -4,13 +4,16 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.responses.page import Page, page_of
+from tandem_orchestrator.responses.reader import with_done
 from tandem_orchestrator.responses.resource import whole
 
 JSON = "application/json"
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 router = APIRouter(
     prefix="/v1/responses",
@@ -25,9 +28,26 @@ router = APIRouter(
 
 
 @router.get("/{response_id}")
-async def response(response_id: str, services: FromApp, principal: Known) -> Response:
-    """Show a response."""
+async def response(
+    response_id: str,
+    services: FromApp,
+    principal: Known,
+    stream: bool = False,  # noqa: FBT001, FBT002 # a query
+    starting_after: Annotated[int, Query(ge=-1)] = -1,
+) -> Response:
+    """Show a response, or with `stream` its events after number `starting_after`, as they come."""
+    if stream:
+        await services.reader.check(principal.tenant, response_id)
+        events = services.reader.events(principal.tenant, response_id, starting_after)
+        return StreamingResponse(with_done(events), headers=STREAM_HEADERS, media_type="text/event-stream")
     stored = await services.store.get(principal.tenant, response_id)
+    return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
+
+
+@router.post("/{response_id}/cancel")
+async def cancel(response_id: str, services: FromApp, principal: Known) -> Response:
+    """End a response that is made in the background; one that has ended stays as it is."""
+    stored = await services.runs.cancel(principal.tenant, response_id, services.store)
     return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
 
 

@@ -16,6 +16,8 @@ from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.conversations import Conversations
+from tandem_orchestrator.responses.reader import Reader
+from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -47,6 +49,8 @@ class Services:
     toolbox: Toolbox
     responses: Responses
     store: ResponseStore
+    runs: Runs
+    reader: Reader
     conversations: Conversations
     deadlines: Deadlines
     parts: Sequence[Part]

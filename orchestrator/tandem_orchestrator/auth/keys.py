@@ -75,6 +75,17 @@ class Keys(Part):
             raise _refusal("expired", "this API key has expired; ask for a new one")
         return key.principal
 
+    def principal(self, key_id: str) -> Principal:
+        """Return who has the key of that id now. Raises `Unauthorized` if it was taken away, or has expired."""
+        if self.open:
+            return NOBODY
+        for key in (*self._fixed.values(), *self._stored.keys.values()):
+            if key.principal.key_id == key_id and (key.expires is None or key.expires > time()):
+                return key.principal
+        if key_id == NOBODY.key_id and self._settings.required is False:
+            return NOBODY
+        raise Unauthorized("the API key of this request has been taken away, or has expired")
+
     def check_admin(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Let the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
         if self._settings.admin is None:

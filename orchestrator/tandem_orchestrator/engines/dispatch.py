@@ -93,6 +93,10 @@ class Dispatcher(Part):
         """
         return self._answer(call, body, Replica.stream)
 
+    def count_tokens(self, call: Call, body: bytes) -> Awaitable[tuple[int, int] | None]:
+        """Ask how many tokens a chat is, and how many one may be; None where no engine tells. Raises `GatewayError`."""
+        return self._answer(call, body, Replica.count_tokens)
+
     async def _answer(self, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model

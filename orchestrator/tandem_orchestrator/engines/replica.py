@@ -11,7 +11,7 @@ from zlib import crc32
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
-from tandem_orchestrator.engines.answers import check_first_events, model_list, refusal, whole_answer
+from tandem_orchestrator.engines.answers import check_first_events, json_object, model_list, refusal, whole_answer
 from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
@@ -187,6 +187,25 @@ class Replica:
             raise
         self._answered(downs)
         return EngineStream(response, engine_pass, self._broke_off)
+
+    async def count_tokens(self, path: str, body: bytes, record: Record) -> tuple[int, int] | None:  # noqa: ARG002
+        """Return how many tokens the chat in `body` is, and how many a chat may be; None if the server does not tell.
+
+        Takes what `complete` does. Raises `EngineError`.
+        """
+        if self.type.tokens_path is None:
+            return None
+        head = self._head(b"POST", self.type.tokens_path, len(body), record.request_id, b"")
+        response = await self.pool.send(head, body)
+        try:
+            if response.status in WITHOUT_LIST:
+                return None
+            await _check(response)
+            document = json_object(await response.read_all(MAX_ANSWER))
+        finally:
+            response.close()
+        found, most = document.get("count"), document.get("max_model_len")
+        return (found, most) if isinstance(found, int) and isinstance(most, int) else None
 
     async def list_models(self) -> list[dict[str, Any]]:
         """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""

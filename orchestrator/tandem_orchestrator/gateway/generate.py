@@ -46,6 +46,8 @@ class Generator:
         """Asks an engine once, for an answer in one piece; for those with passes of their own."""
         self.open_stream = dispatcher.stream
         """The same for a streamed answer."""
+        self.count_tokens = dispatcher.count_tokens
+        """Asks an engine how many tokens a chat is."""
 
     @property
     def default_model(self) -> str | None:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,17 +33,24 @@ JSON_TYPE: Final = (b"content-type", b"application/json")
 log = structlog.get_logger()
 
 
-class Answer(Protocol):
-    """Answers requests whose body is there; what the engine is asked is made of it."""
+@dataclass(slots=True)
+class Arrived:
+    """A request whose body is there, from somebody who may send it."""
 
-    def __call__(
-        self, body: bytes, principal: Principal, record: Record, headers: Headers, exchange: Served, send: Send
-    ) -> Awaitable[None]:
-        """Raises `GatewayError`."""
+    body: bytes
+    principal: Principal
+    record: Record
+    headers: Headers
+    exchange: Served
+    send: Send
+
+
+Answer = Callable[[Arrived], Awaitable[None]]
+"""Answers a request; raises `GatewayError`."""
 
 
 class HotPath:
-    """ASGI application for the paths of `ENDPOINTS` and of `others`, in front of the `rest`, which it counts too."""
+    """ASGI application for the paths of `ENDPOINTS` and those that are added, in front of the `rest`, which it counts too."""
 
     def __init__(
         self,
@@ -51,7 +59,6 @@ class HotPath:
         deadlines: Deadlines,
         settings: OrchestratorSettings,
         rest: ASGIApp,
-        others: Mapping[str, Answer],
     ) -> None:
         self._admission = admission
         self._generator = generator
@@ -61,9 +68,12 @@ class HotPath:
         self._answers: dict[str, Answer] = {
             path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()
         }
-        self._answers.update(others)
         self._open = 0
         self._on_unused: Callable[[], None] | None = None
+
+    def add(self, others: Mapping[str, Answer]) -> None:
+        """Answer further paths, by what makes requests to engines of others."""
+        self._answers.update(others)
 
     def retire(self, on_unused: Callable[[], None]) -> None:
         """Have `on_unused` called once no request is open any more: no other one comes."""
@@ -111,32 +121,24 @@ class HotPath:
         principal, ticket = self._admission.admit(headers, record)
         try:
             exchange = scope["state"].get(EXCHANGE) or served(scope, receive)
-            body = await self._read(exchange, receive, record)
+            arrived = Arrived(await self._read(exchange, receive, record), principal, record, headers, exchange, send)
             with ClientWatch(exchange, self._deadlines.request):
-                await answer(body, principal, record, headers, exchange, send)
+                await answer(arrived)
         finally:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 
-    async def _answer(
-        self,
-        endpoint: Endpoint,
-        body: bytes,
-        principal: Principal,
-        record: Record,
-        headers: Headers,
-        exchange: Served,
-        send: Send,
-    ) -> None:
-        request = parse(endpoint, body, self._settings.limits.max_depth)
-        if len(body) > LARGE:
-            del body  # or it would be held as long as the engine takes
+    async def _answer(self, endpoint: Endpoint, arrived: Arrived) -> None:
+        request = parse(endpoint, arrived.body, self._settings.limits.max_depth)
+        if len(arrived.body) > LARGE:
+            arrived.body = b""  # or it would be held as long as the engine takes
             await asyncio.sleep(0)  # others go on before it is written again
+        principal, record, headers = arrived.principal, arrived.record, arrived.headers
         if request.stream:
-            stream = EventStream(exchange, record, send)
+            stream = EventStream(arrived.exchange, record, arrived.send)
             await self._generator.stream(request, principal, record, headers, stream)
         else:
             whole, _ = await self._generator.whole(request, principal, record, headers)
-            await send_json(send, whole)
+            await send_json(arrived.send, whole)
 
     async def _read(self, exchange: Served, receive: Receive, record: Record) -> bytes:
         limits = self._settings.limits

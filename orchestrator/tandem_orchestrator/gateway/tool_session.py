@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 from tandem_contract.config import Tools as ToolSettings
@@ -46,6 +46,9 @@ class ToolSession:
     is lost would be made twice. The model makes it again when it has the client's results.
     """
 
+    changing: ClassVar[frozenset[str]] = CHANGING
+    """Fields that `_changing` gives."""
+
     def __init__(self, request: Request, use: ToolUse, settings: ToolSettings) -> None:
         payload = request.payload
         if payload.get("n") not in (None, 1):
@@ -88,13 +91,18 @@ class ToolSession:
             return self._request.body()
         if not self._fixed:
             self._write_down()
+        changing = self._changing(stream=stream)
+        written = orjson.dumps(changing)[1:-1]
+        return b"".join((self._fixed, written, b"," if written else b"", b'"messages":', self._messages, b"]}"))
+
+    def _changing(self, *, stream: bool) -> dict[str, Any]:
+        """Return the fields of the next pass that differ from those of other passes."""
         changing: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
         if self.exhausted:
             changing["tool_choice"] = "none"
         elif self._choice is not None:  # one that forces a call would force it in every pass
             changing["tool_choice"] = "auto" if self._rounds else self._choice
-        written = orjson.dumps(changing)[1:-1]
-        return b"".join((self._fixed, written, b"," if written else b"", b'"messages":', self._messages, b"]}"))
+        return changing
 
     def add_usage(self, usage: Any) -> None:
         """Sum a pass's usage; anything that is not a usage object adds nothing."""
@@ -153,7 +161,7 @@ class ToolSession:
     def _write_down(self) -> None:
         """Turn into JSON, once for all passes, what the client said; a long history costs more than all the rest."""
         payload = self._request.payload
-        fixed = {name: value for name, value in payload.items() if name not in CHANGING}
+        fixed = {name: value for name, value in payload.items() if name not in self.changing}
         if self.use.declarations:
             kept = [tool for tool in payload.get("tools") or () if not self._is_replaced(tool)]
             fixed["tools"] = [*kept, *self.use.declarations]

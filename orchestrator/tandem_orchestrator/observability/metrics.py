@@ -66,6 +66,24 @@ KEY_FILES_BROKEN: Final = Gauge(
     names.KEY_FILES_BROKEN, "Files of keys that cannot be used, whose former keys count on", multiprocess_mode="livemax"
 )
 DATABASE_DOWN: Final = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
+RESPONSES: Final = Counter(names.RESPONSES, "Responses by how they ended", ["status"])
+COMMIT_SECONDS: Final = Times(
+    names.COMMIT_SECONDS, "Time that something waited until it was in the database", [], buckets=SECONDS
+)
+DATABASE_CONNECTIONS: Final = Gauge(
+    names.DATABASE_CONNECTIONS, "Connections to the database that run something", multiprocess_mode="livesum"
+)
+DATABASE_CONNECTIONS_MAX: Final = Gauge(
+    names.DATABASE_CONNECTIONS_MAX, "Connections to the database that there may be", multiprocess_mode="livesum"
+)
+BACKGROUND_QUEUED: Final = Gauge(
+    names.BACKGROUND_QUEUED, "Responses that are queued, as the database has them", multiprocess_mode="livemax"
+)
+BACKGROUND_AGE: Final = Gauge(
+    names.BACKGROUND_AGE, "Seconds since the oldest of them was queued", multiprocess_mode="livemax"
+)
+TAKEOVERS: Final = Counter(names.TAKEOVERS, "Responses that were taken over from a process that is gone")
+SWEPT: Final = Counter(names.SWEPT, "Rows that were deleted for their age", ["kind"])
 LIMITED: Final = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limit"])
 LIMITS_SHARED: Final = Gauge(
     names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"

@@ -68,7 +68,8 @@ class Recorded:
             await self.app(scope, receive, _Answer(record, send, self._state))
         finally:
             REQUESTS_IN_FLIGHT.dec()
-            _report(record, scope)
+            found = scope.get("route")
+            report(record, scope["method"], scope["path"], record.route if found is None else found.path)
 
 
 class _Answer:
@@ -101,12 +102,9 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     return f"{getrandbits(128):032x}"  # no secret, and asking the kernel took a tenth of a request's time
 
 
-def _report(record: Record, scope: Scope) -> None:
-    """Report a request that has ended."""
+def report(record: Record, method: str, path: str, route: str) -> None:
+    """Report a request that has ended; `route` is its path as metrics know it."""
     seconds = perf_counter() - record.started
-    found = scope.get("route")
-    route = record.route if found is None else found.path
-    method, path = scope["method"], scope["path"]
     _latency[route, record.status].observe(seconds)
     if record.model is not None:
         _observe(record, record.model, seconds)

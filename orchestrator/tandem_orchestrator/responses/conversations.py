@@ -10,7 +10,7 @@ from tandem_orchestrator.responses.create import metadata
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.page import Page, page_with
 from tandem_orchestrator.responses.rows import Rows, now
-from tandem_orchestrator.responses.store import conversation_not_found, item_row
+from tandem_orchestrator.responses.store import conversation_not_found, conversation_steps, item_row
 
 MOST_ITEMS: Final = 20  # in one request, as at OpenAI
 NOT_KEPT: Final = ("item_reference", "compaction_trigger")
@@ -67,10 +67,7 @@ class Conversations:
         given = _checked(body.get("items"))
         if not given:
             raise BadRequest(f"`items` must be a list of 1 to {MOST_ITEMS} items", param="items")
-        held, _ = await self._rows.write(
-            ("HOLD_CONVERSATION", [{"tenant": tenant, "id": conversation_id, "now": now()}]),
-            ("ADD_ITEM", [item_row(tenant, conversation_id, item) for item in given]),
-        )
+        held, _ = await self._rows.write(*conversation_steps(tenant, conversation_id, given))
         if not held:
             raise conversation_not_found(conversation_id)
         return page_with(given, has_more=False)

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.responses import items
-from tandem_orchestrator.responses.items import Item
 
 INCLUDABLE: Final = frozenset(
     {
@@ -77,6 +76,7 @@ class Create:
 
     __slots__ = (
         "background",
+        "compact",
         "compact_threshold",
         "conversation",
         "extra",
@@ -104,10 +104,14 @@ class Create:
         get = payload.get
         self.payload = payload
         self.model: str | None = _text(payload, "model", least=1)
-        self.input: list[Item] = items.checked(get("input"))
+        self.input: list[items.Item] = items.checked(get("input"))
+        self.compact = bool(self.input) and self.input[-1]["type"] == "compaction_trigger"
+        """Whether all that is wanted is a compaction."""
+        if self.compact:
+            self.input.pop()
         self.instructions: str | None = _text(payload, "instructions")
         self.previous_id: str | None = _text(payload, "previous_response_id", least=1)
-        self.conversation: str | None = _conversation(get("conversation"))
+        self.conversation: str | None = conversation_of(get("conversation"))
         self.store: bool = _flag(payload, "store", default=store)
         self.stream: bool = _flag(payload, "stream", default=False)
         self.background: bool = _flag(payload, "background", default=False)
@@ -206,7 +210,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _conversation(value: Any) -> str | None:
+def conversation_of(value: Any) -> str | None:
+    """Return the id of a request's conversation. Raises `BadRequest`."""
     if isinstance(value, dict):
         value = value.get("id", False)
     if value is not None and not (isinstance(value, str) and value):
@@ -272,9 +277,7 @@ def _tool_choice(value: Any) -> str | dict[str, Any]:
     if value in MODES if isinstance(value, str) else isinstance(value, dict) and isinstance(value.get("type"), str):
         choice: str | dict[str, Any] = value
         return choice
-    raise BadRequest(
-        f"`tool_choice` must be {', '.join(MODES)}, or an object with a `type`", param="tool_choice"
-    )
+    raise BadRequest(f"`tool_choice` must be {', '.join(MODES)}, or an object with a `type`", param="tool_choice")
 
 
 def _threshold(value: Any) -> int | None:

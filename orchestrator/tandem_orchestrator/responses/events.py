@@ -32,10 +32,7 @@ class Events:
     def take(self) -> bytes:
         """Return what was written since the last call."""
         written = self._written
-        if len(written) == 1:
-            data = written[0]
-        else:
-            data = b"".join(written)
+        data = written[0] if len(written) == 1 else b"".join(written)
         written.clear()
         return data
 

@@ -71,9 +71,7 @@ def _parts(content: Any, path: str) -> None:
         kind = part.get("type") if isinstance(part, dict) else None
         check = PARTS.get(kind) if isinstance(kind, str) else None
         if check is None:
-            raise BadRequest(
-                f"`{path}.{n}.type` must be one of {', '.join(sorted(PARTS))}", param=f"{path}.{n}.type"
-            )
+            raise BadRequest(f"`{path}.{n}.type` must be one of {', '.join(sorted(PARTS))}", param=f"{path}.{n}.type")
         check(part, f"{path}.{n}")
 
 
@@ -113,7 +111,8 @@ def _reasoning(item: Item, path: str) -> None:
     for name in ("summary", "content"):
         value = item.get(name)
         if value is not None and not (
-            isinstance(value, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in value)
+            isinstance(value, list)
+            and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in value)
         ):
             raise BadRequest(f"`{path}.{name}` must be a list of texts", param=f"{path}.{name}")
     if not isinstance(item.get("encrypted_content") or "", str):

@@ -1,5 +1,6 @@
 """What a response has said and done so far: its items, and the events that tell of them. Does no I/O."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tandem_orchestrator.responses import ids
@@ -18,14 +19,22 @@ STANDARD_REASONING: Final = "response.reasoning"
 class Output:
     """Grows by what the engine says and by what tools give; `events` is None where nobody reads a stream."""
 
-    def __init__(self, response_id: str, events: Events | None = None, reasoning_event: str = OPENAI_REASONING) -> None:
-        self.items: list[Item] = []
+    def __init__(
+        self,
+        response_id: str,
+        events: Events | None = None,
+        reasoning_event: str = OPENAI_REASONING,
+        done: Sequence[Item] = (),
+    ) -> None:
+        self.items: list[Item] = list(done)
         self.events = events
         self._id = response_id
         self._reasoning_event = reasoning_event
         self._text: Streamed | None = None
         self._thought: Streamed | None = None
-        self._places: dict[str, int] = {}
+        self.seal: Callable[[str], str] | None = None
+        """Encrypts what was thought, for clients that keep it themselves."""
+        self._places: dict[str, int] = {item["id"]: n for n, item in enumerate(done)}
 
     @property
     def text(self) -> str:
@@ -61,7 +70,7 @@ class Output:
     def end_thought(self, status: str = COMPLETED) -> None:
         """End what is being thought."""
         if self._thought is not None:
-            self._thought.end(status)
+            self._thought.end(status, self.seal)
             self._thought = None
 
     def end_open(self, status: str = COMPLETED) -> None:
@@ -135,13 +144,15 @@ class Streamed:
         elif events is not None:
             events.delta(self._head, text)
 
-    def end(self, status: str) -> None:
+    def end(self, status: str, seal: Callable[[str], str] | None = None) -> None:
         """End it with the text that came."""
         self._part["text"] = text = "".join(self._pieces)
         if self._logprobs:
             self._part["logprobs"] = self._logprobs
         self._item["content"] = [self._part]
         self._item["status"] = status
+        if seal is not None:
+            self._item["encrypted_content"] = seal(text)
         if (events := self._output.events) is not None:
             fields = {"logprobs": self._logprobs} if self._fields else {}
             events.add(f"{self._event}.done", {**self._where, "text": text, **fields})

@@ -23,9 +23,7 @@ def messages(items: Iterable[Item], instructions: str | None, reasoning_field: s
     Chat templates take one instruction, at the start: what instructs before anything is said becomes one message.
     Raises `BadRequest`.
     """
-    chat = Chat(reasoning_field, unseal)
-    if instructions:
-        chat.instruct(instructions)
+    chat = Chat(instructions, reasoning_field, unseal)
     for item in items:
         add = ADD.get(item["type"])
         if add is not None:
@@ -33,11 +31,33 @@ def messages(items: Iterable[Item], instructions: str | None, reasoning_field: s
     return chat.messages
 
 
+def instruct(chat: list[Message], text: str) -> None:
+    """Add an instruction to a chat."""
+    if len(chat) == 1 and chat[0]["role"] == "system":
+        chat[0]["content"] += "\n\n" + text
+    else:
+        chat.append({"role": "system", "content": text})
+
+
+def begun_with(messages: Iterable[Message], instructions: str | None) -> list[Message]:
+    """Return a chat that begins with instructions and goes on with messages."""
+    chat: list[Message] = []
+    if instructions:
+        instruct(chat, instructions)
+    for message in messages:
+        if message["role"] == "system":
+            instruct(chat, message["content"])
+        else:
+            chat.append(message)
+    return chat
+
+
 class Chat:
     """Messages that grow by items."""
 
-    def __init__(self, reasoning_field: str, unseal: Unseal) -> None:
-        self.messages: list[Message] = []
+    def __init__(self, instructions: str | None, reasoning_field: str, unseal: Unseal) -> None:
+        self._instructions = instructions
+        self.messages: list[Message] = begun_with([], instructions)
         self._reasoning_field = reasoning_field
         self._unseal = unseal
         self._thought = ""
@@ -45,10 +65,7 @@ class Chat:
 
     def instruct(self, text: str) -> None:
         """Add an instruction."""
-        if len(self.messages) == 1 and self.messages[0]["role"] == "system":
-            self.messages[0]["content"] += "\n\n" + text
-        else:
-            self.messages.append({"role": "system", "content": text})
+        instruct(self.messages, text)
 
     def message(self, item: Item) -> None:
         """Add what somebody said."""
@@ -114,13 +131,7 @@ class Chat:
 
     def compacted(self, item: Item) -> None:
         """Begin anew with what was kept of all that came before."""
-        instructions = [message for message in self.messages[:1] if message["role"] == "system"]
-        self.messages[:] = instructions
-        for message in self._unseal(item["encrypted_content"]):
-            if message["role"] == "system":
-                self.instruct(message["content"])
-            else:
-                self.messages.append(message)
+        self.messages = begun_with(self._unseal(item["encrypted_content"]), self._instructions)
 
     def _assistant(self, content: str | None) -> Message:
         message: Message = {"role": "assistant", "content": content}

@@ -25,14 +25,15 @@ REASONED: Final = "reasoning_tokens"
 class Resource:
     """One response; what changes while it is made are `status`, `output` and what tells of its end."""
 
-    def __init__(self, create: Create, response_id: str, model: str) -> None:
+    def __init__(self, create: Create, response_id: str, model: str, created_at: int | None = None) -> None:
         self.id = response_id
         self.status = "in_progress"
         self.error: dict[str, Any] | None = None
         self.incomplete_details: dict[str, Any] | None = None
         self.completed_at: int | None = None
         self.usage: dict[str, Any] | None = None
-        self.created_at = int(time.time())
+        self.turns_cut = 0
+        self.created_at = created_at or int(time.time())
         payload = create.payload
         self._fixed = {
             "id": response_id,
@@ -70,8 +71,10 @@ class Resource:
 
     def written(self) -> bytes:
         """Return it as JSON, without its output."""
+        ours = {"tandem": {"turns_cut": self.turns_cut}} if self.turns_cut else {}
         return orjson.dumps(
             {
+                **ours,
                 **self._fixed,
                 "status": self.status,
                 "error": self.error,

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from tandem_orchestrator.store import statement
 
 
+NamedRows = tuple[str, Sequence[dict[str, Any]]]
+"""A statement's name, and the rows with which it runs."""
+
+
 class Rows:
     """The rows of responses and conversations. Every call raises `DatabaseDown`, writing `StorageFull` and `Conflict`.
 
@@ -23,7 +27,7 @@ class Rows:
         """Return what a query finds."""
         return await self._database.read(_step(name, (parameters,)))
 
-    async def write(self, *steps: tuple[str, Sequence[dict[str, Any]]]) -> "statement.Rows":
+    async def write(self, *steps: NamedRows) -> "statement.Rows":
         """Run statements, each with its rows, altogether or not at all; return what each of them returned."""
         return await self._database.write([_step(name, rows) for name, rows in steps])
 
@@ -34,7 +38,8 @@ def now() -> int:
 
 
 def _step(name: str, rows: Sequence[dict[str, Any]]) -> "statement.Step":
-    from tandem_orchestrator.responses import statements  # noqa: PLC0415 # see above
+    from tandem_orchestrator.responses import run_statements, statements  # noqa: PLC0415 # see above
 
-    step: statement.Step = statements.Step(getattr(statements, name), rows)
+    found = getattr(statements, name, None) or getattr(run_statements, name)
+    step: statement.Step = statements.Step(found, rows)
     return step

@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from tandem_orchestrator.engines.dispatch import Call
-from tandem_orchestrator.errors import EngineError
+from tandem_orchestrator.errors import EngineError, Refused
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.tool_loop import run_tool
 from tandem_orchestrator.gateway.tool_session import Turn, turn_of
+from tandem_orchestrator.responses.approvals import Approved
+from tandem_orchestrator.responses.compaction import compacted
+from tandem_orchestrator.responses.context import Context, is_too_long, too_long, turns
+from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, Output
-from tandem_orchestrator.responses.prompt import OWN_TOOLS
+from tandem_orchestrator.responses.prompt import OWN_TOOLS, begun_with
+from tandem_orchestrator.responses.seal import Sealer
 from tandem_orchestrator.responses.session import ResponseSession
 from tandem_orchestrator.responses.tools import WEB_SEARCH
 from tandem_orchestrator.responses.turn import ResponseTurn, logprobs_in
@@ -27,6 +32,17 @@ CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 Flush = Callable[[], Awaitable[None]]
 
 
+class Step(Protocol):
+    """Keeps how far a response is."""
+
+    def __call__(self, *, in_tools: bool) -> Awaitable[None]:
+        """Raise `GatewayError` where that cannot be kept."""
+
+
+Pass = tuple[Turn, str | None, dict[int, Item]]
+"""What the engine said, why it ended, and the items of the client's calls that are open."""
+
+
 @dataclass(slots=True)
 class Run:
     """A response in the making; `flush` sends the events that are there, and is None where nobody reads them."""
@@ -35,15 +51,26 @@ class Run:
     call: Call
     session: ResponseSession
     output: Output
+    create: Create
+    sealer: Sealer
+    approved: Sequence[Approved] = ()
+    """Calls to run before the engine is asked."""
     flush: Flush | None = None
     begun: Callable[[], None] | None = None
     """Called when the engine begins to answer."""
+    step: Step | None = None
+    """Called before tools run, and after they have run."""
+    turns_cut: int = 0
+    """Turns that were taken out, so that the rest fits into the engine's context."""
 
     async def make(self) -> str | None:
         """Run to the end; return why the answer is incomplete, None where it is whole. Raises `GatewayError`."""
         session, output = self.session, self.output
+        if await self._compact():
+            return None
+        await self._run_approved()
+        turn, reason, open_items = await self._first_pass()
         while True:
-            turn, reason, open_items = await (self._streamed_pass() if self.flush else self._whole_pass())
             cut = CUT.get(reason or "")
             output.end_open(INCOMPLETE if cut else COMPLETED)
             started = perf_counter()
@@ -53,12 +80,62 @@ class Run:
             if cut is not None or not session.goes_on(turn, results):
                 return cut
             session.add_round(turn, results, perf_counter() - started)
+            if session.tokens_used_up:
+                return CUT["length"]
+            turn, reason, open_items = await self._pass()
 
-    async def _whole_pass(self) -> tuple[Turn, str | None, dict[int, Item]]:
-        _, answer = await self.generator.complete(self.call, self.session.next_body(stream=False))
+    async def _compact(self) -> bool:
+        """Sum up what came before, if that is wanted; return whether nothing else is."""
+        create, payload = self.create, self.session.payload
+        if not create.compact:
+            most = create.compact_threshold
+            if most is None or await Context(self.generator, self.call).count(payload) <= most:
+                return False
+        kept = [] if create.compact else turns(payload["messages"])[-1]
+        sealed, usage = await compacted(self.generator, self.call, payload, create.instructions, kept)
+        self.session.add_usage(usage)
+        payload["messages"] = begun_with(sealed, create.instructions)
+        self._begin()
+        self.output.end(self.output.begin("compaction", encrypted_content=self.sealer.close(sealed)))
+        if self.flush is not None:
+            await self.flush()
+        return create.compact
+
+    async def _run_approved(self) -> None:
+        """Run what a person has allowed."""
+        if self.approved:
+            self._begin()
+            started = perf_counter()
+            running = [(each.call, self._begin_served(each.call, each.request_id)) for each in self.approved]
+            results = await self._run(running)
+            turn = Turn(None, [each.call for each in self.approved])
+            self.session.add_round(turn, results, perf_counter() - started)
+
+    async def _first_pass(self) -> Pass:
+        """Ask the engine; what its context does not hold is cut where that is allowed. Raises `BadRequest`."""
+        try:
+            return await self._pass()
+        except Refused as error:
+            if not is_too_long(error):
+                raise
+            context = Context(self.generator, self.call)
+            if self.create.truncation != "auto":
+                raise too_long(await context.excess(self.session.payload), error.message) from None
+            self.turns_cut = await context.cut(self.session.payload)
+        self.session.write_again()
+        return await self._pass()
+
+    def _pass(self) -> Awaitable[Pass]:
+        return self._streamed_pass(self.flush) if self.flush else self._whole_pass()
+
+    def _begin(self) -> None:
         if self.begun is not None:
             self.begun()
             self.begun = None
+
+    async def _whole_pass(self) -> Pass:
+        _, answer = await self.generator.complete(self.call, self.session.next_body(stream=False))
+        self._begin()
         self.session.add_usage(answer.get("usage"))
         choice = answer["choices"][0]
         turn = turn_of(choice.get("message") or {})
@@ -69,19 +146,16 @@ class Run:
             self.output.say(turn.content or "", logprobs_in(choice))
         return turn, choice.get("finish_reason"), {}
 
-    async def _streamed_pass(self) -> tuple[Turn, str | None, dict[int, Item]]:
-        assert self.flush is not None
+    async def _streamed_pass(self, flush: Flush) -> Pass:
         body = self.session.next_body(stream=True)
         response = await self.generator.open_stream(self.call, body)
         turn = ResponseTurn(self.output, self.session)
         failure: EngineError | None = None
         try:
-            if self.begun is not None:
-                self.begun()
-                self.begun = None
+            self._begin()
             while data := await response.read():
                 turn.read(data)
-                await self.flush()
+                await flush()
             turn.end()
         except EngineError as error:
             if not turn.complete:
@@ -169,6 +243,14 @@ class Run:
 
     async def _run(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
         """Run calls side by side; each item ends when its call does. The results are in the order of the calls."""
+        if self.step is not None:
+            await self.step(in_tools=True)
+        results = await self._run_all(running)
+        if self.step is not None:
+            await self.step(in_tools=False)
+        return results
+
+    async def _run_all(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
 
         async def one(call: ToolCall, item: Item) -> ToolResult:
             result = await run_tool(call, self.session, self.call.record)

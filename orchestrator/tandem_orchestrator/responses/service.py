@@ -1,10 +1,11 @@
-"""Answers requests for responses: what came before is found, the response made, and kept before its end is sent."""
+"""Answers requests for responses: what came before is read, the response made, and kept before its end is sent."""
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import orjson
-from starlette.types import Send
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.principal import Principal
@@ -12,73 +13,147 @@ from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, GatewayError
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.hot_path import Arrived, send_json
 from tandem_orchestrator.gateway.request import Headers, Request, json_object
-from tandem_orchestrator.gateway.hot_path import send_json
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.responses import ids
-from tandem_orchestrator.responses.create import Create
+from tandem_orchestrator.responses.approvals import approved
+from tandem_orchestrator.responses.context import Context
+from tandem_orchestrator.responses.create import Create, conversation_of
 from tandem_orchestrator.responses.events import DONE, Events
 from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.kept import Kept
+from tandem_orchestrator.responses.making import Before, Making
 from tandem_orchestrator.responses.output import OPENAI_REASONING, STANDARD_REASONING, Output
+from tandem_orchestrator.responses.payload import chat_payload
 from tandem_orchestrator.responses.prompt import messages
-from tandem_orchestrator.responses.resource import Resource, usage_of, whole
+from tandem_orchestrator.responses.queued import Queued, switched_on
+from tandem_orchestrator.responses.quota import Quotas
+from tandem_orchestrator.responses.reader import Reader
+from tandem_orchestrator.responses.references import resolved
+from tandem_orchestrator.responses.resource import Resource
 from tandem_orchestrator.responses.run import Run
+from tandem_orchestrator.responses.runs import Events as Told
+from tandem_orchestrator.responses.runs import Runs
+from tandem_orchestrator.responses.seal import Seal, Sealer
+from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.session import ResponseSession
-from tandem_orchestrator.responses.store import ResponseStore, Stored
+from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.responses.tools import response_tools
 from tandem_orchestrator.tools.toolbox import Toolbox
-from tandem_orchestrator.transport.served import Served
 
-SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-LOGPROBS = "message.output_text.logprobs"
+SEALED_REASONING: Final = "reasoning.encrypted_content"
+NO_SEAL: Final = Seal([])
+NO_INPUT: Final = "`input` must be a text or a list of items, and not empty"
+
+
+class Memory(Protocol):
+    """What a connection remembers of responses that are kept nowhere else."""
+
+    def items(self, response_id: str) -> list[Item] | None:
+        """Return all items of a response and of what came before it; None for one that is not remembered."""
+
+    def keep(self, response_id: str, items: list[Item]) -> None:
+        """Remember a response that has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and by what request."""
+
+    principal: Principal
+    record: Record
+    headers: Headers
+    memory: Memory | None = None
+
+
+def asker_of(arrived: Arrived) -> Asker:
+    """Return who sent a request over HTTP."""
+    return Asker(arrived.principal, arrived.record, arrived.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where responses are kept, whatever the configuration."""
+
+    store: ResponseStore
+    runs: Runs
+    reader: Reader
+    seals: Seals
+    quotas: Quotas
 
 
 class Responses:
     """Makes responses under one configuration."""
 
-    def __init__(
-        self, generator: Generator, toolbox: Toolbox, store: ResponseStore, settings: OrchestratorSettings
-    ) -> None:
+    def __init__(self, generator: Generator, toolbox: Toolbox, stores: Stores, settings: OrchestratorSettings) -> None:
         self._generator = generator
         self._toolbox = toolbox
-        self._store = store
+        self._stores = stores
         self._settings = settings
 
-    async def serve(
-        self, body: bytes, principal: Principal, record: Record, headers: Headers, exchange: Served, send: Send
-    ) -> None:
+    def create(self, payload: dict[str, Any]) -> Create:
+        """Check a request. Raises `BadRequest`."""
+        return Create(payload, store=self._settings.responses.store)
+
+    async def serve(self, arrived: Arrived) -> None:
         """Answer `POST /v1/responses`. Raises `GatewayError`, but not once a stream has begun."""
-        settings = self._settings
-        create = Create(json_object(body, settings.limits.max_depth), store=settings.responses.store)
-        if create.stream:
-            await self.stream(create, principal, record, headers, EventStream(exchange, record, send))
+        create = self.create(self._payload(arrived))
+        asker = asker_of(arrived)
+        if create.background:
+            making = await self.queue(create, asker)
+            if not create.stream:
+                await send_json(arrived.send, making.whole())
+                return
+            stream = EventStream(arrived.exchange, arrived.record, arrived.send)
+            async for data in self._stores.reader.events(asker.principal.tenant, making.resource.id):
+                await stream.write(data)
+            await stream.end(DONE)
+        elif create.stream:
+            await self.stream(create, asker, EventStream(arrived.exchange, arrived.record, arrived.send))
         else:
-            await send_json(send, await self.whole(create, principal, record, headers))
+            await send_json(arrived.send, await self.whole(create, asker))
 
-    async def whole(self, create: Create, principal: Principal, record: Record, headers: Headers) -> bytes:
+    async def serve_input_tokens(self, arrived: Arrived) -> None:
+        """Answer `POST /v1/responses/input_tokens`. Raises `GatewayError`."""
+        making = await self.prepare(self._without_storing(self._payload(arrived)), asker_of(arrived))
+        number = await Context(self._generator, making.run.call).count(making.run.session.payload)
+        await send_json(arrived.send, orjson.dumps({"object": "response.input_tokens", "input_tokens": number}))
+
+    async def serve_compact(self, arrived: Arrived) -> None:
+        """Answer `POST /v1/responses/compact`. Raises `GatewayError`."""
+        compaction = await self.compact(self._payload(arrived), asker_of(arrived))
+        await send_json(arrived.send, orjson.dumps(compaction))
+
+    async def whole(self, create: Create, asker: Asker) -> bytes:
         """Return a response in one piece, as JSON. Raises `GatewayError`."""
-        making = await self._begin(create, principal, record, headers, None)
+        making = await self.prepare(create, asker)
         making.end(await making.run.make())
-        resource, output = making.resource.written(), orjson.dumps(making.output.items)
         if create.store:
-            await self._keep(making, principal, resource, output)
-        return whole(resource, output)
+            await self._stores.store.add(making.stored(), making.items)
+        return making.whole()
 
-    async def stream(
-        self, create: Create, principal: Principal, record: Record, headers: Headers, stream: EventStream
-    ) -> None:
+    async def stream(self, create: Create, asker: Asker, stream: EventStream) -> None:
         """Send a response's events into `stream` as they come. Raises `GatewayError` before the first one."""
         events = Events()
-        making = await self._begin(create, principal, record, headers, events)
+        making = await self.prepare(create, asker, events)
+        kept = Kept(self._stores.runs, making, events) if create.store else None
         writing = asyncio.Lock()
 
         async def flush() -> None:
             async with writing:
                 if data := events.take():
+                    if kept is not None:
+                        kept.tell(data)
                     await stream.write(data)
 
+        def begin() -> None:
+            making.tell_beginning("response.created", "response.in_progress")
+            if kept is not None:
+                kept.begin()
+
         making.run.flush = flush
-        making.run.begun = making.tell_beginning
+        making.run.begun = begin
         making.run.call.heartbeat = stream.heartbeat
         try:
             making.end(await making.run.make())
@@ -86,148 +161,117 @@ class Responses:
             if not events.number:
                 raise
             making.fail(error)
-            record.tell(error)
-        resource, output = making.resource.written(), orjson.dumps(making.output.items)
-        if create.store:
-            try:
-                await self._keep(making, principal, resource, output)
-            except GatewayError as error:
-                making.fail(error)
-                record.tell(error)
-                resource = making.resource.written()
-        making.tell_end(resource, output)
-        await stream.end(events.take() + DONE)
+            asker.record.tell(error)
+        except asyncio.CancelledError:
+            if events.number and kept is not None:
+                making.cut_off()
+                kept.end_later()
+            raise
+        if kept is not None:
+            last = await kept.end(asker.record)
+        else:
+            making.tell_end()
+            last = events.take()
+        if asker.memory is not None and making.resource.status == "completed":
+            asker.memory.keep(making.resource.id, [*making.earlier, *making.items])
+        await stream.end(last + DONE)
 
-    async def _begin(
-        self, create: Create, principal: Principal, record: Record, headers: Headers, events: Events | None
-    ) -> "Making":
+    async def queue(self, create: Create, asker: Asker) -> Making:
+        """Queue a response that is made without its client. Raises `GatewayError`."""
+        events = Events() if create.stream else None
+        making = await self.prepare(create, asker, events)
+        making.resource.status = "queued"
+        making.tell_beginning("response.created", "response.queued")
+        queued = Queued(create.payload | {"store": True}, asker.principal.key_id, tools=switched_on(asker.headers))
+        await self._stores.runs.enqueue(
+            making.stored(),
+            making.run.call.model.name,
+            queued.written(),
+            self._settings.responses.background.max_queued,
+            Told(0, events.number - 1, events.take()) if events is not None else None,
+        )
+        return making
+
+    async def compact(self, payload: dict[str, Any], asker: Asker) -> dict[str, Any]:
+        """Return an `input` that takes the place of another, or of a response and all before it; keeps nothing.
+
+        Raises `GatewayError`.
+        """
+        if not isinstance(payload.get("model"), str):
+            raise BadRequest("`model` must be the name of a model", param="model")
+        create = self._without_storing(payload)
+        create.compact = True
+        making = await self.prepare(create, asker)
+        making.end(await making.run.make())
+        return {
+            "id": ids.item("compaction", making.resource.id, 0),
+            "object": "response.compaction",
+            "created_at": making.resource.created_at,
+            "output": making.output.items,
+            "usage": making.resource.usage,
+        }
+
+    async def prepare(
+        self,
+        create: Create,
+        asker: Asker,
+        events: Events | None = None,
+        *,
+        resource: Resource | None = None,
+        done: Sequence[Item] = (),
+    ) -> Making:
+        """Get all together that a response is made of. Raises `GatewayError`.
+
+        One that somebody else has begun has a `resource`, and perhaps items that are `done`.
+        """
+        principal, record = asker.principal, asker.record
         model = self._generator.find(create.model, principal)
-        tools = response_tools(create, headers, principal, self._toolbox)
-        earlier = await self._earlier(create, principal)
-        given = _resolved(create.input, earlier)
+        tools = response_tools(create, asker.headers, principal, self._toolbox)
+        if create.store:
+            await self._stores.quotas.check(principal.tenant, self._settings.responses.quota)
+        earlier = await self._earlier(create, asker)
+        given = await resolved(create.input, earlier, self._stores.store, principal.tenant)
         if not given and not earlier:
-            raise BadRequest("`input` must be a text or a list of items, and not empty", param="input")
-        chat = messages([*earlier, *given], create.instructions, model.reasoning_field, _unseal)
+            raise BadRequest(NO_INPUT, param="input")
+        sealer = await self._sealer([*earlier, *given], create, principal.tenant)
+        chat = messages([*earlier, *given, *done], create.instructions, model.reasoning_field, sealer.open)
         payload = chat_payload(create, chat, list(tools.declarations.values()), tools.choice)
         request = Request(ENDPOINTS[CHAT], payload, create.model, stream=events is not None)
         call = self._generator.call(request, model, principal, record)
-        assert tools.use is not None
+        resource = resource or Resource(create, ids.response(), model.name)
         session = ResponseSession(request, tools.use, tools, create, self._settings.tools)
-        response_id = ids.response()
         name = OPENAI_REASONING if self._settings.responses.reasoning_events == "openai" else STANDARD_REASONING
-        output = Output(response_id, events, name)
-        run = Run(self._generator, call, session, output)
-        return Making(create, run, output, Resource(create, response_id, model.name), given)
+        output = Output(resource.id, events, name, done)
+        if SEALED_REASONING in create.include:
+            output.seal = sealer.close
+        allowed = [] if done else approved(given, earlier, tools)
+        run = Run(self._generator, call, session, output, create, sealer, allowed)
+        return Making(principal.tenant, run, resource, Before(earlier, given))
 
-    async def _earlier(self, create: Create, principal: Principal) -> list[Item]:
+    def _payload(self, arrived: Arrived) -> dict[str, Any]:
+        payload = json_object(arrived.body, self._settings.limits.max_depth)
+        arrived.body = b""  # or it would be held as long as the engine takes
+        return payload
+
+    def _without_storing(self, payload: dict[str, Any]) -> Create:
+        """Return a request of which nothing is kept, be it in a conversation."""
+        conversation = payload.get("conversation")
+        create = self.create({**payload, "conversation": None, "store": False, "background": None})
+        create.conversation = conversation_of(conversation)
+        return create
+
+    async def _earlier(self, create: Create, asker: Asker) -> list[Item]:
+        tenant = asker.principal.tenant
         if create.previous_id is not None:
-            return await self._store.chain(principal.tenant, create.previous_id)
+            remembered = asker.memory.items(create.previous_id) if asker.memory is not None else None
+            return remembered if remembered is not None else await self._stores.store.chain(tenant, create.previous_id)
         if create.conversation is not None:
-            return await self._store.conversation_items(principal.tenant, create.conversation)
+            return await self._stores.store.conversation_items(tenant, create.conversation)
         return []
 
-    async def _keep(self, making: "Making", principal: Principal, resource: bytes, output: bytes) -> None:
-        create, response_id = making.create, making.resource.id
-        given = [
-            {**item, "id": ids.item(item["type"], response_id, n, of_input=True)}
-            for n, item in enumerate(making.given)
-        ]
-        stored = Stored(
-            principal.tenant,
-            response_id,
-            create.previous_id,
-            create.conversation,
-            making.resource.status,
-            resource.decode(),
-            orjson.dumps(given).decode(),
-            output.decode(),
-        )
-        await self._store.add(stored, [*given, *making.output.items])
-
-
-class Making:
-    """A response in the making, with what is told of it."""
-
-    def __init__(self, create: Create, run: Run, output: Output, resource: Resource, given: list[Item]) -> None:
-        self.create = create
-        self.run = run
-        self.output = output
-        self.resource = resource
-        self.given = given
-
-    def tell_beginning(self) -> None:
-        """Tell a stream that the response has begun."""
-        events = self.output.events
-        if events is not None:
-            document = {"response": orjson.Fragment(whole(self.resource.written(), b"[]"))}
-            events.add("response.created", document)
-            events.add("response.in_progress", document)
-
-    def end(self, cut: str | None) -> None:
-        """Note that it ended; `cut` is why it is incomplete."""
-        self.resource.usage = usage_of(self.run.session.usage)
-        if cut is None:
-            self.resource.end("completed")
-        else:
-            self.resource.end("incomplete", incomplete_details={"reason": cut})
-
-    def fail(self, error: GatewayError) -> None:
-        """Note that it failed."""
-        self.output.end_open("incomplete")
-        self.resource.usage = usage_of(self.run.session.usage)
-        code = str(error.code or error.type)
-        self.resource.end("failed", error={"code": code, "message": error.message})
-        if self.output.events is not None:
-            self.output.events.add("error", {"code": code, "message": error.message, "param": error.param})
-
-    def tell_end(self, resource: bytes, output: bytes) -> None:
-        """Tell a stream how the response ended."""
-        if self.output.events is not None:
-            document = {"response": orjson.Fragment(whole(resource, output))}
-            self.output.events.add(f"response.{self.resource.status}", document)
-
-
-def chat_payload(create: Create, chat: list[Any], declarations: list[Any], choice: Any) -> dict[str, Any]:
-    """Return the request for an engine's chat that makes the response."""
-    payload: dict[str, Any] = {"messages": chat, **create.extra}
-    given = create.payload
-    for name in SAMPLING:
-        if given.get(name) is not None:
-            payload[name] = given[name]
-    if create.max_output_tokens is not None:
-        payload["max_tokens"] = create.max_output_tokens
-    if LOGPROBS in create.include:
-        payload["logprobs"] = True
-        if given.get("top_logprobs"):
-            payload["top_logprobs"] = given["top_logprobs"]
-    if declarations:
-        payload["tools"] = declarations
-        if choice != "auto":
-            payload["tool_choice"] = choice
-        if not create.parallel_tool_calls:
-            payload["parallel_tool_calls"] = False
-    if (effort := (create.reasoning or {}).get("effort")) is not None:
-        payload["reasoning_effort"] = effort
-    if (form := _response_format(create.text["format"])) is not None:
-        payload["response_format"] = form
-    if given.get("user") is not None:
-        payload["user"] = given["user"]
-    return payload
-
-
-def _response_format(form: dict[str, Any]) -> dict[str, Any] | None:
-    if form["type"] == "text":
-        return None
-    if form["type"] == "json_object":
-        return {"type": "json_object"}
-    schema = {name: form[name] for name in ("name", "description", "schema", "strict") if form.get(name) is not None}
-    return {"type": "json_schema", "json_schema": schema}
-
-
-def _resolved(given: list[Item], earlier: list[Item]) -> list[Item]:
-    """Return the items with references in the place of which stand what they name. Raises `BadRequest`."""
-    return given
-
-
-def _unseal(_: str) -> Any:
-    raise BadRequest("this content was not sealed here")
+    async def _sealer(self, items: Sequence[Item], create: Create, tenant: str) -> Sealer:
+        """Return what seals and opens; the keys are only read where something is sealed."""
+        wanted = create.compact or create.compact_threshold is not None or SEALED_REASONING in create.include
+        if not (wanted or any(item.get("encrypted_content") for item in items)):
+            return Sealer(NO_SEAL, tenant)
+        return Sealer(await self._stores.seals.seal(self._settings.responses.encryption_keys), tenant)

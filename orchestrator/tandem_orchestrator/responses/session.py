@@ -1,23 +1,26 @@
 """The passes of one response through its engine. Decides; does no I/O."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from tandem_contract.config import Tools as ToolSettings
 
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.gateway.tool_session import ToolSession, Turn
+from tandem_orchestrator.gateway.tool_session import CHANGING, ToolSession, Turn
 from tandem_orchestrator.gateway.tool_use import ToolUse
 from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.tools import ResponseTools, Served
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
+TOKENS: Final = "max_tokens"
 DETAILS: Final = {"prompt_tokens_details": "cached_tokens", "completion_tokens_details": "reasoning_tokens"}
 
 
 class ResponseSession(ToolSession):
     """As for a chat, but that the server's calls run also beside the client's: a response keeps what they gave."""
+
+    changing: ClassVar[frozenset[str]] = CHANGING | {TOKENS}
 
     def __init__(
         self, request: Request, use: ToolUse, tools: ResponseTools, create: Create, settings: ToolSettings
@@ -25,11 +28,36 @@ class ResponseSession(ToolSession):
         super().__init__(request, use, settings)
         self.tools = tools
         self._most = settings.max_calls if create.max_tool_calls is None else create.max_tool_calls
+        self._most_tokens = create.max_output_tokens
 
     @property
     def exhausted(self) -> bool:
         """True when the engine has to answer without asking for another tool."""
         return super().exhausted or self._calls >= self._most
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The chat request as it was before the first pass; after a change, `write_again` must follow."""
+        return self._request.payload
+
+    def write_again(self) -> None:
+        """Take a changed `payload` for the first pass."""
+        self._fixed = b""
+
+    @property
+    def tokens_used_up(self) -> bool:
+        """Whether the passes so far have said as much as the response may."""
+        return self._most_tokens is not None and self._tokens_said() >= self._most_tokens
+
+    def _tokens_said(self) -> int:
+        return self.usage.get("completion_tokens", 0)
+
+    def _changing(self, *, stream: bool) -> dict[str, Any]:
+        changing = super()._changing(stream=stream)
+        if (most := self.payload.get(TOKENS)) is not None:
+            left = most if self._most_tokens is None else max(1, self._most_tokens - self._tokens_said())
+            changing[TOKENS] = min(most, left)
+        return changing
 
     def add_usage(self, usage: Any) -> None:
         """Sum a pass's usage, its details too."""

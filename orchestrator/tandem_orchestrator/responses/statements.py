@@ -3,29 +3,25 @@
 from typing import Final
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Select,
     and_,
     bindparam,
-    case,
     delete,
     exists,
     func,
     insert,
     literal,
     select,
+    true,
+    tuple_,
     update,
 )
 
 from tandem_orchestrator.responses.tables import (
     CONVERSATION_ITEMS,
     CONVERSATIONS,
-    EVENTS,
-    LEASES,
     RESPONSES,
-    RUNS,
-    SEALS,
     STORED,
 )
 from tandem_orchestrator.store.statement import Statement, Step
@@ -34,11 +30,10 @@ __all__ = ["Step"]
 
 CONVERSATION_FIRST: Final = 1  # ranks
 RESPONSE_NEXT: Final = 2
-PARTS_LAST: Final = 3
+CHANGE_THEN: Final = 3
+PARTS_LAST: Final = 4
 
 _R = RESPONSES.c
-_RUN = RUNS.c
-_E = EVENTS.c
 _C = CONVERSATIONS.c
 _I = CONVERSATION_ITEMS.c
 
@@ -60,14 +55,6 @@ GET: Final = Statement(
     )
 )
 """A response, for whoever may see it."""
-SET: Final = Statement(
-    update(RESPONSES)
-    .where(_one(_R), _R.status.in_(("queued", "in_progress")))
-    .values({name: bindparam(f"new_{name}") for name in ("status", "resource", "output", "compacted", "bytes")})
-    .returning(_R.id),
-    rank=RESPONSE_NEXT,
-)
-"""Changes a response that has not ended."""
 
 
 def _chain() -> Select[tuple[str, str, str, str]]:
@@ -78,8 +65,9 @@ def _chain() -> Select[tuple[str, str, str, str]]:
     )
     before = RESPONSES.alias("before")
     chain = first.union_all(
-        select(before.c.id, before.c.previous_id, before.c.status, before.c.compacted, first.c.depth + 1)
-        .where(before.c.tenant == bindparam("tenant"), before.c.id == first.c.previous_id, first.c.compacted.is_(False))
+        select(before.c.id, before.c.previous_id, before.c.status, before.c.compacted, first.c.depth + 1).where(
+            before.c.tenant == bindparam("tenant"), before.c.id == first.c.previous_id, first.c.compacted.is_(False)
+        )
     )
     return (
         select(_R.id, chain.c.status, _R.input, _R.output)
@@ -94,10 +82,7 @@ CHAIN: Final = Statement(_chain())
 
 def _hide() -> Statement:
     return Statement(
-        update(RESPONSES)
-        .where(_one(_R), _R.hidden.is_(False))
-        .values(hidden=True, resource="{}")
-        .returning(_R.id),
+        update(RESPONSES).where(_one(_R), _R.hidden.is_(False)).values(hidden=True, resource="{}").returning(_R.id),
         rank=RESPONSE_NEXT,
     )
 
@@ -148,9 +133,7 @@ SET_METADATA: Final = Statement(
     .returning(_C.id, _C.created),
     rank=CONVERSATION_FIRST,
 )
-DELETE_CONVERSATION: Final = Statement(
-    delete(CONVERSATIONS).where(_one(_C)).returning(_C.id), rank=CONVERSATION_FIRST
-)
+DELETE_CONVERSATION: Final = Statement(delete(CONVERSATIONS).where(_one(_C)).returning(_C.id), rank=CONVERSATION_FIRST)
 HOLD_CONVERSATION: Final = Statement(
     update(CONVERSATIONS).where(_one(_C)).values(used=bindparam("now")).returning(_C.id), rank=CONVERSATION_FIRST
 )
@@ -173,7 +156,8 @@ ADD_IN_CONVERSATION: Final = Statement(
 """Adds a response whose conversation is still there."""
 
 
-def _add_item() -> Statement:
+def add_item(where: ColumnElement[bool]) -> Statement:
+    """Return what adds an item at a conversation's end, if it is still there."""
     last = (
         select(func.coalesce(func.max(_I.position), -1) + 1)
         .where(_of_tenant(_I), _I.conversation_id == bindparam("conversation_id"))
@@ -187,7 +171,7 @@ def _add_item() -> Statement:
         "item": bindparam("item", type_=_I.item.type),
         "bytes": bindparam("bytes", type_=_I.bytes.type),
     }
-    found = select(*values.values()).where(_there("conversation_id"))
+    found = select(*values.values()).where(_there("conversation_id"), where)
     return Statement(
         insert(CONVERSATION_ITEMS).from_select(list(values), found).returning(_I.conversation_id, _I.id),
         rank=PARTS_LAST,
@@ -195,15 +179,11 @@ def _add_item() -> Statement:
     )
 
 
-ADD_ITEM: Final = _add_item()
+ADD_ITEM: Final = add_item(true())
 """Adds an item at a conversation's end; `HOLD_CONVERSATION` runs before it."""
 ALL_ITEMS: Final = Statement(
     select(_C.id, _I.id, _I.item)
-    .select_from(
-        CONVERSATIONS.outerjoin(
-            CONVERSATION_ITEMS, and_(_I.tenant == _C.tenant, _I.conversation_id == _C.id)
-        )
-    )
+    .select_from(CONVERSATIONS.outerjoin(CONVERSATION_ITEMS, and_(_I.tenant == _C.tenant, _I.conversation_id == _C.id)))
     .where(_one(_C))
     .order_by(_I.position)
 )
@@ -240,15 +220,41 @@ def _page(ascending: bool) -> Statement:  # noqa: FBT001 # a table of two
 
 PAGE_ASC: Final = _page(ascending=True)
 PAGE_DESC: Final = _page(ascending=False)
-
-# Runs and events
-
-ADD_RUN: Final = Statement(insert(RUNS), rank=PARTS_LAST)
-END_RUN: Final = Statement(delete(RUNS).where(_one(_RUN)).returning(_RUN.id), rank=PARTS_LAST)
-ADD_EVENTS: Final = Statement(insert(EVENTS), rank=PARTS_LAST, key="response_id")
-EVENTS_AFTER: Final = Statement(
-    select(_E.first, _E.last, _E.events)
-    .where(_of_tenant(_E), _E.response_id == bindparam("id"), _E.last > bindparam("after"))
-    .order_by(_E.first)
-)
 STORED_OF: Final = Statement(select(STORED.c.responses, STORED.c.bytes).where(_of_tenant(STORED.c)))
+"""What a tenant keeps."""
+
+# Retention
+
+_BEFORE: Final = bindparam("before", type_=_R.created.type)
+
+
+def _hide_old() -> Statement:
+    old = select(_R.tenant, _R.id).where(_R.created < _BEFORE, _R.hidden.is_(False), _ended()).limit(bindparam("most"))
+    hidden = update(RESPONSES).where(tuple_(_R.tenant, _R.id).in_(old)).values(hidden=True, resource="{}")
+    return Statement(hidden.returning(_BEFORE), rank=RESPONSE_NEXT, key="before")
+
+
+def _remove_old() -> Statement:
+    old = (
+        select(_R.tenant, _R.id)
+        .where(_R.created < _BEFORE, _R.hidden.is_(True), _without_children(_R))
+        .limit(bindparam("most"))
+    )
+    removed = delete(RESPONSES).where(tuple_(_R.tenant, _R.id).in_(old))
+    return Statement(removed.returning(_BEFORE), rank=PARTS_LAST, key="before")
+
+
+def _old_conversations() -> Statement:
+    old = select(_C.tenant, _C.id).where(_C.used < _BEFORE).limit(bindparam("most"))
+    removed = delete(CONVERSATIONS).where(tuple_(_C.tenant, _C.id).in_(old))
+    return Statement(removed.returning(_BEFORE), rank=CONVERSATION_FIRST, key="before")
+
+
+def _ended() -> ColumnElement[bool]:
+    return and_(_R.status != "queued", _R.status != "in_progress")
+
+
+ANY_HIDE_OLD: Final = _hide_old()
+ANY_REMOVE_OLD: Final = _remove_old()
+"""Deletes what is old and continued by nothing; what comes before it is the next time's."""
+ANY_OLD_CONVERSATIONS: Final = _old_conversations()

@@ -1,6 +1,6 @@
 """Where responses and conversations are kept. Every row that is read or written is of one tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.responses.rows import Rows, now
+from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.store.database import Conflict
 
 CONTINUABLE: Final = ("completed", "incomplete")
@@ -63,22 +63,14 @@ class ResponseStore:
 
         Raises `NotFound` if what it continues has gone meanwhile.
         """
-        tenant, conversation_id, row = response.tenant, response.conversation_id, _row(response)
-        if conversation_id is not None:
-            held, *_ = await self._rows.write(
-                ("HOLD_CONVERSATION", [{"tenant": tenant, "id": conversation_id, "now": row["created"]}]),
-                ("ADD_IN_CONVERSATION", [row]),
-                ("ADD_ITEM", [item_row(tenant, conversation_id, item) for item in items]),
-            )
-            if not held:
-                raise conversation_not_found(conversation_id)
+        tenant, conversation_id, row = response.tenant, response.conversation_id, row_of(response)
+        if conversation_id is None:
+            await adding(response, self._rows.write(("ADD", [row])))
             return
-        try:
-            await self._rows.write(("ADD", [row]))
-        except Conflict:  # the database's own rule keeps chains whole
-            if response.previous_id is None:
-                raise
-            raise previous_not_found(response.previous_id) from None
+        hold, add = conversation_steps(tenant, conversation_id, items)
+        held, *_ = await self._rows.write(hold, ("ADD_IN_CONVERSATION", [row]), add)
+        if not held:
+            raise conversation_not_found(conversation_id)
 
     async def get(self, tenant: str, response_id: str) -> Stored:
         """Return a response. Raises `NotFound`."""
@@ -94,6 +86,24 @@ class ResponseStore:
         hidden, _ = await self._rows.write(("HIDE", where), ("REMOVE", where))
         if not hidden:
             raise response_not_found(response_id)
+
+
+async def adding(response: Stored, written: Awaitable[Any]) -> None:
+    """Wait until a new response is written. Raises `NotFound` if what it continues has gone."""
+    try:
+        await written
+    except Conflict:  # the database's own rule keeps chains whole
+        if response.previous_id is None:
+            raise
+        raise previous_not_found(response.previous_id) from None
+
+
+def conversation_steps(tenant: str, conversation_id: str, items: Sequence[Item]) -> tuple[NamedRows, NamedRows]:
+    """Return what holds other writers of a conversation back, and what adds items at its end."""
+    return (
+        ("HOLD_CONVERSATION", [{"tenant": tenant, "id": conversation_id, "now": now()}]),
+        ("ADD_ITEM", [item_row(tenant, conversation_id, item) for item in items]),
+    )
 
 
 def item_row(tenant: str, conversation_id: str, item: Item) -> dict[str, Any]:
@@ -118,7 +128,9 @@ def previous_not_found(response_id: str) -> NotFound:
 
 def conversation_not_found(conversation_id: str) -> NotFound:
     """Return the error for a conversation that the tenant does not have."""
-    return NotFound(f"there is no conversation {conversation_id!r}", param="conversation", code="conversation_not_found")
+    return NotFound(
+        f"there is no conversation {conversation_id!r}", param="conversation", code="conversation_not_found"
+    )
 
 
 def _joined(lists: Sequence[str]) -> list[Item]:
@@ -127,7 +139,8 @@ def _joined(lists: Sequence[str]) -> list[Item]:
     return items
 
 
-def _row(response: Stored) -> dict[str, Any]:
+def row_of(response: Stored) -> dict[str, Any]:
+    """Return a response as its table has it."""
     return {
         "tenant": response.tenant,
         "id": response.id,

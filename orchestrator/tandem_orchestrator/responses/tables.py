@@ -43,19 +43,24 @@ RUNS: Final = Table(
     Column("tenant", String(TENANT), primary_key=True),
     Column("id", String(ID), primary_key=True),
     Column("owner", String(ID), nullable=False),
-    Column("lease", BigInteger, nullable=False),
+    Column("turn", BigInteger, nullable=False),
     Column("due", BigInteger, nullable=False),
     Column("queued", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("model", Text, nullable=False),
     Column("request", Text, nullable=False),
-    ForeignKeyConstraint(
-        ["tenant", "id"], ["tandem_responses.tenant", "tandem_responses.id"], ondelete="CASCADE"
-    ),
-    Index("tandem_response_runs_by_due", "due"),
-    Index("tandem_response_runs_by_owner", "owner"),
+    Column("events", BigInteger, nullable=False),
+    Column("in_tools", Boolean, nullable=False),
+    ForeignKeyConstraint(["tenant", "id"], ["tandem_responses.tenant", "tandem_responses.id"], ondelete="CASCADE"),
+    Index("tandem_response_runs_by_turn", "owner", "turn"),
+    Index("tandem_response_runs_by_tenant", "tenant", "owner", "turn"),
 )
-"""Responses that are queued or in progress. `owner` is the process that makes one, until its `lease` ends; "" before.
-`request` is what it is made of, empty where only the client's own connection could get it."""
+"""Responses that are queued or in progress.
+
+`owner` is the process that makes one, "" while it is queued; a process without a row in `LEASES` is gone. The least
+`turn` is next, not before `due`. `request` is what it is made of, empty where only the client's own connection could
+get it. When it was last between two passes, it had told `events` events; `in_tools` is true while tools run.
+"""
 
 EVENTS: Final = Table(
     "tandem_response_events",
@@ -64,10 +69,12 @@ EVENTS: Final = Table(
     Column("response_id", String(ID), primary_key=True),
     Column("first", BigInteger, primary_key=True),
     Column("last", BigInteger, nullable=False),
+    Column("made", BigInteger, nullable=False),
     Column("events", Text, nullable=False),
     ForeignKeyConstraint(
         ["tenant", "response_id"], ["tandem_responses.tenant", "tandem_responses.id"], ondelete="CASCADE"
     ),
+    Index("tandem_response_events_by_made", "made"),
 )
 """Events of a stream as they were sent, some in a row; `first` and `last` are their sequence numbers."""
 
@@ -116,7 +123,7 @@ LEASES: Final = Table(
     Column("owner", String(ID), nullable=False),
     Column("until", BigInteger, nullable=False),
 )
-"""Work that one process at a time does for all."""
+"""What one process at a time may do, and which processes there are; a row counts until its time is up."""
 
 SEALS: Final = Table(
     "tandem_seals",

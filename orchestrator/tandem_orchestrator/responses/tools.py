@@ -1,4 +1,4 @@
-"""The tools of a response: what the model is offered, whose each of them is, and which calls need a person's consent."""
+"""The tools of a response: what the model is offered, whose each one is, and which calls need a person's consent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +39,7 @@ class Served:
 class ResponseTools:
     """The tools of one response."""
 
+    use: ToolUse
     declarations: dict[str, Any] = field(default_factory=dict)
     """What a chat declares, by the names that the model knows."""
     choice: str | dict[str, Any] = "auto"
@@ -48,12 +49,11 @@ class ResponseTools:
     """Tools of the client that take a text instead of arguments."""
     lists: list[Item] = field(default_factory=list)
     """What tells of the tools of MCP servers, without ids."""
-    use: ToolUse | None = None
 
 
 def response_tools(create: Create, headers: Headers, principal: Principal, toolbox: Toolbox) -> ResponseTools:
     """Sort out the tools of a request. Raises `BadRequest`, `Forbidden`, `NotFound`, `ToolsAbsent`."""
-    tools = ResponseTools(choice=create.tool_choice)
+    tools = ResponseTools(ToolUse(toolbox, frozenset()), choice=create.tool_choice)
     for n, tool in enumerate(create.tools):
         add = KINDS.get(tool["type"])
         if add is None:
@@ -68,7 +68,9 @@ def response_tools(create: Create, headers: Headers, principal: Principal, toolb
 
 
 def _function(tools: ResponseTools, tool: dict[str, Any], path: str, *_: Any) -> None:
-    function = {name: tool[name] for name in ("name", "description", "parameters", "strict") if tool.get(name) is not None}
+    function = {
+        name: tool[name] for name in ("name", "description", "parameters", "strict") if tool.get(name) is not None
+    }
     if not isinstance(function.get("name"), str):
         raise BadRequest(f"`{path}.name` must be a text", param=f"{path}.name")
     tools.declarations[function["name"]] = {"type": "function", "function": function}
@@ -159,9 +161,7 @@ def _consent(value: Any, path: str) -> Callable[[str], bool]:
     raise BadRequest(f"`{path}` must be always, never, or an object with lists of them", param=path)
 
 
-def _add_own(
-    tools: ResponseTools, create: Create, headers: Headers, principal: Principal, toolbox: Toolbox
-) -> None:
+def _add_own(tools: ResponseTools, create: Create, headers: Headers, principal: Principal, toolbox: Toolbox) -> None:
     """Add the server's tools that the request declares by their names, names in `tandem`, or gets unasked."""
     asked: dict[str, Any] = {"messages": [], "tools": list(tools.declarations.values())}
     if "tandem" in create.payload:
@@ -189,7 +189,7 @@ def _apply_choice(tools: ResponseTools, create: Create) -> None:
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise BadRequest("`tool_choice.tools` must be a list of tools", param="tool_choice.tools")
         names = frozenset[str]().union(*(_meant(tools, each) for each in wanted))
-        tools.choice = choice.get("mode") if choice.get("mode") in ("auto", "required") else "auto"
+        tools.choice = "required" if choice.get("mode") == "required" else "auto"
     else:
         names = _meant(tools, choice)
         tools.choice = "required"
@@ -199,7 +199,7 @@ def _apply_choice(tools: ResponseTools, create: Create) -> None:
         raise BadRequest("`tool_choice` names no tool of this request", param="tool_choice")
     tools.declarations = {name: tool for name, tool in tools.declarations.items() if name in names}
     tools.served = {name: served for name, served in tools.served.items() if name in names}
-    tools.use = ToolUse(tools.use.toolbox, frozenset(tools.served))  # type: ignore[union-attr] # it was set above
+    tools.use = ToolUse(tools.use.toolbox, frozenset(tools.served))
 
 
 def _meant(tools: ResponseTools, choice: dict[str, Any]) -> frozenset[str]:
@@ -207,9 +207,7 @@ def _meant(tools: ResponseTools, choice: dict[str, Any]) -> frozenset[str]:
     if kind == "mcp":
         label = choice.get("server_label")
         return frozenset(
-            known
-            for known, served in tools.served.items()
-            if served.label == label and name in (None, served.name)
+            known for known, served in tools.served.items() if served.label == label and name in (None, served.name)
         )
     if isinstance(kind, str) and kind.startswith(WEB_SEARCH):
         return frozenset({WEB_SEARCH} & tools.served.keys())

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.expression import ClauseElement
 
-POSTGRESQL: Final = PGDialect_asyncpg()
+POSTGRESQL: Final[Dialect] = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 SQLITE: Final = sqlite.dialect(paramstyle="qmark")
 
 Row = tuple[Any, ...]
@@ -66,7 +66,9 @@ class Statement:
         return self._compiled(POSTGRESQL, postgresql.insert)
 
     def _compiled(self, dialect: Dialect, insert: InsertInto) -> Compiled:
-        clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(insert)
+        clause: Any = self._clause
+        if not isinstance(clause, ClauseElement):
+            clause = clause(insert)
         compiled = clause.compile(dialect=dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         return Compiled(compiled.string, tuple(compiled.positiontup or ()), constants)

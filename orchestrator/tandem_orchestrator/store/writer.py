@@ -24,7 +24,7 @@ class Writer:
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._waiting: deque[tuple["Job", "asyncio.Future[Rows]"]] = deque()
+        self._waiting: deque[tuple[Job, asyncio.Future[Rows]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
     def add(self, job: "Job") -> "asyncio.Future[Rows]":

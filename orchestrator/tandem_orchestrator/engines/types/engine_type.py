@@ -10,6 +10,8 @@ class EngineType:
     """Where the engine tells that it is ill though it answers."""
     reasoning_field = "reasoning_content"
     """What a message calls what was thought."""
+    tokens_path: str | None = None
+    """Where the engine tells how many tokens a chat is, and how many it takes (`count`, `max_model_len`)."""
     load_path: str | None = None
     """Where the engine tells how busy it is."""
 

@@ -13,6 +13,7 @@ class Vllm(EngineType):
 
     takes_cache_salt = True
     health_path = "/health"
+    tokens_path = "/tokenize"
     load_path = "/metrics"
     reasoning_field = "reasoning"
 

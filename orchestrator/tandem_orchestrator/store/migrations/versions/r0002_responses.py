@@ -81,28 +81,33 @@ def _responses() -> None:
         sa.Column("tenant", sa.String(253), primary_key=True),
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("owner", sa.String(64), nullable=False),
-        sa.Column("lease", sa.BigInteger, nullable=False),
+        sa.Column("turn", sa.BigInteger, nullable=False),
         sa.Column("due", sa.BigInteger, nullable=False),
         sa.Column("queued", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
         sa.Column("request", sa.Text, nullable=False),
+        sa.Column("events", sa.BigInteger, nullable=False),
+        sa.Column("in_tools", sa.Boolean, nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant", "id"], ["tandem_responses.tenant", "tandem_responses.id"], ondelete="CASCADE"
         ),
     )
-    op.create_index("tandem_response_runs_by_due", "tandem_response_runs", ["due"])
-    op.create_index("tandem_response_runs_by_owner", "tandem_response_runs", ["owner"])
+    op.create_index("tandem_response_runs_by_turn", "tandem_response_runs", ["owner", "turn"])
+    op.create_index("tandem_response_runs_by_tenant", "tandem_response_runs", ["tenant", "owner", "turn"])
     op.create_table(
         "tandem_response_events",
         sa.Column("tenant", sa.String(253), primary_key=True),
         sa.Column("response_id", sa.String(64), primary_key=True),
         sa.Column("first", sa.BigInteger, primary_key=True),
         sa.Column("last", sa.BigInteger, nullable=False),
+        sa.Column("made", sa.BigInteger, nullable=False),
         sa.Column("events", sa.Text, nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant", "response_id"], ["tandem_responses.tenant", "tandem_responses.id"], ondelete="CASCADE"
         ),
     )
+    op.create_index("tandem_response_events_by_made", "tandem_response_events", ["made"])
 
 
 def _conversations() -> None:
@@ -163,7 +168,8 @@ def _count_in_sqlite(table: str, responses: str) -> None:
 
 def _count_in_postgresql(table: str, responses: str) -> None:
     branches = " ELSIF ".join(
-        f"TG_OP = '{change}' THEN {_count(row, number.format(n=responses), size)}" for change, row, number, size in CHANGES
+        f"TG_OP = '{change}' THEN {_count(row, number.format(n=responses), size)}"
+        for change, row, number, size in CHANGES
     )
     op.execute(
         f"CREATE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql AS "
