@@ -56,6 +56,7 @@ class Background(Part):
     ) -> None:
         self._store = stores.store
         self._runs = stores.runs
+        self._runs.on_cancelled = self._cancel
         self._database = database
         self._means = means
         self._may_begin = may_begin
@@ -129,6 +130,11 @@ class Background(Part):
         for run in await self._runs.claim_left(self._settings.concurrency, expired):
             TAKEOVERS.inc()
             self._begin(run)
+
+    def _cancel(self, tenant: str, response_id: str) -> None:
+        """End what is made here; what others make, they notice within some seconds."""
+        if (task := self._tasks.get((tenant, response_id))) is not None:
+            task.cancel()
 
     def _begin(self, run: Run) -> None:
         key = (run.tenant, run.id)

@@ -113,7 +113,7 @@ class Context:
 
 def too_long(excess: int | None, engine: str = "") -> BadRequest:
     """Return the error for a chat that its engine's context does not hold."""
-    by = f"by {excess} tokens " if excess is not None and excess > 0 else ""
+    by = f"{excess} tokens " if excess is not None and excess > 0 else ""
     said = f" (the engine: {engine})" if engine else ""
     return BadRequest(
         f"the input with its answer is {by}too long for the model; send less, lower `max_output_tokens`, or let "

@@ -1,7 +1,7 @@
 """Responses in the making: who makes which, what is queued, what they have told so far. Every row is of one tenant."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
@@ -58,6 +58,8 @@ class Runs:
         """This process."""
         self.active: set[tuple[str, str]] = set()
         """Tenant and id of what is being made here."""
+        self.on_cancelled: Callable[[str, str], None] = lambda *_: None
+        """Called with tenant and id of what was cancelled here."""
         self.woken = asyncio.Event()
         """Set when something was queued here."""
         self._lived = 0
@@ -146,6 +148,7 @@ class Runs:
         changed = {"new_status": "cancelled", "new_resource": orjson.dumps(resource).decode()}
         stopped, _ = await self._rows.write(("STOP", [where | changed]), ("DROP_RUN", [where]))
         if stopped:
+            self.on_cancelled(tenant, response_id)
             RESPONSES.labels("cancelled").inc()
         return await store.get(tenant, response_id)
 
