@@ -116,21 +116,30 @@ def enabled(level: int) -> bool:
 
 def write_request(fields: dict[str, Any]) -> None:
     """Log the end of a request: the one line that a request costs, past structlog's processors."""
-    lines.write(_line(fields) + b"\n")
+    if _text is None:
+        lines.write(orjson.dumps(fields, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+    else:
+        lines.write(_line({**fields, "time": f"{fields['time']:%Y-%m-%dT%H:%M:%S.%fZ}"}) + b"\n")
     lines.flush_soon()
 
 
 def _line(fields: MutableMapping[str, Any]) -> bytes:
-    if _text is not None:
-        return str(_text(None, "", {**fields, "time": str(fields["time"])})).encode()
-    return orjson.dumps(fields, default=str, option=orjson.OPT_UTC_Z)
+    if _text is None:
+        return orjson.dumps(fields, default=str)
+    return str(_text(None, "", {**fields, "event": _printable(str(fields["event"]))})).encode(errors="replace")
 
 
 def _for_people() -> structlog.dev.ConsoleRenderer:
-    """Return what makes a line of text; it quotes values, so that a client's cannot end the line or colour it."""
+    """Return what makes a line of text of fields. It quotes values, so that none of them ends a line or colours it."""
     return structlog.dev.ConsoleRenderer(
         colors=os.isatty(STANDARD_OUTPUT),
-        timestamp_key="time",
+        exception_formatter=structlog.dev.plain_traceback,
         repr_native_str=True,
         sort_keys=False,
+        timestamp_key="time",
     )
+
+
+def _printable(text: str) -> str:
+    """Return what libraries say, in one line and without a terminal's commands."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
