@@ -38,10 +38,10 @@ async def test_older_variables_act(engine):
             assert "standalone.metrics" in await response.text()
         running.terminate()
         _, lines = await running.ended()
-    notes = {line["note"].partition(" ")[0]: line["level"] for line in lines if "note" in line}
+    notes = {str(line["note"]).partition(" ")[0]: line["level"] for line in lines if "note" in line}
     assert notes == dict.fromkeys(older.keys() - {"MODEL_ID", "REDIS_DEFAULT_TTL"}, "info")
     (warning,) = (line for line in lines if line["event"] == "older name" and "warning" in line)
-    assert (warning["level"], warning["warning"].partition(" ")[0]) == ("warning", "REDIS_DEFAULT_TTL")
+    assert (warning["level"], str(warning["warning"]).partition(" ")[0]) == ("warning", "REDIS_DEFAULT_TTL")
 
 
 async def test_metrics_are_told_and_limits_hold_where_they_are_wanted(engine):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.config import ConfigError, Source, load
@@ -102,3 +104,9 @@ def test_a_bad_value_is_a_problem_of_the_older_key(file, text, told):
     assert problem.startswith(told[0])
     assert problem.endswith(told[1])
     assert "hu" not in problem.replace("should", "")
+
+
+def test_the_page_lists_each():
+    page = (Path(__file__).parents[4] / "docs" / "standalone.md").read_text()
+    keys = [f"`{section}.{key}`" for section, names in OLDER_KEYS.items() for key in names]
+    assert [key for key in keys if key not in page] == []

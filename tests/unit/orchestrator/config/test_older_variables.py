@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +181,8 @@ def test_of_two_names_for_one_setting_the_newer_wins():
 def test_a_model_or_a_key_alone_names_no_engine(variable):
     with pytest.raises(ConfigError, match="set VLLM_URL"):
         load(environ={variable: "m"})
+
+
+def test_the_page_lists_each():
+    page = (Path(__file__).parents[4] / "docs" / "standalone.md").read_text()
+    assert [name for name in OLDER_VARIABLES if f"`{name}`" not in page] == []
