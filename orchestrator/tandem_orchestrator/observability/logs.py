@@ -133,7 +133,6 @@ def _for_people() -> structlog.dev.ConsoleRenderer:
     """Return what makes a line of text of fields. It quotes values, so that none of them ends a line or colours it."""
     return structlog.dev.ConsoleRenderer(
         colors=os.isatty(STANDARD_OUTPUT),
-        exception_formatter=structlog.dev.plain_traceback,
         repr_native_str=True,
         sort_keys=False,
         timestamp_key="time",

@@ -11,6 +11,12 @@ def test_the_engines_url_is_enough():
     assert config.tools.max_rounds == 8
 
 
+@pytest.mark.parametrize("text", ["", "tools: {}", "upstreams: []"])
+def test_without_an_engine_it_is_said_how_to_name_one(file, text):
+    with pytest.raises(ConfigError, match="set VLLM_URL"):
+        load(file(text), {})
+
+
 @pytest.mark.parametrize("key", ["maxRounds", "max_rounds"])
 def test_the_environment_wins_over_the_file(file, key):
     path = file(f"tools: {{{key}: 3, maxCalls: 5}}\ndrainSeconds: 7")
