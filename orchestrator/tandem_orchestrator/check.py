@@ -7,17 +7,18 @@ from typing import Final
 from pydantic import SecretStr
 from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
 
-from tandem_orchestrator.config import unknown_variables
+from tandem_orchestrator.config import Found, unknown_variables
 
 _LOGIN: Final = re.compile(r"//.*@")  # a password may hold a slash
 
 
-def report(config: OrchestratorConfig) -> list[str]:
+def report(config: OrchestratorConfig, older: Found) -> list[str]:
     """Return what a service with this configuration would do, then what looks like a mistake. Shows no secret."""
     return [
         "The configuration is valid.",
         *(f"{topic:<10}{line}" for topic, line in _meaning(config)),
-        *(f"{'warning':<10}{problem}" for problem in checks.warnings(config)),
+        *(f"{'note':<10}{note}" for note in older.notes),
+        *(f"{'warning':<10}{problem}" for problem in (*checks.warnings(config), *older.warnings)),
         *(f"{'warning':<10}{name} looks like a setting, but sets nothing" for name in unknown_variables()),
     ]
 
@@ -25,7 +26,7 @@ def report(config: OrchestratorConfig) -> list[str]:
 def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     server = config.server
     yield "server", f"{'https' if server.tls else 'http'}, {_count(server.workers, 'worker')}"
-    yield "metrics", f"at port {server.metrics_port}" if server.metrics_port else "beside the API, behind its keys"
+    yield "metrics", _metrics(config)
     for upstream in config.upstreams:
         yield "engine", _engine(upstream)
     for model in config.models:
@@ -37,6 +38,13 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     yield "database", _address(config.database.url, config.database.url_from)
     yield "redis", _address(config.redis.url, config.redis.url_from)
     yield "traces", _shown(config.tracing.endpoint) if config.tracing.endpoint else "none"
+
+
+def _metrics(config: OrchestratorConfig) -> str:
+    if not config.standalone.metrics:
+        return "none"
+    port = config.server.metrics_port
+    return f"at port {port}" if port else "beside the API, behind its keys"
 
 
 def _engine(upstream: Upstream) -> str:

@@ -40,12 +40,13 @@ def _check(options: argparse.Namespace) -> int:
     from tandem_orchestrator.process.server import certificate_of  # noqa: PLC0415
     from tandem_orchestrator.tools import build  # noqa: PLC0415
 
-    config = Source(options.config).load()
+    source = Source(options.config)
+    config = source.load()
     build.check(config.tools)
     certificate_of(config)
     if problems := KeyFiles(config.keys.files).problems:
         raise ConfigError([f"keys.files: {problem}" for problem in problems])
-    for line in report(config):
+    for line in report(config, source.older):
         print(line)  # noqa: T201
     return 0
 
@@ -56,20 +57,26 @@ def _serve(options: argparse.Namespace) -> int:
         environ["TANDEM_SERVER__WORKERS"] = str(options.workers)
     source = Source(options.config, environ)
     config = source.load()
-    logs.configure(config.logging.level)
+    logs.configure(config.logging.level, config.logging.format)
     log = structlog.get_logger()
     for warning in checks.warnings(config):
         log.warning("configuration", warning=warning)
+    for note in source.older.notes:
+        log.info("older name", note=note)
+    for warning in source.older.warnings:
+        log.warning("older name", warning=warning)
     for name in unknown_variables():
         log.warning("unknown variable, it sets nothing", variable=name)
+    host = config.standalone.host if options.host is None else options.host
+    port = config.standalone.port if options.port is None else options.port
     if config.server.workers == 1:
-        return _serve_here(source, config, options.host, options.port)
+        return _serve_here(source, config, host, port)
     with shared_folder() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         # Imported here, since Prometheus' client asks at its import where several workers keep their values.
         from tandem_orchestrator.process.supervisor import supervise  # noqa: PLC0415
 
-        return supervise(source, config, options.host, options.port, folder)
+        return supervise(source, config, host, port, folder)
 
 
 def _serve_here(source: Source, config: OrchestratorConfig, host: str | None, port: int) -> int:
@@ -95,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, help=f"settings in YAML; else TANDEM_CONFIG, else {CONFIG_PATH} if it exists"
     )
     serve = commands.add_parser("serve", parents=[shared], help="serve until SIGTERM")
-    serve.add_argument("--host", help="address to listen at (default: every one, IPv4 and IPv6)")
-    serve.add_argument("--port", type=int, default=ORCHESTRATOR_PORT, help="port (default %(default)s)")
+    serve.add_argument("--host", help="address to listen at (default: standalone.host, or every one)")
+    serve.add_argument("--port", type=int, help=f"port (default: standalone.port, or {ORCHESTRATOR_PORT})")
     serve.add_argument("--workers", type=int, help="processes that serve the port (default: server.workers, or 1)")
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")

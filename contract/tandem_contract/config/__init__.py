@@ -1,7 +1,7 @@
 """The orchestrator's configuration file, one module a section.
 
 `OrchestratorSettings` is what a person may set, in the file or under `spec.orchestrator.config` of an
-`LLMService`; `OrchestratorConfig` adds what the operator (or, without Kubernetes, `VLLM_URL`) fills in.
+`LLMService`; `OrchestratorConfig` adds what the operator (or, without Kubernetes, a person) fills in.
 Keys are camelCase in YAML; snake_case is read as well, since environment variables use it.
 """
 
@@ -11,10 +11,10 @@ from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
-from tandem_contract.config.logs import Logging, LogLevel
+from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
 from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
-from tandem_contract.config.serving import Cors, Limits, Server, Tls, Tracing
+from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
 from tandem_contract.config.tools import (
@@ -50,6 +50,7 @@ __all__ = [
     "KeyLimits",
     "Keys",
     "Limits",
+    "LogFormat",
     "LogLevel",
     "Logging",
     "McpServer",
@@ -69,6 +70,7 @@ __all__ = [
     "SecretFile",
     "Section",
     "Server",
+    "Standalone",
     "Timeouts",
     "Tls",
     "Tools",
@@ -122,6 +124,8 @@ class OrchestratorConfig(OrchestratorSettings):
 
     upstreams: list[Upstream] = Field(min_length=1, max_length=64)
     """Engines behind this orchestrator; the first one's model is the default."""
+    standalone: Standalone = Standalone()
+    """Where the API listens without Kubernetes."""
 
 
 NEEDS_RESTART: Final = ("database", "redis", "tracing", "server.workers", "server.metricsPort", "server.tls")

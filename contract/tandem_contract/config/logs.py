@@ -14,10 +14,19 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class LogFormat(StrEnum):
+    """How a line is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
 class Logging(Section):
-    """What is logged; a line is one JSON object."""
+    """What is logged, and how."""
 
     level: LogLevel = LogLevel.INFO
     """Least severe level that is logged."""
+    format: LogFormat = LogFormat.JSON
+    """json: a line is one JSON object; text: for people to read, in colours at a terminal."""
     prompts: bool = False
     """Log request and answer bodies too. They may hold what people confide: leave it off in production."""

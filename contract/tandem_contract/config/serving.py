@@ -1,10 +1,11 @@
-"""`server`, `limits`, `tracing`: the port, and what one request may do to it."""
+"""`server`, `standalone`, `limits`, `tracing`: the port, and what one request may do to it."""
 
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from tandem_contract.config.base import HttpUrl, Seconds, SecretFile, Section
+from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
+from tandem_contract.names import ORCHESTRATOR_PORT
 
 Host = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[^\s/*]+)$")]
 
@@ -48,6 +49,17 @@ class Server(Section):
     """Which web pages may call the API from a browser."""
     tls: Tls | None = None
     """Certificate to serve HTTPS with. Default: plain HTTP."""
+
+
+class Standalone(Section):
+    """What an LLMService's pods have from the operator instead."""
+
+    host: Name | None = None
+    """Address to listen at, unless --host says another. Default: every one, IPv4 and IPv6."""
+    port: int = Field(default=ORCHESTRATOR_PORT, ge=1, le=65_535)
+    """Port of the API, unless --port says another."""
+    metrics: bool = True
+    """Serve /metrics."""
 
 
 class Limits(Section):

@@ -1,12 +1,12 @@
 """/v1/conversations: what a tenant's agents and users said to each other, item by item, as in OpenAI's API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.responses.page import Page
+from tandem_orchestrator.api.wanted import Wanted
 
 router = APIRouter(
     prefix="/v1/conversations",
@@ -58,12 +58,10 @@ async def items(
     conversation_id: str,
     services: FromApp,
     principal: Known,
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
+    page: Wanted,
 ) -> dict[str, Any]:
     """List a conversation's items, the newest first."""
-    return await services.conversations.page(principal.tenant, conversation_id, Page(after, limit, order))
+    return await services.conversations.page(principal.tenant, conversation_id, page)
 
 
 @router.get("/{conversation_id}/items/{item_id}")

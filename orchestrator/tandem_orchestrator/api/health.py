@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from tandem_orchestrator.api.access import BOTH, Insider
 from tandem_orchestrator.api.services import FromApp, Services
-from tandem_orchestrator.errors import Unauthorized
+from tandem_orchestrator.errors import NotFound, Unauthorized
 from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
@@ -70,8 +70,10 @@ def _problems(services: Services) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(insider: Insider) -> Response:
+async def metrics(services: FromApp, insider: Insider) -> Response:
     """Show the metrics of all workers in Prometheus' text format; made in a thread, since it takes milliseconds."""
+    if not services.config.standalone.metrics:
+        raise NotFound("metrics are turned off here (standalone.metrics)")
     if not insider:
         raise Unauthorized("metrics need a key here; without one they are told at server.metricsPort, if that is set")
     return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
 """/v1/responses/{id} and what hangs on it: stored responses, as in OpenAI's API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Response
@@ -8,7 +8,8 @@ from fastapi.responses import StreamingResponse
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.responses.page import Page, page_of
+from tandem_orchestrator.api.wanted import Wanted
+from tandem_orchestrator.responses.page import page_of
 from tandem_orchestrator.responses.reader import with_done
 from tandem_orchestrator.responses.resource import whole
 
@@ -63,10 +64,8 @@ async def input_items(
     response_id: str,
     services: FromApp,
     principal: Known,
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
+    page: Wanted,
 ) -> dict[str, Any]:
     """List what a response was given, the newest first."""
     stored = await services.store.get(principal.tenant, response_id)
-    return page_of(orjson.loads(stored.input), Page(after, limit, order))
+    return page_of(orjson.loads(stored.input), page)

@@ -1,7 +1,7 @@
 """What is wrong with a configuration, in sentences that begin with the setting's path."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -18,17 +18,39 @@ class ConfigError(Exception):
         self.problems = tuple(problems)
 
 
-def sentences(error: ValidationError) -> list[str]:
-    """Return one line for each thing that pydantic found. Never shows a value: it may be a secret."""
-    return [_sentence(item["loc"], item["msg"], item.get("input"), item["type"]) for item in error.errors()]
+def sentences(error: ValidationError, names: Mapping[str, str]) -> list[str]:
+    """Return one line for each thing that pydantic found. Never shows a value: it may be a secret.
+
+    `names` says, by path, which settings come from another name, where whoever mends them has to look.
+    """
+    return [
+        f"{_sentence(item['loc'], item['msg'], item.get('input'), item['type'])}{_origin(item['loc'], names)}"
+        for item in error.errors()
+    ]
+
+
+def no_such_setting(section: str, key: str) -> str:
+    """Return a line about a key that nobody knows."""
+    return f"{section}.{_word(key)}: there is no such setting"
+
+
+def _origin(location: tuple[int | str, ...], names: Mapping[str, str]) -> str:
+    parts = [str(part) for part in location]
+    paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return next((f" (set by {names[path]})" for path in paths if path in names), "")
+
+
+def _word(name: str) -> str:
+    """Return a key as it may be shown: what is no misspelt name is perhaps a secret written as one."""
+    return name if _WORD.fullmatch(name) else "…"
 
 
 def _sentence(location: tuple[int | str, ...], message: str, value: Any, kind: str) -> str:
     names = [str(part) for part in location]
-    if kind in _UNKNOWN and not _WORD.fullmatch(names[-1]):
-        names[-1] = "…"  # no misspelt name, but perhaps a secret written as one
+    if kind in _UNKNOWN:
+        names[-1] = _word(names[-1])
     path = ".".join(names) or "configuration"
-    if path == "upstreams" and not value:
+    if path == "upstreams" and (kind == "missing" or not value):
         return "upstreams: no engine is named; list one under `upstreams`, or set VLLM_URL"
     if kind == "extra_forbidden":
         return f"{path}: there is no such setting"

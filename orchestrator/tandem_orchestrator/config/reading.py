@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from tandem_contract.config import OrchestratorConfig, checks
 from tandem_contract.names import CONFIG_PATH
 
-from tandem_orchestrator.config import variables
+from tandem_orchestrator.config import older_files, older_variables, variables
 from tandem_orchestrator.config.errors import ConfigError, sentences
+from tandem_orchestrator.config.older_names import Found
 from tandem_orchestrator.config.secrets import refused_secrets
 from tandem_orchestrator.config.yaml_text import YamlError, parse
 
@@ -33,16 +34,20 @@ class Source:
         self.file = _location(file, environ)
         self._environ = dict(environ)
         self._seen: State | None = None
+        self.older = Found()
+        """What `load` found of older names."""
 
     def load(self) -> OrchestratorConfig:
         """Return the configuration as it is now. Raises `ConfigError` as `load` above."""
         self._seen = self._state()
-        data = variables.in_camel_case(OrchestratorConfig, _read(self.file))
-        problems = variables.overlay(data, self._environ)
+        self.older = older = Found()
+        data = older_files.read(variables.in_camel_case(OrchestratorConfig, _read(self.file)), older)
+        older_variables.read(data, self._environ, older)
+        problems = older.problems + variables.overlay(data, self._environ)
         try:
             config = OrchestratorConfig.model_validate(data)
         except ValidationError as error:
-            raise ConfigError([*problems, *sentences(error)]) from None
+            raise ConfigError([*problems, *sentences(error, older.names(data))]) from None
         problems += checks.errors(config) + refused_secrets(config)
         if problems:
             raise ConfigError(problems)

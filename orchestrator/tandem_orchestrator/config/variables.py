@@ -1,10 +1,10 @@
-"""Environment variables: `TANDEM_TOOLS__MAX_ROUNDS=4` sets `tools.maxRounds`; others have names of their own.
+"""Environment variables: `TANDEM_TOOLS__MAX_ROUNDS=4` sets `tools.maxRounds`.
 
 Lists and sections are written in YAML or JSON, such as `TANDEM_UPSTREAMS='[{name: a, url: "http://a:8000"}]'`.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -17,39 +17,8 @@ PREFIX: Final = "TANDEM_"
 CONFIG_VARIABLE: Final = "TANDEM_CONFIG"
 
 
-def _as_it_is(text: str) -> Any:
-    return text
-
-
-def _separated(text: str) -> Any:
-    return [part for item in text.split(",") if (part := item.strip())]
-
-
-OLDER_NAMES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "VLLM_BASE_URL": ("upstreams.0.url", _as_it_is),
-    "VLLM_URL": ("upstreams.0.url", _as_it_is),
-    "VLLM_API_KEY": ("upstreams.0.apiKeyValue", _as_it_is),
-    "MODEL_ID": ("upstreams.0.model", _as_it_is),
-    "LOG_LEVEL": ("logging.level", str.upper),
-    "API_KEYS": ("keys.values", _separated),
-    "REQUIRE_API_KEY": ("keys.required", _as_it_is),
-    "DATABASE_URL": ("database.url", _as_it_is),
-    "REDIS_URL": ("redis.url", _as_it_is),
-    "GLOBAL_REQUESTS_PER_MINUTE": ("rateLimits.requestsPerMinute", _as_it_is),
-    "TENANT_REQUESTS_PER_MINUTE": ("rateLimits.tenantRequestsPerMinute", _as_it_is),
-    "MAX_REQUEST_SIZE": ("limits.maxBodyBytes", _as_it_is),
-    "WORKERS": ("server.workers", _as_it_is),
-    "CORS_ORIGINS": ("server.cors.allowOrigins", _separated),
-    "OTEL_EXPORTER_OTLP_ENDPOINT": ("tracing.endpoint", _as_it_is),
-}
-"""Variables with names of their own; of two for one setting the later one here wins."""
-
-
 def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
     """Set in `data`, whose keys are camelCase, what variables say; return a problem for each that cannot be read."""
-    for name, (path, read) in OLDER_NAMES.items():
-        if text := environ.get(name):
-            _set(data, path, read(text))
     problems: list[str] = []
     _overlay_section(OrchestratorConfig, data, environ, PREFIX, problems)
     return problems
@@ -88,23 +57,6 @@ def _overlay_section(
             below = data[key] if data.get(key) is not None else data.setdefault(key, {})
             if isinstance(below, dict):
                 _overlay_section(section, below, environ, f"{variable}__", problems)
-
-
-def _set(data: dict[str, Any], path: str, value: Any) -> None:
-    """Set `path` in `data`; a file of another shape stays as it is, for the validation to complain about."""
-    *above, last = path.split(".")
-    section: Any = data
-    for part in above:
-        if part == "0":
-            if section == [] and last == "url":
-                section.append({"name": "engine"})
-            section = section[0] if isinstance(section, list) and section else None
-        elif isinstance(section, dict):
-            if section.get(part) is None:
-                section[part] = [] if part == "upstreams" else {}
-            section = section[part]
-    if isinstance(section, dict):
-        section[last] = value
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

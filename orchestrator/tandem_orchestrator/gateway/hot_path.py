@@ -50,7 +50,7 @@ Answer = Callable[[Arrived], Awaitable[None]]
 
 
 class HotPath:
-    """ASGI application for the paths of `ENDPOINTS` and those that are added, in front of the `rest`, which it counts too."""
+    """ASGI application for `ENDPOINTS` and paths that are added, in front of the `rest`, which it counts too."""
 
     def __init__(
         self,

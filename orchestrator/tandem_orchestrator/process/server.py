@@ -120,7 +120,7 @@ class Server(uvicorn.Server):
 
     def _apply(self, config: OrchestratorConfig) -> None:
         self._app.reload(config)
-        logs.configure(config.logging.level)
+        logs.configure(config.logging.level, config.logging.format)
         self.config.http_protocol_class = protocol_for(config)
         self.config.timeout_graceful_shutdown = int(config.drain_seconds)
 

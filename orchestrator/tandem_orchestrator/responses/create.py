@@ -67,8 +67,17 @@ KNOWN: Final = frozenset(
 UNSERVED: Final = {
     "prompt": "prompt templates are not kept here; send `instructions` and `input`",
     "moderation": "there is no moderation here",
+    "messages": "that is a chat completion's; send `input`",
+    "max_tokens": "that is a chat completion's; send `max_output_tokens`",
+    "max_completion_tokens": "that is a chat completion's; send `max_output_tokens`",
+    "response_format": "that is a chat completion's; send `text.format`",
+    "reasoning_effort": "that is a chat completion's; send `reasoning.effort`",
+    "functions": "that is a chat completion's; send `tools`",
+    "function_call": "that is a chat completion's; send `tool_choice`",
+    "logprobs": "that is a chat completion's; send `include` with `message.output_text.logprobs`",
+    "n": "a response is one; send several requests",
 }
-"""which ask for what is not to be had."""
+"""which ask for what is not to be had, or only by another name."""
 
 
 class Create:

@@ -4,35 +4,27 @@ from typing import Any, Final
 
 from tandem_orchestrator.responses.create import Create
 
-SAMPLING: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+AS_THEY_ARE: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "user")
 LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def chat_payload(create: Create, chat: list[Any], declarations: list[Any], choice: Any) -> dict[str, Any]:
-    """Return the request for an engine's chat that makes the response."""
-    payload: dict[str, Any] = {"messages": chat, **create.extra}
+    """Return the request for an engine's chat that makes the response; what is unknown here goes on as it is."""
     given = create.payload
-    for name in SAMPLING:
-        if given.get(name) is not None:
-            payload[name] = given[name]
-    if create.max_output_tokens is not None:
-        payload["max_tokens"] = create.max_output_tokens
+    payload: dict[str, Any] = {**create.extra, "messages": chat}
+    payload |= {name: given[name] for name in AS_THEY_ARE if given.get(name) is not None}
+    effort = (create.reasoning or {}).get("effort")
+    form = _response_format(create.text["format"])
+    wanted = {"max_tokens": create.max_output_tokens, "reasoning_effort": effort, "response_format": form}
+    payload |= {name: value for name, value in wanted.items() if value is not None}
     if LOGPROBS in create.include:
-        payload["logprobs"] = True
-        if given.get("top_logprobs"):
-            payload["top_logprobs"] = given["top_logprobs"]
+        payload |= {"logprobs": True} | ({"top_logprobs": given["top_logprobs"]} if given.get("top_logprobs") else {})
     if declarations:
         payload["tools"] = declarations
         if choice != "auto":
             payload["tool_choice"] = choice
         if not create.parallel_tool_calls:
             payload["parallel_tool_calls"] = False
-    if (effort := (create.reasoning or {}).get("effort")) is not None:
-        payload["reasoning_effort"] = effort
-    if (form := _response_format(create.text["format"])) is not None:
-        payload["response_format"] = form
-    if given.get("user") is not None:
-        payload["user"] = given["user"]
     return payload
 
 

@@ -1,6 +1,5 @@
 """Answers requests for responses: what came before is read, the response made, and kept before its end is sent."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -10,7 +9,7 @@ from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
-from tandem_orchestrator.errors import BadRequest, GatewayError
+from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import Arrived, send_json
@@ -22,7 +21,6 @@ from tandem_orchestrator.responses.context import Context
 from tandem_orchestrator.responses.create import Create, conversation_of
 from tandem_orchestrator.responses.events import DONE, Events
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.responses.kept import Kept
 from tandem_orchestrator.responses.making import Before, Making
 from tandem_orchestrator.responses.output import OPENAI_REASONING, STANDARD_REASONING, Output
 from tandem_orchestrator.responses.payload import chat_payload
@@ -39,6 +37,7 @@ from tandem_orchestrator.responses.seal import Seal, Sealer
 from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.session import ResponseSession
 from tandem_orchestrator.responses.store import ResponseStore
+from tandem_orchestrator.responses.streamed import StreamedResponse
 from tandem_orchestrator.responses.tools import response_tools
 from tandem_orchestrator.tools.toolbox import Toolbox
 
@@ -137,44 +136,10 @@ class Responses:
         """Send a response's events into `stream` as they come. Raises `GatewayError` before the first one."""
         events = Events()
         making = await self.prepare(create, asker, events)
-        kept = Kept(self._stores.runs, making, events) if create.store else None
-        writing = asyncio.Lock()
-
-        async def flush() -> None:
-            async with writing:
-                if data := events.take():
-                    if kept is not None:
-                        kept.tell(data)
-                    await stream.write(data)
-
-        def begin() -> None:
-            making.tell_beginning("response.created", "response.in_progress")
-            if kept is not None:
-                kept.begin()
-
-        making.run.flush = flush
-        making.run.begun = begin
-        making.run.call.heartbeat = stream.heartbeat
-        try:
-            making.end(await making.run.make())
-        except GatewayError as error:
-            if not events.number:
-                raise
-            making.fail(error)
-            asker.record.tell(error)
-        except asyncio.CancelledError:
-            if events.number and kept is not None:
-                making.cut_off()
-                kept.end_later()
-            raise
-        if kept is not None:
-            last = await kept.end(asker.record)
-        else:
-            making.tell_end()
-            last = events.take()
+        streamed = StreamedResponse(making, events, stream, self._stores.runs if create.store else None)
+        await streamed.make(asker.record)
         if asker.memory is not None and making.resource.status == "completed":
             asker.memory.keep(making.resource.id, [*making.earlier, *making.items])
-        await stream.end(last + DONE)
 
     async def queue(self, create: Create, asker: Asker) -> Making:
         """Queue a response that is made without its client. Raises `GatewayError`."""

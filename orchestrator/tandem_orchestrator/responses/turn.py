@@ -4,7 +4,6 @@ from typing import Any
 
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
 from tandem_orchestrator.gateway.tool_session import REASONING
-from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.output import Output
 from tandem_orchestrator.responses.session import ResponseSession
 
@@ -14,7 +13,7 @@ class ResponseTurn(StreamedTurn):
 
     def __init__(self, output: Output, session: ResponseSession) -> None:
         super().__init__({})
-        self.open: dict[int, Item] = {}
+        self.open: dict[int, dict[str, Any]] = {}
         """Items of the client's calls, by the engine's index."""
         self._output = output
         self._session = session

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
-from tandem_orchestrator.config.variables import OLDER_NAMES
+from tandem_orchestrator.config.older_variables import OLDER_VARIABLES
 
 from tests.vllm_parser import ENDS, OPTIONS, Parser, RefusedError
 
@@ -143,7 +143,7 @@ def test_other_variables_of_the_engine_are_admitted() -> None:
 HARMLESS = {"LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 """They hold no secret, contradict no field, and the second is OpenTelemetry's own."""
 SETTINGS = [
-    *sorted(OLDER_NAMES.keys() - HARMLESS),
+    *sorted(OLDER_VARIABLES.keys() - HARMLESS),
     "TANDEM_UPSTREAMS",
     "TANDEM_DATABASE__URL",
     "tandem_database__url",

@@ -73,6 +73,17 @@ tracing: {endpoint: "http://collector:4318"}
     assert "hush" not in out
 
 
+def test_check_tells_newer_names_and_what_sets_nothing(capsys, monkeypatch):
+    for name, value in {"VLLM_BASE_URL": "http://engine", "REDIS_DEFAULT_TTL": "1", "ENABLE_METRICS": "false"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check"]) == 0
+    told = [tuple(line.split(maxsplit=1)) for line in capsys.readouterr().out.splitlines()]
+    assert ("metrics", "none") in told
+    assert ("note", "VLLM_BASE_URL is read as upstreams.0.url (VLLM_URL)") in told
+    assert ("note", "ENABLE_METRICS is read as standalone.metrics (TANDEM_STANDALONE__METRICS)") in told
+    assert [text.partition(" ")[0] for topic, text in told if topic == "warning"] == ["keys:", "REDIS_DEFAULT_TTL"]
+
+
 def test_check_finds_what_only_the_parts_know(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("VLLM_URL", "http://engine")
     (tmp_path / "pem").write_text("no certificate")

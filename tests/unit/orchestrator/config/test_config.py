@@ -1,21 +1,7 @@
-from typing import Any
-
 import pytest
-from pydantic import SecretStr
 from tandem_orchestrator.config import ConfigError, Source, load, unknown_variables
 
 URL = {"VLLM_URL": "http://engine:8000/v1"}
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "config.yaml"
-
-    def write(text):
-        path.write_text(text)
-        return path
-
-    return write
 
 
 def test_the_engines_url_is_enough():
@@ -25,59 +11,10 @@ def test_the_engines_url_is_enough():
     assert config.tools.max_rounds == 8
 
 
-def test_older_names_set_the_first_upstream_and_the_level(file):
-    path = file("upstreams: [{name: a, url: 'http://a', apiKeyFile: /k}, {name: b, url: 'http://b'}]")
-    config = load(path, {**URL, "MODEL_ID": "org/model", "LOG_LEVEL": "debug"})
-    first, second = config.upstreams
-    assert (first.name, first.url, first.model, first.api_key_file) == ("a", URL["VLLM_URL"], "org/model", "/k")
-    assert second.url == "http://b"
-    assert config.logging.level == "DEBUG"
-
-
-@pytest.mark.parametrize(
-    ("variable", "text", "path", "value"),
-    [
-        ("VLLM_BASE_URL", "http://other", "upstreams.0.url", "http://other"),
-        ("VLLM_API_KEY", "hush", "upstreams.0.api_key_value", "hush"),
-        ("MODEL_ID", "org/model", "upstreams.0.model", "org/model"),
-        ("LOG_LEVEL", "warning", "logging.level", "WARNING"),
-        ("API_KEYS", "one, team:two ,", "keys.values", ["one", "team:two"]),
-        ("REQUIRE_API_KEY", "true", "keys.required", True),
-        ("DATABASE_URL", "postgresql://db/x", "database.url", "postgresql://db/x"),
-        ("DATABASE_URL", "sqlite+aiosqlite:///./keys.db", "database.url", "sqlite+aiosqlite:///./keys.db"),
-        ("REDIS_URL", "redis://r:6379", "redis.url", "redis://r:6379"),
-        ("GLOBAL_REQUESTS_PER_MINUTE", "600", "rate_limits.requests_per_minute", 600),
-        ("TENANT_REQUESTS_PER_MINUTE", "60", "rate_limits.tenant_requests_per_minute", 60),
-        ("MAX_REQUEST_SIZE", "4096", "limits.max_body_bytes", 4096),
-        ("WORKERS", "3", "server.workers", 3),
-        ("CORS_ORIGINS", "https://a, https://b", "server.cors.allow_origins", ["https://a", "https://b"]),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", "tracing.endpoint", "http://collector:4318"),
-    ],
-)
-def test_older_names(variable, text, path, value):
-    found: Any = load(environ={"VLLM_BASE_URL": URL["VLLM_URL"], variable: text})
-    for part in path.split("."):
-        found = found[int(part)] if part.isdigit() else getattr(found, part)
-    assert _plain(found) == value
-    assert load(environ={**URL, variable: ""}) == load(environ=URL), "an empty variable sets nothing"
-
-
-def _plain(value):
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
-def test_of_two_names_for_one_setting_the_newer_wins():
-    environ = {**URL, "VLLM_BASE_URL": "http://old", "WORKERS": "2", "TANDEM_SERVER__WORKERS": "3"}
-    config = load(environ=environ)
-    assert (config.upstreams[0].url, config.server.workers) == (URL["VLLM_URL"], 3)
-
-
-@pytest.mark.parametrize("variable", ["MODEL_ID", "VLLM_API_KEY"])
-def test_a_model_or_a_key_alone_names_no_engine(variable):
+@pytest.mark.parametrize("text", ["", "tools: {}", "upstreams: []"])
+def test_without_an_engine_it_is_said_how_to_name_one(file, text):
     with pytest.raises(ConfigError, match="set VLLM_URL"):
-        load(environ={variable: "m"})
+        load(file(text), {})
 
 
 @pytest.mark.parametrize("key", ["maxRounds", "max_rounds"])

@@ -15,6 +15,8 @@ def config(**settings):
         ({"database": {"url": "postgresql://d"}, "redis": {"url": "redis://r"}}, ["database", "redis"]),
         ({"tracing": {"endpoint": "http://t"}}, ["tracing"]),
         ({"server": {"metricsPort": 9000, "trustedHosts": ["h"]}}, ["server.metricsPort"]),
+        ({"standalone": {"port": 9000, "metrics": False}}, ["standalone.port"]),
+        ({"standalone": {"host": "::1"}}, ["standalone.host"]),
         ({"server": {"tls": {"certificate": {"file": "c"}, "key": {"file": "k"}}}}, ["server.tls"]),
     ],
 )
@@ -38,6 +40,8 @@ def test_what_a_running_process_takes_and_what_it_keeps(settings, kept):
         now.redis,
         now.tracing,
     )
+    assert (taken.standalone.host, taken.standalone.port) == (now.standalone.host, now.standalone.port)
+    assert taken.standalone.metrics == new.standalone.metrics
     assert new == config(**settings), "the argument is not touched"
 
 

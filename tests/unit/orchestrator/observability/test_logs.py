@@ -2,10 +2,12 @@ import asyncio
 import logging
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import orjson
 import pytest
 import structlog
+from tandem_contract.config import LogFormat
 from tandem_orchestrator.observability import logs
 
 
@@ -102,3 +104,41 @@ def test_ids_of_sessions_stay_unsaid(log):
     logging.getLogger("mcp.client.streamable_http").warning("lost")
     logs.lines.flush()
     assert [line["event"] for line in log()] == ["lost"]
+
+
+def test_text_is_a_line_that_people_can_read(log, pipe):
+    logs.configure("INFO", LogFormat.TEXT)
+    structlog.get_logger().info("hello", path="/a\nb\x1b[31m", count=2)
+    (line,) = read(pipe[0]).decode().splitlines()
+    time, rest = line.split(maxsplit=1)
+    assert datetime.fromisoformat(time).tzinfo == UTC
+    assert rest.split() == ["[info", "]", "hello", r"path='/a\nb\x1b[31m'", "count=2"]
+
+
+async def test_a_request_is_such_a_line_too(log, pipe):
+    logs.configure("INFO", LogFormat.TEXT)
+    now = datetime(2026, 11, 29, 10, 3, 49, tzinfo=UTC)
+    logs.write_request({"event": "request", "path": "/v1/models", "status": 200, "level": "info", "time": now})
+    logs.lines.flush()
+    assert read(pipe[0]).decode().split() == [
+        *("2026-11-29T10:03:49.000000Z", "[info", "]", "request", "path='/v1/models'", "status=200")
+    ]
+
+
+def test_what_libraries_say_stays_one_line_and_tracebacks_do_not(log, pipe):
+    logs.configure("INFO", LogFormat.TEXT)
+    logging.getLogger("library").warning("a\nb\x1b[31m")
+    (line,) = read(pipe[0]).decode().splitlines()
+    assert r"a\nb\x1b[31m" in line
+    try:
+        orjson.loads("")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert read(pipe[0]).decode().splitlines()[-1].startswith("orjson.JSONDecodeError: ")
+
+
+def test_the_layout_may_change(log):
+    logs.configure("INFO", LogFormat.TEXT)
+    logs.configure("INFO")
+    structlog.get_logger().info("hello")
+    assert [line["event"] for line in log()] == ["hello"]
