@@ -39,15 +39,10 @@ class Generator:
     ) -> None:
         self._keys = keys
         self._catalogue = catalogue
-        self._dispatcher = dispatcher
         self._toolbox = toolbox
         self._settings = settings
-        self.complete = dispatcher.complete
-        """Asks an engine once, for an answer in one piece; for those with passes of their own."""
-        self.open_stream = dispatcher.stream
-        """The same for a streamed answer."""
-        self.count_tokens = dispatcher.count_tokens
-        """Asks an engine how many tokens a chat is."""
+        self.engines = dispatcher
+        """Asks an engine once; for those with passes of their own."""
 
     @property
     def default_model(self) -> str | None:
@@ -61,7 +56,7 @@ class Generator:
         call = self.call(request, self.find(request.model, principal), principal, record)
         session = self._tools(request, principal, headers)
         if session is None:
-            return self._dispatcher.complete(call, request.body())
+            return self.engines.complete(call, request.body())
         return self._with_tools(call, session)
 
     def stream(
@@ -73,11 +68,11 @@ class Generator:
         session = self._tools(request, principal, headers)
         if session is None:
             hide_usage = rewrite.count_usage(request)
-            return relay_stream(self._dispatcher, call, request.body(), stream, hide_usage=hide_usage)
-        return stream_with_tools(self._dispatcher, call, session, stream, self._settings.hold.heartbeat_seconds)
+            return relay_stream(self.engines, call, request.body(), stream, hide_usage=hide_usage)
+        return stream_with_tools(self.engines, call, session, stream, self._settings.hold.heartbeat_seconds)
 
     async def _with_tools(self, call: Call, session: ToolSession) -> tuple[bytes, dict[str, Any]]:
-        answer = await complete_with_tools(self._dispatcher, call, session)
+        answer = await complete_with_tools(self.engines, call, session)
         return orjson.dumps(answer), answer
 
     def find(self, name: str | None, principal: Principal) -> Model:

@@ -68,7 +68,7 @@ KEY_FILES_BROKEN: Final = Gauge(
 DATABASE_DOWN: Final = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
 RESPONSES: Final = Counter(names.RESPONSES, "Responses by how they ended", ["status"])
 COMMIT_SECONDS: Final = Times(
-    names.COMMIT_SECONDS, "Time that something waited until it was in the database", [], buckets=SECONDS
+    names.COMMIT_SECONDS, "Time that something waited until it was in the database", ["system"], buckets=SECONDS
 )
 DATABASE_CONNECTIONS: Final = Gauge(
     names.DATABASE_CONNECTIONS, "Connections to the database that run something", multiprocess_mode="livesum"

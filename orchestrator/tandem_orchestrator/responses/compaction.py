@@ -37,7 +37,7 @@ async def compacted(
     }
     if "cache_salt" in payload:
         asked["cache_salt"] = payload["cache_salt"]
-    _, answer = await generator.complete(call, orjson.dumps(asked))
+    _, answer = await generator.engines.complete(call, orjson.dumps(asked))
     summary = (answer["choices"][0].get("message") or {}).get("content")
     if not isinstance(summary, str) or not summary.strip():
         raise Malformed("the engine summed up the conversation in no words")

@@ -60,7 +60,9 @@ class Context:
         if told is not None:
             return told[0]
         asked = {name: payload[name] for name in COUNTED if name in payload} | {"max_tokens": 1, "stream": False}
-        _, answer = await self._generator.complete(self._call, orjson.dumps(asked))  # it has to read it all to tell
+        _, answer = await self._generator.engines.complete(
+            self._call, orjson.dumps(asked)
+        )  # it has to read it all to tell
         usage = answer.get("usage")
         found = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         if not isinstance(found, int):
@@ -108,7 +110,7 @@ class Context:
 
     async def _told(self, payload: dict[str, Any]) -> tuple[int, int] | None:
         asked = {name: payload[name] for name in COUNTED if name in payload}
-        return await self._generator.count_tokens(self._call, orjson.dumps(asked))
+        return await self._generator.engines.count_tokens(self._call, orjson.dumps(asked))
 
 
 def too_long(excess: int | None, engine: str = "") -> BadRequest:

@@ -134,7 +134,7 @@ class Run:
             self.begun = None
 
     async def _whole_pass(self) -> Pass:
-        _, answer = await self.generator.complete(self.call, self.session.next_body(stream=False))
+        _, answer = await self.generator.engines.complete(self.call, self.session.next_body(stream=False))
         self._begin()
         self.session.add_usage(answer.get("usage"))
         choice = answer["choices"][0]
@@ -148,7 +148,7 @@ class Run:
 
     async def _streamed_pass(self, flush: Flush) -> Pass:
         body = self.session.next_body(stream=True)
-        response = await self.generator.open_stream(self.call, body)
+        response = await self.generator.engines.stream(self.call, body)
         turn = ResponseTurn(self.output, self.session)
         failure: EngineError | None = None
         try:

@@ -14,7 +14,8 @@ import structlog
 from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.errors import DatabaseDown, StorageFull
-from tandem_orchestrator.observability.metrics import DATABASE_DOWN
+from tandem_orchestrator.observability.metrics import COMMIT_SECONDS, DATABASE_DOWN
+from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.store.urls import DRIVER, SQLITE
@@ -32,6 +33,8 @@ CLOSE_SECONDS: Final = 3.0
 
 Result = TypeVar("Result")
 
+_commits = Labelled(COMMIT_SECONDS)
+
 log = structlog.get_logger()
 
 
@@ -46,7 +49,7 @@ class Database(Part):
         self._settings = settings
         self._engine: Engine | None = None
         self._opening = asyncio.Lock()
-        self._writer = Writer(self._commit)
+        self._writer = Writer(self._commit, self._observe)
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
 
@@ -89,6 +92,10 @@ class Database(Part):
         """Write what waits, and close every connection; the next use opens it again."""
         await self._writer.drained()
         await self._drop(self._engine)
+
+    def _observe(self, seconds: float) -> None:
+        if self._engine is not None:
+            _commits[self._engine.system].observe(seconds)
 
     async def _commit(self, jobs: "Sequence[Job]") -> "list[Rows]":
         return await self._guarded(lambda engine: engine.write(jobs))

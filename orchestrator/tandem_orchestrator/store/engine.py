@@ -42,9 +42,11 @@ class Engine:
 
     def __init__(self, url: str, settings: Settings) -> None:
         if url.startswith(POSTGRESQL):
+            self.system = "postgresql"
             self._engine = _postgresql(url)
             self._rows: SqliteFile | PostgresqlPool = PostgresqlPool(url, settings)
         elif url.startswith(SQLITE) and url != SQLITE:
+            self.system = "sqlite"
             self._engine = _sqlite(url.removeprefix(SQLITE))
             self._rows = SqliteFile(url.removeprefix(SQLITE))
         else:

@@ -1,12 +1,14 @@
 """Connections to PostgreSQL, by asyncpg."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
 from tandem_contract.config import Database as Settings
 
+from tandem_orchestrator.observability.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from tandem_orchestrator.store.statement import Job, Parameters, Row, Rows, Statement, Step
 
 CONNECT_SECONDS: Final = 3.0
@@ -27,6 +29,7 @@ class PostgresqlPool:
 
     async def open(self) -> None:
         """Open the first connection. Raises what asyncpg raises."""
+        DATABASE_CONNECTIONS_MAX.set(self._size)
         milliseconds = str(round(self._seconds * 1000))
         self._pool = await asyncpg.create_pool(
             self._url,
@@ -38,26 +41,30 @@ class PostgresqlPool:
             server_settings={"statement_timeout": milliseconds, "application_name": "tandem-orchestrator"},
         )
 
-    @property
-    def in_use(self) -> int:
-        """Connections that run something."""
-        return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
-
     async def read(self, step: Step) -> list[Row]:
         """Return the rows of one query."""
-        async with self._pool.acquire(timeout=self._seconds) as connection:
+        async with self._connection() as connection:
             return await _run(connection, step.statement, step.parameters)
 
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
         """Run all in one transaction; return the rows that each step of each job returned."""
         groups = _by_statement(jobs)
-        async with self._pool.acquire(timeout=self._seconds) as connection:
+        async with self._connection() as connection:
             if len(groups) == 1:  # a statement alone is a transaction, in one round trip
                 returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
             else:
                 async with connection.transaction():
                     returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
         return _by_job(jobs, returned)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        async with self._pool.acquire(timeout=self._seconds) as connection:
+            DATABASE_CONNECTIONS.inc()
+            try:
+                yield connection
+            finally:
+                DATABASE_CONNECTIONS.dec()
 
     async def close(self) -> None:
         """Close every connection."""

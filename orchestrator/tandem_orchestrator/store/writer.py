@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tandem_orchestrator.errors import DatabaseDown, GatewayError
 
@@ -19,12 +20,14 @@ Write = Callable[["Sequence[Job]"], "Awaitable[list[Rows]]"]
 class Writer:
     """Commits jobs in groups, by `write`, which does a group altogether or not at all.
 
-    Where it raises what is no `GatewayError`, one job is to blame, and the others of its group are written without it.
+    `observe` is told how many seconds each job took from its arrival on. Where `write` raises what is no
+    `GatewayError`, one job is to blame, and the others of its group are written without it.
     """
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, observe: Callable[[float], None]) -> None:
         self._write = write
-        self._waiting: deque[tuple[Job, asyncio.Future[Rows]]] = deque()
+        self._observe = observe
+        self._waiting: deque[Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
 
     def add(self, job: "Job") -> "asyncio.Future[Rows]":
@@ -32,7 +35,7 @@ class Writer:
         if len(self._waiting) >= MOST_WAITING:
             raise DatabaseDown("the database cannot follow; too much waits to be written", retry_after=1)
         done: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
-        self._waiting.append((job, done))
+        self._waiting.append(Waiting(job, done, perf_counter()))
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
         return done
@@ -50,18 +53,28 @@ class Writer:
         finally:
             self._running = None
 
-    async def _commit(self, group: Sequence[tuple["Job", "asyncio.Future[Rows]"]]) -> None:
+    async def _commit(self, group: Sequence["Waiting"]) -> None:
         try:
-            results = await self._write([job for job, _ in group])
+            results = await self._write([waiting.job for waiting in group])
         except Exception as error:  # noqa: BLE001 # whoever waits gets it
             if len(group) > 1 and not isinstance(error, GatewayError):  # one of them is to blame
                 for one in group:
                     await self._commit([one])
                 return
-            for _, done in group:
-                if not done.done():
-                    done.set_exception(error)
+            for waiting in group:
+                if not waiting.done.done():
+                    waiting.done.set_exception(error)
         else:
-            for (_, done), rows in zip(group, results, strict=True):
-                if not done.done():
-                    done.set_result(rows)
+            ended = perf_counter()
+            for waiting, rows in zip(group, results, strict=True):
+                self._observe(ended - waiting.since)
+                if not waiting.done.done():
+                    waiting.done.set_result(rows)
+
+
+class Waiting(NamedTuple):
+    """A job that waits for its transaction."""
+
+    job: "Job"
+    done: "asyncio.Future[Rows]"
+    since: float

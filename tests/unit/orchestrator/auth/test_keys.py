@@ -296,4 +296,6 @@ def test_values_of_another_shape_are_refused_and_not_shown(value):
 def test_urls_of_other_databases_are_refused_and_not_shown(url):
     with pytest.raises(ConfigError) as caught:
         load(environ={"VLLM_URL": "http://engine", "DATABASE_URL": url})
-    assert caught.value.problems == ("database.url: expected sqlite:///path or postgresql://user:password@host/name",)
+    assert caught.value.problems == (
+        "database.url: expected sqlite:///path or postgresql://user:password@host/name (set by DATABASE_URL)",
+    )
