@@ -92,7 +92,7 @@ def usage_of(passes: dict[str, int]) -> dict[str, Any]:
     prompt, completion = passes.get("prompt_tokens", 0), passes.get("completion_tokens", 0)
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {CACHED: passes.get(CACHED, 0)},
+        "input_tokens_details": {CACHED: passes.get(CACHED, 0), "cache_write_tokens": 0},
         "output_tokens": completion,
         "output_tokens_details": {REASONED: passes.get(REASONED, 0)},
         "total_tokens": prompt + completion,
