@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.events import Events, head_of
-from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.items import WITHOUT_STATUS, Item
 
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
@@ -102,8 +102,6 @@ class Output:
         if self.events is not None:
             self.events.add("response.output_item.added", {"output_index": self.place(item), "item": item})
 
-
-WITHOUT_STATUS: Final = frozenset({"compaction", "mcp_list_tools", "mcp_approval_request"})
 
 
 class Streamed:

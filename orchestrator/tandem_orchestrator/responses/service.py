@@ -18,7 +18,7 @@ from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.events import DONE, Events
-from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.items import Item, kept
 from tandem_orchestrator.responses.output import OPENAI_REASONING, STANDARD_REASONING, Output
 from tandem_orchestrator.responses.prompt import messages
 from tandem_orchestrator.responses.resource import Resource, usage_of, whole
@@ -129,7 +129,7 @@ class Responses:
     async def _keep(self, making: "Making", principal: Principal, resource: bytes, output: bytes) -> None:
         create, response_id = making.create, making.resource.id
         given = [
-            {**item, "id": ids.item(item["type"], response_id, n, of_input=True)}
+            kept(item, ids.item(item["type"], response_id, n, of_input=True))
             for n, item in enumerate(making.given)
         ]
         stored = Stored(
