@@ -21,6 +21,8 @@ class Output:
     def __init__(self, response_id: str, events: Events | None = None, reasoning_event: str = OPENAI_REASONING) -> None:
         self.items: list[Item] = []
         self.events = events
+        self.standard = reasoning_event == STANDARD_REASONING
+        """Whether events are as Open Responses has them where OpenAI's differ."""
         self._id = response_id
         self._reasoning_event = reasoning_event
         self._text: Streamed | None = None

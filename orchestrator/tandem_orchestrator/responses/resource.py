@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.errors import GatewayError, LimitExceeded
 from tandem_orchestrator.responses.create import Create
 
 DEFAULTS: Final = {
@@ -63,8 +64,7 @@ class Resource:
     def end(self, status: str, **details: Any) -> None:
         """Note how it ended; `details` are `error` or `incomplete_details`."""
         self.status = status
-        if status == "completed":
-            self.completed_at = int(time.time())
+        self.completed_at = int(time.time()) if status == "completed" else None
         for name, value in details.items():
             setattr(self, name, value)
 
@@ -97,6 +97,12 @@ def usage_of(passes: dict[str, int]) -> dict[str, Any]:
         "output_tokens_details": {REASONED: passes.get(REASONED, 0)},
         "total_tokens": prompt + completion,
     }
+
+
+def failure(error: GatewayError) -> dict[str, str]:
+    """Return a failed response's `error`, for which OpenAI has few codes; the event before it has the right one."""
+    code = "rate_limit_exceeded" if isinstance(error, LimitExceeded) else "server_error"
+    return {"code": code, "message": error.message}
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tandem_orchestrator.responses.events import DONE, Events
 from tandem_orchestrator.responses.items import Item, kept
 from tandem_orchestrator.responses.output import OPENAI_REASONING, STANDARD_REASONING, Output
 from tandem_orchestrator.responses.prompt import messages
-from tandem_orchestrator.responses.resource import Resource, usage_of, whole
+from tandem_orchestrator.responses.resource import Resource, failure, usage_of, whole
 from tandem_orchestrator.responses.run import Run
 from tandem_orchestrator.responses.session import ResponseSession
 from tandem_orchestrator.responses.store import ResponseStore, Stored
@@ -175,10 +175,16 @@ class Making:
         """Note that it failed."""
         self.output.end_open("incomplete")
         self.resource.usage = usage_of(self.run.session.usage)
-        code = str(error.code or error.type)
-        self.resource.end("failed", error={"code": code, "message": error.message})
+        self.resource.end("failed", error=failure(error))
         if self.output.events is not None:
-            self.output.events.add("error", {"code": code, "message": error.message, "param": error.param})
+            told: dict[str, Any] = {
+                "code": str(error.code or error.type),
+                "message": error.message,
+                "param": error.param,
+            }
+            if self.output.standard:
+                told["error"] = {"type": error.type, **told}
+            self.output.events.add("error", told)
 
     def tell_end(self, resource: bytes, output: bytes) -> None:
         """Tell a stream how the response ended."""
