@@ -45,7 +45,7 @@ class Run:
         while True:
             turn, reason, open_items = await (self._streamed_pass() if self.flush else self._whole_pass())
             cut = CUT.get(reason or "")
-            output.end_open(INCOMPLETE if cut else COMPLETED)
+            output.end_open(INCOMPLETE if cut and not turn.calls else COMPLETED)
             started = perf_counter()
             results = await self._serve(turn, open_items, cut)
             if self.flush is not None:
@@ -101,10 +101,11 @@ class Run:
         """Make items of the turn's calls, and run those that are to run here."""
         to_run = [] if cut else self.session.server_calls(turn)
         running: list[tuple[ToolCall, Item]] = []
+        last = len(turn.calls) - 1 if cut else None
         for index, call in enumerate(turn.calls):
             if self.session.is_clients(call.name):
-                self._client_call(call, open_items.get(index), INCOMPLETE if cut else COMPLETED)
-            elif self.session.needs_consent(call):
+                self._client_call(call, open_items.get(index), INCOMPLETE if index == last else COMPLETED)
+            elif self.session.needs_consent(call) and index != last:
                 self._ask_consent(call)
             elif call in to_run:
                 running.append((call, self._begin_served(call)))
