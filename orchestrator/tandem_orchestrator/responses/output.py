@@ -71,6 +71,14 @@ class Output:
         self.end_thought(status)
         self.end_text(status)
 
+    def end_all(self, status: str) -> None:
+        """End whatever is not done."""
+        self.end_open(status)
+        for item in self.items:
+            if item.get("status") == IN_PROGRESS:
+                item["status"] = status
+                self.end(item)
+
     def begin(self, kind: str, **fields: Any) -> Item:
         """Begin an item of another kind; `end` must follow."""
         self.end_open()

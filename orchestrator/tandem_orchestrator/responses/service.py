@@ -173,7 +173,7 @@ class Making:
 
     def fail(self, error: GatewayError) -> None:
         """Note that it failed."""
-        self.output.end_open("incomplete")
+        self.output.end_all("incomplete")
         self.resource.usage = usage_of(self.run.session.usage)
         self.resource.end("failed", error=failure(error))
         if self.output.events is not None:

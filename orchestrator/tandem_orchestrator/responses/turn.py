@@ -47,6 +47,7 @@ class ResponseTurn(StreamedTurn):
             self.open[index] = item
             added = call.arguments
         if added:
+            item["arguments"] += added
             self._output.note(item, "response.function_call_arguments.delta", delta=added)
 
 
