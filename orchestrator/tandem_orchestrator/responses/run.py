@@ -24,6 +24,8 @@ from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is incomplete, by the engine's reason."""
 
+TOOL_ERROR: Final = "mcp_tool_execution_error"
+
 Flush = Callable[[], Awaitable[None]]
 
 
@@ -161,7 +163,10 @@ class Run:
         failed = result.status != SUCCESS
         item["status"] = FAILED if failed else COMPLETED
         if item["type"] == "mcp_call":
-            item["error" if failed else "output"] = result.content
+            if failed:
+                item["error"] = {"type": TOOL_ERROR, "content": [{"type": "text", "text": result.content}]}
+            else:
+                item["output"] = result.content
             self.output.note(item, "response.mcp_call.failed" if failed else "response.mcp_call.completed")
         else:
             item["results"] = result.content
