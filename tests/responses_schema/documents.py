@@ -63,11 +63,11 @@ def check_response(document: Document) -> None:
     assert not missing, f"the standard demands {missing}: {document}"
     nulls = [name for name in VALUES if document[name] is None]
     assert not nulls, f"the standard has no null in {nulls}: {document}"
+    _check_output(document)
     published.check(Response, document)
     for tool in document["tools"]:
         assert tool["type"] != "function" or all(name in tool for name in FUNCTION), tool
     _check_status(document)
-    _check_output(document)
 
 
 def check_item(item: Document) -> None:

@@ -49,7 +49,10 @@ class ReasoningDone(_Reasoning):
     text: str
 
 
-STANDARD_REASONING: Final = {"response.reasoning.delta": ReasoningDelta, "response.reasoning.done": ReasoningDone}
+STANDARD_REASONING: Final[dict[str, type[BaseModel]]] = {
+    "response.reasoning.delta": ReasoningDelta,
+    "response.reasoning.done": ReasoningDone,
+}
 PUBLISHED_REASONING: Final = ("response.reasoning_text.delta", "response.reasoning_text.done")
 
 
@@ -128,6 +131,10 @@ class _Checking:
             assert self._standard, f"{kind} is not OpenAI's name"
             published.check(STANDARD_REASONING[kind], document)
             return
+        if "item" in document:
+            check_item(document["item"])  # tells better what is wrong
+        if "response" in document:
+            check_response(document["response"])
         assert not (self._standard and kind in PUBLISHED_REASONING), f"{kind} is not the standard's name"
         published.check_one_of(ResponseStreamEvent, document)
         if kind == "error" and self._standard:
@@ -151,14 +158,12 @@ class _Checking:
             self._item(document)
 
     def _snapshot(self, response: Document) -> None:
-        check_response(response)
         before = self._stream.response
         assert not before or response["id"] == before["id"], response
         self._stream.response = response
 
     def _added(self, document: Document) -> None:
         item, place = document["item"], document["output_index"]
-        check_item(item)
         assert item.get("status", "in_progress") == "in_progress", f"it has only begun: {item}"
         if not self._start:
             assert place == len(self._open) + len(self._stream.items), f"{place} is not the next place: {item}"
@@ -170,7 +175,6 @@ class _Checking:
         item, place = document["item"], document["output_index"]
         begun = self._open.pop(place)
         assert (item["id"], item["type"]) == (begun["id"], begun["type"]), f"{begun} became {item}"
-        check_item(item)
         assert item.get("status", "completed") != "in_progress", f"it is done: {item}"
         if item["type"] in ("message", "reasoning") and not self._start:
             assert item["content"] == self._whole[place], f"{item['content']}; parts were {self._whole[place]}"

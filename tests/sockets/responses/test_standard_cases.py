@@ -16,7 +16,7 @@ WEATHER = {
     },
 }
 CALL = Call("get_weather", '{"location": "San Francisco, CA"}')
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 STREAMED = pytest.mark.parametrize("stream", [False, True])
 
 
