@@ -93,6 +93,8 @@ class _Checking:
         self._start = start
         self._standard = standard
         self._open: dict[int, Document] = {}
+        self._met: set[int] = set()
+        """Items that began before the first number."""
         self._deltas: dict[tuple[int, str], str] = {}
         self._parts: dict[int, int] = {}
         """The content parts of an open item that were added."""
@@ -120,9 +122,9 @@ class _Checking:
         assert stream.names[-1] in ENDS, stream.names
         assert stream.names[-1] == f"response.{stream.response['status']}", stream.response
         assert not self._open, f"never done: {list(self._open.values())}"
-        done = [stream.items[n] for n in sorted(stream.items)]
-        if not self._start:
-            assert stream.response["output"] == done, f"{stream.response['output']} at the end; done were {done}"
+        output = dict(enumerate(stream.response["output"]))
+        at_end = {place: output.get(place) for place in stream.items} if self._start else output
+        assert at_end == stream.items, f"{at_end} at the end; done were {stream.items}"
         return stream
 
     def _check_type(self, document: Document) -> None:
@@ -165,23 +167,26 @@ class _Checking:
     def _added(self, document: Document) -> None:
         item, place = document["item"], document["output_index"]
         assert item.get("status", "in_progress") == "in_progress", f"it has only begun: {item}"
-        if not self._start:
-            assert place == len(self._open) + len(self._stream.items), f"{place} is not the next place: {item}"
-        assert place not in self._open
+        places = (*self._open, *self._stream.items)
+        first = self._start and not places
+        assert first or place == max(places, default=-1) + 1, f"{place} is not the next place: {item}"
         self._open[place] = item
         self._parts[place], self._whole[place] = 0, []
 
     def _done(self, document: Document) -> None:
         item, place = document["item"], document["output_index"]
+        self._item({**document, "item_id": item["id"]})
         begun = self._open.pop(place)
-        assert (item["id"], item["type"]) == (begun["id"], begun["type"]), f"{begun} became {item}"
+        assert item["type"] == begun.get("type", item["type"]), f"{begun} became {item}"
         assert item.get("status", "completed") != "in_progress", f"it is done: {item}"
-        if item["type"] in ("message", "reasoning") and not self._start:
+        self._stream.items[place] = item
+        if place in self._met:
+            return
+        if item["type"] in ("message", "reasoning"):
             assert item["content"] == self._whole[place], f"{item['content']}; parts were {self._whole[place]}"
         for (of, text), said in self._deltas.items():
             if of == place and text not in IN_PARTS:
                 assert item[TEXTS[text]] == said, f"{item} has other than {said}"
-        self._stream.items[place] = item
 
     def _part_added(self, document: Document) -> None:
         place = self._item(document)
@@ -194,7 +199,7 @@ class _Checking:
         if part["type"] == "output_text":
             assert isinstance(part["annotations"], list), part
         for (of, text), said in self._deltas.items():
-            if of == place and text in IN_PARTS and not self._start:
+            if of == place and text in IN_PARTS and place not in self._met:
                 assert part[TEXTS[text]] == said, f"{part} has other than {said}"
         self._whole[place].append(part)
 
@@ -204,11 +209,17 @@ class _Checking:
             assert document["content_index"] == self._parts[place] - 1, f"no such part is open: {document}"
         if what == "delta":
             self._deltas[place, text] = self._deltas.get((place, text), "") + document["delta"]
-        elif not self._start:
-            assert document[TEXTS[text]] == self._deltas.get((place, text), ""), document
+        elif place not in self._met:
+            said = self._deltas.get((place, text), "")
+            assert document[TEXTS[text]] == said, f"other than {said}: {document}"
 
     def _item(self, document: Document) -> int:
         place: int = document["output_index"]
+        if self._start and place not in self._open and place not in self._stream.items:
+            self._met.add(place)
+            self._open[place] = {"id": document["item_id"]}
+            self._parts[place] = document.get("content_index", -1) + (document["type"] != "response.content_part.added")
+            self._whole[place] = [{}] * document.get("content_index", 0)
         assert place in self._open, f"no such item is open: {document}"
         assert document["item_id"] == self._open[place]["id"], document
         return place

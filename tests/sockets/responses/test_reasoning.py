@@ -64,6 +64,17 @@ async def test_the_engine_gets_it_back_with_what_was_said_next(ask, engine):
     assert called["tool_calls"][0]["function"]["name"] == "look"
 
 
+@pytest.mark.parametrize(("make", "name"), [("vllm", "reasoning"), ("openai", "reasoning_content")])
+async def test_each_engine_gets_it_back_by_its_own_name(serve, engine, tmp_path, make, name):
+    upstreams = [{"name": "engine", "url": engine.url, "model": "double", "type": make}]
+    database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
+    ask = ResponsesClient((await serve(config_for(upstreams=upstreams, database=database))).client)
+    engine.replies.append(Reply("Four.", reasoning="Two and two."))
+    first = await ask.create("2+2?")
+    await ask.create("Sure?", previous_response_id=first["id"])
+    assert engine.seen[-1].body["messages"][1] == {"role": "assistant", "content": "Four.", name: "Two and two."}
+
+
 async def test_a_client_may_send_it_itself(ask, engine):
     given = [
         {"role": "user", "content": "2+2?"},

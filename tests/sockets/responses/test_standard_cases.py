@@ -148,3 +148,9 @@ async def test_previous_response_id(ask, engine, stream):
         {"role": "assistant", "content": "Hello Alice!"},
         {"role": "user", "content": "What is my name?"},
     ]
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, 'Say: 100 %d "é" \u2028 \r\n\r\ndata: [DONE] %s'])
+async def test_events_stay_whole(ask, engine, text):
+    engine.replies.append(Reply(text))
+    assert (await ask.stream()).text() == text
