@@ -94,3 +94,10 @@ async def test_what_failed_cannot_be_continued(ask, engine):
     failed = (await ask.stream("1")).response
     error = await ask.refused(400, previous_response_id=failed["id"])
     assert error["param"] == "previous_response_id"
+
+
+async def test_what_is_not_stored_may_continue_what_is(ask, engine):
+    first = await ask.create("1")
+    second = await ask.create("2", previous_response_id=first["id"], store=False)
+    assert second["previous_response_id"] == first["id"]
+    assert said(engine)[::2] == ["1", "2"]

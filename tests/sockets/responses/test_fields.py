@@ -191,3 +191,14 @@ async def test_the_body_has_to_be_an_object(ask):
 
 async def test_an_unknown_model(ask):
     assert (await ask.refused(404, model="unheard-of"))["code"] == "model_not_found"
+
+
+async def test_the_default_model(ask):
+    assert (await ask.create(model=None))["model"] == "double"
+
+
+@STREAMED
+async def test_an_empty_answer_is_an_empty_message(ask, engine, stream):
+    engine.replies.append(Reply(""))
+    (message,) = (await ask.either(stream=stream))["output"]
+    assert message["content"][0]["text"] == ""

@@ -123,3 +123,16 @@ async def test_a_tool_of_the_server_outside_the_allowed_ones_does_not_run(ask, e
     result = engine.seen[-1].body["messages"][-1]
     assert result["role"] == "tool"
     assert "4" not in result["content"]
+
+
+async def test_a_custom_tool_may_be_chosen(ask, engine):
+    choice = {"type": "custom", "name": "shell"}
+    response = await ask.create(tools=[LOOK, SHELL], tool_choice=choice)
+    assert offered(engine) == ["shell"]
+    assert engine.seen[-1].body["tool_choice"] == {"type": "function", "function": {"name": "shell"}}
+    assert response["tool_choice"] == choice
+
+
+async def test_calls_one_by_one(ask, engine):
+    await ask.create(tools=[LOOK], parallel_tool_calls=False)
+    assert engine.seen[-1].body["parallel_tool_calls"] is False

@@ -77,6 +77,32 @@ async def test_the_client_bounds_the_calls(ask, engine, stream):
     assert response["max_tool_calls"] == 2
 
 
+@STREAMED
+async def test_further_calls_are_ignored(ask, engine, stream):
+    engine.replies += [Reply("", (MATH, MATH)), Reply("Once more.", (MATH,))]
+    response = await ask.either(stream=stream, tandem=OWN, max_tool_calls=2)
+    assert types_of(response["output"]) == ["mcp_call", "mcp_call", "message"]
+    assert (response["status"], text_of(response)) == ("completed", "Once more.")
+    assert len(engine.seen) == 2
+
+
+async def test_a_model_that_keeps_calling_wrongly(ask, engine):
+    engine.replies += [Reply("", (Call("calculate_math", '{"expr'),))] * 2
+    stream = await ask.stream(tandem=OWN)
+    assert stream.names[-2:] == ["error", "response.failed"]
+    assert stream.events[-2]["code"] == "invalid_tool_arguments"
+    engine.replies += [Reply("", (Call("calculate_math", '{"expr'),))] * 2
+    assert (await ask.refused(502, tandem=OWN))["code"] == "invalid_tool_arguments"
+
+
+@STREAMED
+async def test_a_function_by_the_name_of_the_servers_is_the_servers(ask, engine, stream):
+    engine.replies += [Reply("", (MATH,)), Reply("Four.")]
+    function = {"type": "function", "name": "calculate_math", "parameters": {"type": "object"}}
+    response = await ask.either(stream=stream, tools=[function])
+    assert types_of(response["output"]) == ["mcp_call", "message"]
+
+
 class TestWebSearch:
     @pytest.fixture
     async def searching(self, asking, service):
@@ -161,3 +187,12 @@ class TestMcp:
     async def test_secrets_are_not_echoed(self, ask):
         tool = {"type": "mcp", "server_label": "files", "authorization": "s3cret", "headers": {"x": "s3cret"}}
         assert "s3cret" not in str(await ask.create(tools=[tool]))
+
+    @pytest.mark.parametrize("name", [None, "search"])
+    async def test_it_may_be_chosen(self, ask, engine, name):
+        choice = {"type": "mcp", "server_label": "files", **({"name": name} if name else {})}
+        response = await ask.create(tools=[LOOK, {"type": "mcp", "server_label": "files"}], tool_choice=choice)
+        assert response["tool_choice"] == choice
+        offered = {tool["function"]["name"] for tool in engine.seen[-1].body["tools"]}
+        assert "look" not in offered
+        assert offered == {"files_search"} if name else len(offered) == 4
