@@ -97,7 +97,7 @@ class Run:
         whole = turn.turn()
         if not (whole.content or whole.calls or self.output.items):
             self.output.say("")
-        return whole, turn.finish_reason, turn.open
+        return whole, turn.finish_reason, turn.opened()
 
     async def _serve(self, turn: Turn, open_items: dict[int, Item], cut: str | None) -> list[ToolResult]:
         """Make items of the turn's calls, and run those that are to run here."""
