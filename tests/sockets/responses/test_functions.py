@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.engine_double import Call, Reply
-from tests.sockets.responses.asking import text_of, types_of
+from tests.engine_double.canned import CannedEngine, streamed
+from tests.sockets.responses.asking import ResponsesClient, text_of, types_of
+from tests.sockets.running import config_for
 
 STREAMED = pytest.mark.parametrize("stream", [False, True])
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}}
@@ -136,3 +139,19 @@ async def test_a_custom_tool_may_be_chosen(ask, engine):
 async def test_calls_one_by_one(ask, engine):
     await ask.create(tools=[LOOK], parallel_tool_calls=False)
     assert engine.seen[-1].body["parallel_tool_calls"] is False
+
+
+async def test_an_engine_may_number_its_calls_otherwise(serve, tmp_path):
+    first, second = ({"index": n, "id": f"call-{n}", "function": {"name": "look", "arguments": "{}"}} for n in (3, 7))
+    choices: list[dict] = [{"delta": {"tool_calls": [call]}} for call in (first, second)]
+    choices.append({"delta": {}, "finish_reason": "tool_calls"})
+    answer = streamed(*(b"data: %b\n\n" % orjson.dumps({"choices": [choice]}) for choice in choices))
+    async with CannedEngine(answer) as engine:
+        upstreams = [{"name": "canned", "url": engine.url, "model": engine.model}]
+        database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
+        ask = ResponsesClient((await serve(config_for(upstreams=upstreams, database=database))).client)
+        output = (await ask.stream(tools=[LOOK])).response["output"]
+    assert [(call["type"], call["call_id"]) for call in output] == [
+        ("function_call", "call-3"),
+        ("function_call", "call-7"),
+    ]
