@@ -25,9 +25,9 @@ from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.observability.recorded import report
 from tandem_orchestrator.responses.events import Events
 from tandem_orchestrator.responses.journal import Journal
-from tandem_orchestrator.responses.making import Making, error_of, tell_error
+from tandem_orchestrator.responses.making import Making, tell_error
 from tandem_orchestrator.responses.queued import Queued
-from tandem_orchestrator.responses.resource import Resource, whole
+from tandem_orchestrator.responses.resource import Resource, failure, whole
 from tandem_orchestrator.responses.runs import Events as Told
 from tandem_orchestrator.responses.runs import Run, Runs
 from tandem_orchestrator.responses.service import Asker, Responses
@@ -202,7 +202,7 @@ class Attempt:
 async def end_unmade(runs: Runs, stored: Stored, error: GatewayError) -> None:
     """End a response that failed before anything was made of it here."""
     last = await runs.last_event(stored.tenant, stored.id)
-    resource = orjson.loads(stored.resource) | {"status": "failed", "error": error_of(error)}
+    resource = orjson.loads(stored.resource) | {"status": "failed", "error": failure(error)}
     stored.status, stored.resource = "failed", orjson.dumps(resource).decode()
     told = None
     if last >= 0:

@@ -117,7 +117,7 @@ def _checked(value: Any) -> list[Item]:
     for n, item in enumerate(found):
         if item["type"] in NOT_KEPT:
             raise BadRequest(f"items of type {item['type']} cannot be kept", param=f"items.{n}.type")
-    return [{"status": "completed", **item, "id": ids.item(item["type"], owner, n)} for n, item in enumerate(found)]
+    return [items.kept(item, ids.item(item["type"], owner, n)) for n, item in enumerate(found)]
 
 
 def _shown(conversation_id: str, created: int, texts: dict[str, str]) -> dict[str, Any]:

@@ -201,10 +201,10 @@ def _flag(payload: dict[str, Any], name: str, *, default: bool) -> bool:
     return value
 
 
-def _whole(payload: dict[str, Any], name: str, least: int) -> int | None:
+def _whole(payload: dict[str, Any], name: str, least: int, path: str = "") -> int | None:
     value = payload.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-        raise BadRequest(f"`{name}` must be a whole number of at least {least}", param=name)
+        raise BadRequest(f"`{path}{name}` must be a whole number of at least {least}", param=path + name)
     return value
 
 
@@ -298,5 +298,5 @@ def _threshold(value: Any) -> int | None:
     for n, entry in enumerate(value):
         if entry.get("type") != "compaction":
             raise BadRequest("only `compaction` is known here", param=f"context_management.{n}.type")
-        found = _whole(entry, "compact_threshold", LEAST_COMPACTION)
+        found = _whole(entry, "compact_threshold", LEAST_COMPACTION, f"context_management.{n}.")
     return found

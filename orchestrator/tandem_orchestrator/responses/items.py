@@ -9,6 +9,7 @@ Item = dict[str, Any]
 
 ROLES: Final = ("user", "system", "developer", "assistant")
 TEXTS: Final = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+WITHOUT_STATUS: Final = frozenset({"compaction", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
 NO_INPUT: Final = "`input` must be a text or a list of items, and not empty"
 
 
@@ -33,6 +34,17 @@ def text_of(content: Any) -> str:
         return content
     texts = [part["text"] for part in content or () if part.get("type") in TEXTS]
     return texts[0] if len(texts) == 1 else "\n".join(texts)
+
+
+def kept(item: Item, item_id: str) -> Item:
+    """Return a checked item as it is kept and shown: with an id of its own, and what every item of its type has."""
+    found = {**item, "id": item_id}
+    if item["type"] not in WITHOUT_STATUS:
+        found["status"] = item.get("status") or "completed"
+    for name in ("content", "output"):
+        if isinstance(parts := item.get(name), list):
+            found[name] = [{"detail": "auto", **part} if part.get("type") == "input_image" else part for part in parts]
+    return found
 
 
 def _checked(item: Any, path: str) -> Item:

@@ -10,14 +10,12 @@ from tandem_orchestrator.observability.metrics import RESPONSES
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.events import Events
-from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.items import Item, kept
 from tandem_orchestrator.responses.output import INCOMPLETE
-from tandem_orchestrator.responses.resource import Resource, usage_of, whole
+from tandem_orchestrator.responses.resource import Resource, failure, usage_of, whole
 from tandem_orchestrator.responses.run import Run
 from tandem_orchestrator.responses.store import Stored
 
-RATE_LIMITED: Final = 429
-SERVER_ERRORS: Final = 500
 _ended = Labelled(RESPONSES)
 CUT_OFF: Final = "its client left, or the server was stopped, before it was complete"
 
@@ -45,7 +43,7 @@ class Making:
         self.resource = resource
         self.earlier = before.earlier
         self.given = [
-            {**item, "id": ids.item(item["type"], resource.id, n, of_input=True)} for n, item in enumerate(before.given)
+            kept(item, ids.item(item["type"], resource.id, n, of_input=True)) for n, item in enumerate(before.given)
         ]
         self.tenant = tenant
 
@@ -88,16 +86,16 @@ class Making:
 
     def cut_off(self) -> None:
         """Note that it ends here, as nobody waits for it any more."""
-        self.output.end_open(INCOMPLETE)
+        self.output.end_all(INCOMPLETE)
         self._count("incomplete")
         self.resource.end("incomplete", incomplete_details={"reason": None, "message": CUT_OFF})
 
     def fail(self, error: GatewayError) -> None:
         """Note that it failed."""
-        self.output.end_open(INCOMPLETE)
+        self.output.end_all(INCOMPLETE)
         self._count("failed")
-        self.resource.end("failed", error=error_of(error))
-        tell_error(self.output.events, error)
+        self.resource.end("failed", error=failure(error))
+        tell_error(self.output.events, error, standard=self.output.standard)
 
     def tell_end(self) -> None:
         """Tell a stream how the response ended."""
@@ -114,16 +112,10 @@ class Making:
         self.resource.turns_cut = self.run.turns_cut
 
 
-def tell_error(events: Events | None, error: GatewayError) -> None:
-    """Tell a stream what went wrong; that the response failed is to follow."""
+def tell_error(events: Events | None, error: GatewayError, *, standard: bool = False) -> None:
+    """Tell a stream what went wrong, in OpenAI's form or the `standard`'s; that the response failed is to follow."""
     if events is not None:
-        code = str(error.code or error.type)
-        events.add("error", {"code": code, "message": error.message, "param": error.param})
-
-
-def error_of(error: GatewayError) -> dict[str, Any]:
-    """Return what a failed response says; OpenAI's response knows few codes."""
-    code = "server_error" if error.status >= SERVER_ERRORS else "invalid_prompt"
-    if error.status == RATE_LIMITED:
-        code = "rate_limit_exceeded"
-    return {"code": code, "message": error.message}
+        told: dict[str, Any] = {"code": str(error.code or error.type), "message": error.message, "param": error.param}
+        if standard:
+            told["error"] = {"type": error.type, **told}
+        events.add("error", told)

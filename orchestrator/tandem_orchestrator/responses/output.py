@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.events import Events, head_of
-from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.items import WITHOUT_STATUS, Item
 
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
@@ -28,6 +28,8 @@ class Output:
     ) -> None:
         self.items: list[Item] = list(done)
         self.events = events
+        self.standard = reasoning_event == STANDARD_REASONING
+        """Whether events are as Open Responses has them where OpenAI's differ."""
         self._id = response_id
         self._reasoning_event = reasoning_event
         self._text: Streamed | None = None
@@ -78,6 +80,14 @@ class Output:
         self.end_thought(status)
         self.end_text(status)
 
+    def end_all(self, status: str) -> None:
+        """End whatever is not done."""
+        self.end_open(status)
+        for item in self.items:
+            if item.get("status") == IN_PROGRESS:
+                item["status"] = status
+                self.end(item)
+
     def begin(self, kind: str, **fields: Any) -> Item:
         """Begin an item of another kind; `end` must follow."""
         self.end_open()
@@ -110,9 +120,6 @@ class Output:
     def _added(self, item: Item) -> None:
         if self.events is not None:
             self.events.add("response.output_item.added", {"output_index": self.place(item), "item": item})
-
-
-WITHOUT_STATUS: Final = frozenset({"compaction", "mcp_list_tools", "mcp_approval_request"})
 
 
 class Streamed:

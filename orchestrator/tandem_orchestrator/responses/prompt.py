@@ -104,7 +104,7 @@ class Chat:
         """Add a call that ran on the server, and its result."""
         self.call(item, tool_name(item))
         error = item.get("error")
-        output = item.get("output") if error is None else orjson.dumps({"error": error}).decode()
+        output = item.get("output") if error is None else _problem(error)
         self.messages.append({"role": "tool", "tool_call_id": item["id"], "content": output or ""})
 
     def searched(self, item: Item) -> None:
@@ -170,6 +170,14 @@ def _content(content: Any) -> str | list[dict[str, Any]]:
     if isinstance(content, str) or all(part["type"] in TEXTS for part in content):
         return text_of(content)
     return [_part(part) for part in content]
+
+
+def _problem(error: Any) -> str:
+    """Return what a call that failed told, as the model got it."""
+    content = error.get("content") if isinstance(error, dict) else None
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        return text_of(content)
+    return orjson.dumps({"error": error}).decode()
 
 
 def _part(part: Item) -> dict[str, Any]:

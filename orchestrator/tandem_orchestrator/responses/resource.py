@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.errors import GatewayError, LimitExceeded
 from tandem_orchestrator.responses.create import Create
 
 DEFAULTS: Final = {
@@ -16,6 +17,7 @@ DEFAULTS: Final = {
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
+SERVER_ERRORS: Final = 500
 FORMAT: Final = {"description": None, "strict": None}
 FUNCTION: Final = {"description": None, "parameters": None, "strict": None}
 CACHED: Final = "cached_tokens"
@@ -64,8 +66,7 @@ class Resource:
     def end(self, status: str, **details: Any) -> None:
         """Note how it ended; `details` are `error` or `incomplete_details`."""
         self.status = status
-        if status == "completed":
-            self.completed_at = int(time.time())
+        self.completed_at = int(time.time()) if status == "completed" else None
         for name, value in details.items():
             setattr(self, name, value)
 
@@ -95,11 +96,19 @@ def usage_of(passes: dict[str, int]) -> dict[str, Any]:
     prompt, completion = passes.get("prompt_tokens", 0), passes.get("completion_tokens", 0)
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {CACHED: passes.get(CACHED, 0)},
+        "input_tokens_details": {CACHED: passes.get(CACHED, 0), "cache_write_tokens": 0},
         "output_tokens": completion,
         "output_tokens_details": {REASONED: passes.get(REASONED, 0)},
         "total_tokens": prompt + completion,
     }
+
+
+def failure(error: GatewayError) -> dict[str, str]:
+    """Return a failed response's `error`, for which OpenAI has few codes; the event before it has the right one."""
+    code = "server_error" if error.status >= SERVER_ERRORS else "invalid_prompt"
+    if isinstance(error, LimitExceeded):
+        code = "rate_limit_exceeded"
+    return {"code": code, "message": error.message}
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is incomplete, by the engine's reason."""
 
+TOOL_ERROR: Final = "mcp_tool_execution_error"
+
 Flush = Callable[[], Awaitable[None]]
 
 
@@ -55,6 +57,9 @@ class Run:
     sealer: Sealer
     approved: Sequence[Approved] = ()
     """Calls to run before the engine is asked."""
+    lists: Sequence[Item] = ()
+    """What tells of the tools of MCP servers."""
+    heartbeat_seconds: float = 10.0
     flush: Flush | None = None
     begun: Callable[[], None] | None = None
     """Called when the engine begins to answer."""
@@ -72,7 +77,7 @@ class Run:
         turn, reason, open_items = await self._first_pass()
         while True:
             cut = CUT.get(reason or "")
-            output.end_open(INCOMPLETE if cut else COMPLETED)
+            output.end_open(INCOMPLETE if cut and not turn.calls else COMPLETED)
             started = perf_counter()
             results = await self._serve(turn, open_items, cut)
             if self.flush is not None:
@@ -129,9 +134,16 @@ class Run:
         return self._streamed_pass(self.flush) if self.flush else self._whole_pass()
 
     def _begin(self) -> None:
+        """Tell that the engine has begun to answer, and what the MCP servers offer; a second call does nothing."""
         if self.begun is not None:
             self.begun()
             self.begun = None
+        lists, self.lists = self.lists, ()
+        for listed in lists:
+            item = self.output.begin(**listed)
+            self.output.note(item, "response.mcp_list_tools.in_progress")
+            self.output.note(item, "response.mcp_list_tools.completed")
+            self.output.end(item)
 
     async def _whole_pass(self) -> Pass:
         _, answer = await self.generator.engines.complete(self.call, self.session.next_body(stream=False))
@@ -169,16 +181,17 @@ class Run:
         whole = turn.turn()
         if not (whole.content or whole.calls or self.output.items):
             self.output.say("")
-        return whole, turn.finish_reason, turn.open
+        return whole, turn.finish_reason, turn.opened()
 
     async def _serve(self, turn: Turn, open_items: dict[int, Item], cut: str | None) -> list[ToolResult]:
         """Make items of the turn's calls, and run those that are to run here."""
         to_run = [] if cut else self.session.server_calls(turn)
         running: list[tuple[ToolCall, Item]] = []
+        last = len(turn.calls) - 1 if cut else None
         for index, call in enumerate(turn.calls):
             if self.session.is_clients(call.name):
-                self._client_call(call, open_items.get(index), INCOMPLETE if cut else COMPLETED)
-            elif self.session.needs_consent(call):
+                self._client_call(call, open_items.get(index), INCOMPLETE if index == last else COMPLETED)
+            elif self.session.needs_consent(call) and index != last:
                 self._ask_consent(call)
             elif call in to_run:
                 running.append((call, self._begin_served(call)))
@@ -234,7 +247,10 @@ class Run:
         failed = result.status != SUCCESS
         item["status"] = FAILED if failed else COMPLETED
         if item["type"] == "mcp_call":
-            item["error" if failed else "output"] = result.content
+            if failed:
+                item["error"] = {"type": TOOL_ERROR, "content": [{"type": "text", "text": result.content}]}
+            else:
+                item["output"] = result.content
             self.output.note(item, "response.mcp_call.failed" if failed else "response.mcp_call.completed")
         else:
             item["results"] = result.content
@@ -251,7 +267,6 @@ class Run:
         return results
 
     async def _run_all(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
-
         async def one(call: ToolCall, item: Item) -> ToolResult:
             result = await run_tool(call, self.session, self.call.record)
             self._end_served(item, result)
@@ -259,10 +274,15 @@ class Run:
                 await self.flush()
             return result
 
-        if len(running) == 1:
+        if len(running) == 1 and self.flush is None:  # a task costs more than a calculation
             return [await one(*running[0])]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(call, item)) for call, item in running]
+            waiting = set(tasks)
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=self.heartbeat_seconds)
+                if waiting and self.call.heartbeat is not None:
+                    await self.call.heartbeat()
         return [task.result() for task in tasks]
 
 

@@ -211,6 +211,9 @@ class Responses:
             output.seal = sealer.close
         allowed = [] if done else approved(given, earlier, tools)
         run = Run(self._generator, call, session, output, create, sealer, allowed)
+        listed = {item["server_label"] for item in (*earlier, *done) if item["type"] == "mcp_list_tools"}
+        run.lists = [item for item in tools.lists if item["server_label"] not in listed]
+        run.heartbeat_seconds = self._settings.hold.heartbeat_seconds
         return Making(principal.tenant, run, resource, Before(earlier, given))
 
     def _payload(self, arrived: Arrived) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _mcp(tools: ResponseTools, tool: dict[str, Any], path: str, toolbox: Toolbox
             continue
         tools.served[each.name] = Served(label, own, consent(own))
         listed.append(_listed(each, own))
-    tools.lists.append({"type": "mcp_list_tools", "server_label": label, "tools": listed, "error": None})
+    tools.lists.append({"kind": "mcp_list_tools", "server_label": label, "tools": listed, "error": None})
 
 
 def _listed(tool: Tool, own: str) -> dict[str, Any]:

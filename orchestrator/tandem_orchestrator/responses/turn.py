@@ -18,6 +18,10 @@ class ResponseTurn(StreamedTurn):
         self._output = output
         self._session = session
 
+    def opened(self) -> dict[int, Item]:
+        """Return `open` by the calls' places in the turn: engines number them as they like."""
+        return {place: self.open[index] for place, index in enumerate(sorted(self._calls)) if index in self.open}
+
     def _visible(self, _: dict[str, Any], choice: dict[str, Any]) -> None:
         delta = choice.get("delta") or {}
         for name in REASONING:
@@ -46,6 +50,7 @@ class ResponseTurn(StreamedTurn):
             self.open[index] = item
             added = call.arguments
         if added:
+            item["arguments"] += added
             self._output.note(item, "response.function_call_arguments.delta", delta=added)
 
 
