@@ -12,6 +12,7 @@ from tandem_orchestrator.errors import (
     Cut,
     DatabaseDown,
     GatewayError,
+    Gone,
     LimitExceeded,
     NoEngine,
     Saturated,
@@ -24,7 +25,7 @@ from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.observability.recorded import report
 from tandem_orchestrator.responses.events import Events
-from tandem_orchestrator.responses.journal import Journal
+from tandem_orchestrator.responses.kept import Kept
 from tandem_orchestrator.responses.making import Making, tell_error
 from tandem_orchestrator.responses.queued import Queued
 from tandem_orchestrator.responses.resource import Resource, failure, whole
@@ -38,6 +39,7 @@ AWAY: Final = (NoEngine, Saturated, Unreachable, ToolsAbsent, LimitExceeded)
 BROKEN: Final = (Cut, TimedOut)
 """After these another attempt may go well."""
 MOST_ATTEMPTS: Final = 3
+PATIENCE: Final = (0.5, 1.0, 2.0, 4.0)  # seconds, as a response that was made should not be lost
 ROUTE: Final = "/v1/responses"
 
 
@@ -72,8 +74,8 @@ class Attempt:
         self._keys = means.keys
         self._limiter = means.limiter
         self._events: Events | None = None
-        self._journal: Journal | None = None
         self._making: Making | None = None
+        self._kept: Kept | None = None
         self._in_tools = False
         self._at = run.events
         """Events that had been told at the last point from which another attempt can go on."""
@@ -99,15 +101,17 @@ class Attempt:
             ticket = self._limiter.admit(principal)
             try:
                 await self._prepare(queued, Asker(principal, record, queued.headers))
-                await self._to_the_end()
+                await self._to_the_end(record)
             finally:
                 ticket.settle(record.prompt_tokens + record.completion_tokens)
+        except Gone:  # cancelled or deleted meanwhile, which has been told
+            pass
         except GatewayError as error:
             self._sort_out(error)
             record.tell(error)
-            await self._fail(error)
+            await self._fail(error, record)
         except asyncio.CancelledError:
-            await self._leave()
+            await self._leave(record)
             raise
         finally:
             record.status = record.status or 200
@@ -125,45 +129,42 @@ class Attempt:
         done = orjson.loads(self._stored.output)
         if create.stream:
             self._events = Events(self._at)
-            self._journal = Journal(self._runs, self._run.tenant, self._run.id, self._at)
             if await self._runs.last_event(self._run.tenant, self._run.id) >= self._at:
                 self._at = -1
                 raise GatewayError("the server was lost while it streamed this response, which cannot be told anew")
         before = orjson.loads(self._stored.resource)
         resource = Resource(create, self._run.id, before["model"], before["created_at"])
         self._making = await self._responses.prepare(create, asker, self._events, resource=resource, done=done)
+        self._kept = Kept(self._runs, self._making)
         run = self._making.run
         run.step = self._step
-        run.begun = lambda: self._told("response.in_progress")
+        run.begun = self._begin
         if self._events is not None:
             run.flush = self._flush
 
-    async def _to_the_end(self) -> None:
-        making = self._made
-        await self._runs.step(making.stored(), None, self._at, in_tools=False)
-        making.end(await making.run.make())
-        await self._finish()
+    async def _to_the_end(self, record: Record) -> None:
+        making, kept = self._making, self._kept
+        if making is not None and kept is not None:
+            await kept.step(in_tools=False)
+            making.end(await making.run.make())
+            await self._flush()
+            await kept.end(record, PATIENCE)
 
-    @property
-    def _made(self) -> Making:
-        if self._making is None:
-            raise RuntimeError("a response was to be kept before it was made")
-        return self._making
-
-    def _told(self, name: str) -> None:
-        self._made.tell_beginning(name)
+    def _begin(self) -> None:
+        if self._making is not None:
+            self._making.tell_beginning("response.in_progress")
 
     async def _flush(self) -> None:
-        if self._events is not None and self._journal is not None and (data := self._events.take()):
-            self._journal.add(data, self._events.number)
+        if self._events is not None and self._kept is not None and (data := self._events.take()):
+            self._kept.tell(data)
 
     async def _step(self, *, in_tools: bool) -> None:
         self._in_tools = in_tools
         await self._flush()
-        told = await self._journal.rest() if self._journal is not None else None
+        if self._kept is not None:
+            await self._kept.step(in_tools=in_tools)
         if self._events is not None:
             self._at = self._events.number
-        await self._runs.step(self._made.stored(), told, self._at, in_tools=in_tools)
 
     def _sort_out(self, error: GatewayError) -> None:
         """Raise `Later` where it is too early to give up, and what only the database is to blame for."""
@@ -176,27 +177,22 @@ class Attempt:
         if isinstance(error, BROKEN) and self._run.attempts < MOST_ATTEMPTS:
             raise Later("", error, counts=True)
 
-    async def _fail(self, error: GatewayError) -> None:
-        if self._making is None:
+    async def _fail(self, error: GatewayError, record: Record) -> None:
+        if self._making is None or self._kept is None:
             await end_unmade(self._runs, self._stored, error)
-            return
-        self._making.fail(error)
-        await self._finish()
+        else:
+            self._making.fail(error)
+            await self._flush()
+            await self._kept.end(record)
 
-    async def _leave(self) -> None:
+    async def _leave(self, record: Record) -> None:
         """Give it back where another attempt can go on, else end it here."""
-        if self.honest or self._making is None:
+        if self.honest or self._making is None or self._kept is None:
             await self._runs.release(self._run, 0, counts=False)
         else:
             self._making.cut_off()
-            await self._finish()
-
-    async def _finish(self) -> None:
-        making = self._made
-        making.tell_end()
-        await self._flush()
-        told = await self._journal.rest() if self._journal is not None else None
-        await self._runs.finish(making.stored(), told, making.items)
+            await self._flush()
+            await self._kept.end(record)
 
 
 async def end_unmade(runs: Runs, stored: Stored, error: GatewayError) -> None:

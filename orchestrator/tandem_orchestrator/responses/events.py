@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import orjson
 
+END: Final = b"\n\n"
+"""Of each event, and nowhere else."""
 DONE: Final = b"data: [DONE]\n\n"
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from tandem_orchestrator.errors import BadRequest, GatewayError
-from tandem_orchestrator.responses.events import DONE, Events
+from tandem_orchestrator.responses.events import DONE, END, Events
 from tandem_orchestrator.responses.making import tell_error
 from tandem_orchestrator.responses.resource import whole
 from tandem_orchestrator.responses.runs import Runs
@@ -18,7 +18,6 @@ LOOK_SECONDS: Final = 0.3  # between two looks for what another process may have
 BEAT_SECONDS: Final = 15.0
 HEARTBEAT: Final = b": waiting\n\n"
 UNFINISHED: Final = ("queued", "in_progress")
-EVENT_END: Final = b"\n\n"
 
 
 class Reader:
@@ -76,7 +75,7 @@ async def with_done(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _after(data: bytes, number: int) -> bytes:
     """Return events without the first `number` of them."""
-    return data if number <= 0 else EVENT_END.join(data.split(EVENT_END)[number:])
+    return data if number <= 0 else END.join(data.split(END)[number:])
 
 
 def _error(number: int, error: GatewayError) -> bytes:

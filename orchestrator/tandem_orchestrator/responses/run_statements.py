@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from tandem_orchestrator.responses.statements import CHANGE_THEN, PARTS_LAST, add_item
-from tandem_orchestrator.responses.tables import EVENTS, LEASES, RESPONSES, RUNS, SEALS
+from tandem_orchestrator.responses.tables import CONVERSATIONS, EVENTS, LEASES, RESPONSES, RUNS, SEALS
 from tandem_orchestrator.store.statement import InsertInto, Statement
 
 RUN_LAST: Final = PARTS_LAST + 1  # ranks: whose run it is has to be known to what comes before
@@ -49,14 +49,22 @@ _CHANGED: Final = ("status", "resource", "output", "compacted", "bytes")
 
 # The responses themselves
 
+_conversation_id = bindparam("conversation_id", type_=CONVERSATIONS.columns.id.type)
 FINISH: Final = Statement(
     update(RESPONSES)
-    .where(_UNFINISHED, _mine(_R.tenant, _R.id))
+    .where(
+        _UNFINISHED,
+        _mine(_R.tenant, _R.id),
+        or_(
+            _conversation_id.is_(None),
+            exists().where(CONVERSATIONS.columns.tenant == _R.tenant, CONVERSATIONS.columns.id == _conversation_id),
+        ),
+    )
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
     .returning(_R.id),
     rank=CHANGE_THEN,
 )
-"""Changes a response that its owner makes."""
+"""Changes a response that its owner makes, while the conversation is there to which it adds its items."""
 ADD_ITEM_OF_MINE: Final = add_item(_mine(bindparam("tenant"), bindparam("response_id")))
 """The same as `ADD_ITEM`, for a response that its owner makes."""
 STOP: Final = Statement(
@@ -108,7 +116,18 @@ RELEASE: Final = Statement(
 )
 """Puts a run back into the queue, where it was."""
 ABANDON: Final = Statement(update(RUNS).where(_MY_RUN).values(owner=NOBODY).returning(_RUN.id), rank=RUN_LAST)
-END_RUN: Final = Statement(delete(RUNS).where(_MY_RUN).returning(_RUN.id), rank=RUN_LAST)
+END_RUN: Final = Statement(
+    delete(RUNS)
+    .where(
+        _MY_RUN,
+        ~exists().where(
+            _R.tenant == _RUN.tenant, _R.id == _RUN.id, or_(_R.status == "queued", _R.status == "in_progress")
+        ),
+    )
+    .returning(_RUN.id),
+    rank=RUN_LAST,
+)
+"""Ends the run of a response that has ended."""
 DROP_RUN: Final = Statement(delete(RUNS).where(_THE_RUN).returning(_RUN.id), rank=RUN_LAST)
 QUEUED_OF: Final = Statement(
     select(func.coalesce(func.max(_RUN.turn) - func.min(_RUN.turn) + 1, 0)).where(

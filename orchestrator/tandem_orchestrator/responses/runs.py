@@ -7,18 +7,22 @@ from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import orjson
-import structlog
 
-from tandem_orchestrator.errors import BadRequest, GatewayError, LimitExceeded
+from tandem_orchestrator.errors import BadRequest, Gone, LimitExceeded
 from tandem_orchestrator.observability.metrics import RESPONSES
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.rows import NamedRows, Rows, now
-from tandem_orchestrator.responses.store import ResponseStore, Stored, adding, conversation_steps, row_of
+from tandem_orchestrator.responses.store import (
+    ResponseStore,
+    Stored,
+    adding,
+    conversation_not_found,
+    conversation_steps,
+    row_of,
+)
 
 LEASE_MS: Final = 20_000  # without a sign of life for so long, a process counts as gone
 FULL_RETRY_AFTER: Final = 30.0  # seconds
-
-log = structlog.get_logger()
 
 
 class Events(NamedTuple):
@@ -63,7 +67,7 @@ class Runs:
         self.woken = asyncio.Event()
         """Set when something was queued here."""
         self._lived = 0
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
 
     async def begin(self, response: Stored) -> None:
         """Keep a response whose client reads it as it is made. Raises `NotFound` if what it continues has gone."""
@@ -99,20 +103,23 @@ class Runs:
 
     async def step(self, response: Stored, told: Events | None, events: int, *, in_tools: bool) -> None:
         """Keep how far a response is, with events that were not kept yet; all that it has told are `events`."""
-        steps: list[NamedRows] = [("FINISH", [self._changed(response)])]
+        steps: list[NamedRows] = [("FINISH", [self._changed(response) | {"conversation_id": None}])]
         if told is not None:
             steps.append(("ADD_EVENTS", [self._events_row(response.tenant, response.id, told)]))
         steps.append(("STEP", [self._where(response) | {"new_events": events, "new_in_tools": in_tools}]))
         await self._rows.write(*steps)
 
-    async def finish(self, response: Stored, events: Events | None, items: Sequence[Item] = ()) -> bool:
-        """Keep a response that has ended, the last of its events, and in a conversation its `items`.
+    async def finish(self, response: Stored, events: Events | None, items: Sequence[Item] | None = None) -> None:
+        """Keep a response that has ended, and the last of its events; `items` go to the end of its conversation.
 
-        Returns false, and keeps nothing, if it is not made by this process any more.
+        Raises `NotFound` if that conversation is gone, `Gone` if the response is not made by this process any more.
         """
-        steps: dict[str, Sequence[dict[str, Any]]] = {"FINISH": [self._changed(response)]}
-        if response.conversation_id is not None:
-            hold, (_, rows) = conversation_steps(response.tenant, response.conversation_id, items)
+        conversation_id = response.conversation_id if items is not None else None
+        steps: dict[str, Sequence[dict[str, Any]]] = {
+            "FINISH": [self._changed(response) | {"conversation_id": conversation_id}]
+        }
+        if conversation_id is not None:
+            hold, (_, rows) = conversation_steps(response.tenant, conversation_id, items or ())
             mine = {"response_id": response.id, "owner": self.owner}
             steps = dict([hold]) | steps | {"ADD_ITEM_OF_MINE": [row | mine for row in rows]}
         if events is not None:
@@ -122,11 +129,14 @@ class Runs:
             done = dict(zip(steps, await self._rows.write(*steps.items()), strict=True))
         finally:
             self.active.discard((response.tenant, response.id))
-        return bool(done["FINISH"])
+        if conversation_id is not None and not done["HOLD_CONVERSATION"]:
+            raise conversation_not_found(conversation_id)
+        if not done["FINISH"]:
+            raise Gone("the response was ended by somebody else, or deleted, while it was made")
 
-    def end_later(self, ending: Coroutine[Any, Any, None]) -> None:
+    def end_later(self, ending: Coroutine[Any, Any, Any]) -> None:
         """Have a response ended beside all else; `ended` waits for it."""
-        task = asyncio.get_running_loop().create_task(_without_error(ending))
+        task = asyncio.get_running_loop().create_task(ending)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
@@ -248,13 +258,6 @@ class Runs:
             "events": events.data.decode(),
             "owner": self.owner,
         }
-
-
-async def _without_error(ending: Coroutine[Any, Any, None]) -> None:
-    try:
-        await ending
-    except GatewayError as error:
-        log.warning("the end of a response could not be kept", problem=error.message)
 
 
 CHANGING: Final = ("status", "resource", "output", "compacted", "bytes")

@@ -32,7 +32,7 @@ class StreamedResponse:
         self._making = making
         self._events = events
         self._stream = stream
-        self._kept = Kept(runs, making, events) if runs is not None else None
+        self._kept = Kept(runs, making) if runs is not None else None
         self._writing = asyncio.Lock()
 
     async def make(self, record: Record) -> None:
@@ -49,7 +49,7 @@ class StreamedResponse:
         except asyncio.CancelledError:
             if self._events.number and self._kept is not None:
                 making.cut_off()
-                self._kept.end_later()
+                self._kept.end_later(record)
             raise
         await self._stream.end(await self._last(record) + DONE)
 

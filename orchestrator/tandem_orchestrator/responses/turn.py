@@ -18,7 +18,7 @@ class ResponseTurn(StreamedTurn):
         self._output = output
         self._session = session
 
-    def opened(self) -> dict[int, Item]:
+    def opened(self) -> dict[int, dict[str, Any]]:
         """Return `open` by the calls' places in the turn: engines number them as they like."""
         return {place: self.open[index] for place, index in enumerate(sorted(self._calls)) if index in self.open}
 

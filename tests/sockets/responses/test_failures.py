@@ -91,7 +91,7 @@ async def test_a_conversation_that_goes_meanwhile(start, engine, service):
     stream, _ = await asyncio.gather(asked, delete())
     assert stream.names[-2:] == ["error", "response.failed"]
     assert stream.events[-2]["code"] == "conversation_not_found"
-    await ask.call("GET", f"/responses/{stream.response['id']}", 404)
+    assert await ask.call("GET", f"/responses/{stream.response['id']}") == stream.response
 
 
 async def test_a_client_that_leaves_is_not_answered(start, engine):
