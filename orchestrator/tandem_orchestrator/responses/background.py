@@ -82,9 +82,8 @@ class Background(Part):
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
         await self._runs.ended()
-        if self._database.exists:
-            with suppress(GatewayError):
-                await self._runs.leave()
+        with suppress(GatewayError):
+            await self._runs.leave()
 
     async def _keep_taking(self) -> None:
         while True:
@@ -99,10 +98,11 @@ class Background(Part):
         room = self._settings.concurrency - len(self._tasks)
         if room <= 0 or not self._may_begin() or not self._database.exists:
             return
-        moment = monotonic()
-        absent = [model for model, pause in self._absent.items() if pause.until > moment]
-        for run in await self._runs.claim(room, absent):
-            self._begin(run)
+        if await self._runs.any_queued():
+            moment = monotonic()
+            absent = [model for model, pause in self._absent.items() if pause.until > moment]
+            for run in await self._runs.claim(room, absent):
+                self._begin(run)
 
     async def _keep_living(self) -> None:
         while True:
@@ -112,14 +112,15 @@ class Background(Part):
             await asyncio.sleep(LIFE_SECONDS)
 
     async def _live(self) -> None:
-        await self._runs.live()
+        if self._tasks or self._runs.active or self._forgotten:
+            await self._runs.live()
         number, since = await self._runs.queued()
         BACKGROUND_QUEUED.set(number)
         BACKGROUND_AGE.set((now() - since) / 1000)
+        tasks = dict(self._tasks)  # those that are begun meanwhile may not be in what is read
         mine = await self._runs.mine()
-        for key, task in list(self._tasks.items()):
-            if key not in mine:  # cancelled, or taken over
-                task.cancel()
+        for key in tasks.keys() - mine:  # cancelled, or taken over
+            tasks[key].cancel()
         forgotten = mine - self._tasks.keys() - self._runs.active
         for key in forgotten & self._forgotten:  # their end could not be written
             await self._runs.abandon(*key)

@@ -136,6 +136,7 @@ QUEUED_OF: Final = Statement(
 )
 """How many a tenant has queued, at most."""
 ANY_OF_OWNER: Final = Statement(select(_RUN.tenant, _RUN.id).where(_RUN.owner == bindparam("owner")))
+ANY_IN_QUEUE: Final = Statement(select(_RUN.id).where(_RUN.owner == NOBODY).limit(1))
 ANY_QUEUED: Final = Statement(select(func.count(), func.min(_RUN.queued)).where(_RUN.owner == NOBODY))
 
 
@@ -163,15 +164,15 @@ ANY_CLAIM: Final = _take(
     )
 )
 """Takes what is due, but for the models in `absent`, each between two bars."""
-ANY_LEFT: Final = _take(
-    or_(
-        and_(_RUN.owner == NOBODY, _RUN.queued < bindparam("expired")),
-        and_(
-            _RUN.owner != NOBODY,
-            ~exists().where(_L.name == literal(PROCESS) + _RUN.owner, _L.until >= bindparam("now")),
-        ),
-    )
+_left = or_(
+    and_(_RUN.owner == NOBODY, _RUN.queued < bindparam("expired")),
+    and_(
+        _RUN.owner != NOBODY,
+        ~exists().where(_L.name == literal(PROCESS) + _RUN.owner, _L.until >= bindparam("now")),
+    ),
 )
+ANY_IS_LEFT: Final = Statement(select(_RUN.id).where(_left).limit(1))
+ANY_LEFT: Final = _take(_left)
 """Takes what the processes that are gone were making, and what has been queued for too long."""
 
 # Events

@@ -71,8 +71,7 @@ class Runs:
 
     async def begin(self, response: Stored) -> None:
         """Keep a response whose client reads it as it is made. Raises `NotFound` if what it continues has gone."""
-        if now() - self._lived > LEASE_MS // 2:
-            await self.live()
+        await self._live_on()
         self.active.add((response.tenant, response.id))
         run = self._row(response, model="", request="") | {"owner": self.owner, "turn": 0}
         await adding(response, self._rows.write(("ADD", [row_of(response)]), ("ADD_RUN", [run])))
@@ -174,11 +173,15 @@ class Runs:
 
     async def claim(self, most: int, absent: Sequence[str]) -> list[Run]:
         """Take up to `most` of the queue, but for those of models that are `absent`."""
+        await self._live_on()
         names = "".join(f"|{name}|" for name in absent)
         return await self._take("ANY_CLAIM", most=most, absent=names, now=now())
 
     async def claim_left(self, most: int, queued_before: int) -> list[Run]:
         """Take what others have left unfinished, and what was queued before a time."""
+        if not await self._rows.read("ANY_IS_LEFT", expired=queued_before, now=now()):
+            return []
+        await self._live_on()
         return await self._take("ANY_LEFT", most=most, expired=queued_before, now=now())
 
     async def events_after(self, tenant: str, response_id: str, number: int) -> list[Events]:
@@ -196,6 +199,10 @@ class Runs:
         ((number,),) = await self._rows.read("LAST_EVENT", tenant=tenant, id=response_id)
         return int(number)
 
+    async def any_queued(self) -> bool:
+        """Return whether something may be queued."""
+        return bool(await self._rows.read("ANY_IN_QUEUE"))
+
     async def queued(self) -> tuple[int, int]:
         """Return how many are queued, and since when the oldest one, in milliseconds."""
         ((number, since),) = await self._rows.read("ANY_QUEUED")
@@ -207,9 +214,15 @@ class Runs:
         self._lived = now()
         await self._rows.write(("ANY_LAPSED", [{"before": now() - 10 * LEASE_MS}]))
 
+    async def _live_on(self) -> None:
+        """Give a sign of life before something is taken, or nobody may know yet that this process is there."""
+        if now() - self._lived > LEASE_MS // 2:
+            await self.live()
+
     async def leave(self) -> None:
         """Say that this process makes nothing any more."""
-        await self.let_go(f"process:{self.owner}")
+        if self._lived:
+            await self.let_go(f"process:{self.owner}")
 
     async def hold(self, name: str, milliseconds: int) -> bool:
         """Take what one process at a time may have, or keep it; false while another one has it."""
