@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 MORE: Final = {
-    "Response": {"store", "presence_penalty", "frequency_penalty"},  # the standard demands them
+    "Response": {"store", "presence_penalty", "frequency_penalty", "tandem"},  # the standard demands three of them
     "ResponseFunctionCallArgumentsDoneEvent": {"name"},  # OpenAI's own document has it
     "ResponseCustomToolCall": {"status"},  # ResponseCustomToolCallItem has it, for the same item
     "ResponseFunctionWebSearch": {"results"},  # `include` names them, and no type has them

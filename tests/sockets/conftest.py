@@ -61,6 +61,15 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request, tmp_path) -> str:
+    """The URL of an empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tandem.db"
+    created: str = await request.getfixturevalue("postgres").create()
+    return created
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A real server for the whole session; tests that hold or stop it start it again themselves."""

@@ -17,7 +17,8 @@ from tandem_orchestrator.responses.run import Run
 from tandem_orchestrator.responses.store import Stored
 
 _ended = Labelled(RESPONSES)
-CUT_OFF: Final = "its client left, or the server was stopped, before it was complete"
+INTERRUPTED: Final = "interrupted"
+"""Why a response is incomplete whose client left, or whose server was stopped."""
 
 
 class Before(NamedTuple):
@@ -88,7 +89,7 @@ class Making:
         """Note that it ends here, as nobody waits for it any more."""
         self.output.end_all(INCOMPLETE)
         self._count("incomplete")
-        self.resource.end("incomplete", incomplete_details={"reason": None, "message": CUT_OFF})
+        self.resource.end("incomplete", incomplete_details={"reason": INTERRUPTED})
 
     def fail(self, error: GatewayError) -> None:
         """Note that it failed."""

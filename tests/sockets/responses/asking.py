@@ -1,5 +1,6 @@
 """A client of /v1/responses and /v1/conversations that checks every answer it gets."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -7,6 +8,7 @@ import aiohttp
 from tests.responses_schema import (
     Event,
     Stream,
+    check_compaction,
     check_conversation,
     check_conversation_deleted,
     check_conversation_items,
@@ -28,6 +30,8 @@ class ResponsesClient:
     def __init__(self, http: aiohttp.ClientSession, key: str | None = None, *, standard: bool = False) -> None:
         self._http = http
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.begun: list[str] = []
+        """Ids of the streams that have begun."""
         self._standard = standard
         """Whether the orchestrator calls reasoning as Open Responses does."""
 
@@ -58,7 +62,11 @@ class ResponsesClient:
         async with self._http.post("/v1/responses", json=body, headers=self._headers) as response:
             assert response.status == 200, await response.text()
             assert response.content_type == "text/event-stream"
-            events: list[Event] = [event async for event in read_events(response)]
+            events: list[Event] = []
+            async for event in read_events(response):
+                events.append(event)
+                if event.name == "response.created":
+                    self.begun.append(event.document["response"]["id"])
         return check_stream(events, standard=self._standard)
 
     async def either(self, given: Any = "Hello", *, stream: bool, **fields: Any) -> Document:
@@ -70,6 +78,43 @@ class ResponsesClient:
         response: Document = await self.call("GET", f"/responses/{response_id}")
         check_response(response)
         return response
+
+    async def ended(self, response_id: str) -> Document:
+        """A response, once it has ended."""
+        async with asyncio.timeout(10):
+            while (response := await self.get(response_id))["status"] in ("queued", "in_progress"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # it is another process's, as far as a client knows
+        return response
+
+    async def read_again(self, response_id: str, after: int = -1) -> Stream:
+        """The events of a response after a number."""
+        params = {"stream": "true", "starting_after": str(after)}
+        path = f"/v1/responses/{response_id}"
+        async with self._http.get(path, params=params, headers=self._headers) as response:
+            assert response.status == 200, await response.text()
+            assert response.content_type == "text/event-stream"
+            events: list[Event] = [event async for event in read_events(response)]
+        return check_stream(events, start=after + 1, standard=self._standard)
+
+    async def cancel(self, response_id: str) -> Document:
+        """Cancels a response."""
+        response: Document = await self.call("POST", f"/responses/{response_id}/cancel")
+        check_response(response)
+        return response
+
+    async def compact(self, given: Any = None, **fields: Any) -> Document:
+        """A compaction."""
+        compaction: Document = await self.call("POST", "/responses/compact", json=_body(given, fields))
+        check_compaction(compaction)
+        return compaction
+
+    async def tokens(self, given: Any = "Hello", **fields: Any) -> int:
+        """How many tokens an input is."""
+        counted: Document = await self.call("POST", "/responses/input_tokens", json=_body(given, fields))
+        assert counted.keys() == {"object", "input_tokens"}
+        assert counted["object"] == "response.input_tokens"
+        number: int = counted["input_tokens"]
+        return number
 
     async def delete(self, response_id: str) -> None:
         """Deletes a response."""

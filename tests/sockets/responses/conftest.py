@@ -11,11 +11,11 @@ Start = Callable[..., Awaitable[Orchestrator]]
 
 
 @pytest.fixture
-def start(serve, engine, tmp_path) -> Start:
-    """Starts an orchestrator with a database of its own, and with these settings."""
+def start(serve, engine, url) -> Start:
+    """Starts an orchestrator with a database of its own, of either kind, and with these settings."""
 
     async def started(**settings: Any) -> Orchestrator:
-        database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
+        database = {"url": url}
         return await serve(config_for(engine, **{"database": database, **settings}))
 
     return started

@@ -179,6 +179,47 @@ class TestMcp:
         assert orjson.loads(engine.seen[-1].body["messages"][-1]["content"]) == {"error": "too nosy"}
         assert types_of((await ask.input_items(second["id"]))["data"]) == ["mcp_approval_response"]
 
+    @STREAMED
+    async def test_what_a_person_allows_runs_before_the_engine_is_asked(self, ask, engine, files, stream):
+        engine.replies += [Reply("", (FIND,)), Reply("Three.")]
+        tools = [{"type": "mcp", "server_label": "files"}]
+        first = await ask.either(stream=stream, tools=tools)
+        request = first["output"][-1]
+        answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
+        second = await ask.either([answer], stream=stream, tools=tools, previous_response_id=first["id"])
+        call = second["output"][0]
+        assert (call["type"], call["approval_request_id"], call["output"]) == (
+            "mcp_call",
+            request["id"],
+            "3 files with abc",
+        )
+        assert (text_of(second), files.calls, len(engine.seen)) == ("Three.", ["abc"], 2)
+        error = await ask.refused(400, [answer], tools=tools, previous_response_id=second["id"])
+        assert "has been answered" in error["message"]
+        assert files.calls == ["abc"]
+
+    async def test_what_was_not_asked_for_or_is_not_offered_cannot_be_allowed(self, ask, engine, files):
+        engine.replies.append(Reply("", (FIND,)))
+        tools = [{"type": "mcp", "server_label": "files"}]
+        first = await ask.create(tools=tools)
+        answer = {"type": "mcp_approval_response", "approval_request_id": "mcpr_other", "approve": True}
+        error = await ask.refused(400, [answer], tools=tools, previous_response_id=first["id"])
+        assert error["param"] == "input.0.approval_request_id"
+        answer["approval_request_id"] = first["output"][-1]["id"]
+        error = await ask.refused(400, [answer], previous_response_id=first["id"])
+        assert "is no tool of this request" in error["message"]
+        assert files.calls == []
+
+    @STREAMED
+    async def test_a_servers_tools_are_told_once(self, ask, stream):
+        tools = [{"type": "mcp", "server_label": "files", "require_approval": "never"}]
+        first = await ask.either(stream=stream, tools=tools)
+        listed = first["output"][0]
+        assert (listed["type"], listed["server_label"]) == ("mcp_list_tools", "files")
+        assert "search" in [tool["name"] for tool in listed["tools"]]
+        second = await ask.either(stream=stream, tools=tools, previous_response_id=first["id"])
+        assert types_of(second["output"]) == ["message"]
+
     async def test_only_allowed_tools_are_offered(self, ask, engine):
         tool = {"type": "mcp", "server_label": "files", "allowed_tools": ["search"]}
         await ask.create(tools=[tool])
