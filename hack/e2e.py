@@ -11,7 +11,7 @@ from hack.failure import Failure
 from hack.progress import say
 
 PROJECT: Final = Path(__file__).parent.parent
-IMAGES: Final = ("operator", "orchestrator", "engine-cpu", "demo-model")
+IMAGES: Final = (*images.NAMES, *images.TEST_NAMES)
 
 
 def run(arguments: list[str]) -> None:

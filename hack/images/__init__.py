@@ -16,9 +16,9 @@ from hack.cluster import Cluster, checks
 from hack.failure import Failure
 from hack.images import base, content, registry
 from hack.images.builders import PROJECT, Buildah, Builder, Docker, Target
-from hack.images.recipes import NAMES, Recipe, recipe
+from hack.images.recipes import NAMES, TEST_NAMES, Recipe, recipe
 
-__all__ = ["NAMES", "being_built", "build", "load", "reference"]
+__all__ = ["NAMES", "TEST_NAMES", "being_built", "build", "load", "reference"]
 
 
 def load(cluster: Cluster, names: Iterable[str]) -> None:
@@ -78,7 +78,7 @@ def outdated(archive: Path, name: str) -> list[Path]:
 
 def named(name: str) -> Recipe:
     """Return the recipe for this machine. Failure where there is none of that name."""
-    if name not in NAMES:
+    if name not in (*NAMES, *TEST_NAMES):
         raise Failure(f"no such image: {name}. There are: {', '.join(NAMES)}")
     public = registry.within_reach()
     return recipe(name, versions.pinned("images")["base"] if public else base.reference(), registry=public)

@@ -7,6 +7,9 @@ from hack import versions
 
 TIERS: Final = ("operator", "orchestrator")
 NAMES: Final = (*TIERS, "engine-cpu", "demo-model")
+"""What a cluster needs for the demo."""
+TEST_NAMES: Final = ("postgres",)
+"""What its tests need besides."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ def recipe(name: str, base: str, *, registry: bool) -> Recipe:
         locks = (f"requirements/{name}.lock", "requirements/dev.lock")
         return Recipe(f"{name}/Dockerfile", ".", (name, "contract", *locks), on_base, layers=True)
     folder = f"hack/images/{name}"
+    if name == "postgres":
+        return Recipe(f"{folder}/Dockerfile", ".", (folder, "requirements/dev.lock"), on_base)
     if name == "demo-model":
         return Recipe(f"{folder}/Dockerfile", "hack/demo_model/model", ("hack/demo_model/model",))
     if registry:
