@@ -34,6 +34,7 @@ VARIANTS: dict[str, Json] = {
         "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         "serviceAccount": {"annotations": {"example.com/role": "operator"}},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
         "networkPolicy": {
             "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
         },
