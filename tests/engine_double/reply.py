@@ -175,6 +175,56 @@ class TextAnswer(Answer):
         return {**self._frame(self.chunk_kind), "choices": [choice]}
 
 
+class ResponseAnswer(Answer):
+    """The same as a response, as vLLM's own `/v1/responses` has it."""
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self._request.get("stream"))
+
+    def whole(self) -> dict[str, Any]:
+        cut = self._finish == "length"
+        return {
+            "id": f"resp_{uuid.uuid4().hex}",
+            "object": "response",
+            "created_at": int(time.time()),
+            "model": self._request["model"],
+            "status": "incomplete" if cut else "completed",
+            "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+            "output": self._items(),
+            "usage": {
+                "input_tokens": 7,
+                "output_tokens": 3 + len(self.pieces),
+                "input_tokens_details": {"cached_tokens": 2},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+        }
+
+    def chunks(self) -> Iterator[dict[str, Any]]:
+        yield {"type": "response.created", "response": {**self.whole(), "status": "in_progress", "output": []}}
+        if self._reply.reasoning:
+            yield {"type": "response.reasoning_text.delta", "delta": self._reply.reasoning}
+        for piece in self.pieces:
+            yield {"type": "response.output_text.delta", "delta": piece}
+        for item in self._items():
+            yield {"type": "response.output_item.done", "item": item}
+        whole = self.whole()
+        yield {"type": f"response.{whole['status']}", "response": whole}
+
+    def _items(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        if self._reply.reasoning:
+            thought = [{"type": "reasoning_text", "text": self._reply.reasoning}]
+            items.append({"type": "reasoning", "id": "rs_1", "summary": [], "content": thought})
+        if self._reply.text:
+            said = [{"type": "output_text", "text": self._reply.text, "annotations": []}]
+            items.append({"type": "message", "id": "msg_1", "role": "assistant", "content": said})
+        calls = [
+            {"type": "function_call", "id": "fc_1", "call_id": call["id"], **call["function"]} for call in self._calls
+        ]
+        return items + calls
+
+
 class EmbeddingsAnswer(Answer):
     """One vector for each text that is asked about."""
 
@@ -197,6 +247,7 @@ ANSWERS: dict[str, type[Answer]] = {
     "/v1/chat/completions": Answer,
     "/v1/completions": TextAnswer,
     "/v1/embeddings": EmbeddingsAnswer,
+    "/v1/responses": ResponseAnswer,
 }
 
 

@@ -24,6 +24,8 @@ class Model:
     """True if requests may carry `cache_salt`, whichever of the replicas they come to."""
     reasoning_field: str = EngineType.reasoning_field
     """What messages to its engines call what was thought."""
+    own_responses: bool = False
+    """True if its engines are better asked by their own `/v1/responses`."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
 
@@ -86,7 +88,8 @@ class Catalogue:
                 settings = self._settings.get(name) or ModelSettings(name=name)
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
-                self._models[name] = Model(name, settings, replicas, salted, thought)
+                own = settings.fallback is None and _all_prefer_responses(name, replicas)
+                self._models[name] = Model(name, settings, replicas, salted, thought, own)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -100,6 +103,10 @@ class Catalogue:
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
         return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+
+
+def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
+    return bool(replicas) and all(replica.type.prefers_responses(name) for replica in replicas)
 
 
 def _offered(name: str, model: Model, allowed: Collection[str] | None) -> bool:

@@ -22,6 +22,7 @@ class Endpoint:
 CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
+RESPONSES: Final = "/v1/responses"
 
 ENDPOINTS: Final = {
     endpoint.path: endpoint
@@ -31,3 +32,6 @@ ENDPOINTS: Final = {
         Endpoint(EMBEDDINGS, "input", "data", generates=False),
     )
 }
+"""Those whose requests go on to an engine."""
+ASKED: Final = {**ENDPOINTS, RESPONSES: Endpoint(RESPONSES, "input", "output")}
+"""Those that engines are asked."""

@@ -15,7 +15,7 @@ from tandem_orchestrator.engines.answers import check_first_events, json_object,
 from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
-from tandem_orchestrator.engines.endpoints import ENDPOINTS
+from tandem_orchestrator.engines.endpoints import ASKED
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
@@ -153,7 +153,7 @@ class Replica:
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
-            answer = whole_answer(raw, ENDPOINTS[path].answers)
+            answer = whole_answer(raw, ASKED[path].answers)
         except BaseException as error:
             self._ended_badly(error, downs)
             engine_pass.end(error)
@@ -177,7 +177,7 @@ class Replica:
             try:
                 if response.status != OK or ENCODING in response.headers:
                     await _check(response)
-                await _check_stream(response, ENDPOINTS[path].answers)
+                await _check_stream(response, ASKED[path].answers)
             except BaseException:
                 response.close()
                 raise

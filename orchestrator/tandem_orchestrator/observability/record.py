@@ -173,6 +173,8 @@ def counts(usage: Any) -> tuple[int, int]:
     if not isinstance(usage, dict):
         return 0, 0
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if prompt is None and "input_tokens" in usage:  # of an engine's own responses
+        prompt, completion = usage["input_tokens"], usage.get("output_tokens")
     if isinstance(prompt, int) and isinstance(completion, int):  # as nearly always
         return min(max(prompt, 0), MAX_TOKENS), min(max(completion, 0), MAX_TOKENS)
     return count(prompt), count(completion)

@@ -12,7 +12,7 @@ from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.errors import EngineError, Refused
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.tool_loop import run_tool
-from tandem_orchestrator.gateway.tool_session import Turn, turn_of
+from tandem_orchestrator.gateway.tool_session import Turn
 from tandem_orchestrator.responses.approvals import Approved
 from tandem_orchestrator.responses.compaction import compacted
 from tandem_orchestrator.responses.context import Context, is_too_long, too_long, turns
@@ -22,8 +22,8 @@ from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, 
 from tandem_orchestrator.responses.prompt import OWN_TOOLS, begun_with
 from tandem_orchestrator.responses.seal import Sealer
 from tandem_orchestrator.responses.session import ResponseSession
+from tandem_orchestrator.responses.speech import Speech
 from tandem_orchestrator.responses.tools import WEB_SEARCH
-from tandem_orchestrator.responses.turn import ResponseTurn, logprobs_in
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -55,6 +55,7 @@ class Run:
     output: Output
     create: Create
     sealer: Sealer
+    speech: Speech
     approved: Sequence[Approved] = ()
     """Calls to run before the engine is asked."""
     lists: Sequence[Item] = ()
@@ -146,22 +147,23 @@ class Run:
             self.output.end(item)
 
     async def _whole_pass(self) -> Pass:
-        _, answer = await self.generator.engines.complete(self.call, self.session.next_body(stream=False))
+        body = self.speech.body(self.session.next_body(stream=False))
+        _, answer = await self.generator.engines.complete(self.call, body)
+        spoken = self.speech.whole(answer)
         self._begin()
-        self.session.add_usage(answer.get("usage"))
-        choice = answer["choices"][0]
-        turn = turn_of(choice.get("message") or {})
+        self.session.add_usage(spoken.usage)
+        turn = spoken.turn
         for text in turn.reasoning.values():
             self.output.think(text)
             break
         if turn.content or not (turn.calls or self.output.items):
-            self.output.say(turn.content or "", logprobs_in(choice))
-        return turn, choice.get("finish_reason"), {}
+            self.output.say(turn.content or "", spoken.logprobs)
+        return turn, spoken.finish_reason, {}
 
     async def _streamed_pass(self, flush: Flush) -> Pass:
-        body = self.session.next_body(stream=True)
+        body = self.speech.body(self.session.next_body(stream=True))
         response = await self.generator.engines.stream(self.call, body)
-        turn = ResponseTurn(self.output, self.session)
+        turn = self.speech.streamed(self.output, self.session)
         failure: EngineError | None = None
         try:
             self._begin()

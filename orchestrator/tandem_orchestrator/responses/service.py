@@ -36,6 +36,7 @@ from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.seal import Seal, Sealer
 from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.session import ResponseSession
+from tandem_orchestrator.responses.speech import OwnSpeech, Speech
 from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.responses.streamed import StreamedResponse
 from tandem_orchestrator.responses.tools import response_tools
@@ -210,7 +211,9 @@ class Responses:
         if SEALED_REASONING in create.include:
             output.seal = sealer.close
         allowed = [] if done else approved(given, earlier, tools)
-        run = Run(self._generator, call, session, output, create, sealer, allowed)
+        speech = OwnSpeech() if model.own_responses else Speech()
+        call.path = speech.path
+        run = Run(self._generator, call, session, output, create, sealer, speech, allowed)
         listed = {item["server_label"] for item in (*earlier, *done) if item["type"] == "mcp_list_tools"}
         run.lists = [item for item in tools.lists if item["server_label"] not in listed]
         run.heartbeat_seconds = self._settings.hold.heartbeat_seconds

@@ -15,6 +15,10 @@ class EngineType:
     load_path: str | None = None
     """Where the engine tells how busy it is."""
 
+    def prefers_responses(self, model: str) -> bool:  # noqa: ARG002 # for subclasses
+        """Return whether the engine's own `/v1/responses` does more for a model than its chat completions."""
+        return False
+
     def counts(self, raw: bytes) -> tuple[int, int] | None:  # noqa: ARG002 # for subclasses
         """Return how many requests wait and run inside the engine, read from what it answers at `load_path`.
 

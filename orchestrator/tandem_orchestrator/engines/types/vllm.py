@@ -5,6 +5,7 @@ from typing import Final
 
 from tandem_orchestrator.engines.types.engine_type import EngineType
 
+HARMONY: Final = "gpt-oss"
 _COUNT: Final = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
 
 
@@ -16,6 +17,10 @@ class Vllm(EngineType):
     tokens_path = "/tokenize"
     load_path = "/metrics"
     reasoning_field = "reasoning"
+
+    def prefers_responses(self, model: str) -> bool:
+        """Return true for models that speak Harmony: their reasoning is lost between two turns of a chat."""
+        return HARMONY in model.lower()
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
         """Return the sums over the server's engines."""
