@@ -1,18 +1,22 @@
 """Why the orchestrator's roll-out is held back: its database is not migrated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from tandem_contract import names
 
 from tandem_operator.api.component import ATTEMPT, MIGRATION, Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.status import ConditionType
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.missing import missing_secret
 from tandem_operator.status.observed import Object, Observed
-from tandem_operator.status.pods import PodView, diagnose, last_line
+from tandem_operator.status.pods import PodView, diagnose, last_line, moment
+from tandem_operator.status.stored import former_conditions
 
+SECRET_GRACE: Final = timedelta(minutes=5)
 _JOB_OF_POD: Final = "batch.kubernetes.io/job-name"
 
 
@@ -54,9 +58,17 @@ def awaited_migration(service: LLMService, observed: Observed) -> Finding | None
 
 
 def url_missing(view: MigrationView) -> Finding | None:
-    """Find that there is no Secret with the database's URL, without which no Job is made."""
+    """Find that there is no Secret with the database's URL, without which no Job is made.
+
+    One that comes with its database, as CloudNativePG's does, may take a while.
+    """
     there = view.observed.secrets
-    return None if view.job or there is None else missing_secret(view.service, view.service.state_secrets, there)
+    if view.job or there is None or not (found := missing_secret(view.service, view.service.state_secrets, there)):
+        return None
+    former = former_conditions(view.service.status).get(ConditionType.STORES_READY)
+    waits = former is not None and former.reason == found.reason
+    since = moment(former.last_transition_time) if former and waits else view.observed.now
+    return replace(found, terminal=view.observed.now - since > SECRET_GRACE)
 
 
 def failed(view: MigrationView) -> Finding | None:

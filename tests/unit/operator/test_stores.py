@@ -190,6 +190,18 @@ def test_a_secret_without_which_no_migration_begins_is_named(there: Any, says: s
         assert "which spec.orchestrator.state names" in message(computed, kind)
 
 
+def test_a_secret_may_take_as_long_as_its_database() -> None:
+    def stalled(**ago: float) -> str:
+        former = [dict(since, lastTransitionTime=at(**ago)) for since in missing]
+        waiting = POSTGRES.model_copy(update={"status": {"conditions": former}})
+        return conditions(compute(waiting, migration=JOB, secrets={}))["Stalled"][0]
+
+    first = compute(POSTGRES, migration=JOB, secrets={})
+    assert conditions(first)["Stalled"][0] == "False"
+    missing = [item.model_dump(by_alias=True) for item in first.conditions]
+    assert (stalled(minutes=4), stalled(minutes=6)) == ("False", "True")
+
+
 def test_a_secret_of_no_store_is_told_by_the_orchestrator_alone() -> None:
     keys = {"keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]}}
     computed = conditions(compute(service(orchestrator={"config": {**REDIS, **keys}}), {}, pods=(), secrets={}))
