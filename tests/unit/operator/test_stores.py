@@ -7,12 +7,24 @@ import pytest
 from tandem_contract.config import Keys as KeySettings
 from tandem_operator.api.component import Reference
 from tandem_operator.api.status import ConditionType
-from tandem_operator.status import Observed, Problem, waiting_claim, waits_for_secrets
+from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem, waiting_claim, waits_for_secrets
 from tandem_operator.status.stores import BUDGETS_PROBLEM, DATABASE_PROBLEM, REDIS_PROBLEM
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.limits.upkeep import Upkeep
 
-from tests.unit.operator.test_status import NOW, SERVING, at, compute, conditions, message, service
+from tests.unit.operator.test_status import (
+    NOW,
+    READY_POD,
+    SERVING,
+    at,
+    compute,
+    conditions,
+    deployment,
+    message,
+    pod,
+    service,
+    unscheduled,
+)
 
 Json = dict[str, Any]
 Children = dict[Reference, Json]
@@ -129,6 +141,23 @@ def test_a_claim_that_is_refused_is_no_matter_of_ready_while_pods_serve() -> Non
     refused = Problem("PersistentVolumeClaim", "demo-orchestrator", "Refused", "it cannot shrink")
     computed = conditions(compute(SQLITE, {**SERVING, **claim("Bound")}, problems=[refused], degraded=[]))
     assert (computed["StoresReady"], computed["Ready"]) == (("False", "Refused"), ("True", "Serving"))
+
+
+def test_a_claim_that_others_change_is_told_by_degraded() -> None:
+    contested = Problem(
+        "PersistentVolumeClaim", "demo-orchestrator", FIELDS_CONTESTED, "size comes back", degrades=True
+    )
+    computed = conditions(compute(SQLITE, {**SERVING, **claim("Bound")}, problems=[contested], degraded=[]))
+    assert (computed["StoresReady"][0], computed["Degraded"]) == ("True", ("True", FIELDS_CONTESTED))
+
+
+def test_a_pod_without_its_claim_does_not_blame_the_model() -> None:
+    lost = pod("orchestrator", conditions=[unscheduled('persistentvolumeclaim "demo-orchestrator" not found')])
+    children = {**SERVING, **dict([deployment("orchestrator", 0)])}
+    computed = compute(SQLITE, children, pods=(READY_POD, lost))
+    assert conditions(computed)["OrchestratorReady"] == ("False", "VolumeMissing")
+    assert "spec.model" not in message(computed, "OrchestratorReady")
+    assert conditions(computed)["ModelReady"][0] == "True"
 
 
 def test_a_job_that_is_refused_keeps_ready_away() -> None:
