@@ -74,7 +74,8 @@ async def test_the_first_orchestrators_wait_for_the_secret_and_the_job(kubernete
     await kubernetes.reconcile(key)
     assert (await jobs(kubernetes, key), await image(kubernetes, key)) == ([], None)
     reason, message = await stores(kubernetes, key)
-    assert (reason, await ready(kubernetes, key)) == ("SecretMissing", ("False", "SecretMissing"))
+    assert reason == (await kubernetes.conditions(key))["OrchestratorReady"]["reason"] == "SecretMissing"
+    assert (await ready(kubernetes, key))[0] == "False"
     assert "Secret state-app, which spec.orchestrator.state names, does not exist" in message
     await put_secret(kubernetes, namespace)
     await kubernetes.reconcile(key)
