@@ -103,7 +103,6 @@ class Children:
         await self._confirm_owner()
         if former:
             await self._api.delete(former)
-            self._store.drop(former)
         self._remember(await self._api.create(manifest))
 
     async def prune(self, wanted: Collection[Reference]) -> None:
