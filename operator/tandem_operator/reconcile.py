@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 from tandem_contract import names
@@ -27,6 +27,8 @@ from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR,
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
+from tandem_operator.manifests.orchestrator import migration
+from tandem_operator.rollout import Rollout
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
@@ -73,7 +75,8 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         return
     children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
-    failed = [problem async for problem in _bring_about(children, service, platform)]
+    failed = [problem async for problem in _bring_about(cluster, children, service, platform)]
+    awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))
     observed = Observed(
         now,
         cluster.store.children(key),
@@ -81,9 +84,12 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
         degraded=cluster.degraded.get(key),
+        migration=reference(awaited) if awaited else None,
     )
     if status.waits_for_secrets(service, observed):
         observed = replace(observed, secrets=await _secrets(cluster.api, service))
+    if claim := status.waiting_claim(service, observed):
+        observed = replace(observed, claim_event=await _newest_event(cluster.api, claim))
     await _report(cluster, live, status.compute(service, observed))
     if failed:
         raise ReportedError("; ".join(f"{problem.kind} {problem.name}: {problem.message}" for problem in failed))
@@ -114,7 +120,9 @@ async def _selected(cluster: Cluster, service: LLMService) -> frozenset[str] | N
     return frozenset([item["metadata"]["name"] async for item in found])
 
 
-async def _bring_about(children: Children, service: LLMService, platform: Platform) -> AsyncIterator[Problem]:
+async def _bring_about(
+    cluster: Cluster, children: Children, service: LLMService, platform: Platform
+) -> AsyncIterator[Problem]:
     """Apply what is wanted and prune what is not; yield what was refused.
 
     Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
@@ -135,13 +143,14 @@ async def _bring_about(children: Children, service: LLMService, platform: Platfo
         return  # pods without a key would run with the engine open
     if applied != key_version:
         wanted = manifests.build(service, platform, applied)
-    floors = _floors(wanted)
+    awaited = migration.awaited(service, platform, cluster.store.children(Key(service.namespace, service.name)))
+    rollout, floors = Rollout(cluster.api, children, service, awaited), _floors(wanted)
     theirs = {Reference(problem.kind, problem.name) for problem in taken}
     for manifest in wanted:
         if reference(manifest) in theirs:
             continue
         try:
-            await children.apply(manifest, floors.get(reference(manifest)))
+            await rollout.apply(manifest, floors.get(reference(manifest)))
         except NameTakenError as error:
             yield _problem(manifest, error)
             return
@@ -170,6 +179,17 @@ async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] |
         if live:
             found[name] = frozenset(live.get("data") or {})
     return found
+
+
+async def _newest_event(api: Api, about: Mapping[str, Any]) -> str | None:
+    """Look up what Kubernetes said last about an object; None where it said nothing, or that cannot be read."""
+    try:
+        found = await api.events(dict(about))
+    except ApiError as error:
+        logger.warning("Events of %s could not be read: %s", about["metadata"]["name"], error)
+        return None
+    newest = max(found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default=None)
+    return f"{newest.get('reason')}: {newest.get('message')}" if newest else None
 
 
 def _floors(wanted: list[Object]) -> dict[Reference, int]:

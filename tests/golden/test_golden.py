@@ -46,7 +46,7 @@ def test_updating_writes_what_is_rendered_now(
 def test_every_object_is_valid_and_every_pod_restricted(path: Path) -> None:
     for item in rendered(path):
         assert problems(item) == []
-        if item["kind"] == "Deployment":
+        if item["kind"] in ("Deployment", "Job"):
             pod = item["spec"]["template"]["spec"]
             assert list(unrestricted(pod)) == []
             assert pod["enableServiceLinks"] is False

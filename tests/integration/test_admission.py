@@ -161,8 +161,8 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "admin without database": (
         configured(keys={"admin": SECRET}),
-        "spec.orchestrator.config.keys",
-        "needs a PostgreSQL",
+        "spec.orchestrator.config",
+        "keys.admin needs a database",
     ),
     "upstream's key file": (
         configured(upstreams=[{"name": "a", "url": "http://a", "apiKeyFile": "/a"}]),
@@ -170,7 +170,43 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "apiKey.secretName",
     ),
 }
-REFUSED |= REFUSED_SETTINGS
+POSTGRES = {"postgres": {"urlFrom": SECRET}}
+
+
+def keeping(state: Any, **orchestrator: Any) -> dict[str, Any]:
+    return {**SOURCE, "orchestrator": {"state": state, **orchestrator}}
+
+
+REFUSED_STATES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no state": (keeping({}), "spec.orchestrator.state", "either sqlite or postgres"),
+    "two states": (
+        keeping({"sqlite": {}, **POSTGRES}, replicas={"min": 1, "max": 1}),
+        "spec.orchestrator.state",
+        "either sqlite or postgres",
+    ),
+    "sqlite for many": (keeping({"sqlite": {}}), "spec.orchestrator.replicas", "{min: 1, max: 1}"),
+    "sqlite with an autoscaler": (
+        keeping({"sqlite": {}}, replicas={"min": 1, "max": 2}),
+        "spec.orchestrator.replicas",
+        "{min: 1, max: 1}",
+    ),
+    "sqlite without room": (
+        keeping({"sqlite": {"size": "0"}}, replicas={"min": 1, "max": 1}),
+        "spec.orchestrator.state.sqlite.size",
+        "more than 0",
+    ),
+    "state as file": (
+        keeping({"postgres": {"urlFrom": {"file": "/a"}}}),
+        "spec.orchestrator.state.postgres.urlFrom",
+        "never by file",
+    ),
+    "two databases": (
+        keeping(POSTGRES, config={"database": {"urlFrom": SECRET}}),
+        "spec.orchestrator.state",
+        "leave url and urlFrom",
+    ),
+}
+REFUSED |= REFUSED_SETTINGS | REFUSED_STATES
 
 
 @pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
@@ -195,6 +231,17 @@ async def test_settings_of_all_kinds_are_stored_as_they_were_written(kubernetes:
     assert stored
     assert stored["spec"]["orchestrator"]["config"] == config
     assert LLMService.model_validate(stored)
+
+
+@pytest.mark.parametrize("state", [{"sqlite": {}}, POSTGRES])
+async def test_state_keeps_the_keys_of_the_admin_api(
+    kubernetes: Kubernetes, namespace: str, state: dict[str, Any]
+) -> None:
+    spec = keeping(
+        state, replicas={"min": 1, "max": 1}, config={"keys": {"admin": SECRET}, "database": {"poolSize": 1}}
+    )
+    key = await kubernetes.serve(namespace, **spec)
+    assert LLMService.model_validate(await kubernetes.get(LLM_SERVICE, *key))
 
 
 async def test_a_name_that_no_service_can_have_is_refused(kubernetes: Kubernetes, namespace: str) -> None:

@@ -11,13 +11,15 @@ from tests.integration.conftest import running_operator
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RIGHTS: list[dict[str, Any]] = [
     {
-        "apiGroups": ["tandem.dev", "apps", "autoscaling", "policy", "networking.k8s.io", "monitoring.coreos.com"],
+        "apiGroups": [
+            *("tandem.dev", "apps", "autoscaling", "batch", "policy", "networking.k8s.io", "monitoring.coreos.com")
+        ],
         "resources": ["*"],
         "verbs": ["*"],
     },
     {
         "apiGroups": [""],
-        "resources": ["services", "configmaps", "serviceaccounts", "secrets", "events"],
+        "resources": ["services", "configmaps", "serviceaccounts", "secrets", "events", "persistentvolumeclaims"],
         "verbs": ["*"],
     },
 ]

@@ -26,6 +26,14 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
+# The volume of an orchestrator whose state is a file. Never deleted: it goes with its LLMService.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch]
+# Migrates a PostgreSQL before new orchestrators start; made anew after it failed, and never changed.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
 # The orchestrator's autoscaler.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
@@ -50,8 +58,8 @@
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get]
-# What `kubectl describe llm` shows.
+# What `kubectl describe llm` shows; and what Kubernetes says about a claim that is not bound.
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, create, patch]
 {{- end -}}

@@ -10,6 +10,11 @@ from tandem_operator.api.pod import PodSettings
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 """Optional API, written as in Helm's --api-versions."""
 ENGINE_KEY_SUFFIX: Final = "-engine-key"
+MIGRATION: Final = "migration"
+"""In the place of a tier, the label of the pods that migrate the database, and the name of their container: with the
+orchestrator's label, its Service would send them requests."""
+ATTEMPT: Final = "tandem.dev/attempt"
+"""Annotation of a Job: how many like it have failed before."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
 """OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
 

@@ -19,6 +19,9 @@ from tandem_operator.engines.base import Engine
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
 _OWN_ENGINE: Final = f" (upstreams.0 is the service's own engine, called {ENGINE})"
+STATE_FOLDER: Final = "/var/lib/tandem"
+"""Where a pod has its volume, if it has one."""
+_LASTING_DATABASE: Final = f"sqlite:///{STATE_FOLDER}/tandem.db"
 _POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
 """Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
 _MOST_WORKERS: Final = 64
@@ -42,11 +45,8 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engi
     server = settings.server
     if "workers" not in server.model_fields_set:
         server = server.model_copy(update={"workers": workers(orchestrator.resources)})
-    database = settings.database
-    if not database.model_fields_set:
-        database = Database(url=SecretStr(_POD_DATABASE))
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
-    ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": database}
+    ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
     except ValidationError as error:
@@ -54,6 +54,15 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engi
     if found := errors(config):
         raise _refusal(found)
     return config
+
+
+def _database(orchestrator: OrchestratorSpec) -> Database:
+    settings, state = orchestrator.config.database, orchestrator.state
+    if state and state.postgres:
+        return settings.model_copy(update={"url_from": state.postgres.url_from})
+    if settings.model_fields_set & {"url", "url_from"}:
+        return settings
+    return settings.model_copy(update={"url": SecretStr(_LASTING_DATABASE if state else _POD_DATABASE)})
 
 
 def workers(resources: Resources) -> int:

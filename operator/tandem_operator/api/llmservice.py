@@ -112,8 +112,13 @@ class LLMService(Ruled):
 
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
-        """Secrets that the orchestrator's settings name, with their keys; none of them means its only one."""
-        return secrets(self.spec.orchestrator.config)
+        """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
+        return secrets(self.spec.orchestrator.config, self.spec.orchestrator.state)
+
+    @cached_property
+    def state_secrets(self) -> dict[str, frozenset[str]]:
+        """Secrets among these that say where the database is, as `spec.orchestrator.state` names them."""
+        return secrets(self.spec.orchestrator.state)
 
     @property
     def pods_service_name(self) -> str:

@@ -10,6 +10,7 @@ from tandem_contract.config import OrchestratorSettings
 
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.settings import broken_rules
+from tandem_operator.api.state import StateSpec
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 _SETTINGS_ENV: Final = (
@@ -113,6 +114,19 @@ def _targets_have_requests(orchestrator: "OrchestratorSpec") -> bool:
     return needed <= requested
 
 
+def _one_writes_the_file(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.state is None or orchestrator.state.sqlite is None or orchestrator.replicas.max == 1
+
+
+def _one_database(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.state is None or not orchestrator.config.database.model_fields_set & {"url", "url_from"}
+
+
+def _database_keeps_keys(orchestrator: "OrchestratorSpec") -> bool:
+    named = orchestrator.config.database.model_fields_set & {"url", "url_from"}
+    return orchestrator.config.keys.admin is None or orchestrator.state is not None or bool(named)
+
+
 class OrchestratorSpec(PodSettings):
     """The orchestrator's image, scale and settings."""
 
@@ -135,6 +149,30 @@ class OrchestratorSpec(PodSettings):
             "write them in orchestrator.config, naming Secrets for what is secret; the operator sets the engine's",
             field="env",
         ),
+        Rule(
+            cel="!has(self.state) || !has(self.state.sqlite) || self.replicas.max == 1",
+            holds=_one_writes_the_file,
+            message="orchestrator.state.sqlite needs orchestrator.replicas {min: 1, max: 1}, as one pod alone writes "
+            "its file; set that, or take state.postgres for more pods",
+            field="replicas",
+        ),
+        Rule(
+            cel="!has(self.state) || !has(self.config) || !has(self.config.database)"
+            " || (!has(self.config.database.url) && !has(self.config.database.urlFrom))",
+            holds=_one_database,
+            message="orchestrator.state says which database there is; leave url and urlFrom of "
+            "orchestrator.config.database out, or state",
+            field="state",
+        ),
+        Rule(
+            cel="!has(self.config) || !has(self.config.keys) || !has(self.config.keys.admin) || has(self.state)"
+            " || (has(self.config.database)"
+            " && (has(self.config.database.url) || has(self.config.database.urlFrom)))",
+            holds=_database_keeps_keys,
+            message="orchestrator.config.keys.admin needs a database in orchestrator.state: "
+            "what the admin API creates must outlive a pod and be known to all of them",
+            field="config",
+        ),
     )
 
     image: ImageReference | None = None
@@ -145,6 +183,8 @@ class OrchestratorSpec(PodSettings):
     """When the number of pods changes between replicas.min and replicas.max."""
     resources: Resources = Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"memory": "512Mi"})
     """CPU and memory of a pod."""
+    state: StateSpec | None = None
+    """Database that keys, budgets and what else outlives a pod are kept in. Default: none, each pod for itself."""
     config: Annotated[OrchestratorSettings, Field(json_schema_extra=NOT_STORED)] = OrchestratorSettings()
     """Settings of the orchestrator, as in its configuration file."""
 
@@ -154,3 +194,10 @@ class OrchestratorSpec(PodSettings):
         if broken := broken_rules(config):
             raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
         return config
+
+    @field_validator("state")
+    @classmethod
+    def _names_secrets(cls, state: StateSpec | None) -> StateSpec | None:
+        if state and (broken := broken_rules(state)):
+            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
+        return state

@@ -1,14 +1,14 @@
 """What an LLMService may not say in the orchestrator's settings, beyond what these refuse themselves.
 
 The settings are the contract's models, which know nothing of Kubernetes: here is what differs in a pod. Secrets are
-Secrets, never paths or plain text, and no file outlives a pod.
+Secrets, never paths or plain text, and no file outlives a pod but that of `spec.orchestrator.state.sqlite`.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tandem_contract.config import Database, Keys, OrchestratorSettings, Redis, SecretFile, Section, Upstream
+from tandem_contract.config import Database, Keys, Redis, SecretFile, Section, Upstream
 from tandem_contract.config.tools import QueryDatabase
 
 from tandem_operator.rules import Rule
@@ -29,10 +29,6 @@ _NO_PASSWORD: Final = Rule(
     "name that in urlFrom",
     field="url",
 )
-
-
-def _database_keeps_keys(settings: OrchestratorSettings) -> bool:
-    return settings.keys.admin is None or settings.database.url_from is not None or _is_postgres(settings.database)
 
 
 def _is_postgres(database: Database) -> bool:
@@ -72,22 +68,13 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
             cel=f"!has(self.url) || self.url.matches('{_POSTGRES}')",
             holds=lambda database: "url" not in database.model_fields_set or _is_postgres(database),
             message="in an LLMService the database's url must begin with postgresql://: "
-            "a SQLite file would go with its pod, and each pod would have one of its own",
+            "a SQLite file would go with its pod, and each pod would have one of its own; "
+            "orchestrator.state.sqlite keeps one on a volume",
             field="url",
         ),
     ),
     Redis: (_NO_PASSWORD,),
     QueryDatabase: (_NO_PASSWORD,),
-    OrchestratorSettings: (
-        Rule(
-            cel="!has(self.keys) || !has(self.keys.admin) || (has(self.database)"
-            " && (has(self.database.url) || has(self.database.urlFrom)))",
-            holds=_database_keeps_keys,
-            message="keys.admin needs a PostgreSQL in database.urlFrom: "
-            "what the admin API creates must outlive a pod and be known to all of them",
-            field="keys",
-        ),
-    ),
 }
 
 
@@ -109,7 +96,7 @@ def rules_of(section: type) -> Iterator[Rule]:
             yield from rules
 
 
-def broken_rules(settings: OrchestratorSettings) -> list[str]:
+def broken_rules(settings: Section) -> list[str]:
     """Return one line for each rule that does not hold, with the path of its section."""
     return [
         f"{'.'.join(where)}: {rule.message}" if where else rule.message
@@ -119,10 +106,10 @@ def broken_rules(settings: OrchestratorSettings) -> list[str]:
     ]
 
 
-def secrets(settings: OrchestratorSettings) -> dict[str, frozenset[str]]:
+def secrets(*parts: Section | None) -> dict[str, frozenset[str]]:
     """Return the keys that are named of each Secret; none of them means that its only one is meant."""
     found: dict[str, set[str | None]] = {}
-    for _, section in sections(settings):
+    for _, section in sections(list(parts)):
         if isinstance(section, SecretFile) and section.secret_name:
             found.setdefault(section.secret_name, set()).add(section.secret_key)
     return {

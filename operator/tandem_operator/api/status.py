@@ -27,6 +27,7 @@ class ConditionType(StrEnum):
     MODEL_READY = "ModelReady"
     ENGINE_READY = "EngineReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
+    STORES_READY = "StoresReady"
     MONITORING_READY = "MonitoringReady"
     DEGRADED = "Degraded"
 

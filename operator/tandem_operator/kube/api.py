@@ -18,7 +18,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from tandem_operator.kube import metrics
 from tandem_operator.kube.decoding import decoded
-from tandem_operator.kube.resources import BY_KIND, Object, Resource
+from tandem_operator.kube.resources import BY_KIND, EVENT, Object, Resource
 
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml; charset=utf-8"
@@ -101,11 +101,18 @@ class Api:
         """Merge-patch: as apply, but lists become those of `manifest`, whatever others have added to them."""
         return await self._patch("overwrite", manifest, {"fieldManager": manager}, _MERGE)
 
-    async def create(self, manifest: Object) -> None:
-        """Create an object."""
+    async def events(self, about: Object) -> list[Object]:
+        """Return the Events about this very object."""
+        query = {"fieldSelector": f"involvedObject.uid={about['metadata']['uid']}", "limit": str(_PAGE)}
+        page = await self._request("GET", EVENT.path(about["metadata"]["namespace"]), query)
+        return list(page["items"] or ())
+
+    async def create(self, manifest: Object) -> Object:
+        """Create an object, and return it."""
         resource = BY_KIND[manifest["kind"]]
         metrics.WRITES.labels(verb="create", kind=resource.kind).inc()
-        await self._request("POST", resource.path(manifest["metadata"]["namespace"]), body=manifest)
+        created: Object = await self._request("POST", resource.path(manifest["metadata"]["namespace"]), body=manifest)
+        return created
 
     async def delete(self, item: Object) -> None:
         """Delete this very object and, in the background, what it owns; one that is gone already is no error."""

@@ -12,7 +12,7 @@ from tandem_operator.api.text import listed
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.contests import Contests
 from tandem_operator.kube.difference import MANAGER, Difference, Write, differences, next_write
-from tandem_operator.kube.resources import BY_KIND, LLM_SERVICE, Object, controlled_by
+from tandem_operator.kube.resources import BY_KIND, CLAIM, LLM_SERVICE, Object, controlled_by
 from tandem_operator.kube.store import Key, Store, reference
 
 KEY_MANAGER: Final = "tandem-operator-key"
@@ -98,10 +98,17 @@ class Children:
         }
         return self._remember(await self._api.apply(manifest, KEY_MANAGER))
 
+    async def make(self, manifest: Object, former: Object | None) -> None:
+        """Create a child that is never changed, in the place of a former one."""
+        await self._confirm_owner()
+        if former:
+            await self._api.delete(former)
+        self._remember(await self._api.create(manifest))
+
     async def prune(self, wanted: Collection[Reference]) -> None:
-        """Delete the children that are no longer wanted."""
+        """Delete the children that are no longer wanted, but no claim: what it holds goes with the service alone."""
         for found, item in self._owned():
-            if found not in wanted:
+            if found not in wanted and found.kind != CLAIM.kind:
                 await self._api.delete(item)
                 self._store.drop(item)
         self._contests.keep(self._key, wanted)

@@ -22,6 +22,7 @@ APPLIED: Final = "tandem.dev/applied"
 
 LEFT_ALONE: Final[Mapping[str, tuple[str, ...]]] = {
     "Deployment": ("spec.replicas", "spec.template.metadata"),
+    "PersistentVolumeClaim": ("spec.storageClassName", "spec.volumeMode", "spec.volumeName"),
     "Secret": ("data", "immutable"),
     "Service": (
         "spec.allocateLoadBalancerNodePorts",

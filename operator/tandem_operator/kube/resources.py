@@ -44,13 +44,17 @@ SECURITY_CONTEXT_CONSTRAINTS: Final = Resource(
     "security.openshift.io/v1", "SecurityContextConstraints", "securitycontextconstraints"
 )
 SECRET: Final = Resource("v1", "Secret", "secrets")
+CLAIM: Final = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+JOB: Final = Resource("batch/v1", "Job", "jobs")
 CHILDREN: Final = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     SECRET,
     Resource("v1", "ConfigMap", "configmaps"),
     Resource("v1", "Service", "services"),
+    CLAIM,
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Resource("apps/v1", "Deployment", "deployments"),
+    JOB,
     Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     SERVICE_MONITOR,

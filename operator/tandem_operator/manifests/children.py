@@ -5,7 +5,7 @@ from tandem_operator.manifests import component
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.engine import deployment as engine
 from tandem_operator.manifests.engine import private
-from tandem_operator.manifests.orchestrator import autoscaler, config, service
+from tandem_operator.manifests.orchestrator import autoscaler, claim, config, migration, service
 from tandem_operator.manifests.orchestrator import deployment as orchestrator
 from tandem_operator.manifests.platform import Platform
 
@@ -13,6 +13,7 @@ from tandem_operator.manifests.platform import Platform
 def build(llm: LLMService, platform: Platform, key_version: str | None = None) -> list[Manifest]:
     """Return the objects that make `llm` run; `key_version` changes when the engine's key does."""
     settings = config.file(llm)
+    migrations = [*migration.build(llm, platform, settings)]
     return [
         *component.service_accounts(llm),
         private.secret(llm),
@@ -21,8 +22,10 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
         *private.network_policy(llm),
         service.build(llm),
         *private.services(llm),
+        *claim.build(llm),
         engine.build(llm, platform, key_version),
-        orchestrator.build(llm, platform, settings, key_version),
+        *migrations,
+        migration.after(migrations, orchestrator.build(llm, platform, settings, key_version)),
         *autoscaler.build(llm),
         *component.disruption_budgets(llm),
         *component.service_monitors(llm, platform),

@@ -11,10 +11,10 @@ _USER: Final = 10001
 _STORAGE: Final = "ephemeral-storage"
 
 
-def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, **fields: Any) -> Manifest:
+def container(name: str, image: str, *, pre_stop: int = 0, read_only: bool = True, **fields: Any) -> Manifest:
     """Return a container that passes the restricted Pod Security Standard.
 
-    `pre_stop`: seconds that it serves on after its pod has left the Services, before it is asked to end.
+    `pre_stop`: seconds that it serves on after its pod has left the Services, before it is asked to end; 0 for none.
     `read_only`: whether its root file system is, which the standard does not ask for.
     """
     return {
@@ -26,7 +26,7 @@ def container(name: str, image: str, *, pre_stop: int, read_only: bool = True, *
             "capabilities": {"drop": ["ALL"]},
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "lifecycle": {"preStop": {"sleep": {"seconds": pre_stop}}},
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": pre_stop}}}} if pre_stop else {}),
         **fields,
     }
 

@@ -6,6 +6,7 @@ from tandem_operator.status.masking import quoted
 from tandem_operator.status.not_computed import failed, invalid, not_allowed, refused
 from tandem_operator.status.observed import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.status.stored import written
+from tandem_operator.status.stores import waiting_claim
 
 __all__ = [
     "FIELDS_CONTESTED",
@@ -18,6 +19,7 @@ __all__ = [
     "not_allowed",
     "quoted",
     "refused",
+    "waiting_claim",
     "waits_for_secrets",
     "written",
 ]

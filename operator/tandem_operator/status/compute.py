@@ -14,6 +14,7 @@ from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, Observed
 from tandem_operator.status.stored import Verdict, conditions, former_conditions
+from tandem_operator.status.stores import HEARD, StoresView, stores_finding
 from tandem_operator.status.tier import TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
@@ -113,6 +114,25 @@ def orchestrator_ready(view: ServiceView) -> Verdict:
     return _tier_ready(ConditionType.ORCHESTRATOR_READY, view.orchestrator)
 
 
+def stores_ready(view: ServiceView) -> Verdict | None:
+    """Return whether database and Redis can be used; nothing is told of a service that has neither."""
+    kind, stores = ConditionType.STORES_READY, StoresView(view.service, view.observed)
+    if not (stores.has_database or stores.has_redis):
+        return None
+    if finding := stores_finding(stores):
+        return Verdict(kind, ConditionStatus.FALSE, finding.reason, finding.message)
+    if view.service.spec.suspend:
+        return Verdict(
+            kind, ConditionStatus.FALSE, "Suspended", "nothing uses them; set spec.suspend to false to go on"
+        )
+    if view.observed.degraded is not None:
+        return Verdict(kind, ConditionStatus.TRUE, "StoresUsable", "orchestrators find nothing amiss with their stores")
+    former = former_conditions(view.service.status).get(kind)
+    if former and former.reason in HEARD:  # what they said last counts until they are heard again
+        return Verdict(kind, former.status, former.reason, former.message)
+    return Verdict(kind, ConditionStatus.UNKNOWN, "NotHeard", "no orchestrator has said yet whether it can use them")
+
+
 def monitoring_ready(view: ServiceView) -> Verdict:
     """Return whether Prometheus can find both tiers."""
     message = "Prometheus finds both tiers by their ServiceMonitors"
@@ -139,6 +159,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     model_ready,
     engine_ready,
     orchestrator_ready,
+    stores_ready,
     monitoring_ready,
     degraded,
 )

@@ -42,3 +42,7 @@ class Observed:
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
     degraded: Sequence[str] | None = None
     """Lines of what the orchestrators themselves say is degraded; None while none was heard."""
+    migration: Reference | None = None
+    """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
+    claim_event: str | None = None
+    """What Kubernetes said last about a claim that is not bound; None while it said nothing, or nobody looked."""

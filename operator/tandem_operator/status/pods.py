@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tandem_contract import names
 
+from tandem_operator.api.component import Tier
 from tandem_operator.api.text import shortened
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import LONGEST_QUOTE, masked, quoted
@@ -146,6 +147,8 @@ def unschedulable(view: PodView) -> Finding | None:
     if condition.get("status") != "False" or condition.get("reason") not in ("Unschedulable", "SchedulerError"):
         return None
     cause = quoted(condition.get("message", ""))
+    if "persistentvolumeclaim" in cause and view.tier != Tier.ENGINE:
+        return Finding("VolumeMissing", f"{view.name}: {cause}; StoresReady tells of its claim")
     if "persistentvolumeclaim" in cause:
         message = f"{view.name}: {cause}; create the claim or correct spec.model.source"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)
@@ -222,7 +225,7 @@ def crashing(view: PodView) -> Finding | None:
             continue
         output = end.get("message", "")
         times = container.restarts + ("running" not in container.state)
-        last = f": {_last_line(output)}" if output else "; kubectl logs --previous shows why"
+        last = f": {last_line(output)}" if output else "; kubectl logs --previous shows why"
         how = f"{container.kind} {container.name} ended {times}x, exit code {end.get('exitCode', 'unknown')}{last}"
         if view.is_main(container) and view.model_errors and view.model_errors.search(output):
             return Finding("ModelUnavailable", f"{view.name}: {how}", terminal=True, about_model=True)
@@ -266,6 +269,14 @@ def given_up(view: PodView) -> Finding:
     return Finding(reason, f"{view.name}: {quoted(status.get('message') or view.phase.lower())}")
 
 
+def last_line(text: str) -> str:
+    """Return the last line of a log; of one that the kubelet has cut, the first word may be the rest of a secret."""
+    if len(text.encode(errors="replace")) >= _KUBELET_KEEPS:
+        text = "".join(text[-_KUBELET_KEEPS:].split(maxsplit=1)[1:])
+    lines = [line.strip() for line in masked(text).splitlines() if line.strip()]
+    return shortened(lines[-1] if lines else "…", LONGEST_QUOTE)
+
+
 def _held_against(view: PodView, container: ContainerView) -> bool:
     """Return whether a crash still counts: one long ago does not, but many do even while the container runs."""
     recent = view.now - moment(container.end.get("finishedAt")) < CRASH_MEMORY
@@ -280,11 +291,3 @@ def _remedy(view: PodView, container: ContainerView, *, of_model: bool) -> str:
     if of_model:
         return "check spec.model.source and spec.model.credentials"
     return "check its name and imagePullSecrets" if view.is_main(container) else "check what has injected it"
-
-
-def _last_line(text: str) -> str:
-    """Return the last line of a log; of one that the kubelet has cut, the first word may be the rest of a secret."""
-    if len(text.encode(errors="replace")) >= _KUBELET_KEEPS:
-        text = "".join(text[-_KUBELET_KEEPS:].split(maxsplit=1)[1:])
-    lines = [line.strip() for line in masked(text).splitlines() if line.strip()]
-    return shortened(lines[-1] if lines else "…", LONGEST_QUOTE)

@@ -17,6 +17,8 @@ from tandem_operator.api.status import TierStatus
 from tandem_operator.engines import ENGINES
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
+from tandem_operator.status.migration import awaited_migration
+from tandem_operator.status.missing import missing_secret
 from tandem_operator.status.observed import Object, Observed, Problem
 from tandem_operator.status.pods import ContainerView, PodView, diagnose, given_up, moment
 
@@ -117,7 +119,13 @@ def child_not_written(view: TierView) -> Finding | None:
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
     engine = problem.name.startswith(view.service.engine.name)
-    return engine == (view.tier == Tier.ENGINE) and problem.kind != "ServiceMonitor" and not problem.degrades
+    told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
+    return engine == (view.tier == Tier.ENGINE) and not told_elsewhere
+
+
+def held_back(view: TierView) -> Finding | None:
+    """Find that the orchestrator's Deployment is left as it is until the database is migrated."""
+    return None if view.tier == Tier.ENGINE else awaited_migration(view.service, view.observed)
 
 
 def not_created(view: TierView) -> Finding | None:
@@ -156,15 +164,7 @@ def secret_missing(view: TierView) -> Finding | None:
     there = view.observed.secrets
     if view.tier == Tier.ENGINE or there is None or not first_finding(UNFINISHED, view):
         return None
-    named = "which spec.orchestrator.config names"
-    for name, keys in view.service.secrets.items():
-        if name not in there:
-            message = f"the Secret {name}, {named}, does not exist; create it"
-            return Finding("SecretMissing", message, terminal=True)
-        for key in sorted(set(keys) - there[name]):
-            message = f"the Secret {name} has no key {key}, {named}; add it or correct that"
-            return Finding("SecretMissing", message, terminal=True)
-    return None
+    return missing_secret(view.service, view.service.secrets, there)
 
 
 def pod_in_trouble(view: TierView) -> Finding | None:
@@ -224,6 +224,7 @@ UNFINISHED: Final = (pod_in_trouble, pod_given_up, *ROLLOUT)
 """Why pods are missing, from what is wrong with one to how far the rollout is."""
 TIER: Final = (
     child_not_written,
+    held_back,
     not_created,
     scaling_down,
     suspended,

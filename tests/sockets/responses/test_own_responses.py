@@ -80,7 +80,7 @@ async def test_a_cut_answer_is_incomplete(ask, engine, stream):
 
 async def test_failures_in_its_stream_are_told(ask, engine):
     for fault in ("cut", "error_event"):
-        engine.replies.append(Reply("one two three", fault=fault, fault_after=3))
+        engine.replies.append(Reply("one two three", fault=fault, fault_after=3, between_pieces=0.05))
         stream = await ask.stream(**MODEL)
         assert stream.names[-2:] == ["error", "response.failed"]
 

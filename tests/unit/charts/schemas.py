@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import yaml
 from jsonschema_rs import Draft202012Validator, Registry
@@ -13,6 +14,7 @@ from tests.unit.charts.helm import ROOT, Json
 
 KUBERNETES = resources.files("kubernetes_validate") / "kubernetes-json-schema" / "v1.37.0-local-strict"
 CRD = ROOT / "crds" / "tandem.dev_llmservices.yaml"
+CLOUDNATIVEPG = "postgresql.cnpg.io/v1"
 WITHOUT_SCHEMA = {"monitoring.coreos.com/v1"}  # not Kubernetes' own
 VOLUMES = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected"),
@@ -33,6 +35,8 @@ def problems(document: Json) -> list[str]:
 def validator(api_version: str, kind: str) -> Draft202012Validator:
     if kind == "LLMService":
         return Draft202012Validator(llmservice())
+    if api_version == CLOUDNATIVEPG:
+        return Draft202012Validator(json.loads((Path(__file__).parent / "cloudnativepg_cluster.json").read_text()))
     group, _, version = api_version.rpartition("/")
     stem = "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part)
     return Draft202012Validator(published(stem), registry=definitions())

@@ -12,6 +12,7 @@ PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "charts").glob("*/README.md")]
 REASON = re.compile(r'Finding\("(\w+)"|"([A-Z]+[a-z]+[A-Z]\w+)"')
 KUBERNETES = {
     "HorizontalPodAutoscaler",
+    "PersistentVolumeClaim",
     "PodInitializing",
     "PodScheduled",
     "ReplicaFailure",

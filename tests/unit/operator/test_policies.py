@@ -191,5 +191,8 @@ def test_of_two_causes_the_first_of_the_chain_is_told(chain: Any, view: Any, fir
 
 
 def test_every_condition_is_told_in_the_order_of_the_api() -> None:
-    told = status(service(), Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API})))
+    redis = {"config": {"redis": {"url": "redis://redis:6379/0"}}}
+    told = status(
+        service(orchestrator=redis), Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API}))
+    )
     assert [condition.type for condition in told.conditions] == list(ConditionType)

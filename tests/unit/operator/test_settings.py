@@ -103,7 +103,6 @@ REFUSED: dict[str, tuple[Json, str]] = {
         "tools.queryDatabase: url must not hold a password",
     ),
     "SQLite": ({"database": {"url": "sqlite:////tmp/x.db"}}, "must begin with postgresql://"),
-    "keys in a SQLite": ({"keys": {"admin": SECRET}}, "keys.admin needs a PostgreSQL"),
     "an engine's key file": (
         {"upstreams": [{"name": "a", "url": "http://a", "apiKeyFile": "/a"}]},
         "upstreams.0: in an LLMService an upstream's key is in a Secret",
@@ -119,6 +118,13 @@ def test_what_a_pod_or_a_secret_would_suffer_from_is_refused_by_its_path(config:
     assert line.startswith("spec.orchestrator.config")
     assert says in line
     assert "hush" not in line, "the secret itself"
+
+
+def test_keys_in_a_file_that_goes_with_its_pod_are_refused() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        service({"keys": {"admin": SECRET}})
+    (line,) = problems(refusal.value)
+    assert line.startswith("spec.orchestrator: orchestrator.config.keys.admin needs a database")
 
 
 @pytest.mark.parametrize(

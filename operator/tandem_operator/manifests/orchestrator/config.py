@@ -1,5 +1,6 @@
 """The orchestrator's configuration file, and the Secrets that it names, which are mounted as files."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -11,6 +12,11 @@ from tandem_contract.config import SecretFile, Section
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, checksum, child
 
+Secrets = Mapping[str, frozenset[str]]
+"""Keys of Secrets by the Secrets' names; none of them means all."""
+
+FILES_PATH: Final = names.CONFIG_PATH.rpartition("/")[0]
+"""Where a container has the volume with the configuration file."""
 _FOLDER: Final = "/etc/tandem/secrets"
 _READABLE_BY_GROUP: Final = 0o440
 
@@ -27,16 +33,24 @@ def config_map(service: LLMService, document: Manifest) -> Manifest:
     return {**child(service, service.orchestrator, "v1", "ConfigMap"), "data": {names.CONFIG_KEY: text}}
 
 
-def volumes(service: LLMService) -> list[Manifest]:
+def volumes(named: Secrets) -> list[Manifest]:
     """Return a volume for each Secret, with the keys that are named or, where one is not, with all."""
-    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in service.secrets.items()]
+    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in named.items()]
 
 
-def mounts(service: LLMService) -> list[Manifest]:
+def mounts(named: Secrets) -> list[Manifest]:
     """Return where the volumes appear in the container."""
-    return [
-        {"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in service.secrets
-    ]
+    return [{"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in named]
+
+
+def source(service: LLMService) -> Manifest:
+    """Return the configuration file as a part of a projected volume."""
+    return {"configMap": {"name": service.orchestrator.name, "items": [item(names.CONFIG_KEY)]}}
+
+
+def item(key: str, folder: str = "") -> Manifest:
+    """Return a key as a file of its name in a folder of the volume."""
+    return {"key": key, "path": f"{folder}{key}"}
 
 
 def written(value: Any) -> Any:

@@ -8,7 +8,7 @@ from tandem_contract.config import NEEDS_RESTART
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, checksum, deployment, grace_seconds
-from tandem_operator.manifests.orchestrator import config
+from tandem_operator.manifests.orchestrator import claim, config
 from tandem_operator.manifests.orchestrator.autoscaler import autoscaled
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, pod, resources, variables
@@ -17,23 +17,21 @@ _SPREAD_OVER: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 _PRE_STOP_SECONDS: Final = 5
 """For load balancers to forget an orchestrator."""
 
+_STRATEGY: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
+
 
 def build(service: LLMService, platform: Platform, document: Manifest, key_version: str | None) -> Manifest:
     """Return the Deployment, without replicas where the autoscaler owns them; `document` is the configuration file."""
     spec = service.spec.orchestrator
-    files = {
-        "sources": [
-            {"configMap": {"name": service.orchestrator.name, "items": [_item(names.CONFIG_KEY)]}},
-            {"secret": {"name": service.engine_key_name, "items": [_item(names.ENGINE_KEY, "engine-key/")]}},
-        ]
-    }
+    key = {"secret": {"name": service.engine_key_name, "items": [config.item(names.ENGINE_KEY, "engine-key/")]}}
     fields = {
         "terminationGracePeriodSeconds": grace_seconds(service, _PRE_STOP_SECONDS),
         "topologySpreadConstraints": [_spread(service, key) for key in _SPREAD_OVER],
         "containers": [_container(service, spec.image or platform.images.orchestrator)],
         "volumes": [
-            {"name": "files", "projected": files},
-            *config.volumes(service),
+            {"name": "files", "projected": {"sources": [config.source(service), key]}},
+            *config.volumes(service.secrets),
+            *claim.volumes(service),
             {"name": "tmp", "emptyDir": {}},
         ],
     }
@@ -45,7 +43,7 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
         pod(service.orchestrator, platform, **fields),
         stamps,
         **replicas,
-        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+        strategy=claim.STRATEGY if claim.wanted(service) else _STRATEGY,
     )
 
 
@@ -65,8 +63,9 @@ def _container(service: LLMService, image: str) -> Manifest:
         ],
         resources=resources(spec.resources),
         volumeMounts=[
-            {"name": "files", "mountPath": names.CONFIG_PATH.rpartition("/")[0], "readOnly": True},
-            *config.mounts(service),
+            {"name": "files", "mountPath": config.FILES_PATH, "readOnly": True},
+            *config.mounts(service.secrets),
+            *claim.mounts(service),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
         startupProbe=http_probe("/live", period=2, timeout=2, failures=60, tls=tls),
@@ -95,7 +94,3 @@ def _spread(service: LLMService, key: str) -> Manifest:
         "labelSelector": {"matchLabels": dict(service.orchestrator.selector)},
         "matchLabelKeys": ["pod-template-hash"],
     }
-
-
-def _item(key: str, folder: str = "") -> Manifest:
-    return {"key": key, "path": f"{folder}{key}"}
