@@ -2,7 +2,20 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, and_, bindparam, delete, func, or_, select, tuple_, union, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
 from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
 from tandem_orchestrator.store.statement import Statement
@@ -98,7 +111,7 @@ DELETE_RUNS: Final = _delete(RUNS)
 HIDE_RESPONSES: Final = Statement(
     update(RESPONSES)
     .where(_some(RESPONSES, or_(_R.hidden.is_(False), _R.previous_id.is_not(None))))
-    .values(hidden=True, previous_id=None)
+    .values(hidden=True, previous_id=null())
     .returning(_R.tenant),
     key="tenant",
 )
