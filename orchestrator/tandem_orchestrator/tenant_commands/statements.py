@@ -37,7 +37,7 @@ def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _tenants() -> Statement:
-    names = union(select(_R.tenant), select(_C.tenant), select(STORED.c.tenant)).subquery()
+    names = union(select(STORED.c.tenant), select(_C.tenant)).subquery()
     conversations = select(func.count()).select_from(CONVERSATIONS).where(_C.tenant == names.c.tenant)
     return Statement(
         select(

@@ -9,7 +9,11 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from tandem_orchestrator.tenant_commands import export, purge
+from tandem_contract.config import Database as Settings
+from tandem_orchestrator.responses.rows import Rows
+from tandem_orchestrator.responses.store import ResponseStore, Stored
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.tenant_commands import export, purge, statements
 
 from tests.engine_double import Reply
 from tests.sockets.running import until, until_awaited
@@ -162,6 +166,45 @@ async def test_what_is_being_made_is_ended_and_leaves_nothing(service, engine, c
         assert made.id
         assert set((await rows_of(database, "team-a")).values()) == {0}
         assert await rows_of(database, "team-b") == before
+
+
+@pytest.fixture
+def adding(monkeypatch, kept, url):
+    """Has responses of team-a added while it is purged, just before some of its rows are deleted."""
+    made = iter(range(100))
+
+    def add(before, times: int, previous_id: str | None) -> None:
+        left = [times]
+
+        async def step(used, statement, tenant, run=purge._all):
+            if statement is before and left[0]:
+                left[0] -= 1
+                number = next(made)
+                row = Stored(tenant, f"resp_late{number}", previous_id, None, "completed", "{}", "[]", "[]")
+                service = Database(Settings(url=url))  # in the command's own loop
+                await ResponseStore(Rows(service)).add(row)
+                await service.close()
+            return await run(used, statement, tenant)
+
+        monkeypatch.setattr(purge, "_all", step)
+
+    monkeypatch.setattr(purge, "PAUSE_SECONDS", 0)
+    return add
+
+
+async def test_what_continues_a_response_just_before_it_goes_goes_too(kept, adding, command, database):
+    adding(statements.DELETE_RESPONSES, 1, kept["team-a"]["responses"][0])
+    code, out, _ = await command("tenants", "purge", "team-a", "--yes")
+    assert (code, "5 responses" in out) == (0, True)
+    assert set((await rows_of(database, "team-a")).values()) == {0}
+
+
+async def test_what_keeps_coming_is_said(adding, command, database):
+    adding(statements.FORGET, 100, None)
+    code, _, error = await command("tenants", "purge", "team-a", "--yes")
+    assert (code, error.splitlines()[-1]) == (1, "More is added all the time: revoke its keys, and purge it again")
+    stored = await rows_of(database, "team-a")
+    assert (stored["responses"], stored["stored"]) == (1, 1), "counts stay while they count something"
 
 
 async def keep_quick(engine, client):
