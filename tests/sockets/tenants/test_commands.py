@@ -192,7 +192,8 @@ def adding(monkeypatch, kept, url):
     return add
 
 
-async def test_what_continues_a_response_just_before_it_goes_goes_too(kept, adding, command, database):
+async def test_what_continues_a_response_just_before_it_goes_goes_too(kept, adding, command, database, monkeypatch):
+    monkeypatch.setattr(purge, "MOST_AT_ONCE", 1)
     adding(statements.DELETE_RESPONSES, 1, kept["team-a"]["responses"][0])
     code, out, _ = await command("tenants", "purge", "team-a", "--yes")
     assert (code, "5 responses" in out) == (0, True)
