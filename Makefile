@@ -73,7 +73,7 @@ bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a 
 lint: venv ## ruff, mypy and the import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy contract/tandem_contract operator/tandem_operator orchestrator/tandem_orchestrator hack tests
+	@$(BIN)/mypy contract/tandem_contract operator/tandem_operator orchestrator/tandem_orchestrator examples hack tests
 	@$(BIN)/lint-imports
 
 .PHONY: format

@@ -1,4 +1,4 @@
-"""tandem-orchestrator serve | check | keys | migrate | load-test."""
+"""tandem-orchestrator serve | check | keys | tenants | migrate | load-test."""
 
 import argparse
 import os
@@ -18,6 +18,8 @@ from tandem_orchestrator.key_commands import arguments as key_commands
 from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.shared_folder import shared_folder
+from tandem_orchestrator.schema_commands import arguments as schema_commands
+from tandem_orchestrator.tenant_commands import arguments as tenant_commands
 
 FAILED: Final = 1
 
@@ -88,8 +90,20 @@ def _serve_here(source: Source, config: OrchestratorConfig, host: str | None, po
     return 0
 
 
-def _in_database(options: argparse.Namespace) -> int:
+def _keys(options: argparse.Namespace) -> int:
     from tandem_orchestrator.key_commands.commands import run  # noqa: PLC0415 # see `_serve`
+
+    return run(options)
+
+
+def _tenants(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.tenant_commands.commands import run  # noqa: PLC0415 # see `_serve`
+
+    return run(options)
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.schema_commands.commands import run  # noqa: PLC0415 # see `_serve`
 
     return run(options)
 
@@ -108,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[shared], help="validate the configuration, list every error")
     check.set_defaults(run=_check)
-    key_commands.add_arguments(commands, shared, _in_database)
+    key_commands.add_arguments(commands, shared, _keys)
+    tenant_commands.add_arguments(commands, shared, _tenants)
+    schema_commands.add_arguments(commands, shared, _migrate)
     load = commands.add_parser("load-test", help="put a running service under load, and judge how it bears it")
     load_test.add_arguments(load)
     load.set_defaults(run=load_test.main)

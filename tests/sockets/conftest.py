@@ -1,11 +1,17 @@
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import openai
 import pytest
+import structlog
+from tandem_contract.config import Database as DatabaseSettings
 from tandem_contract.config import OrchestratorConfig
+from tandem_orchestrator.cli import main
 from tandem_orchestrator.observability import logs
+from tandem_orchestrator.store.database import Database
 
 from tests.engine_double import EngineDouble
 from tests.sockets.postgres import Postgres, running_postgres
@@ -61,15 +67,6 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request, tmp_path) -> str:
-    """The URL of an empty database, of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/tandem.db"
-    created: str = await request.getfixturevalue("postgres").create()
-    return created
-
-
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A real server for the whole session; tests that hold or stop it start it again themselves."""
@@ -82,3 +79,38 @@ def redis(redis_server: RedisServer) -> Iterator[dict[str, str | float]]:
     """Settings for that server, with a prefix of the test's own."""
     yield {"url": redis_server.url, "prefix": f"test-{uuid4().hex}", "syncSeconds": 0.02}
     redis_server.resume()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tandem.db"
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return await postgres.create()
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(DatabaseSettings(url=url))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def command(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Awaitable[tuple[int, str, str]]]]:
+    """Runs a command on the database; its exit code, output and errors."""
+    monkeypatch.setenv("VLLM_URL", "http://engine")
+    monkeypatch.setenv("DATABASE_URL", url)
+    before = structlog.get_config()
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = await asyncio.to_thread(main, arguments)
+        out, error = capsys.readouterr()
+        return code, out.rstrip("\n"), error
+
+    yield run
+    structlog.configure(**before)

@@ -98,3 +98,10 @@ async def until(condition: Any, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 # what is waited for lies in other hands
             await asyncio.sleep(0.002)
+
+
+async def until_awaited(ask: Any, condition: Any, seconds: float = 5.0) -> None:
+    """Waits until `condition` holds of what `ask` returns once awaited, at most `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition(await ask()):  # noqa: ASYNC110 # as above
+            await asyncio.sleep(0.05)

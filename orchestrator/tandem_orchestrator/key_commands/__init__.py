@@ -1,1 +1,1 @@
-"""tandem-orchestrator migrate and keys: what a person does straight to the database of the configuration."""
+"""tandem-orchestrator keys: what a person does straight to the keys in the database of the configuration."""

@@ -9,9 +9,7 @@ def add_arguments(
     shared: argparse.ArgumentParser,
     run: Callable[[argparse.Namespace], int],
 ) -> None:
-    """Add both commands; `run` gets what was asked, with `action` as the function of `commands` to call."""
-    migrate = commands.add_parser("migrate", parents=[shared], help="bring the database up to date, as serve does")
-    migrate.set_defaults(run=run, action="migrate")
+    """Add the command; `run` gets what was asked, with `action` as the function of `commands` to call."""
     actions = commands.add_parser("keys", help="API keys in the database").add_subparsers(required=True)
     output = argparse.ArgumentParser(add_help=False)
     output.add_argument("--output", choices=("text", "json"), default="text", help="what to print (default text)")

@@ -1,8 +1,6 @@
-"""Runs the commands; each prints its result on standard output."""
+"""What the commands do; each returns what to print on standard output."""
 
 import argparse
-import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,50 +8,22 @@ from datetime import UTC, datetime
 from typing import Final
 
 import orjson
-import structlog
 from pydantic import BaseModel, ValidationError
 
+from tandem_orchestrator import database_command
 from tandem_orchestrator.api.keys import IssuedKey, ShownKey
 from tandem_orchestrator.auth.issuing import issue
 from tandem_orchestrator.auth.stored_keys import key_rows
 from tandem_orchestrator.auth.terms import NewTerms
-from tandem_orchestrator.config import Source
-from tandem_orchestrator.errors import DatabaseDown
+from tandem_orchestrator.database_command import Failed
 from tandem_orchestrator.store.database import Database
 
 PAGE: Final = 1000
 
 
-class Failed(Exception):
-    """What was asked cannot be done; the message says why."""
-
-
 def run(options: argparse.Namespace) -> int:
     """Run the command that `options` names; 1 when it fails. Raises `ConfigError`."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # failures are printed anyway
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    database = Database(Source(options.config).load().database)
-    try:
-        print(asyncio.run(_act(options, database)))  # noqa: T201
-    except (DatabaseDown, Failed) as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
-
-
-async def _act(options: argparse.Namespace, database: Database) -> str:
-    try:
-        return await ACTIONS[options.action](options, database)
-    finally:
-        await database.close()
-
-
-async def migrate(_: argparse.Namespace, database: Database) -> str:
-    """Do nothing but open the database, which migrates it."""
-    async with database.transaction():
-        return "The database is up to date."
+    return database_command.run(options, ACTIONS)
 
 
 async def create(options: argparse.Namespace, database: Database) -> str:
@@ -95,7 +65,7 @@ async def revoke(options: argparse.Namespace, database: Database) -> str:
     return f"{revoked.id} is revoked. Running services refuse it within two seconds."
 
 
-ACTIONS: Final = {action.__name__: action for action in (migrate, create, list_, revoke)}
+ACTIONS: Final = {action.__name__: action for action in (create, list_, revoke)}
 
 
 def _json(*documents: BaseModel, many: bool = False) -> str:
@@ -108,8 +78,7 @@ def _table(keys: Sequence[ShownKey], now: datetime) -> str:
     for key in keys:
         expires = key.expires.isoformat(timespec="seconds") if key.expires else "never"
         rows.append((key.id, f"{key.prefix}…", key.tenant, key.name or "-", _state(key, now), expires))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return database_command.table(*rows)
 
 
 def _state(key: ShownKey, now: datetime) -> str:

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tandem_orchestrator.store.database import Database
 
 if TYPE_CHECKING:
     from tandem_orchestrator.store import statement
 
+MIGRATION: Final = "0002"
+"""Made the tables."""
 
 NamedRows = tuple[str, Sequence[dict[str, Any]]]
 """A statement's name, and the rows with which it runs."""
@@ -25,10 +27,12 @@ class Rows:
 
     async def read(self, name: str, **parameters: Any) -> "list[statement.Row]":
         """Return what a query finds."""
+        await self._database.require(MIGRATION)
         return await self._database.read(_step(name, (parameters,)))
 
     async def write(self, *steps: NamedRows) -> "statement.Rows":
         """Run statements, each with its rows, altogether or not at all; return what each of them returned."""
+        await self._database.require(MIGRATION)
         return await self._database.write([_step(name, rows) for name, rows in steps])
 
 

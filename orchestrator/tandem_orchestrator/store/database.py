@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 from tandem_contract.config import Database as Settings
 
-from tandem_orchestrator.errors import DatabaseDown, StorageFull
+from tandem_orchestrator.errors import DatabaseDown, GatewayError, StorageFull
 from tandem_orchestrator.observability.metrics import COMMIT_SECONDS, DATABASE_DOWN
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.secret_file import SecretError, read_secret
-from tandem_orchestrator.store.urls import DRIVER, SQLITE
+from tandem_orchestrator.store.urls import DATABASE_FORM, DRIVER, SQLITE
 from tandem_orchestrator.store.writer import Writer
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tandem_orchestrator.store.engine import Engine
+    from tandem_orchestrator.store.schema import Schema
     from tandem_orchestrator.store.statement import Job, Row, Rows, Step
 
 TRANSACTION_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
+LOOK_SECONDS = 15.0  # between two looks for what others have migrated
 CLOSE_SECONDS: Final = 3.0
 
 Result = TypeVar("Result")
@@ -52,6 +55,20 @@ class Database(Part):
         self._writer = Writer(self._commit, self._observe)
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
+        self._schema_problem: str | None = None
+
+    async def watch(self) -> None:
+        """Learn what others migrate; run until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._engine is not None:
+                with suppress(GatewayError):  # which has been logged, and shows in metrics and /health
+                    await self._guarded(self._look)
+
+    @property
+    def problems(self) -> list[str]:
+        """A line about a schema that is not this version's; what else is wrong, `auth.keys` tells."""
+        return [f"database: {self._schema_problem}"] if self._schema_problem is not None else []
 
     @property
     def exists(self) -> bool:
@@ -87,6 +104,27 @@ class Database(Part):
         Raises `DatabaseDown`, `StorageFull`, `Conflict`.
         """
         return self._writer.add(job)
+
+    async def require(self, revision: str) -> None:
+        """Raise `DatabaseDown` where a migration is missing, and somebody else has to run it."""
+        engine: Engine = self._engine if self._engine is not None else await self._guarded(_itself)
+        if problem := engine.schema.without(revision):
+            raise DatabaseDown(problem, retry_after=LOOK_SECONDS, code="migration_missing")
+
+    async def alone(self, change: "Callable[[Connection], Result]") -> Result:
+        """Run one thing in a transaction of its own without migrating anything first. Raises `DatabaseDown`."""
+        sql = await asyncio.to_thread(_imported)
+        try:
+            engine: Engine = sql.Engine(self._url(), self._settings)
+            try:
+                async with asyncio.timeout(MIGRATION_SECONDS):
+                    return await engine.alone(change)
+            finally:
+                await engine.close()
+        except ValueError:
+            raise self._down(DATABASE_FORM) from None
+        except (*sql.FAILURES, SecretError, OSError) as error:
+            raise self._down(sql.reason(error)) from None
 
     async def close(self) -> None:
         """Write what waits, and close every connection; the next use opens it again."""
@@ -143,7 +181,19 @@ class Database(Part):
                     await engine.close()
                     raise
                 self._engine = engine
+                self._note_schema(engine.schema)
             return self._engine
+
+    async def _look(self, engine: "Engine") -> None:
+        self._note_schema(await engine.look())
+
+    def _note_schema(self, schema: "Schema") -> None:
+        if schema.problem != self._schema_problem:
+            self._schema_problem = schema.problem
+            if schema.problem is None:
+                log.info("the database has the tables of this version", revision=schema.found)
+            else:
+                log.warning("the database is another version's", problem=schema.problem)
 
     def _url(self) -> str:
         source = self._settings.url_from
@@ -158,6 +208,10 @@ class Database(Part):
                 log.info("the database can be used again")
             else:
                 log.warning("the database cannot be used", problem=problem)
+
+
+async def _itself(engine: "Engine") -> "Engine":
+    return engine
 
 
 def _imported() -> ModuleType:

@@ -2,13 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import aiosqlite
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -17,6 +17,7 @@ from tandem_contract.config import Database as Settings
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
 from tandem_orchestrator.store.postgresql_pool import PostgresqlPool
+from tandem_orchestrator.store.schema import Schema
 from tandem_orchestrator.store.sqlite_file import SqliteFile
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
@@ -36,6 +37,8 @@ MISTAKES: Final = (
 """which are ours."""
 FULL: Final = ("database or disk is full", "disk I/O error", "No space left on device")
 
+Result = TypeVar("Result")
+
 
 class Engine:
     """Connections to one URL. Raises `SecretError` for one that cannot be read."""
@@ -51,6 +54,8 @@ class Engine:
             self._rows = SqliteFile(url.removeprefix(SQLITE))
         else:
             raise SecretError(DATABASE_FORM)
+        self.schema: Schema
+        """Known once it is open."""
         self.read = self._rows.read
         self.write = self._rows.write
 
@@ -63,11 +68,28 @@ class Engine:
     async def open(self) -> None:
         """Connect, and bring the tables up to date. Raises `SecretError` for a URL that cannot be read."""
         try:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(migrations.upgrade)
+            await self._migrate()
             await self._rows.open()
         except ValueError:  # quotes what it cannot read, which may be the password
             raise SecretError(DATABASE_FORM) from None
+
+    async def look(self) -> Schema:
+        """See how far the database has been migrated."""
+        self.schema = await self.alone(migrations.read)
+        return self.schema
+
+    async def alone(self, change: Callable[[Connection], Result]) -> Result:
+        """Run one thing in a transaction of its own, whatever tables there are."""
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(change)
+
+    async def _migrate(self) -> None:
+        """Bring the tables up to date; where somebody else has to, it is enough that there are any."""
+        try:
+            self.schema = await self.alone(migrations.upgrade)
+        except DBAPIError as error:
+            if not isinstance(_cause(error), asyncpg.InsufficientPrivilegeError) or (await self.look()).found is None:
+                raise
 
     async def close(self) -> None:
         """Close every connection."""
@@ -82,10 +104,16 @@ def is_full(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """Return one line without the statement and its parameters, which SQLAlchemy would add."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig.__cause__ or error.orig  # the driver's own, below SQLAlchemy's and its adapter's
+    error = _cause(error)
     first_line = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the driver's own error, below SQLAlchemy's and its adapter's."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
 
 
 def _postgresql(url: str) -> AsyncEngine:

@@ -7,28 +7,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
-from tandem_orchestrator.cli import main
 
 from tests.sockets.keys.service import ask, until_status
 from tests.sockets.running import config_for
-
-
-@pytest.fixture
-def command(url, monkeypatch, capsys):
-    """Runs a command; its exit code, output and errors."""
-    monkeypatch.setenv("VLLM_URL", "http://engine")
-    monkeypatch.setenv("DATABASE_URL", url)
-    before = structlog.get_config()
-
-    async def run(*arguments):
-        capsys.readouterr()
-        code = await asyncio.to_thread(main, arguments)
-        out, error = capsys.readouterr()
-        return code, out.rstrip("\n"), error
-
-    yield run
-    structlog.configure(**before)
 
 
 async def test_a_key_from_its_making_to_its_end(command, url, serve, engine):

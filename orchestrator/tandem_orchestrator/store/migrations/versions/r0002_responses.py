@@ -17,6 +17,7 @@ TABLES = (
     "tandem_leases",
     "tandem_seals",
 )
+HOLDS = ("tandem_responses", "tandem_conversations", "tandem_conversation_items", "tandem_seals")
 
 
 def upgrade() -> None:

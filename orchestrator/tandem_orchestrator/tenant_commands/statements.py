@@ -1,0 +1,127 @@
+"""What is asked of the database about all that tenants keep. Every statement is about one tenant, but for `TENANTS`."""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
+
+from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
+from tandem_orchestrator.store.statement import Statement
+
+_R = RESPONSES.c
+_C = CONVERSATIONS.c
+_I = CONVERSATION_ITEMS.c
+
+
+def _of_tenant(table: FromClause) -> ColumnElement[bool]:
+    return table.c.tenant == bindparam("tenant")
+
+
+def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return and_(column > bindparam("after", type_=column.type), column <= bindparam("last", type_=column.type))
+
+
+# How much there is
+
+
+def _tenants() -> Statement:
+    names = union(select(STORED.c.tenant), select(_C.tenant)).subquery()
+    conversations = select(func.count()).select_from(CONVERSATIONS).where(_C.tenant == names.c.tenant)
+    return Statement(
+        select(
+            names.c.tenant,
+            func.coalesce(STORED.c.responses, 0),
+            func.coalesce(STORED.c.bytes, 0),
+            conversations.scalar_subquery(),
+        )
+        .select_from(names.outerjoin(STORED, STORED.c.tenant == names.c.tenant))
+        .where(names.c.tenant > bindparam("after", type_=_R.tenant.type))
+        .order_by(names.c.tenant)
+        .limit(bindparam("most"))
+    )
+
+
+TENANTS: Final = _tenants()
+"""Tenants after one, by name, with the numbers of their responses, bytes and conversations."""
+
+
+def _number(table: FromClause) -> ColumnElement[int]:
+    return select(func.count()).select_from(table).where(_of_tenant(table)).scalar_subquery()
+
+
+LEFT: Final = Statement(select(_number(RESPONSES), _number(CONVERSATIONS), _number(STORED)))
+"""How many responses and conversations a tenant has, and whether it is counted."""
+
+# Export: sizes first, so that no more is read at once than fits
+
+RESPONSE_SIZES: Final = Statement(
+    select(_R.id, _R.bytes)
+    .where(_of_tenant(RESPONSES), _R.hidden.is_(False), _R.id > bindparam("after", type_=_R.id.type))
+    .order_by(_R.id)
+    .limit(bindparam("most"))
+)
+SOME_RESPONSES: Final = Statement(
+    select(_R.resource, _R.input, _R.output)
+    .where(_of_tenant(RESPONSES), _R.hidden.is_(False), _between(_R.id))
+    .order_by(_R.id)
+)
+SOME_CONVERSATIONS: Final = Statement(
+    select(_C.id, _C.created, _C.metadata)
+    .where(_of_tenant(CONVERSATIONS), _C.id > bindparam("after", type_=_C.id.type))
+    .order_by(_C.id)
+    .limit(bindparam("most"))
+)
+_THE_ITEMS: Final = and_(_of_tenant(CONVERSATION_ITEMS), _I.conversation_id == bindparam("conversation_id"))
+ITEM_SIZES: Final = Statement(
+    select(_I.position, _I.bytes)
+    .where(_THE_ITEMS, _I.position > bindparam("after", type_=_I.position.type))
+    .order_by(_I.position)
+    .limit(bindparam("most"))
+)
+SOME_ITEMS: Final = Statement(select(_I.item).where(_THE_ITEMS, _between(_I.position)).order_by(_I.position))
+
+# Purge: some rows at a time, without waiting for what others change at this moment
+
+
+def _some(table: FromClause, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    key = list(table.primary_key)
+    rows = select(*key).where(_of_tenant(table), *where).order_by(*key).limit(bindparam("most"))
+    found = rows.with_for_update(skip_locked=True).cte("found")  # not a subquery, which might be run again
+    return tuple_(*key).in_(select(*found.c))
+
+
+def _delete(table: Any) -> Statement:
+    return Statement(delete(table).where(_some(table)).returning(table.c.tenant), key="tenant")
+
+
+DELETE_RUNS: Final = _delete(RUNS)
+"""From then on no process makes the responses: what it would write is nobody's."""
+HIDE_RESPONSES: Final = Statement(
+    update(RESPONSES)
+    .where(_some(RESPONSES, or_(_R.hidden.is_(False), _R.previous_id.is_not(None))))
+    .values(hidden=True, previous_id=null())
+    .returning(_R.tenant),
+    key="tenant",
+)
+"""Takes responses from everybody's sight, and apart, so that they can be deleted in any order."""
+DELETE_EVENTS: Final = _delete(EVENTS)
+DELETE_RESPONSES: Final = _delete(RESPONSES)
+DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
+DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
+FORGET: Final = Statement(
+    delete(STORED).where(_of_tenant(STORED), STORED.c.responses == 0, STORED.c.bytes == 0).returning(STORED.c.tenant),
+    key="tenant",
+)
+"""Deletes a tenant's counts; never while they count something, so that they stay true."""
