@@ -34,6 +34,7 @@ def new_namespace() -> Iterator[Namespace]:
     yield namespace
     # Pods first: Kubernetes looks at a namespace that still has some again only after half their grace period.
     namespace.kubectl("delete", "llmservices", "--all")
+    namespace.kubectl("delete", "pods", "--all", "--wait=false")  # those that no LLMService owns
     namespace.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=180s")
     kubectl("delete", "namespace", name, "--timeout=180s")
 

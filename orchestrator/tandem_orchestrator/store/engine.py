@@ -18,7 +18,7 @@ from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
 from tandem_orchestrator.store.postgresql_pool import PostgresqlPool
 from tandem_orchestrator.store.schema import Schema
-from tandem_orchestrator.store.sqlite_file import SqliteFile
+from tandem_orchestrator.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
 CONNECT_SECONDS: Final = 3.0
@@ -139,7 +139,7 @@ async def _file(path: str) -> aiosqlite.Connection:
     opened: list[sqlite3.Connection] = []
 
     def connect() -> sqlite3.Connection:
-        opened.append(sqlite3.connect(path, timeout=CONNECT_SECONDS, check_same_thread=False))
+        opened.append(sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False))
         return opened[0]
 
     connection = aiosqlite.Connection(connect, iter_chunk_size=ROWS_AT_ONCE)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
 from tandem_orchestrator.store.statement import Job, Row, Rows, Step
 
-BUSY_SECONDS: Final = 3.0  # for which other processes may hold the file
+BUSY_SECONDS: Final = 10.0  # for which other processes may hold the file
+BUSY_PAUSE: Final = 0.02
 
 Result = TypeVar("Result")
 Work = tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]
@@ -101,7 +103,17 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")  # readers go on while somebody writes
+    """Have readers go on while somebody writes; the change needs the file for itself, and does not wait for it."""
+    deadline = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > deadline:
+                raise
+            sleep(BUSY_PAUSE)
+        else:
+            return
 
 
 def _run(connection: sqlite3.Connection, step: Step) -> list[Row]:

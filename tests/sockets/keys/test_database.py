@@ -10,9 +10,9 @@ from tandem_contract.config import Database as Settings
 from tandem_contract.config import SecretFile
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.limits.sql_ledger import Ledger
+from tandem_orchestrator.responses import tables as responses
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.migrations import VERSION_TABLE
-from tandem_orchestrator.store.tables import METADATA
 
 from tests.sockets.postgres import door_to
 
@@ -21,7 +21,9 @@ TODAY, YESTERDAY, LAST_MONTH = "2026-11-21", "2026-11-20", "2026-10-31"
 
 async def test_migrations_make_the_tables_that_the_code_means(database):
     def differences(sync):
-        return compare_metadata(MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), METADATA)
+        return compare_metadata(
+            MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), responses.METADATA
+        )
 
     async with database.transaction() as connection:
         assert await connection.run_sync(differences) == []
