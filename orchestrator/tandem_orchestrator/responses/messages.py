@@ -11,7 +11,6 @@ from tandem_orchestrator.responses.events import DONE
 
 CREATE: Final = "response.create"
 NOT_SENT: Final = {
-    "stream": "events are sent anyway",
     "stream_options": "events are sent anyway",
     "background": "send it to `POST /v1/responses`",
     "stream_id": "a connection makes one response at a time; open another one beside it",
@@ -55,13 +54,15 @@ def create_in(message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return the request in a message, and whether an answer is wanted at once. Raises `BadRequest`."""
     if message.get("type") != CREATE:
         raise BadRequest(f"a message's `type` must be `{CREATE}`", param="type")
+    if message.get("stream") not in (None, True):  # which the OpenAI Agents SDK sends, against the standard
+        raise BadRequest("`stream` is not taken over a WebSocket: events are sent anyway", param="stream")
     for name, why in NOT_SENT.items():
         if message.get(name) is not None:
             raise BadRequest(f"`{name}` is not taken over a WebSocket: {why}", param=name)
     generate = message.get("generate", True)
     if not isinstance(generate, bool):
         raise BadRequest("`generate` must be true or false", param="generate")
-    own = ("type", "generate", *NOT_SENT)
+    own = ("type", "generate", "stream", *NOT_SENT)
     return {name: value for name, value in message.items() if name not in own}, generate
 
 
@@ -78,7 +79,7 @@ def frames(events: bytes) -> Iterator[str]:
             yield event[event.index(DATA) + len(DATA) :].decode()
 
 
-def envelope(error: GatewayError) -> str:
+def envelope(error: GatewayError, request_id: str) -> str:
     """Return the frame that tells of an error."""
     document: dict[str, Any] = {
         "type": "error",
@@ -89,6 +90,7 @@ def envelope(error: GatewayError) -> str:
             "message": error.message,
             "param": error.param,
         },
+        "request_id": request_id,
     }
     retry = {name.decode(): value.decode("latin-1") for name, value in error.headers if name == b"retry-after"}
     if retry:

@@ -300,7 +300,7 @@ class Connection:
 
     async def _fail(self, error: GatewayError, record: Record) -> None:
         record.status, record.error = error.status, str(error.code or error.type)
-        await self._send(envelope(error), record)
+        await self._send(envelope(error, record.request_id), record)
 
     async def _send(self, frame: str, record: Record | None = None) -> None:
         """Send a frame. Raises `ClientLeft`."""
@@ -323,10 +323,10 @@ class Connection:
             return
         with suppress(ClientLeft):
             if end is End.OLD:
-                await self._send(envelope(_too_old()))
+                await self._send(envelope(_too_old(), self._record.request_id))
             if end is End.SERVER:
                 for _ in range(len(self._waiting)):
-                    await self._send(envelope(ShuttingDown("the server is shutting down")))
+                    await self._send(envelope(ShuttingDown("the server is shutting down"), self._record.request_id))
             await self._asgi({"type": "websocket.close", "code": end.value})
 
 
