@@ -54,7 +54,7 @@ def create_in(message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return the request in a message, and whether an answer is wanted at once. Raises `BadRequest`."""
     if message.get("type") != CREATE:
         raise BadRequest(f"a message's `type` must be `{CREATE}`", param="type")
-    if message.get("stream") not in (None, True):  # which the OpenAI Agents SDK sends, against the standard
+    if (stream := message.get("stream")) is not None and stream is not True:  # true is what the OpenAI Agents SDK sends
         raise BadRequest("`stream` is not taken over a WebSocket: events are sent anyway", param="stream")
     for name, why in NOT_SENT.items():
         if message.get(name) is not None:
