@@ -1,6 +1,7 @@
 """How a connection ends: its client leaves, its time or the server's is up, nobody answers pings."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tandem_orchestrator.responses import socket as responses_socket
@@ -127,8 +128,7 @@ async def test_a_process_that_is_told_to_end(engine, tmp_path, seconds, pause, e
 async def test_a_peer_that_answers_no_ping_is_gone(orchestrator, monkeypatch):
     monkeypatch.setattr(websocket, "PING_SECONDS", 0.1)
     async with SocketClient(orchestrator) as client:
-        client.socket.protocol.send_pong = lambda _: None
-        client.socket.protocol.recv_frame = lambda _: None
+        monkeypatch.setattr(client.socket.protocol, "recv_frame", lambda _: None)
         await until(lambda: not any(isinstance(each, websocket.WebSocket) for each in orchestrator.state.connections))
         client.socket.transport.abort()
 
@@ -137,7 +137,7 @@ async def test_one_that_answers_stays(orchestrator, monkeypatch):
     monkeypatch.setattr(websocket, "PING_SECONDS", 0.05)
     async with SocketClient(orchestrator) as client:
         (server,) = [each for each in orchestrator.state.connections if isinstance(each, websocket.WebSocket)]
-        pings = []
+        pings: list[Any] = []
         monkeypatch.setattr(server, "handle_pong", _counting(server.handle_pong, pings))
         await until(lambda: len(pings) >= 4)
         assert (await client.ask()).text

@@ -116,11 +116,38 @@ async def test_and_one_that_drips(start):
         assert code_in(closing.result()) == 1008
 
 
+def socket_of(orchestrator):
+    (found,) = [each for each in orchestrator.state.connections if isinstance(each, websocket.WebSocket)]
+    return found
+
+
+async def test_a_ping_in_two_pieces_is_no_message_that_does_not_go_on(orchestrator, client):
+    await opened(client)
+    server = socket_of(orchestrator)
+    ping = frame(PING, b"x")
+    client.send(ping[:3])
+    await until(lambda: server._unfinished is not None)
+    client.send(ping[3:])
+    await until(lambda: server._unfinished is None)
+
+
+async def test_a_message_that_takes_longer_than_a_ping_may(orchestrator, client, engine, monkeypatch):
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.02)
+    await opened(client)
+    text = frame(TEXT, orjson.dumps(asked()))
+    client.send(text[:50])
+    server = socket_of(orchestrator)
+    timers = set()
+    await until(lambda: timers.add(id(server.pong_timer)) or len(timers) > 5)  # in the midst of a frame no pong comes
+    client.send(text[50:])
+    await engine.until(lambda: len(engine.seen) == 1)
+
+
 async def test_pings_of_one_that_reads_nothing_take_no_memory(orchestrator):
     async with RawClient(orchestrator, small_buffer=True) as client:
         await opened(client)
-        (server,) = [each for each in orchestrator.state.connections if isinstance(each, websocket.WebSocket)]
-        client.reader._transport.pause_reading()
+        server = socket_of(orchestrator)
+        client.writer.transport.pause_reading()
         sent, largest = 0, 0
         flood = frame(PING, b"x" * 125) * 100
         while sent < 20_000_000:

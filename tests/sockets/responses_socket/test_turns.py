@@ -1,6 +1,7 @@
 """Messages of one connection: which are taken, how many wait, and in which order they are answered."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -162,7 +163,7 @@ async def test_others_are_served_beside_it(orchestrator, engine):
 
 async def test_a_changed_configuration_holds_from_the_next_response_on(start, engine, monkeypatch):
     orchestrator = await start()
-    closed = []
+    closed: list[Any] = []
     monkeypatch.setattr(orchestrator.app, "_close", closed.append)
     changed = orchestrator.config.model_copy(deep=True)
     changed.limits.max_depth = 2
