@@ -36,7 +36,7 @@ from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.seal import Seal, Sealer
 from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.session import ResponseSession
-from tandem_orchestrator.responses.store import ResponseStore
+from tandem_orchestrator.responses.store import CONTINUABLE, ResponseStore
 from tandem_orchestrator.responses.streamed import Stream, StreamedResponse
 from tandem_orchestrator.responses.tools import response_tools
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -138,7 +138,7 @@ class Responses:
         making = await self.prepare(create, asker, events)
         streamed = StreamedResponse(making, events, stream, self._stores.runs if create.store else None)
         await streamed.make(asker.record)
-        if making.resource.status == "completed":
+        if making.resource.status in CONTINUABLE:
             _remember(making, asker)
 
     async def prepared(self, create: Create, asker: Asker, stream: Stream) -> None:

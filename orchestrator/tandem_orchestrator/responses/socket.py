@@ -5,7 +5,7 @@ another origin is refused where nobody showed a key; and always, where `server.c
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -33,6 +33,7 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import LARGE, Deadlines, Headers, json_object, weigh
 from tandem_orchestrator.gateway.watch import ClientWatch
+from tandem_orchestrator.limits.limiter import Ticket
 from tandem_orchestrator.observability.metrics import REQUESTS_IN_FLIGHT
 from tandem_orchestrator.observability.record import CLIENT_LEFT, MAX_LOGGED_BODY, Record, record_of
 from tandem_orchestrator.observability.recorded import HANDSHAKE, Recorded, report
@@ -89,6 +90,15 @@ class Sockets:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket from its handshake to its end: ASGI."""
+        try:
+            await self._serve(scope, receive, send)
+        except OSError:  # the client has gone
+            pass
+        except Exception:
+            log.exception("WebSocket failed", request_id=record_of(scope).request_id)
+            raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = record_of(scope)
         try:
             principal = _checked(scope, record, self.serving())
@@ -110,7 +120,9 @@ def _checked(scope: Scope, record: Record, serving: Serving) -> Principal:
     principal = serving.admission.identify(headers, record)
     origins = serving.config.server.cors.allow_origins
     if (origins or principal is NOBODY) and is_foreign(headers, origins):
-        raise Forbidden("pages of this origin may not open a WebSocket; server.cors says which may", code="origin")
+        raise Forbidden(
+            "pages of this origin may not open a WebSocket; server.cors says which may", code="origin_not_allowed"
+        )
     if serving.draining:
         raise ShuttingDown("the server is shutting down")
     return principal
@@ -119,7 +131,7 @@ def _checked(scope: Scope, record: Record, serving: Serving) -> Principal:
 class SocketStream:
     """Sends a response's events as frames."""
 
-    def __init__(self, send: Callable[[str, Record], Any], record: Record) -> None:
+    def __init__(self, send: Callable[[str, Record], Awaitable[None]], record: Record) -> None:
         self._send = send
         self._record = record
 
@@ -242,6 +254,7 @@ class Connection:
             if isinstance(error, Unauthorized):
                 self._stop(End.KEY)
         except asyncio.CancelledError:
+            self._stop(End.SERVER)
             await self._fail(ShuttingDown("the server is shutting down"), record)
             raise
         except Exception:
@@ -269,7 +282,7 @@ class Connection:
         if record.error is not None:  # which the stream has told
             self._forget(parent)
 
-    def _admitted(self, serving: Serving, record: Record) -> Any:
+    def _admitted(self, serving: Serving, record: Record) -> tuple[Principal, Ticket]:
         principal, ticket = serving.admission.admit(self._headers, record)
         if principal.tenant != self._tenant:
             ticket.settle(0)

@@ -37,6 +37,15 @@ async def test_a_continuation(orchestrator, engine):
     assert heard(engine.seen[-1]) == ["The word is cobalt.", "OK", "Which word?", "cobalt", "Sure?"]
 
 
+async def test_what_was_cut_is_continued_too(orchestrator, engine):
+    engine.replies.append(Reply("one two", finish_reason="length"))
+    async with SocketClient(orchestrator) as client:
+        cut = (await client.ask("Count.")).response
+        assert cut["status"] == "incomplete"
+        assert (await client.ask("Go on.", previous_response_id=cut["id"])).text
+    assert heard(engine.seen[-1]) == ["Count.", "one two", "Go on."]
+
+
 async def test_store_false_is_gone_with_its_connection_and_the_whole_input_recovers_it(orchestrator, engine):
     engine.replies += [Reply("OK"), Reply("cobalt")]
     async with SocketClient(orchestrator) as client:
