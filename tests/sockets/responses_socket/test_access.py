@@ -58,8 +58,10 @@ async def test_limits_hold_for_each_response_and_the_connection_stays(start, eng
     orchestrator = await start(keys={"values": ["team:right"]}, rateLimits={"defaults": {"requestsPerMinute": 2}})
     async with SocketClient(orchestrator, additional_headers=RIGHT) as client:
         assert [bool((await client.ask()).text) for _ in range(2)] == [True, True]
+        assert orchestrator.app._sockets.memories.size > 0
         turn = await client.ask()
         assert turn.error == (429, "rate_limit_exceeded")
+        assert orchestrator.app._sockets.memories.size == 0  # a continuation that failed evicts what it continues
         assert 0 < int(turn.events[0]["headers"]["retry-after"]) <= 61
         assert (await client.ask()).error[0] == 429
     assert len(engine.seen) == 2
