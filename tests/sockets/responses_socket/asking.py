@@ -65,7 +65,7 @@ class SocketClient:
         await self.socket.send(orjson.dumps(asked(given, **fields)).decode())
 
     async def event(self) -> Document:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):  # a database may have to be made first
             frame = await self.socket.recv()
         assert isinstance(frame, str)
         event: Document = orjson.loads(frame)

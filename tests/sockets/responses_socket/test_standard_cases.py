@@ -133,3 +133,11 @@ async def test_what_is_stored_continues_nothing_that_is_not(orchestrator):
     async with SocketClient(orchestrator) as client:
         first = (await client.ask("one")).response
         assert (await client.ask("two", store=True, previous_response_id=first["id"])).error == NOT_FOUND
+
+
+async def test_what_was_stored_and_deleted_is_gone(orchestrator):
+    async with SocketClient(orchestrator) as client:
+        first = (await client.ask("one", store=True)).response
+        async with orchestrator.client.delete(f"/v1/responses/{first['id']}") as deleted:
+            assert deleted.status == 200
+        assert (await client.ask("two", previous_response_id=first["id"])).error == NOT_FOUND
