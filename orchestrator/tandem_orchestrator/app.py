@@ -41,6 +41,7 @@ from tandem_orchestrator.responses.rows import Rows
 from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.service import Responses, Stores
+from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.store import ResponseStore
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
@@ -107,6 +108,7 @@ class App:
         self._now = self._generation(config, RunningTools(config.tools))
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
+        self._sockets = Sockets(self._serving, lambda: self.asgi)
         self.asgi = Recorded(guarded(self._now.hot_path, config.server), self._state, tracer)
         self.asgi.log_prompts = config.logging.prompts
 
@@ -131,6 +133,12 @@ class App:
         self._rest.state.services = self.services
         before.hot_path.retire(lambda: self._close(before))
 
+    def _serving(self) -> Serving:
+        now = self.services
+        return Serving(
+            now.config, now.admission, now.responses, now.deadlines, self._now.hot_path, draining=self._state.draining
+        )
+
     def _background_means(self) -> Means:
         return Means(self._kept.runs, self.services.responses, self._keys, self._limiter)
 
@@ -138,6 +146,9 @@ class App:
         return self._keys.checked and not self._state.draining
 
     async def _serve_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return

@@ -11,6 +11,7 @@ from tandem_orchestrator.api.access import at_metrics_port
 from tandem_orchestrator.errors import GatewayError, NotFound, UntrustedHost, send_error
 from tandem_orchestrator.observability.record import record_of
 
+ASKED: Final = ("http", "websocket")  # of ASGI's scopes, those that a client sends; origins of the second: `Sockets`
 METRICS: Final = "/metrics"
 HEALTH: Final = frozenset({"/live", "/ready", "/health", METRICS})
 EXPOSED: Final = (
@@ -47,7 +48,7 @@ class _TwoPorts:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """ASGI."""
-        if scope["type"] == "http":
+        if scope["type"] in ASKED:
             path, inside = scope["path"], at_metrics_port(scope, self._settings)
             if path not in HEALTH if inside else path == METRICS:
                 return _refuse(scope, send, NotFound(f"there is nothing under {path} at this port"))
@@ -65,7 +66,7 @@ class _TrustedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and scope["path"] not in HEALTH and not self._trusts(host := _host(scope)):
+        if scope["type"] in ASKED and scope["path"] not in HEALTH and not self._trusts(host := _host(scope)):
             error = UntrustedHost(
                 f"the host {host!r} is not served here; the hosts that are stand in server.trustedHosts"
                 if host

@@ -52,11 +52,17 @@ class Orchestrator:
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
-        state = ServerState()
+        self.state = state = ServerState()
         self._listener = Listener(lambda: protocol(config=config, server_state=state, app_state={}))
         self.url = f"http://127.0.0.1:{self._listener.start('127.0.0.1')}"
         self.client = aiohttp.ClientSession(self.url)
         await until(lambda: self.upstreams.checked and self.app.services.keys.checked)
+
+    def shut_down(self) -> None:
+        """Does what the server does with its connections when it ends."""
+        self.app.services.state.draining = True
+        for connection in tuple(self.state.connections):
+            connection.shutdown()
 
     async def stop(self) -> None:
         await self.client.close()

@@ -81,6 +81,16 @@ class HotPath:
         if not self._open:
             on_unused()
 
+    async def hold(self, work: Awaitable[None]) -> None:
+        """Wait for `work`, which counts among the open requests meanwhile."""
+        self._open += 1
+        try:
+            await work
+        finally:
+            self._open -= 1
+            if self._on_unused is not None and not self._open:
+                self._on_unused()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":

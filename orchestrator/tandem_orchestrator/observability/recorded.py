@@ -23,6 +23,9 @@ from tandem_orchestrator.observability.record import OTHER, Bodies, Record
 from tandem_orchestrator.observability.trace import NO_TRACE, Tracer
 
 QUIET_PATHS: Final = frozenset({"/live", "/ready", "/metrics"})
+HANDSHAKE: Final = "GET"  # the method of WebSockets, and of what is asked by them
+SWITCHED: Final = 101
+REFUSED: Final = 403  # what a WebSocket is answered that is closed before it is accepted
 MAX_TENANTS: Final = 1000  # as metric labels; further ones are counted together
 
 _latency = Labelled(REQUEST_LATENCY)
@@ -54,7 +57,7 @@ class Recorded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await (self._socket if scope["type"] == "websocket" else self.app)(scope, receive, send)
             return
         record = Record(_request_id(scope["headers"]))
         scope.setdefault("state", {})["record"] = record
@@ -70,6 +73,30 @@ class Recorded:
             REQUESTS_IN_FLIGHT.dec()
             found = scope.get("route")
             report(record, scope["method"], scope["path"], record.route if found is None else found.path)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record a WebSocket's handshake; what is asked by it then has records of its own."""
+        record = Record(_request_id(scope["headers"]))
+        scope.setdefault("state", {})["record"] = record
+        handshake = _Handshake(record, send, scope)
+        try:
+            await self.app(scope, receive, handshake)
+        finally:
+            handshake.end()
+
+    def message(self, connection: Record, number: int, headers: list[tuple[bytes, bytes]], path: str) -> Record:
+        """Return the record of what a WebSocket asks for the `number`th time; `report` must follow."""
+        record = Record(f"{connection.request_id}-{number}")
+        record.route, record.tenant, record.key_id = connection.route, connection.tenant, connection.key_id
+        if self._tracer is not None:
+            record.trace = self._tracer.begin(headers, path)
+        if self.log_prompts:
+            record.bodies = Bodies(_nothing, _nothing)
+        return record
+
+
+async def _nothing(*_: Any) -> Any:
+    """Be the ASGI of what has none."""
 
 
 class _Answer:
@@ -91,6 +118,42 @@ class _Answer:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
         return self._send(message)
+
+
+class _Handshake:
+    """`send` of a WebSocket, in which a refusal is an answer in HTTP, as of a request; with `end` it is reported."""
+
+    __slots__ = ("_answers", "_path", "_record", "_send", "_told")
+
+    def __init__(self, record: Record, send: Send, scope: Scope) -> None:
+        self._record = record
+        self._send = send
+        self._path: str = scope["path"]
+        self._answers = "websocket.http.response" in (scope.get("extensions") or {})
+        self._told = False
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in ("websocket.accept", "http.response.start"):
+            self._record.status = message.get("status", SWITCHED)
+            request_id = (b"x-request-id", self._record.request_id.encode())
+            message["headers"] = [*message.get("headers", ()), *self._record.headers, request_id]
+        if kind.startswith("http."):
+            if not self._answers:
+                if kind == "http.response.body":
+                    await self._send({"type": "websocket.close"})
+                return
+            message = {**message, "type": f"websocket.{kind}"}
+        await self._send(message)
+        if kind == "websocket.accept":
+            self.end()
+
+    def end(self) -> None:
+        """Report the handshake, if that has not been done."""
+        if not self._told:
+            self._told = True
+            self._record.status = self._record.status or REFUSED
+            report(self._record, HANDSHAKE, self._path, self._record.route)
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -28,7 +28,7 @@ from tandem_orchestrator.responses.prompt import messages
 from tandem_orchestrator.responses.queued import Queued, switched_on
 from tandem_orchestrator.responses.quota import Quotas
 from tandem_orchestrator.responses.reader import Reader
-from tandem_orchestrator.responses.references import resolved
+from tandem_orchestrator.responses.references import check_results, resolved
 from tandem_orchestrator.responses.resource import Resource
 from tandem_orchestrator.responses.run import Run
 from tandem_orchestrator.responses.runs import Events as Told
@@ -37,8 +37,8 @@ from tandem_orchestrator.responses.seal import Seal, Sealer
 from tandem_orchestrator.responses.seals import Seals
 from tandem_orchestrator.responses.session import ResponseSession
 from tandem_orchestrator.responses.speech import OwnSpeech, Speech
-from tandem_orchestrator.responses.store import ResponseStore
-from tandem_orchestrator.responses.streamed import StreamedResponse
+from tandem_orchestrator.responses.store import CONTINUABLE, ResponseStore
+from tandem_orchestrator.responses.streamed import Stream, StreamedResponse
 from tandem_orchestrator.responses.tools import response_tools
 from tandem_orchestrator.tools.toolbox import Toolbox
 
@@ -133,14 +133,26 @@ class Responses:
             await self._stores.store.add(making.stored(), making.items)
         return making.whole()
 
-    async def stream(self, create: Create, asker: Asker, stream: EventStream) -> None:
+    async def stream(self, create: Create, asker: Asker, stream: Stream) -> None:
         """Send a response's events into `stream` as they come. Raises `GatewayError` before the first one."""
         events = Events()
         making = await self.prepare(create, asker, events)
         streamed = StreamedResponse(making, events, stream, self._stores.runs if create.store else None)
         await streamed.make(asker.record)
-        if asker.memory is not None and making.resource.status == "completed":
-            asker.memory.keep(making.resource.id, [*making.earlier, *making.items])
+        if making.resource.status in CONTINUABLE:
+            _remember(making, asker)
+
+    async def prepared(self, create: Create, asker: Asker, stream: Stream) -> None:
+        """Send the events of a response that says nothing, which others are to continue. Raises `GatewayError`."""
+        events = Events()
+        making = await self.prepare(create, asker, events)
+        making.tell_beginning("response.created", "response.in_progress")
+        making.end(None)
+        if create.store:
+            await self._stores.store.add(making.stored(), making.items)
+        making.tell_end()
+        _remember(making, asker)
+        await stream.end(events.take())
 
     async def queue(self, create: Create, asker: Asker) -> Making:
         """Queue a response that is made without its client. Raises `GatewayError`."""
@@ -197,6 +209,7 @@ class Responses:
             await self._stores.quotas.check(principal.tenant, self._settings.responses.quota)
         earlier = await self._earlier(create, asker)
         given = await resolved(create.input, earlier, self._stores.store, principal.tenant)
+        check_results(given, earlier)
         if not given and not earlier:
             raise BadRequest(NO_INPUT, param="input")
         sealer = await self._sealer([*earlier, *given], create, principal.tenant)
@@ -234,7 +247,9 @@ class Responses:
     async def _earlier(self, create: Create, asker: Asker) -> list[Item]:
         tenant = asker.principal.tenant
         if create.previous_id is not None:
-            remembered = asker.memory.items(create.previous_id) if asker.memory is not None else None
+            remembered = None
+            if asker.memory is not None and not create.store:  # what is stored can only continue what is stored
+                remembered = asker.memory.items(create.previous_id)
             return remembered if remembered is not None else await self._stores.store.chain(tenant, create.previous_id)
         if create.conversation is not None:
             return await self._stores.store.conversation_items(tenant, create.conversation)
@@ -246,3 +261,9 @@ class Responses:
         if not (wanted or any(item.get("encrypted_content") for item in items)):
             return Sealer(NO_SEAL, tenant)
         return Sealer(await self._stores.seals.seal(self._settings.responses.encryption_keys), tenant)
+
+
+def _remember(making: Making, asker: Asker) -> None:
+    """Keep a response that is not stored where its connection continues it."""
+    if asker.memory is not None and not making.create.store:
+        asker.memory.keep(making.resource.id, [*making.earlier, *making.items])

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from tandem_orchestrator.errors import BadRequest, GatewayError, HeadersTooLarge, TooSlow
 from tandem_orchestrator.transport.exchange import Exchange, Wire
 from tandem_orchestrator.transport.outbox import outbox_of
+from tandem_orchestrator.transport.websocket import PATH, WebSocket, is_offer
 
 NEVER: Final = float("inf")
 UNREAD_BODY_SECONDS = 5.0  # on top of the body's time, in which the application answers for itself
@@ -50,6 +51,8 @@ class Protocol:
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        self._settings = settings
+        self._config = config
         self._app = config.loaded_app
         self._server = server_state
         self._state = app_state
@@ -217,11 +220,17 @@ class Protocol:
         return parser
 
     def _feed_behind(self, offer: httptools.HttpParserUpgrade, data: bytes | memoryview) -> None:
-        """Read on in `data` as if the client had not offered another protocol there, nor further behind."""
+        """Read on in `data` as if the client had not offered another protocol there, nor further behind.
+
+        But for a WebSocket where there is one.
+        """
         assert self._parser is not None  # noqa: S101 # it is what has told of the offer
         while True:
             data = memoryview(data)[offer.args[0] :]
-            head = self._head_without_offer(self._parser)
+            if self._is_socket(self._parser):
+                self._hand_over(self._parser, behind=len(data))
+                return
+            head = self._head(self._parser, without=b"upgrade")
             self._parser = self._new_parser()
             self._parser.feed_data(head)
             try:
@@ -231,10 +240,41 @@ class Protocol:
             else:
                 return
 
-    def _head_without_offer(self, parser: httptools.HttpRequestParser) -> bytes:
-        """Return the head that `parser` has read, but for its `Upgrade`: no offer of another protocol is taken here."""
+    def _is_socket(self, parser: httptools.HttpRequestParser) -> bool:
+        """Return whether the offer that `parser` has read is taken; what is wrong is refused as without it."""
+        return (
+            self._url.partition(b"?")[0] == PATH.encode()
+            and is_offer(self._headers)
+            and parser.get_method() == b"GET"
+            and parser.get_http_version() == "1.1"
+            and self._hosts == 1
+            and self._exact_header_bytes() <= self._max_header_bytes
+            and self._running is None
+        )
+
+    def _hand_over(self, parser: httptools.HttpRequestParser, behind: int) -> None:
+        """Let the connection go on as a WebSocket; `behind` are the bytes that came after its handshake."""
+        if behind:
+            self._refuse(
+                BadRequest("Nothing may follow a WebSocket's handshake before its answer.", code="invalid_http")
+            )
+            return
+        self._outbox.flush()  # or an earlier answer would come after what is written past it
+        socket = WebSocket(self._settings, self._config, self._server, self._state, self._loop)
+        if not socket.begin(self._transport, self._head(parser)):
+            self._refuse(BadRequest("This is no handshake of a WebSocket.", code="invalid_http"))
+            return
+        self._server.connections.discard(self)
+        self._parser = None
+        self._header_bytes = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head(self, parser: httptools.HttpRequestParser, without: bytes = b"") -> bytes:
+        """Return the head that `parser` has read, but for the header `without`."""
         lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), self._url, parser.get_http_version().encode())]
-        lines += [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
+        lines += [b"%b: %b\r\n" % header for header in self._headers if header[0] != without]
         return b"".join((*lines, b"\r\n"))
 
     def _begin(self, parser: httptools.HttpRequestParser) -> Exchange:

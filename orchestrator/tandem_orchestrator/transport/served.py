@@ -8,6 +8,9 @@ from starlette.types import Receive, Scope
 
 EXCHANGE: Final = "exchange"
 """In the state of an ASGI scope, while its request is served: the `Served`."""
+ON_END: Final = "on_end"
+"""In the state of a WebSocket's scope: what takes a function to be called when the server ends. Others than ours have
+none, and end WebSockets themselves."""
 
 
 class Served:
@@ -57,6 +60,28 @@ class PlainExchange(Served):
         while (await self._receive())["type"] != "http.disconnect":
             pass
         leave()
+
+
+class Told(Served):
+    """A client of whose going somebody else hears, and tells by `leave`."""
+
+    __slots__ = ("_leave", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._leave: Callable[[], None] | None = None
+
+    def on_leave(self, leave: Callable[[], None] | None) -> None:
+        """See `Served`."""
+        self._leave = leave
+        if leave is not None and self.gone:
+            leave()
+
+    def leave(self) -> None:
+        """Note that the client has gone."""
+        self.gone = True
+        if self._leave is not None:
+            self._leave()
 
 
 def served(scope: Scope, receive: Receive) -> Served:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.sockets.running import Orchestrator
@@ -31,6 +31,11 @@ class RawClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.writer.transport.abort()
+
+    def pause(self) -> None:
+        """Reads nothing from now on."""
+        transport: Any = self.writer.transport
+        transport.pause_reading()
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)

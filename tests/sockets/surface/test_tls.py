@@ -16,6 +16,7 @@ from tandem_orchestrator.process.tls import Certificate
 from tandem_orchestrator.secret_file import SecretError
 
 from tests.sockets.certificate import self_signed
+from tests.sockets.responses_socket.asking import SocketClient
 
 
 class Files:
@@ -122,6 +123,8 @@ async def test_the_server_speaks_tls_and_follows_its_files(files, tmp_path):
     try:
         before = files.trusting()
         await until_served(port, before)
+        async with SocketClient(f"https://localhost:{port}", ssl=before) as client:
+            assert (await client.say("{}")).error[0] == 400
         files.renew()
         await until_served(port, files.trusting())
         assert await status(port, before) == 0
