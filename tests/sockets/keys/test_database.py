@@ -10,7 +10,7 @@ from tandem_contract.config import Database as Settings
 from tandem_contract.config import SecretFile
 from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.limits.sql_ledger import Ledger
-from tandem_orchestrator.responses import tables as responses
+from tandem_orchestrator.responses.tables import RESPONSES
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.migrations import VERSION_TABLE
 
@@ -22,7 +22,7 @@ TODAY, YESTERDAY, LAST_MONTH = "2026-11-21", "2026-11-20", "2026-10-31"
 async def test_migrations_make_the_tables_that_the_code_means(database):
     def differences(sync):
         return compare_metadata(
-            MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), responses.METADATA
+            MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), RESPONSES.metadata
         )
 
     async with database.transaction() as connection:
