@@ -54,7 +54,7 @@ class Conversations:
         (changed,) = await self._rows.write(("SET_METADATA", [row]))
         if not changed:
             raise conversation_not_found(conversation_id)
-        return _shown(conversation_id, changed[0][1], texts)
+        return _shown(conversation_id, changed[0][2], texts)
 
     async def delete(self, tenant: str, conversation_id: str) -> None:
         """Delete one with its items. Raises `NotFound`."""
