@@ -68,8 +68,8 @@ class ResponseStore:
             await adding(response, self._rows.write(("ADD", [row])))
             return
         hold, add = conversation_steps(tenant, conversation_id, items)
-        held, *_ = await self._rows.write(hold, ("ADD_IN_CONVERSATION", [row]), add)
-        if not held:
+        _, added, _ = await self._rows.write(hold, ("ADD_IN_CONVERSATION", [row]), add)
+        if not added:
             raise conversation_not_found(conversation_id)
 
     async def get(self, tenant: str, response_id: str) -> Stored:
@@ -83,7 +83,11 @@ class ResponseStore:
     async def delete(self, tenant: str, response_id: str) -> None:
         """Delete a response; what others continue is kept for them alone. Raises `NotFound`."""
         where = [{"tenant": tenant, "id": response_id}]
-        hidden, _ = await self._rows.write(("HIDE", where), ("REMOVE", where))
+        steps = ("HIDE", where), ("REMOVE", where)
+        try:
+            hidden, _ = await self._rows.write(*steps)
+        except Conflict:  # it has been continued meanwhile, which is seen now
+            hidden, _ = await self._rows.write(*steps)
         if not hidden:
             raise response_not_found(response_id)
 
