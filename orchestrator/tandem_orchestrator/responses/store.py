@@ -35,6 +35,10 @@ class ResponseStore:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
+    async def check(self) -> None:
+        """Raise `DatabaseDown` if it is known that nothing can be kept."""
+        await self._rows.check()
+
     async def chain(self, tenant: str, response_id: str) -> list[Item]:
         """Return all items of a response and of what it continues, in order. Raises `NotFound`, `BadRequest`."""
         rows = await self._rows.read("CHAIN", tenant=tenant, id=response_id)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TRANSACTION_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 1.0  # after a failure; until then, `check` does not try again
 
 Result = TypeVar("Result")
 
@@ -49,6 +51,8 @@ class Database(Part):
         self._writer = Writer(self._commit)
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
+        self._failed = 0.0
+        """When, on the monotonic clock."""
 
     @property
     def exists(self) -> bool:
@@ -85,6 +89,14 @@ class Database(Part):
         """
         return self._writer.add(job)
 
+    async def check(self) -> None:
+        """Raise `DatabaseDown` if the last attempt to use it failed, and another one fails too."""
+        if self.problem is None:
+            return
+        if self._opening.locked() or monotonic() - self._failed < RETRY_SECONDS:
+            raise self._error()
+        await self._guarded(_nothing)
+
     async def close(self) -> None:
         """Write what waits, and close every connection; the next use opens it again."""
         await self._writer.drained()
@@ -120,7 +132,11 @@ class Database(Part):
                 await engine.close()
 
     def _down(self, problem: str) -> DatabaseDown:
+        self._failed = monotonic()
         self._note(problem)
+        return self._error()
+
+    def _error(self) -> DatabaseDown:
         return DatabaseDown(f"the database cannot be used: {self.problem}", retry_after=5)
 
     async def _opened(self) -> "Engine":
@@ -151,6 +167,10 @@ class Database(Part):
                 log.info("the database can be used again")
             else:
                 log.warning("the database cannot be used", problem=problem)
+
+
+async def _nothing(_: "Engine") -> None:
+    """Do what works as soon as the database is open."""
 
 
 def _imported() -> ModuleType:

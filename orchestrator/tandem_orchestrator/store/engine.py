@@ -30,6 +30,7 @@ MISTAKES: Final = (
     IntegrityError,
     sqlite3.DataError,
     sqlite3.IntegrityError,
+    OverflowError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
 )
