@@ -124,7 +124,7 @@ class Background(Part):
         for key in forgotten & self._forgotten:  # their end could not be written
             await self._runs.abandon(*key)
         self._forgotten = forgotten
-        if not self._may_begin():
+        if not (self._may_begin() and self._runs.settled):
             return
         expired = now() - round(self._settings.max_queued_seconds * 1000)
         for run in await self._runs.claim_left(self._settings.concurrency, expired):
@@ -168,10 +168,11 @@ class Background(Part):
         try:
             await attempt.make()
         except Later as later:
-            pause = self._absent.setdefault(later.model, Pause())
+            pause = self._absent.setdefault(later.model, Pause()) if later.model else Pause()
             pause.begin()
             log.info("a response waits", id=run.id, problem=later.why.message, seconds=pause.seconds)
-            await self._runs.release(run, round((pause.until - monotonic()) * 1000), counts=later.counts)
+            rest = round((pause.until - monotonic()) * 1000)
+            await self._runs.release(run, rest, attempt.put_off(), counts=later.counts)
         else:
             self._absent.pop(attempt.model, None)
 

@@ -23,6 +23,7 @@ class Kept:
     def begin(self) -> None:
         """Keep that it has begun; goes on beside the stream, whose first event does not wait for it."""
         self._begun = asyncio.get_running_loop().create_task(self._runs.begin(self._making.stored()))
+        self._journal.after = self._begun
 
     def tell(self, data: bytes) -> None:
         """Keep events that are about to be sent."""
@@ -35,7 +36,7 @@ class Kept:
         making.tell_end()
         last = events.take()
         try:
-            await self._finish(last)
+            await self._runs.end(self._finish(last))
         except GatewayError as error:
             events.number = number
             making.fail(error)

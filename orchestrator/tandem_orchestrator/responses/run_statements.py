@@ -117,7 +117,15 @@ QUEUED_OF: Final = Statement(
         _RUN.tenant == bindparam("tenant"), _RUN.owner == NOBODY
     )
 )
-"""How many a tenant has queued, at most."""
+"""How many a tenant has queued, at most; far more than there are, once one has waited while others came and went."""
+COUNT_QUEUED_OF: Final = Statement(
+    select(func.count()).select_from(
+        select(_RUN.id)
+        .where(_RUN.tenant == bindparam("tenant"), _RUN.owner == NOBODY)
+        .limit(bindparam("most"))
+        .subquery()
+    )
+)
 ANY_OF_OWNER: Final = Statement(select(_RUN.tenant, _RUN.id).where(_RUN.owner == bindparam("owner")))
 ANY_QUEUED: Final = Statement(select(func.count(), func.min(_RUN.queued)).where(_RUN.owner == NOBODY))
 
