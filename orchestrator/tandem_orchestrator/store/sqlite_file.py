@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
 from tandem_orchestrator.store.statement import Job, Row, Rows, Step
 
 BUSY_SECONDS: Final = 3.0  # for which other processes may hold the file
+PAUSE_SECONDS: Final = 0.01
 
 Result = TypeVar("Result")
 Work = tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]
@@ -101,7 +103,16 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")  # readers go on while somebody writes
+    deadline = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")  # readers go on while somebody writes
+        except sqlite3.OperationalError:  # for this one SQLite does not wait until others are done
+            if monotonic() > deadline:
+                raise
+            sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def _run(connection: sqlite3.Connection, step: Step) -> list[Row]:
