@@ -117,9 +117,11 @@ class Background(Part):
         BACKGROUND_QUEUED.set(number)
         BACKGROUND_AGE.set((now() - since) / 1000)
         mine = await self._runs.mine()
-        for key, task in list(self._tasks.items()):
-            if key not in mine:  # cancelled, or taken over
-                task.cancel()
+        lost = [task for key, task in self._tasks.items() if key not in mine]  # cancelled, or taken over
+        for task in lost:
+            task.cancel()
+        if lost:  # or what is taken again below would be given back by the attempt before
+            await asyncio.wait(lost, timeout=CLOSE_SECONDS)
         forgotten = mine - self._tasks.keys() - self._runs.active
         for key in forgotten & self._forgotten:  # their end could not be written
             await self._runs.abandon(*key)
@@ -142,7 +144,8 @@ class Background(Part):
         self._tasks[key] = task
 
         def ended(_: asyncio.Task[None]) -> None:
-            self._tasks.pop(key, None)
+            if self._tasks.get(key) is task:
+                del self._tasks[key]
             self._runs.woken.set()
 
         task.add_done_callback(ended)

@@ -91,9 +91,15 @@ class ResponseStore:
         try:
             hidden, _ = await self._rows.write(*steps)
         except Conflict:  # it has been continued meanwhile, which is seen now
-            hidden, _ = await self._rows.write(*steps)
+            hidden = await self._again(*steps)
         if not hidden:
             raise response_not_found(response_id)
+
+    async def _again(self, *steps: NamedRows) -> Any:
+        try:
+            return (await self._rows.write(*steps))[0]
+        except Conflict:  # no response can have such an id
+            return []
 
 
 async def adding(response: Stored, written: Awaitable[Any]) -> None:
