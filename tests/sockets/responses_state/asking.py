@@ -50,7 +50,7 @@ async def show(server: Any, response_id: str, key: str | None = None) -> dict[st
 async def ended(server: Any, response_id: str, key: str | None = None, seconds: float = 15.0) -> dict[str, Any]:
     """Waits until a response has ended, and shows it."""
     async with asyncio.timeout(seconds):
-        while (response := await show(server, response_id, key))["status"] in UNFINISHED:
+        while (response := await show(server, response_id, key))["status"] in UNFINISHED:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return response
 
@@ -62,10 +62,7 @@ async def each_ended(server: Any, response_ids: list[str], seconds: float = 30.0
 async def events_of(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
     """A stream's events, whose numbers have no gap."""
     assert response.status == 200, await response.text()
-    found = []
-    async for line in response.content:
-        if line.startswith(b"data: {"):
-            found.append(orjson.loads(line[6:]))
+    found = [orjson.loads(line[6:]) async for line in response.content if line.startswith(b"data: {")]
     numbers = [event["sequence_number"] for event in found]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
     return found

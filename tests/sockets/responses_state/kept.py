@@ -94,7 +94,8 @@ async def query(database: Database, sql: str, **parameters: Any) -> list[Any]:
 
 async def counts(database: Database) -> dict[str, tuple[int, int]]:
     """Responses and bytes of each tenant, as they are counted and as they are."""
-    counted = await query(database, "SELECT tenant, responses, bytes FROM tandem_stored ORDER BY tenant")
+    sql = "SELECT tenant, responses, bytes FROM tandem_stored WHERE responses <> 0 OR bytes <> 0"
+    counted = await query(database, sql)
     return {tenant: (int(responses), int(size)) for tenant, responses, size in counted}
 
 
