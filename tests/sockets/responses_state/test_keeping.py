@@ -106,15 +106,21 @@ async def test_a_long_chain_goes_from_its_end(kept, database):
 async def test_events_are_kept_for_an_hour(serve, engine, url, database, kept):
     server = await serve(config_for(engine, database={"url": url}, **AT_ONCE))
     response_id = (await streamed(server))[0]["response"]["id"]
-    waiting = stored("a", status="queued", background=True)
-    await kept.runs.enqueue(waiting, "away", "{}", 10, told(0, 2))
     await aged(database, "tandem_response_events", "made", "1 = 1", 61 / 1440)
     await retention(kept, None).sweep()
-    assert await query(database, "SELECT response_id FROM tandem_response_events") == [(waiting.id,)]
+    assert not await query(database, "SELECT 1 FROM tandem_response_events")
     again = await server.client.get(f"/v1/responses/{response_id}?stream=true")
     assert again.status == 400
     assert "more than an hour ago" in (await again.json())["error"]["message"]
     assert (await show(server, response_id))["status"] == "completed"
+
+
+async def test_events_of_what_is_still_made_are_kept(kept, database):
+    waiting = stored("a", status="queued", background=True)
+    await kept.runs.enqueue(waiting, "double", "{}", 10, told(0, 2))
+    await aged(database, "tandem_response_events", "made", "1 = 1", 2)
+    await retention(kept).sweep()
+    assert await kept.runs.last_event("a", waiting.id) == 1
 
 
 async def test_one_of_two_servers_sweeps(kept, url, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine_double import Call, Reply
 from tests.sockets.responses_state.asking import Reading, ended, made, read_again, show, streamed
-from tests.sockets.responses_state.kept import query
+from tests.sockets.responses_state.kept import query, until_true
 from tests.sockets.running import AT_ONCE, config_for, until
 
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -63,6 +63,7 @@ async def test_a_client_that_leaves_in_the_middle(server, engine, database):
     engine.replies.append(SLOW)
     reading = Reading(server)
     await until(lambda: len(reading.events) > 10)
+    await until_true(lambda: query(database, "SELECT 1 FROM tandem_response_events"))
     reading.task.cancel()
     response = await ended(server, reading.id)
     assert response["status"] == "incomplete"
@@ -90,6 +91,7 @@ async def test_a_defect_in_the_middle_of_a_stream(server, engine, database, monk
     engine.replies.append(SLOW)
     reading = Reading(server)
     await until(lambda: len(reading.events) > 10)
+    await until_true(lambda: query(database, "SELECT 1 FROM tandem_response_events"))
 
     def broken(*_):
         raise ZeroDivisionError
