@@ -90,6 +90,13 @@ class Attempt:
         """Whether another attempt can go on as if this one had not been."""
         return not self._in_tools and (self._events is None or self._events.number == self._at)
 
+    def put_off(self) -> Stored | None:
+        """Return it as it is while it waits for another attempt; None where nothing was begun."""
+        if self._making is None:
+            return None
+        self._making.resource.status = "queued"
+        return self._making.stored()
+
     async def make(self) -> None:
         """Make it, and keep how it ended. Raises `Later`, or `GatewayError` of the database."""
         queued = Queued.read(self._run.request)
@@ -188,7 +195,7 @@ class Attempt:
     async def _leave(self, record: Record) -> None:
         """Give it back where another attempt can go on, else end it here."""
         if self.honest or self._making is None or self._kept is None:
-            await self._runs.release(self._run, 0, counts=False)
+            await self._runs.release(self._run, 0, self.put_off(), counts=False)
         else:
             self._making.cut_off()
             await self._flush()

@@ -119,13 +119,16 @@ class Background(Part):
         BACKGROUND_AGE.set((now() - since) / 1000)
         tasks = dict(self._tasks)  # those that are begun meanwhile may not be in what is read
         mine = await self._runs.mine()
-        for key in tasks.keys() - mine:  # cancelled, or taken over
-            tasks[key].cancel()
+        lost = [tasks[key] for key in tasks.keys() - mine]  # cancelled, or taken over
+        for task in lost:
+            task.cancel()
+        if lost:  # or what is taken again below would be given back by the attempt before
+            await asyncio.wait(lost, timeout=CLOSE_SECONDS)
         forgotten = mine - self._tasks.keys() - self._runs.active
         for key in forgotten & self._forgotten:  # their end could not be written
             await self._runs.abandon(*key)
         self._forgotten = forgotten
-        if not self._may_begin():
+        if not (self._may_begin() and self._runs.settled):
             return
         expired = now() - round(self._settings.max_queued_seconds * 1000)
         for run in await self._runs.claim_left(self._settings.concurrency, expired):
@@ -143,7 +146,8 @@ class Background(Part):
         self._tasks[key] = task
 
         def ended(_: asyncio.Task[None]) -> None:
-            self._tasks.pop(key, None)
+            if self._tasks.get(key) is task:
+                del self._tasks[key]
             self._runs.woken.set()
 
         task.add_done_callback(ended)
@@ -169,10 +173,11 @@ class Background(Part):
         try:
             await attempt.make()
         except Later as later:
-            pause = self._absent.setdefault(later.model, Pause())
+            pause = self._absent.setdefault(later.model, Pause()) if later.model else Pause()
             pause.begin()
             log.info("a response waits", id=run.id, problem=later.why.message, seconds=pause.seconds)
-            await self._runs.release(run, round((pause.until - monotonic()) * 1000), counts=later.counts)
+            rest = round((pause.until - monotonic()) * 1000)
+            await self._runs.release(run, rest, attempt.put_off(), counts=later.counts)
         else:
             self._absent.pop(attempt.model, None)
 

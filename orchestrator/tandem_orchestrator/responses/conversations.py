@@ -9,8 +9,9 @@ from tandem_orchestrator.responses import ids, items
 from tandem_orchestrator.responses.create import metadata
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.page import Page, page_with
-from tandem_orchestrator.responses.rows import Rows, now
+from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.responses.store import conversation_not_found, conversation_steps, item_row
+from tandem_orchestrator.store.database import Conflict
 
 MOST_ITEMS: Final = 20  # in one request, as at OpenAI
 NOT_KEPT: Final = ("item_reference", "compaction_trigger")
@@ -51,14 +52,15 @@ class Conversations:
             raise BadRequest("`metadata` is missing", param="metadata")
         texts = metadata(body["metadata"])
         row = {"tenant": tenant, "id": conversation_id, "new_metadata": orjson.dumps(texts).decode(), "now": now()}
-        (changed,) = await self._rows.write(("SET_METADATA", [row]))
+        (changed,) = await self._write(conversation_id, ("SET_METADATA", [row]))
         if not changed:
             raise conversation_not_found(conversation_id)
-        return _shown(conversation_id, changed[0][1], texts)
+        return _shown(conversation_id, changed[0][2], texts)
 
     async def delete(self, tenant: str, conversation_id: str) -> None:
         """Delete one with its items. Raises `NotFound`."""
-        (gone,) = await self._rows.write(("DELETE_CONVERSATION", [{"tenant": tenant, "id": conversation_id}]))
+        row = {"tenant": tenant, "id": conversation_id}
+        (gone,) = await self._write(conversation_id, ("DELETE_CONVERSATION", [row]))
         if not gone:
             raise conversation_not_found(conversation_id)
 
@@ -67,7 +69,7 @@ class Conversations:
         given = _checked(body.get("items"))
         if not given:
             raise BadRequest(f"`items` must be a list of 1 to {MOST_ITEMS} items", param="items")
-        held, _ = await self._rows.write(*conversation_steps(tenant, conversation_id, given))
+        held, _ = await self._write(conversation_id, *conversation_steps(tenant, conversation_id, given))
         if not held:
             raise conversation_not_found(conversation_id)
         return page_with(given, has_more=False)
@@ -98,9 +100,15 @@ class Conversations:
     async def delete_item(self, tenant: str, conversation_id: str, item_id: str) -> None:
         """Delete one of its items. Raises `NotFound`."""
         row = {"tenant": tenant, "conversation_id": conversation_id, "id": item_id}
-        (gone,) = await self._rows.write(("DELETE_ITEM", [row]))
+        (gone,) = await self._write(conversation_id, ("DELETE_ITEM", [row]))
         if not gone:
             raise item_not_found(conversation_id, item_id)
+
+    async def _write(self, conversation_id: str, *steps: NamedRows) -> list[Any]:
+        try:
+            return await self._rows.write(*steps)
+        except Conflict:  # no conversation can have such an id
+            raise conversation_not_found(conversation_id) from None
 
 
 def item_not_found(conversation_id: str, item_id: str) -> NotFound:

@@ -20,6 +20,8 @@ class Journal:
         self._first = first
         self._next = first
         self._writing: asyncio.Task[None] | None = None
+        self.after: asyncio.Task[None] | None = None
+        """What has to be written before any event is, or it would be nobody's."""
 
     def add(self, data: bytes, number: int) -> None:
         """Add events, the last of them being the one before `number`."""
@@ -29,15 +31,18 @@ class Journal:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def rest(self) -> Events | None:
-        """Return what is not written yet, and write nothing any more."""
+        """Return what is not written yet; nothing is written before more is added."""
         if (writing := self._writing) is not None:
             writing.cancel()
             await asyncio.wait([writing])
+            self._writing = None  # it may not even have begun
         return self._take()
 
     async def _write(self) -> None:
         try:
             await asyncio.sleep(SECONDS)
+            if self.after is not None:
+                await asyncio.wait([self.after])
             while (events := self._take()) is not None:
                 try:
                     await self._runs.tell(self._tenant, self._id, events)

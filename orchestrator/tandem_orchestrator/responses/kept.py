@@ -27,6 +27,7 @@ class Kept:
     def begin(self) -> None:
         """Keep that it has begun; goes on beside the stream, whose first event does not wait for it."""
         self._begun = asyncio.get_running_loop().create_task(self._runs.begin(self._making.stored()))
+        self._journal.after = self._begun
 
     def tell(self, data: bytes) -> None:
         """Keep events that are about to be sent."""
@@ -48,9 +49,7 @@ class Kept:
         making.tell_end()
         last = events.take()
         try:
-            if self._begun is not None:
-                await self._begun
-            await self._finish_patiently(untold, last, patience)
+            await self._runs.end(self._finish_patiently(untold, last, patience))
         except GatewayError as error:
             events.number = number
             making.fail(error)

@@ -12,7 +12,7 @@ from tandem_orchestrator.observability.metrics import SWEPT
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.rows import Rows, now
 from tandem_orchestrator.responses.runs import Runs
-from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.database import Conflict, Database
 
 SWEEP_SECONDS: Final = 60.0
 LEASE: Final = "sweeper"
@@ -46,7 +46,7 @@ class Retention(Part):
         """Sweep; run until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            with suppress(GatewayError):  # which has been logged, and shows in metrics and /health
+            with suppress(GatewayError, Conflict):  # the one has been logged; with the other, something was continued
                 if self._database.exists and await self._runs.hold(LEASE, LEASE_MS):
                     await self.sweep()
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.database import Conflict, Database
 
 if TYPE_CHECKING:
     from tandem_orchestrator.store import statement
@@ -26,9 +26,16 @@ class Rows:
         self._database = database
 
     async def read(self, name: str, **parameters: Any) -> "list[statement.Row]":
-        """Return what a query finds."""
+        """Return what a query finds: nothing, where it asks for what no row can have."""
         await self._database.require(MIGRATION)
-        return await self._database.read(_step(name, (parameters,)))
+        try:
+            return await self._database.read(_step(name, (parameters,)))
+        except Conflict:
+            return []
+
+    async def check(self) -> None:
+        """Raise `DatabaseDown`, soon, if the database could not be used and still cannot."""
+        await self._database.check()
 
     async def write(self, *steps: NamedRows) -> "statement.Rows":
         """Run statements, each with its rows, altogether or not at all; return what each of them returned."""

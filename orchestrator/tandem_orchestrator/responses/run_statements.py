@@ -61,7 +61,7 @@ FINISH: Final = Statement(
         ),
     )
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
-    .returning(_R.id),
+    .returning(_R.tenant, _R.id),
     rank=CHANGE_THEN,
 )
 """Changes a response that its owner makes, while the conversation is there to which it adds its items."""
@@ -71,7 +71,7 @@ STOP: Final = Statement(
     update(RESPONSES)
     .where(_UNFINISHED)
     .values(status=bindparam("new_status"), resource=bindparam("new_resource"))
-    .returning(_R.id),
+    .returning(_R.tenant, _R.id),
     rank=CHANGE_THEN,
 )
 """Ends a response, whoever makes it."""
@@ -104,18 +104,20 @@ STEP: Final = Statement(
     update(RUNS)
     .where(_MY_RUN)
     .values(events=bindparam("new_events"), in_tools=bindparam("new_in_tools"))
-    .returning(_RUN.id),
+    .returning(_RUN.tenant, _RUN.id),
     rank=RUN_LAST,
 )
 RELEASE: Final = Statement(
     update(RUNS)
     .where(_MY_RUN)
     .values(owner=NOBODY, due=bindparam("new_due"), attempts=bindparam("new_attempts"))
-    .returning(_RUN.id),
+    .returning(_RUN.tenant, _RUN.id),
     rank=RUN_LAST,
 )
 """Puts a run back into the queue, where it was."""
-ABANDON: Final = Statement(update(RUNS).where(_MY_RUN).values(owner=NOBODY).returning(_RUN.id), rank=RUN_LAST)
+ABANDON: Final = Statement(
+    update(RUNS).where(_MY_RUN).values(owner=NOBODY).returning(_RUN.tenant, _RUN.id), rank=RUN_LAST
+)
 END_RUN: Final = Statement(
     delete(RUNS)
     .where(
@@ -124,17 +126,25 @@ END_RUN: Final = Statement(
             _R.tenant == _RUN.tenant, _R.id == _RUN.id, or_(_R.status == "queued", _R.status == "in_progress")
         ),
     )
-    .returning(_RUN.id),
+    .returning(_RUN.tenant, _RUN.id),
     rank=RUN_LAST,
 )
 """Ends the run of a response that has ended."""
-DROP_RUN: Final = Statement(delete(RUNS).where(_THE_RUN).returning(_RUN.id), rank=RUN_LAST)
+DROP_RUN: Final = Statement(delete(RUNS).where(_THE_RUN).returning(_RUN.tenant, _RUN.id), rank=RUN_LAST)
 QUEUED_OF: Final = Statement(
     select(func.coalesce(func.max(_RUN.turn) - func.min(_RUN.turn) + 1, 0)).where(
         _RUN.tenant == bindparam("tenant"), _RUN.owner == NOBODY
     )
 )
-"""How many a tenant has queued, at most."""
+"""How many a tenant has queued, at most; far more than there are, once one has waited while others came and went."""
+COUNT_QUEUED_OF: Final = Statement(
+    select(func.count()).select_from(
+        select(_RUN.id)
+        .where(_RUN.tenant == bindparam("tenant"), _RUN.owner == NOBODY)
+        .limit(bindparam("most"))
+        .subquery()
+    )
+)
 ANY_OF_OWNER: Final = Statement(select(_RUN.tenant, _RUN.id).where(_RUN.owner == bindparam("owner")))
 ANY_IN_QUEUE: Final = Statement(select(_RUN.id).where(_RUN.owner == NOBODY).limit(1))
 ANY_QUEUED: Final = Statement(select(func.count(), func.min(_RUN.queued)).where(_RUN.owner == NOBODY))
@@ -150,8 +160,8 @@ def _take(wanted: ColumnElement[bool]) -> Statement:
         .returning(
             _RUN.owner, _RUN.tenant, _RUN.id, _RUN.attempts, _RUN.queued, _RUN.request, _RUN.events, _RUN.in_tools
         ),
-        rank=PARTS_LAST,
-        key="new_owner",
+        rank=RUN_LAST,
+        key=("new_owner",),
     )
 
 
@@ -189,7 +199,7 @@ def _add_events(insert_into: InsertInto) -> Any:
     )
 
 
-ADD_EVENTS: Final = Statement(_add_events, rank=PARTS_LAST, key="response_id")
+ADD_EVENTS: Final = Statement(_add_events, rank=PARTS_LAST, key=("tenant", "response_id"))
 """Adds events; those that begin where others did take their place, as they were written again with more."""
 EVENTS_AFTER: Final = Statement(
     select(_E.first, _E.last, _E.events)
@@ -216,7 +226,7 @@ ANY_OLD_EVENTS: Final = Statement(
     )
     .returning(bindparam("before", type_=_E.made.type)),
     rank=PARTS_LAST,
-    key="before",
+    key=("before",),
 )
 
 # Leases and seals
@@ -232,17 +242,17 @@ def _hold(insert_into: InsertInto) -> Any:
     ).returning(_L.name)
 
 
-ANY_HOLD: Final = Statement(_hold, rank=PARTS_LAST, key="name")
+ANY_HOLD: Final = Statement(_hold, rank=PARTS_LAST, key=("name",))
 """Takes a lease, or goes on with it; returns nothing while another one has it."""
 ANY_LET_GO: Final = Statement(
     delete(LEASES).where(_L.name == bindparam("name"), _L.owner == bindparam("owner")).returning(_L.name),
     rank=PARTS_LAST,
-    key="name",
+    key=("name",),
 )
 ANY_LAPSED: Final = Statement(
     delete(LEASES).where(_L.until < bindparam("before")).returning(bindparam("before", type_=_L.until.type)),
     rank=PARTS_LAST,
-    key="before",
+    key=("before",),
 )
 ANY_SEALS: Final = Statement(select(SEALS.c.id, SEALS.c.key).order_by(SEALS.c.created.desc(), SEALS.c.id))
-ANY_ADD_SEAL: Final = Statement(insert(SEALS), rank=PARTS_LAST)
+ANY_ADD_SEAL: Final = Statement(insert(SEALS), rank=PARTS_LAST, key=("id",))

@@ -1,14 +1,15 @@
 """Responses in the making: who makes which, what is queued, what they have told so far. Every row is of one tenant."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 
-from tandem_orchestrator.errors import BadRequest, Gone, LimitExceeded
+from tandem_orchestrator.errors import BadRequest, GatewayError, Gone, LimitExceeded
 from tandem_orchestrator.observability.metrics import RESPONSES
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.rows import NamedRows, Rows, now
@@ -23,6 +24,9 @@ from tandem_orchestrator.responses.store import (
 
 LEASE_MS: Final = 20_000  # without a sign of life for so long, a process counts as gone
 FULL_RETRY_AFTER: Final = 30.0  # seconds
+
+
+log = structlog.get_logger()
 
 
 class Events(NamedTuple):
@@ -67,6 +71,7 @@ class Runs:
         self.woken = asyncio.Event()
         """Set when something was queued here."""
         self._lived = 0
+        self._since = 0
         self._ending: set[asyncio.Task[Any]] = set()
 
     async def begin(self, response: Stored) -> None:
@@ -74,15 +79,18 @@ class Runs:
         await self._live_on()
         self.active.add((response.tenant, response.id))
         run = self._row(response, model="", request="") | {"owner": self.owner, "turn": 0}
-        await adding(response, self._rows.write(("ADD", [row_of(response)]), ("ADD_RUN", [run])))
+        try:
+            await adding(response, self._rows.write(("ADD", [row_of(response)]), ("ADD_RUN", [run])))
+        except BaseException:
+            self.active.discard((response.tenant, response.id))  # nobody knows whether it was written
+            raise
 
     async def enqueue(self, response: Stored, model: str, request: str, most: int, told: Events | None) -> None:
         """Queue a response, of which a tenant may have `most`, with what its stream begins with.
 
         Raises `LimitExceeded`, `NotFound` as `begin`.
         """
-        queued = await self._rows.read("QUEUED_OF", tenant=response.tenant)
-        if queued[0][0] >= most:
+        if await self._queued_of(response.tenant, most) >= most:
             raise LimitExceeded(
                 f"{most} responses of this tenant are queued already; come again when some have been made",
                 retry_after=FULL_RETRY_AFTER,
@@ -133,6 +141,15 @@ class Runs:
         if not done["FINISH"]:
             raise Gone("the response was ended by somebody else, or deleted, while it was made")
 
+    async def end(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Have a response ended, also when nobody waits for that any more. Raises what `ending` raises."""
+        task = asyncio.get_running_loop().create_task(ending)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.end_later(_without_error(task))
+            raise
+
     def end_later(self, ending: Coroutine[Any, Any, Any]) -> None:
         """Have a response ended beside all else; `ended` waits for it."""
         task = asyncio.get_running_loop().create_task(ending)
@@ -161,11 +178,17 @@ class Runs:
             RESPONSES.labels("cancelled").inc()
         return await store.get(tenant, response_id)
 
-    async def release(self, run: Run, pause_ms: int, *, counts: bool) -> None:
-        """Put a run back where it was in the queue, for `pause_ms` at least; the attempt may count or not."""
+    async def release(self, run: Run, pause_ms: int, response: Stored | None, *, counts: bool) -> None:
+        """Put a run back where it was in the queue, for `pause_ms` at least; the attempt may count or not.
+
+        `response` is how far it is, if anything was begun.
+        """
         attempts = run.attempts if counts else run.attempts - 1
         where = {"tenant": run.tenant, "id": run.id, "owner": self.owner}
-        await self._rows.write(("RELEASE", [where | {"new_due": now() + pause_ms, "new_attempts": attempts}]))
+        steps: list[NamedRows] = [("RELEASE", [where | {"new_due": now() + pause_ms, "new_attempts": attempts}])]
+        if response is not None:
+            steps.insert(0, ("FINISH", [self._changed(response)]))
+        await self._rows.write(*steps)
 
     async def abandon(self, tenant: str, response_id: str) -> None:
         """Give up what this process seems to make and does not."""
@@ -211,13 +234,20 @@ class Runs:
     async def live(self) -> None:
         """Give a sign of life."""
         await self.hold(f"process:{self.owner}", LEASE_MS)
-        self._lived = now()
+        before, self._lived = self._lived, now()
+        if self._lived - before > LEASE_MS:
+            self._since = self._lived
         await self._rows.write(("ANY_LAPSED", [{"before": now() - 10 * LEASE_MS}]))
 
     async def _live_on(self) -> None:
         """Give a sign of life before something is taken, or nobody may know yet that this process is there."""
         if now() - self._lived > LEASE_MS // 2:
             await self.live()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has lived for so long that others who live have given signs of it too, be it after an outage."""
+        return now() - self._since >= LEASE_MS // 2
 
     async def leave(self) -> None:
         """Say that this process makes nothing any more."""
@@ -234,6 +264,12 @@ class Runs:
     async def let_go(self, name: str) -> None:
         """Give back what `hold` took."""
         await self._rows.write(("ANY_LET_GO", [{"name": name, "owner": self.owner}]))
+
+    async def _queued_of(self, tenant: str, most: int) -> int:
+        ((number,),) = await self._rows.read("QUEUED_OF", tenant=tenant)
+        if number >= most:
+            ((number,),) = await self._rows.read("COUNT_QUEUED_OF", tenant=tenant, most=most)
+        return int(number)
 
     async def _take(self, name: str, **parameters: Any) -> list[Run]:
         (rows,) = await self._rows.write((name, [{"new_owner": self.owner, **parameters}]))
@@ -271,6 +307,13 @@ class Runs:
             "events": events.data.decode(),
             "owner": self.owner,
         }
+
+
+async def _without_error(ending: Awaitable[None]) -> None:
+    try:
+        await ending
+    except GatewayError as error:
+        log.warning("the end of a response could not be kept", problem=error.message)
 
 
 CHANGING: Final = ("status", "resource", "output", "compacted", "bytes")

@@ -206,6 +206,7 @@ class Responses:
         model = self._generator.find(create.model, principal)
         tools = response_tools(create, asker.headers, principal, self._toolbox)
         if create.store:
+            await self._stores.store.check()
             await self._stores.quotas.check(principal.tenant, self._settings.responses.quota)
         earlier = await self._earlier(create, asker)
         given = await resolved(create.input, earlier, self._stores.store, principal.tenant)

@@ -82,7 +82,10 @@ CHAIN: Final = Statement(_chain())
 
 def _hide() -> Statement:
     return Statement(
-        update(RESPONSES).where(_one(_R), _R.hidden.is_(False)).values(hidden=True, resource="{}").returning(_R.id),
+        update(RESPONSES)
+        .where(_one(_R), _R.hidden.is_(False))
+        .values(hidden=True, resource="{}")
+        .returning(_R.tenant, _R.id),
         rank=RESPONSE_NEXT,
     )
 
@@ -116,7 +119,8 @@ def _remove() -> Statement:
         )
     )
     return Statement(
-        delete(RESPONSES).where(_of_tenant(_R), _R.id.in_(select(gone.c.id))).returning(_R.id), rank=PARTS_LAST
+        delete(RESPONSES).where(_of_tenant(_R), _R.id.in_(select(gone.c.id))).returning(_R.tenant, _R.id),
+        rank=PARTS_LAST,
     )
 
 
@@ -130,12 +134,15 @@ SET_METADATA: Final = Statement(
     update(CONVERSATIONS)
     .where(_one(_C))
     .values(metadata=bindparam("new_metadata"), used=bindparam("now"))
-    .returning(_C.id, _C.created),
+    .returning(_C.tenant, _C.id, _C.created),
     rank=CONVERSATION_FIRST,
 )
-DELETE_CONVERSATION: Final = Statement(delete(CONVERSATIONS).where(_one(_C)).returning(_C.id), rank=CONVERSATION_FIRST)
+DELETE_CONVERSATION: Final = Statement(
+    delete(CONVERSATIONS).where(_one(_C)).returning(_C.tenant, _C.id), rank=CONVERSATION_FIRST
+)
 HOLD_CONVERSATION: Final = Statement(
-    update(CONVERSATIONS).where(_one(_C)).values(used=bindparam("now")).returning(_C.id), rank=CONVERSATION_FIRST
+    update(CONVERSATIONS).where(_one(_C)).values(used=bindparam("now")).returning(_C.tenant, _C.id),
+    rank=CONVERSATION_FIRST,
 )
 """Holds other writers of a conversation back; returns nothing where there is none."""
 
@@ -145,12 +152,14 @@ def _there(conversation_id: str) -> ColumnElement[bool]:
 
 
 ADD_IN_CONVERSATION: Final = Statement(
-    insert(RESPONSES).from_select(
+    insert(RESPONSES)
+    .from_select(
         [column.name for column in RESPONSES.columns],
         select(*(bindparam(column.name, type_=column.type) for column in RESPONSES.columns)).where(
             _there("conversation_id")
         ),
-    ),
+    )
+    .returning(_R.tenant, _R.id),
     rank=RESPONSE_NEXT,
 )
 """Adds a response whose conversation is still there."""
@@ -173,9 +182,9 @@ def add_item(where: ColumnElement[bool]) -> Statement:
     }
     found = select(*values.values()).where(_there("conversation_id"), where)
     return Statement(
-        insert(CONVERSATION_ITEMS).from_select(list(values), found).returning(_I.conversation_id, _I.id),
+        insert(CONVERSATION_ITEMS).from_select(list(values), found).returning(_I.tenant, _I.conversation_id),
         rank=PARTS_LAST,
-        key="conversation_id",
+        key=("tenant", "conversation_id"),
     )
 
 
@@ -194,7 +203,7 @@ ITEM: Final = Statement(
 DELETE_ITEM: Final = Statement(
     delete(CONVERSATION_ITEMS)
     .where(_of_tenant(_I), _I.conversation_id == bindparam("conversation_id"), _I.id == bindparam("id"))
-    .returning(_I.id),
+    .returning(_I.tenant, _I.id),
     rank=PARTS_LAST,
 )
 
@@ -231,7 +240,7 @@ _BEFORE: Final = bindparam("before", type_=_R.created.type)
 def _hide_old() -> Statement:
     old = select(_R.tenant, _R.id).where(_R.created < _BEFORE, _R.hidden.is_(False), _ended()).limit(bindparam("most"))
     hidden = update(RESPONSES).where(tuple_(_R.tenant, _R.id).in_(old)).values(hidden=True, resource="{}")
-    return Statement(hidden.returning(_BEFORE), rank=RESPONSE_NEXT, key="before")
+    return Statement(hidden.returning(_BEFORE), rank=RESPONSE_NEXT, key=("before",))
 
 
 def _remove_old() -> Statement:
@@ -241,13 +250,13 @@ def _remove_old() -> Statement:
         .limit(bindparam("most"))
     )
     removed = delete(RESPONSES).where(tuple_(_R.tenant, _R.id).in_(old))
-    return Statement(removed.returning(_BEFORE), rank=PARTS_LAST, key="before")
+    return Statement(removed.returning(_BEFORE), rank=PARTS_LAST, key=("before",))
 
 
 def _old_conversations() -> Statement:
     old = select(_C.tenant, _C.id).where(_C.used < _BEFORE).limit(bindparam("most"))
     removed = delete(CONVERSATIONS).where(tuple_(_C.tenant, _C.id).in_(old))
-    return Statement(removed.returning(_BEFORE), rank=CONVERSATION_FIRST, key="before")
+    return Statement(removed.returning(_BEFORE), rank=CONVERSATION_FIRST, key=("before",))
 
 
 def _ended() -> ColumnElement[bool]:

@@ -35,6 +35,10 @@ class ResponseStore:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
+    async def check(self) -> None:
+        """Raise `DatabaseDown` if it is known that nothing can be kept."""
+        await self._rows.check()
+
     async def chain(self, tenant: str, response_id: str) -> list[Item]:
         """Return all items of a response and of what it continues, in order. Raises `NotFound`, `BadRequest`."""
         rows = await self._rows.read("CHAIN", tenant=tenant, id=response_id)
@@ -68,8 +72,8 @@ class ResponseStore:
             await adding(response, self._rows.write(("ADD", [row])))
             return
         hold, add = conversation_steps(tenant, conversation_id, items)
-        held, *_ = await self._rows.write(hold, ("ADD_IN_CONVERSATION", [row]), add)
-        if not held:
+        _, added, _ = await self._rows.write(hold, ("ADD_IN_CONVERSATION", [row]), add)
+        if not added:
             raise conversation_not_found(conversation_id)
 
     async def get(self, tenant: str, response_id: str) -> Stored:
@@ -83,9 +87,19 @@ class ResponseStore:
     async def delete(self, tenant: str, response_id: str) -> None:
         """Delete a response; what others continue is kept for them alone. Raises `NotFound`."""
         where = [{"tenant": tenant, "id": response_id}]
-        hidden, _ = await self._rows.write(("HIDE", where), ("REMOVE", where))
+        steps = ("HIDE", where), ("REMOVE", where)
+        try:
+            hidden, _ = await self._rows.write(*steps)
+        except Conflict:  # it has been continued meanwhile, which is seen now
+            hidden = await self._again(*steps)
         if not hidden:
             raise response_not_found(response_id)
+
+    async def _again(self, *steps: NamedRows) -> Any:
+        try:
+            return (await self._rows.write(*steps))[0]
+        except Conflict:  # no response can have such an id
+            return []
 
 
 async def adding(response: Stored, written: Awaitable[Any]) -> None:

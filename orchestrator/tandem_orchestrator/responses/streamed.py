@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Protocol
 
-from tandem_orchestrator.errors import GatewayError
+from tandem_orchestrator.errors import GatewayError, InternalError
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.responses.events import DONE, Events
 from tandem_orchestrator.responses.kept import Kept
@@ -49,6 +49,11 @@ class StreamedResponse:
         except asyncio.CancelledError:
             if self._events.number and self._kept is not None:
                 making.cut_off()
+                self._kept.end_later(record)
+            raise
+        except Exception:
+            if self._events.number and self._kept is not None:
+                making.fail(InternalError())
                 self._kept.end_later(record)
             raise
         await self._stream.end(await self._last(record) + DONE)

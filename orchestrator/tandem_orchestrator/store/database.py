@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -33,6 +34,7 @@ TRANSACTION_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 LOOK_SECONDS = 15.0  # between two looks for what others have migrated
 CLOSE_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 1.0  # after a failure; until then, `check` does not try again
 
 Result = TypeVar("Result")
 
@@ -55,6 +57,8 @@ class Database(Part):
         self._writer = Writer(self._commit, self._observe)
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
+        self._failed = 0.0
+        """When, on the monotonic clock."""
         self._schema_problem: str | None = None
 
     async def watch(self) -> None:
@@ -126,6 +130,14 @@ class Database(Part):
         except (*sql.FAILURES, SecretError, OSError) as error:
             raise self._down(sql.reason(error)) from None
 
+    async def check(self) -> None:
+        """Raise `DatabaseDown` if the last attempt to use it failed, and another one fails too."""
+        if self.problem is None:
+            return
+        if self._opening.locked() or monotonic() - self._failed < RETRY_SECONDS:
+            raise self._error()
+        await self._guarded(_nothing)
+
     async def close(self) -> None:
         """Write what waits, and close every connection; the next use opens it again."""
         await self._writer.drained()
@@ -165,7 +177,11 @@ class Database(Part):
                 await engine.close()
 
     def _down(self, problem: str) -> DatabaseDown:
+        self._failed = monotonic()
         self._note(problem)
+        return self._error()
+
+    def _error(self) -> DatabaseDown:
         return DatabaseDown(f"the database cannot be used: {self.problem}", retry_after=5)
 
     async def _opened(self) -> "Engine":
@@ -212,6 +228,10 @@ class Database(Part):
 
 async def _itself(engine: "Engine") -> "Engine":
     return engine
+
+
+async def _nothing(_: "Engine") -> None:
+    """Do what works as soon as the database is open."""
 
 
 def _imported() -> ModuleType:

@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 import asyncpg
@@ -31,6 +31,7 @@ MISTAKES: Final = (
     IntegrityError,
     sqlite3.DataError,
     sqlite3.IntegrityError,
+    OverflowError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
 )
@@ -135,6 +136,25 @@ def _sqlite(path: str) -> AsyncEngine:
     return engine
 
 
+class _Connection(aiosqlite.Connection):
+    """One that leaves no transaction behind, with which a file would stay locked, when its user is cancelled."""
+
+    async def close(self) -> None:
+        """Close it, after what it was given."""
+        self._tx.put_nowait((None, self._roll_back))
+        await super().close()
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """End its thread, after what it was given."""
+        self._tx.put_nowait((None, self._roll_back))
+        return super().stop()
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.rollback()
+
+
 async def _file(path: str) -> aiosqlite.Connection:
     opened: list[sqlite3.Connection] = []
 
@@ -142,7 +162,7 @@ async def _file(path: str) -> aiosqlite.Connection:
         opened.append(sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False))
         return opened[0]
 
-    connection = aiosqlite.Connection(connect, iter_chunk_size=ROWS_AT_ONCE)
+    connection = _Connection(connect, iter_chunk_size=ROWS_AT_ONCE)
     thread = connection._thread  # noqa: SLF001 # as SQLAlchemy does: nothing else tells of it
     thread.daemon = True
     try:

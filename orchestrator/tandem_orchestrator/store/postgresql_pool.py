@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -13,6 +12,11 @@ from tandem_orchestrator.store.statement import Job, Parameters, Row, Rows, Stat
 
 CONNECT_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
+ATTEMPTS: Final = 4  # at a transaction that PostgreSQL broke off, as it and another one waited for each other
+HOLD_COUNTS: Final = "SELECT 1 FROM tandem_stored WHERE tenant = ANY($1::text[]) ORDER BY tenant FOR UPDATE"
+"""What triggers change at the most different times, so that transactions would wait for each other."""
+
+Groups = Sequence[tuple[Statement, Sequence[Parameters]]]
 
 
 class PostgresqlPool:
@@ -49,13 +53,22 @@ class PostgresqlPool:
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
         """Run all in one transaction; return the rows that each step of each job returned."""
         groups = _by_statement(jobs)
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return _by_job(jobs, await self._transaction(groups))
+            except asyncpg.DeadlockDetectedError:
+                if not left:
+                    raise
+        raise AssertionError
+
+    async def _transaction(self, groups: Groups) -> dict[Statement, list[Row]]:
         async with self._connection() as connection:
             if len(groups) == 1:  # a statement alone is a transaction, in one round trip
-                returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
-            else:
-                async with connection.transaction():
-                    returned = {statement: await _run(connection, statement, rows) for statement, rows in groups}
-        return _by_job(jobs, returned)
+                return {statement: await _run(connection, statement, rows) for statement, rows in groups}
+            tenants = {each["tenant"] for _, rows in groups for each in rows if "tenant" in each}
+            async with connection.transaction():
+                await connection.execute(HOLD_COUNTS, sorted(tenants))
+                return {statement: await _run(connection, statement, rows) for statement, rows in groups}
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -82,7 +95,7 @@ async def _run(connection: Any, statement: Statement, parameters: Sequence[Param
     return found
 
 
-def _by_statement(jobs: Sequence[Job]) -> list[tuple[Statement, list[Parameters]]]:
+def _by_statement(jobs: Sequence[Job]) -> Groups:
     """Return what each statement runs with, all of it in one round trip, in the order of the ranks.
 
     Rows are in the order of their keys, so that two processes never wait for each other's.
@@ -93,7 +106,7 @@ def _by_statement(jobs: Sequence[Job]) -> list[tuple[Statement, list[Parameters]
             groups.setdefault(statement, []).extend(parameters)
     if len(jobs) > 1:
         for statement, rows in groups.items():
-            rows.sort(key=itemgetter(statement.key))
+            rows.sort(key=statement.key_of)
     return sorted(groups.items(), key=lambda group: group[0].rank)
 
 
@@ -101,13 +114,13 @@ def _by_job(jobs: Sequence[Job], returned: dict[Statement, list[Row]]) -> list[R
     """Return to each job what belongs to it."""
     if len(jobs) == 1:
         return [[returned[step.statement] for step in jobs[0]]]
-    found: dict[tuple[Statement, Any], list[Row]] = {}
+    found: dict[tuple[Statement, Row], list[Row]] = {}
     for statement, rows in returned.items():
         for row in rows:
-            found.setdefault((statement, row[0]), []).append(row)
+            found.setdefault((statement, tuple(row[: len(statement.key)])), []).append(row)
     return [
         [
-            [row for key in {each[statement.key] for each in parameters} for row in found.get((statement, key), ())]
+            [row for key in {statement.key_of(each) for each in parameters} for row in found.get((statement, key), ())]
             for statement, parameters in job
         ]
         for job in jobs

@@ -45,15 +45,24 @@ class Statement:
     """One statement; parameters are `bindparam`s, values are texts, numbers, booleans and None.
 
     `clause` may be a function that makes it of the database's own `insert`. In a transaction, statements of lower
-    `rank` run first. One that returns rows after a change returns the parameter `key` as their first column.
+    `rank` run first. One that returns rows after a change returns the parameters `key` as their first columns, so that
+    it is known whose they are.
     """
 
     def __init__(
-        self, clause: Executable | Callable[[InsertInto], Executable], *, rank: int = 0, key: str = "id"
+        self,
+        clause: Executable | Callable[[InsertInto], Executable],
+        *,
+        rank: int = 0,
+        key: tuple[str, ...] = ("tenant", "id"),
     ) -> None:
         self.rank = rank
         self.key = key
         self._clause = clause
+
+    def key_of(self, parameters: Parameters) -> Row:
+        """Return what the rows that it returns for these parameters begin with."""
+        return tuple([parameters[name] for name in self.key])
 
     @cached_property
     def sqlite(self) -> Compiled:

@@ -103,7 +103,7 @@ def _some(table: FromClause, *where: ColumnElement[bool]) -> ColumnElement[bool]
 
 
 def _delete(table: Any) -> Statement:
-    return Statement(delete(table).where(_some(table)).returning(table.c.tenant), key="tenant")
+    return Statement(delete(table).where(_some(table)).returning(table.c.tenant), key=("tenant",))
 
 
 DELETE_RUNS: Final = _delete(RUNS)
@@ -113,7 +113,7 @@ HIDE_RESPONSES: Final = Statement(
     .where(_some(RESPONSES, or_(_R.hidden.is_(False), _R.previous_id.is_not(None))))
     .values(hidden=True, previous_id=null())
     .returning(_R.tenant),
-    key="tenant",
+    key=("tenant",),
 )
 """Takes responses from everybody's sight, and apart, so that they can be deleted in any order."""
 DELETE_EVENTS: Final = _delete(EVENTS)
@@ -122,6 +122,6 @@ DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
 DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
 FORGET: Final = Statement(
     delete(STORED).where(_of_tenant(STORED), STORED.c.responses == 0, STORED.c.bytes == 0).returning(STORED.c.tenant),
-    key="tenant",
+    key=("tenant",),
 )
 """Deletes a tenant's counts; never while they count something, so that they stay true."""

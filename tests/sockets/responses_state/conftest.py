@@ -1,0 +1,38 @@
+import pytest
+from tandem_contract.config import Database as Settings
+from tandem_orchestrator.store.database import Database
+
+from tests.sockets.responses_state.kept import Kept
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request, tmp_path):
+    """The URL of an empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tandem.db"
+    return await request.getfixturevalue("postgres").create()
+
+
+@pytest.fixture
+async def database(url):
+    database = Database(Settings(url=url))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def kept(database):
+    """What one process keeps in it."""
+    return Kept(database)
+
+
+@pytest.fixture
+def brisk(monkeypatch):
+    """Processes that look after each other often."""
+    monkeypatch.setattr("tandem_orchestrator.responses.background.LIFE_SECONDS", 0.1)
+    monkeypatch.setattr("tandem_orchestrator.responses.background.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.responses.runs.LEASE_MS", 1500)
+    monkeypatch.setattr("tandem_orchestrator.responses.reader.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("tandem_orchestrator.responses.journal.SECONDS", 0.02)
+    monkeypatch.setattr("tandem_orchestrator.auth.keys.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.auth.keys.MOST_SECONDS", 0.2)
