@@ -55,7 +55,6 @@ async def test_away_from_the_start(serve, engine, door):
 
 async def test_silent_it_holds_nobody_up(serve, engine, door, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.store.database.TRANSACTION_SECONDS", 0.5)
-    monkeypatch.setattr("tandem_orchestrator.store.database.CLOSE_SECONDS", 0.5)
     monkeypatch.setattr("tandem_orchestrator.store.engine.CONNECT_SECONDS", 0.5)
     server = await serve(config(engine, door.url))
     await made(server, "key-of-a")
@@ -145,8 +144,8 @@ async def test_a_full_database(serve, engine, url, database, full):
     second = await made(before, previous_response_id=first["id"])
     await full()
     server = await serve(config_for(engine, database={"url": url}, **AT_ONCE))
-    for fields in ({}, {"background": True}):
-        refused = await respond(server, input=long, previous_response_id=second["id"], **fields)
+    for background in (False, True):
+        refused = await respond(server, input=long, previous_response_id=second["id"], background=background)
         assert (refused.status, refused.code) == (507, "storage_full")
     reading = Reading(server, input=long, previous_response_id=second["id"])
     await reading.task
