@@ -94,8 +94,7 @@ class Engine:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._rows.close()
-        await self._engine.dispose()
+        await asyncio.gather(self._rows.close(), self._engine.dispose())  # the one may wait for a silent database
 
 
 def is_full(error: BaseException) -> bool:

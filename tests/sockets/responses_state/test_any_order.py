@@ -261,6 +261,21 @@ class AnyOrder(RuleBasedStateMachine):
         self.known[key].hidden = True
         self.forget_hidden()
 
+    @rule(number=pick)
+    def delete_from_the_first_on(self, number):
+        """All that a response continues, and at last it too."""
+        key = self.one(number, self.known)
+        chain: list[str] = []
+        while key is not None:
+            chain.insert(0, key)
+            key = self.known[key].response.previous_id
+        for each in chain:
+            tenant = self.known[each].response.tenant
+            if self.visible(each, tenant):
+                self.run(self.kept.store.delete(tenant, each))
+                self.known[each].hidden = True
+                self.forget_hidden()
+
     def forget_hidden(self):
         """What is hidden and continued by nothing is not kept."""
         while gone := {key for key, known in self.known.items() if known.hidden} - {

@@ -55,7 +55,6 @@ async def test_away_from_the_start(serve, engine, door):
 
 async def test_silent_it_holds_nobody_up(serve, engine, door, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.store.database.TRANSACTION_SECONDS", 0.5)
-    monkeypatch.setattr("tandem_orchestrator.store.database.CLOSE_SECONDS", 0.5)
     monkeypatch.setattr("tandem_orchestrator.store.engine.CONNECT_SECONDS", 0.5)
     server = await serve(config(engine, door.url))
     await made(server, "key-of-a")

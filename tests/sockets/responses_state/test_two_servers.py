@@ -181,17 +181,26 @@ async def test_cancelled_at_the_one_while_the_other_makes_it(serve, engine, url)
     assert (await show(maker, background["id"]))["status"] == "cancelled"
 
 
-async def test_an_outage_does_not_make_servers_take_from_the_living(serve, engine, url, database):
+async def test_an_outage_does_not_make_servers_take_from_the_living(serve, engine, url, database, monkeypatch):
     """Their leases lapse while the database is away; whoever is back first has to let the others come back too."""
-    maker, other = [await serve(config(engine, url)) for _ in range(2)]
-    engine.rule = lambda _: Reply(" ".join(map(str, range(100))), between_pieces=0.02)
-    reading = Reading(maker)
-    await until(lambda: len(reading.events) > 10)
-    for server in (maker, other):
-        server.app.services.runs._lived = 1
-    await query(
-        database, "UPDATE tandem_leases SET until = 0 WHERE owner = :owner", owner=maker.app.services.runs.owner
-    )
+    servers = [await serve(config(engine, url)) for _ in range(2)]
+    maker, other = [server.app.services.runs for server in servers]
+    engine.rule = lambda _: Reply(" ".join(map(str, range(150))), between_pieces=0.01)
+    reading = Reading(servers[0])
+    await until_true(maker.mine)
+    live, back = maker.live, asyncio.Event()
+
+    async def later():
+        await back.wait()
+        await live()
+
+    monkeypatch.setattr(maker, "live", later)
+    other._lived = 1
+    await query(database, "UPDATE tandem_leases SET until = 0")
+    await until(lambda: other._lived > 1)
+    lived = other._lived
+    await until(lambda: other._lived > lived)  # it has looked around since
+    back.set()
     await reading.task
     assert reading.types[-1] == "response.completed"
 
