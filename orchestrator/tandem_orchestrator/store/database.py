@@ -6,6 +6,7 @@ What speaks SQL is imported when a database is first used, as it takes 30 MB and
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -153,6 +154,7 @@ class Database(Part):
                 log.warning("the database cannot be used", problem=problem)
 
 
+@cache
 def _imported() -> ModuleType:
     from tandem_orchestrator.store import engine  # noqa: PLC0415 # see above
 
