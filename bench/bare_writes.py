@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -25,7 +25,7 @@ SQLITE: Final = "sqlite:///"
 TEMPLATE: Final = "SELECT * FROM tandem_responses WHERE tenant = 'bench' AND previous_id IS NULL LIMIT 1"
 
 Written = dict[str, float]
-Arguments = Callable[[], tuple[Any, ...]]
+Arguments = Callable[[], Sequence[Any]]
 
 
 def of_file(path: str, seconds: float) -> Written:
