@@ -208,7 +208,7 @@ def of_conversations(cpu: dict[int, tuple[Series, Series]], few: int, many: int)
 
 
 async def statements_of(file: Path, turns: int) -> int:
-    """Return how many statements SQLite runs for the last turn of a conversation, with those of a transaction."""
+    """Return how many statements on responses SQLite runs for the last turn of a conversation."""
     structlog.configure(processors=[lambda *_: ""], logger_factory=structlog.ReturnLoggerFactory())
     async with EngineDouble() as engine:
         with _traced() as seen:
@@ -232,7 +232,7 @@ def _traced() -> Iterator[list[str]]:
     connect = sqlite3.connect
 
     def note(statement: str) -> None:
-        if not statement.startswith("--") and "lease" not in statement and "runs" not in statement:
+        if "tandem_responses" in statement and not statement.startswith("--"):
             seen.append(statement)
 
     def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
