@@ -5,12 +5,16 @@
 The engine double takes 23 µs of CPU for a request, twice what nginx takes and four times what this takes. A request's
 own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces` (seconds) and
 `pieces` (tokens of a stream). A request that offers calculate_math is answered with a call of it, and one that brings a
-tool's result with text. `GET /state` tells how many connections and requests are open.
+tool's result with text. `GET /state` tells how many connections and requests are open. A response, which gateways ask
+engines for that speak that API, is always the same one but for its ids. From `GET /hold` on no answer begins until
+`GET /release`; `GET /begun` tells when streams have begun since it was last asked.
 """
 
 import argparse
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import orjson
@@ -52,6 +56,36 @@ STREAM_TOKEN: Final = piece(TOKEN)
 STREAM_FINISH: Final = piece(FINISH)
 STREAM_USAGE: Final = piece(USAGE)
 STREAM_DONE: Final = piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+MESSAGE: Final = {
+    "id": "msg_%032d",
+    "type": "message",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": Reply().text, "annotations": [], "logprobs": None}],
+}
+RESPONSE: Final = orjson.dumps(
+    {
+        "id": "resp_%032d",
+        "object": "response",
+        "created_at": 1,
+        "model": MODEL,
+        "status": "completed",
+        "output": [MESSAGE],
+        "parallel_tool_calls": True,
+        "temperature": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "usage": {
+            "input_tokens": 7,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 13,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 20,
+        },
+    }
+)
+"""Lacks its number, in two places."""
 OTHERS: Final = {b"/v1/models": response(MODELS), b"/metrics": response(METRICS.encode(), "text/plain")}
 
 
@@ -60,6 +94,7 @@ class State:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.asked = 0
         self.open = 0
         self.left = 0
         self.last_left = 0.0
@@ -71,11 +106,35 @@ class State:
         self.last_left = time.monotonic()
 
 
+class Gate:
+    """Holds answers back while it is shut."""
+
+    def __init__(self) -> None:
+        self._held: list[Callable[[], None]] | None = None
+
+    def shut(self) -> None:
+        self._held = self._held or []
+
+    def open(self) -> None:
+        held, self._held = self._held or [], None
+        for answer in held:
+            answer()
+
+    def passes(self, answer: Callable[[], None]) -> bool:
+        """Return whether it is open; else `answer` is called when it is opened."""
+        if self._held is None:
+            return True
+        self._held.append(answer)
+        return False
+
+
 class Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, gate: Gate, begun: list[float]) -> None:
         self._state = state
+        self._gate = gate
+        self._begun = begun
         self._buffer = b""
         self._pending: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -105,6 +164,15 @@ class Connection(asyncio.Protocol):
         if not line.startswith(b"POST"):
             self._transport.write(self._other(line.split(b" ")[1]))
             return
+        self._state.asked += 1
+        if self._gate.passes(partial(self._answer_post, line, body)):
+            self._answer_post(line, body)
+
+    def _answer_post(self, line: bytes, body: bytes) -> None:
+        if line.startswith(b"POST /v1/responses "):
+            number = self._state.asked
+            self._transport.write(response(RESPONSE % (number, number)))
+            return
         script = orjson.loads(body).get("double", {}) if b'"double"' in body else {}
         if b'"stream":true' in body:
             usage = STREAM_USAGE if b'"include_usage":true' in body else b""
@@ -119,6 +187,14 @@ class Connection(asyncio.Protocol):
     def _other(self, path: bytes) -> bytes:
         if path == b"/state":
             return response(orjson.dumps(vars(self._state)))
+        if path == b"/begun":
+            begun = response(orjson.dumps(self._begun))
+            self._begun.clear()
+            return begun
+        if path == b"/hold":
+            self._gate.shut()
+        if path == b"/release":
+            self._gate.open()
         return OTHERS.get(path) or response(b"{}")
 
     def _after(self, seconds: float, do: Any, *arguments: Any) -> None:
@@ -129,6 +205,7 @@ class Connection(asyncio.Protocol):
             do(*arguments)
 
     def _start_stream(self, script: dict[str, Any], usage: bytes) -> None:
+        self._begun.append(time.perf_counter())
         self._transport.write(STREAM_START)
         end = b"".join((STREAM_FINISH, usage, STREAM_DONE))
         self._next(script.get("pieces", 16) - 1, script.get("between_pieces", 0), end)
@@ -163,8 +240,9 @@ def content_length(head: bytes) -> int:
 
 async def serve(port: int) -> None:
     """Serve until it is ended."""
-    state = State()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", port, backlog=4096)
+    state, gate, begun = State(), Gate(), list[float]()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(state, gate, begun), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, cast
 
 import orjson
 
-from bench.engine import REQUEST, content_length
+from bench.engine import MODEL, REQUEST, content_length
 
 KEY: Final = "bench-key-of-no-use-elsewhere"
 TIMEOUT: Final = 30.0
@@ -29,9 +29,18 @@ class Address:
 
 def post(**fields: Any) -> bytes:
     """Return a chat request as bytes on the wire; `fields` beside the model and the one message."""
-    body = orjson.dumps({**REQUEST, **fields})
+    return _written("/v1/chat/completions", {**REQUEST, **fields})
+
+
+def respond(**fields: Any) -> bytes:
+    """Return the same for a response; `fields` beside the model and the input."""
+    return _written("/v1/responses", {"model": MODEL, "input": "Hello", **fields})
+
+
+def _written(path: str, document: dict[str, Any]) -> bytes:
+    body = orjson.dumps(document)
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

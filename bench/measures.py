@@ -35,7 +35,10 @@ MATH_TOOL: Final = {
     },
 }
 PLAIN: Final = post()
-SHORT_STREAM: Final = post(stream=True, double={"pieces": 2, "between_pieces": TOKEN_SECONDS / 20})
+SHORT_SCRIPT: Final = {"pieces": 2, "between_pieces": TOKEN_SECONDS / 20}
+SHORT_STREAM: Final = post(stream=True, double=SHORT_SCRIPT)
+LONG_SCRIPT: Final = {"pieces": 100_000, "between_pieces": TOKEN_SECONDS}
+LONG_STREAM: Final = post(stream=True, double=LONG_SCRIPT)
 
 Times = Callable[[Outcome], list[float]]
 TIMES: Final[dict[str, tuple[bytes, bytes, Times]]] = {
@@ -115,7 +118,7 @@ async def cpu_of_a_request(
 ) -> tuple[float, float]:
     """Return µs of CPU a request, and the requests a second at which they were measured."""
     load = Load(server.address, request).run(CLIENTS, seconds=effort.seconds, rate=rate)
-    outcome, seconds = await _with_cpu(server, load)
+    outcome, seconds = await with_cpu(server, load)
     return seconds / outcome.requests * 1e6, outcome.per_second
 
 
@@ -164,15 +167,14 @@ async def streams(targets: Targets, effort: Effort) -> list[Row]:
     return [at_most(f"{STREAMS} streams: CPU a token, over nginx's", figures, tandem.over(nginx), 2)]
 
 
-async def cpu_of_a_token(server: Process, seconds: float) -> float:
-    request = post(stream=True, double={"pieces": 100_000, "between_pieces": TOKEN_SECONDS})
+async def cpu_of_a_token(server: Process, seconds: float, request: bytes = LONG_STREAM) -> float:
     opened = [await Connection.open(server.address, _ended_early) for _ in range(STREAMS)]
     try:
         for connection in opened:
             connection.send(request)
         await _until(lambda: all(connection.tokens > 2 for connection in opened), "all streams have begun")
         before = sum(connection.tokens for connection in opened)
-        _, cpu = await _with_cpu(server, asyncio.sleep(seconds))
+        _, cpu = await with_cpu(server, asyncio.sleep(seconds))
         return cpu / (sum(connection.tokens for connection in opened) - before)
     finally:
         for connection in opened:
@@ -267,7 +269,7 @@ async def _leave(address: Address, count: int) -> None:
     await asyncio.gather(*(worker() for _ in range(LEAVING_AT_ONCE)))
 
 
-async def _with_cpu(server: Process, work: Awaitable[Any]) -> tuple[Any, float]:
+async def with_cpu(server: Process, work: Awaitable[Any]) -> tuple[Any, float]:
     """Return the result of `work`, and the CPU seconds that `server` spent on it."""
     before = server.cpu_seconds()
     result = await work

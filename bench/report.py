@@ -51,7 +51,11 @@ class Row:
     passed: bool | None = None
 
     def __str__(self) -> str:
-        verdict = {True: "pass", False: "FAIL", None: ""}[self.passed]
+        return self.line()
+
+    def line(self, failed: str = "FAIL") -> str:
+        """Return it, with `failed` where the bound does not hold."""
+        verdict = {True: "pass", False: failed, None: ""}[self.passed]
         return f"| {self.what} | {self.figures} | {self.ratio} | {self.bound} | {verdict} |"
 
 

@@ -1,5 +1,5 @@
 """What is compared, all in front of one engine: the orchestrator with all its duties on, nginx and a naive proxy; this
-checkout's orchestrator and another's; or the orchestrator with its machinery and without."""
+checkout's orchestrator and another's; the orchestrator with its machinery and without; or what keeps responses."""
 
 import subprocess
 import sys
@@ -14,11 +14,13 @@ from typing import Final
 import yaml
 
 from bench.engine import MODEL
-from bench.load import KEY
+from bench.load import KEY, Failed
 from bench.processes import ROOT, Cores, Process, free_port, running, until_ready
 from hack import progress, tools
 from hack.command import run
+from hack.failure import Failure
 
+DATABASE: Final = "tandem.db"
 MANY: Final = 1_000_000_000  # a limit that is counted and never reached
 
 
@@ -58,6 +60,21 @@ class Machinery:
         return self.compiled, self.plain, self.workers, self.ours, self.uvicorn
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Orchestrators that keep responses, and agentic-api, running; `absent` is why the latter is not."""
+
+    engine: Process
+    sqlite: Process
+    postgresql: Process
+    agentic: Process | None
+    file: Path
+    """The SQLite database."""
+    url: str
+    """The PostgreSQL database."""
+    absent: str = ""
+
+
 @asynccontextmanager
 async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
     """Start every server, its files and log in `folder`; end them all. Raises `Failed`."""
@@ -94,6 +111,22 @@ async def machinery_running(folder: Path, cores: Cores) -> AsyncIterator[Machine
         )
 
 
+@asynccontextmanager
+async def keeping_running(folder: Path, cores: Cores, url: str) -> AsyncIterator[Keeping]:
+    """Start orchestrators over SQLite and over the PostgreSQL at `url`, and agentic-api; end them all."""
+    async with AsyncExitStack() as stack:
+        servers = _Servers(folder, cores, stack)
+        engine = await servers.engine()
+        sqlite = await servers.tandem("sqlite", ROOT)
+        postgresql = await servers.tandem("postgresql", ROOT, database=url)
+        agentic, absent = None, ""
+        try:
+            agentic = await servers.agentic()
+        except (Failed, Failure) as failure:
+            absent = str(failure).strip().splitlines()[-1]
+        yield Keeping(engine, sqlite, postgresql, agentic, folder / "sqlite" / DATABASE, url, absent)
+
+
 class _Servers:
     """Starts servers, each of which ends with `stack`; the engine first."""
 
@@ -109,10 +142,12 @@ class _Servers:
         command = [sys.executable, "-m", "bench.engine", "--port", str(port)]
         return await self._start("engine", command, port, self._cores.engine, "/state")
 
-    async def tandem(self, name: str, project: Path, *, machine_code: bool = True, workers: int = 1) -> Process:
-        """Start an orchestrator; several workers have all cores that there are here."""
+    async def tandem(
+        self, name: str, project: Path, *, machine_code: bool = True, workers: int = 1, database: str | None = None
+    ) -> Process:
+        """Start an orchestrator, over SQLite where no URL is given; several workers have all cores there are here."""
         port = free_port()
-        command = _tandem(project, self._folder / name, self._engine_url, port)
+        command = _tandem(project, self._folder / name, self._engine_url, port, database)
         if machine_code:
             command = ["env", f"PYTHONPATH={compiled(project)}", *command]
         if workers == 1:
@@ -124,6 +159,17 @@ class _Servers:
         port = free_port()
         command = _nginx(self._folder, self._engine_port, port)
         return await self._start("nginx", command, port, self._cores.target, "/v1/models")
+
+    async def agentic(self) -> Process:
+        """Start agentic-api. Raises `Failed`, `Failure` where it cannot be had."""
+        port = free_port()
+        server = tools.executable("agentic-server")
+        home = self._folder / "agentic"
+        home.mkdir()
+        options = ["--llm-api-base", self._engine_url, "--gateway-host", "127.0.0.1", "--gateway-port", str(port)]
+        options += ["--skip-llm-ready-check", "--db-url", f"sqlite://{home}/agentic.db"]
+        command = ["env", f"HOME={home}", str(server), *options]
+        return await self._start("agentic", command, port, self._cores.target, "/health")
 
     async def naive(self) -> Process:
         port = free_port()
@@ -141,7 +187,7 @@ class _Servers:
         return process
 
 
-def _tandem(project: Path, folder: Path, engine_url: str, port: int) -> list[str]:
+def _tandem(project: Path, folder: Path, engine_url: str, port: int, database: str | None) -> list[str]:
     every_limit = {
         "requestsPerMinute": MANY,
         "tokensPerMinute": MANY,
@@ -153,7 +199,7 @@ def _tandem(project: Path, folder: Path, engine_url: str, port: int) -> list[str
         "upstreams": [{"name": "engine", "url": engine_url, "model": MODEL}],
         "keys": {"values": [f"bench:{KEY}"]},
         "rateLimits": {"requestsPerMinute": MANY, "tenantRequestsPerMinute": MANY, "defaults": every_limit},
-        "database": {"url": f"sqlite:///{folder}/tandem.db"},
+        "database": {"url": database or f"sqlite:///{folder}/{DATABASE}"},
     }
     folder.mkdir(exist_ok=True)
     file = folder / "tandem.yaml"

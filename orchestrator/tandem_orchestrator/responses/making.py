@@ -74,8 +74,7 @@ class Making:
 
     def tell_beginning(self, *names: str) -> None:
         """Tell a stream that the response has begun, by events of these names."""
-        for name in names:
-            self._tell(name)
+        self._tell(*names)
 
     def end(self, cut: str | None) -> None:
         """Note that it ended; `cut` is why it is incomplete."""
@@ -102,9 +101,11 @@ class Making:
         """Tell a stream how the response ended."""
         self._tell(f"response.{self.resource.status}")
 
-    def _tell(self, name: str) -> None:
-        if self.output.events is not None:
-            self.output.events.add(name, {"response": orjson.Fragment(self.whole())})
+    def _tell(self, *names: str) -> None:
+        if (events := self.output.events) is not None:
+            fields = {"response": orjson.Fragment(self.whole())}
+            for name in names:
+                events.add(name, fields)
 
     def _count(self, status: str) -> None:
         """Note that it ended, and what it took."""

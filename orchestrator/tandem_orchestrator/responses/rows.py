@@ -1,7 +1,8 @@
 """Runs the `statements` by their names: they are SQL, which is imported when a database is first used."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tandem_orchestrator.store.database import Conflict, Database
@@ -49,8 +50,13 @@ def now() -> int:
 
 
 def _step(name: str, rows: Sequence[dict[str, Any]]) -> "statement.Step":
+    return _steps_of(name)(rows)
+
+
+@cache
+def _steps_of(name: str) -> "Callable[[Sequence[dict[str, Any]]], statement.Step]":
+    """Return what makes steps of a statement of its rows; an import for each would cost more than all else here."""
     from tandem_orchestrator.responses import run_statements, statements  # noqa: PLC0415 # see above
 
     found = getattr(statements, name, None) or getattr(run_statements, name)
-    step: statement.Step = statements.Step(found, rows)
-    return step
+    return partial(statements.Step, found)

@@ -166,7 +166,9 @@ class Run:
         turn = self.speech.streamed(self.output, self.session)
         failure: EngineError | None = None
         try:
-            self._begin()
+            if self.begun is not None:
+                self._begin()
+                await flush()  # ahead of what is read now, which takes longer to write than all that is told so far
             while data := await response.read():
                 turn.read(data)
                 await flush()

@@ -59,19 +59,19 @@ GET: Final = Statement(
 
 def _chain() -> Select[tuple[str, str, str, str]]:
     first = (
-        select(_R.id, _R.previous_id, _R.status, _R.compacted, literal(0).label("depth"))
+        select(_R.tenant, _R.id, _R.previous_id, _R.status, _R.compacted, literal(0).label("depth"))
         .where(_one(_R), _R.hidden.is_(False))
         .cte("chain", recursive=True)
     )
     before = RESPONSES.alias("before")
     chain = first.union_all(
-        select(before.c.id, before.c.previous_id, before.c.status, before.c.compacted, first.c.depth + 1).where(
-            before.c.tenant == bindparam("tenant"), before.c.id == first.c.previous_id, first.c.compacted.is_(False)
-        )
+        select(
+            before.c.tenant, before.c.id, before.c.previous_id, before.c.status, before.c.compacted, first.c.depth + 1
+        ).where(before.c.tenant == first.c.tenant, before.c.id == first.c.previous_id, first.c.compacted.is_(False))
     )
     return (
         select(_R.id, chain.c.status, _R.input, _R.output)
-        .where(_of_tenant(_R), _R.id == chain.c.id)
+        .where(_R.tenant == chain.c.tenant, _R.id == chain.c.id)  # not of a parameter, or SQLite reads all of a tenant
         .order_by(chain.c.depth.desc())
     )
 
@@ -101,7 +101,7 @@ def _without_children(columns: object) -> ColumnElement[bool]:
 
 def _remove() -> Statement:
     """Return what deletes a hidden response that nothing continues, and those before it that are left so."""
-    last = select(_R.id, _R.previous_id).where(_one(_R), _R.hidden.is_(True), _without_children(_R))
+    last = select(_R.tenant, _R.id, _R.previous_id).where(_one(_R), _R.hidden.is_(True), _without_children(_R))
     gone = last.cte("gone", recursive=True)
     before, child = RESPONSES.alias("before"), RESPONSES.alias("one")
     children = (
@@ -111,8 +111,8 @@ def _remove() -> Statement:
         .scalar_subquery()
     )
     gone = gone.union_all(
-        select(before.c.id, before.c.previous_id).where(
-            before.c.tenant == bindparam("tenant"),
+        select(before.c.tenant, before.c.id, before.c.previous_id).where(
+            before.c.tenant == gone.c.tenant,
             before.c.id == gone.c.previous_id,
             before.c.hidden.is_(True),
             children == 1,

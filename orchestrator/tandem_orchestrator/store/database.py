@@ -6,6 +6,7 @@ What speaks SQL is imported when a database is first used, as it takes 30 MB and
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
@@ -234,6 +235,7 @@ async def _nothing(_: "Engine") -> None:
     """Do what works as soon as the database is open."""
 
 
+@cache
 def _imported() -> ModuleType:
     from tandem_orchestrator.store import engine  # noqa: PLC0415 # see above
 

@@ -42,6 +42,7 @@ class PostgresqlPool:
             max_inactive_connection_lifetime=IDLE_SECONDS,
             timeout=CONNECT_SECONDS,
             command_timeout=self._seconds,
+            reset=_as_it_is,  # asyncpg would ask the server once more before each result is told
             server_settings={"statement_timeout": milliseconds, "application_name": "tandem-orchestrator"},
         )
 
@@ -83,6 +84,10 @@ class PostgresqlPool:
         """Close every connection."""
         if self._pool is not None:
             await self._pool.close()
+
+
+async def _as_it_is(_: Any) -> None:
+    """Leave a connection as it is: nothing here sets, listens, locks or opens a cursor."""
 
 
 async def _run(connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> list[Row]:

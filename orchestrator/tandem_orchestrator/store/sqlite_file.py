@@ -51,14 +51,14 @@ class SqliteThread:
     def __init__(self, path: str) -> None:
         self._path = path
         self._work: SimpleQueue[Work | None] = SimpleQueue()
-        self._thread = Thread(target=self._serve, name="sqlite", daemon=True)
+        self._worker = Thread(target=self._serve, name="sqlite", daemon=True)
         self._started = False
 
     def run(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
         """Have the thread do it; it goes on to its end also when nobody waits any more."""
         if not self._started:
             self._started = True
-            self._thread.start()
+            self._worker.start()
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._work.put((work, done))
         return done
@@ -67,7 +67,7 @@ class SqliteThread:
         """End the thread after what it was given."""
         if self._started:
             self._work.put(None)
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._worker.join)
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None

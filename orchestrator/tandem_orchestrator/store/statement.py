@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import ClauseElement
 POSTGRESQL: Final[Dialect] = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 SQLITE: Final = sqlite.dialect(paramstyle="qmark")
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 Parameters = Mapping[str, Any]
 Insert = postgresql.Insert | sqlite.Insert
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from bench.comparison import Found, in_turns, rows
-from bench.engine import Connection, State
+from bench.engine import Connection, Gate, State
 from bench.load import Address, Failed, Load, ask, get, post
 from bench.measures import MATH_TOOL
 from bench.processes import Cores, Process, free_port, running, until_ready
@@ -18,8 +18,9 @@ from bench.targets import Checkouts
 
 @pytest.fixture
 async def engine():
-    state = State()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", 0)
+    state, gate, begun = State(), Gate(), list[float]()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(state, gate, begun), "127.0.0.1", 0)
     yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
     server.close()
 
