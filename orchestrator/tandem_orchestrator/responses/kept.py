@@ -65,6 +65,8 @@ class Kept:
         self._runs.end_later(self.end(record))
 
     async def _finish_patiently(self, untold: Told | None, last: bytes, patience: Sequence[float]) -> None:
+        if self._begun is not None:
+            await self._begun
         for seconds in patience:
             try:
                 await self._finish(untold, last, self._making.items)

@@ -110,7 +110,7 @@ class Runs:
 
     async def step(self, response: Stored, told: Events | None, events: int, *, in_tools: bool) -> None:
         """Keep how far a response is, with events that were not kept yet; all that it has told are `events`."""
-        steps: list[NamedRows] = [("FINISH", [self._changed(response) | {"conversation_id": None}])]
+        steps: list[NamedRows] = [("FINISH", [self._changed(response)])]
         if told is not None:
             steps.append(("ADD_EVENTS", [self._events_row(response.tenant, response.id, told)]))
         steps.append(("STEP", [self._where(response) | {"new_events": events, "new_in_tools": in_tools}]))
@@ -122,9 +122,7 @@ class Runs:
         Raises `NotFound` if that conversation is gone, `Gone` if the response is not made by this process any more.
         """
         conversation_id = response.conversation_id if items is not None else None
-        steps: dict[str, Sequence[dict[str, Any]]] = {
-            "FINISH": [self._changed(response) | {"conversation_id": conversation_id}]
-        }
+        steps: dict[str, Sequence[dict[str, Any]]] = {"FINISH": [self._changed(response, conversation_id)]}
         if conversation_id is not None:
             hold, (_, rows) = conversation_steps(response.tenant, conversation_id, items or ())
             mine = {"response_id": response.id, "owner": self.owner}
@@ -293,9 +291,10 @@ class Runs:
     def _where(self, response: Stored) -> dict[str, Any]:
         return {"tenant": response.tenant, "id": response.id, "owner": self.owner}
 
-    def _changed(self, response: Stored) -> dict[str, Any]:
+    def _changed(self, response: Stored, conversation_id: str | None = None) -> dict[str, Any]:
         row = row_of(response)
-        return self._where(response) | {f"new_{name}": row[name] for name in CHANGING}
+        changed = {f"new_{name}": row[name] for name in CHANGING}
+        return self._where(response) | changed | {"conversation_id": conversation_id}
 
     def _events_row(self, tenant: str, response_id: str, events: Events) -> dict[str, Any]:
         return {

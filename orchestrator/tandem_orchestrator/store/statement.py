@@ -60,7 +60,7 @@ class Statement:
         self.key = key
         self._clause = clause
 
-    def key_of(self, parameters: Parameters) -> Row:
+    def key_of(self, parameters: Parameters) -> tuple[Any, ...]:
         """Return what the rows that it returns for these parameters begin with."""
         return tuple([parameters[name] for name in self.key])
 

@@ -18,13 +18,26 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tandem_contract.config import Database as Settings
-from tandem_orchestrator.errors import BadRequest, NotFound
+from tandem_orchestrator.errors import BadRequest, Gone, NotFound
 from tandem_orchestrator.responses.retention import Retention
 from tandem_orchestrator.responses.runs import LEASE_MS, Run, Runs
 from tandem_orchestrator.store.database import Database
 
 from tests.sockets.responses_state.kept import TABLES, Kept, counts, query, stored, told, true_counts
 from tests.sockets.running import config_for
+
+
+async def finished(process, response, news, items):
+    """Whether a process could end a response, be it as failed where its conversation is gone."""
+    try:
+        await process.finish(response, news, items)
+    except Gone:
+        return False
+    except NotFound:
+        response.status = "failed"
+        await process.finish(response, news)
+    return True
+
 
 TENANTS = ("a", "b")
 DAY = 86_400_000
@@ -198,13 +211,13 @@ class AnyOrder(RuleBasedStateMachine):
         elif last == "step":
             self.run(process.step(response, news, news.last + 1, in_tools=False))
         else:
-            response.status = last if mine else response.status
             items = orjson.loads(response.input) + orjson.loads(response.output)
             ended = stored(response.tenant, status=last, input=response.input, output=response.output)
             ended.id, ended.previous_id = response.id, response.previous_id
             ended.conversation_id, ended.resource = response.conversation_id, response.resource
-            assert self.run(process.finish(ended, news, items)) is mine
+            assert self.run(finished(process, ended, news, items)) is mine
             if mine:
+                response.status = ended.status
                 known.owner = None
                 self.enter_items(response, items)
         if mine:
