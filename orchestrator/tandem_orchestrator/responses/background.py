@@ -112,7 +112,7 @@ class Background(Part):
             await asyncio.sleep(LIFE_SECONDS)
 
     async def _live(self) -> None:
-        if self._tasks or self._runs.active or self._forgotten:
+        if self._tasks or self._runs.active or self._forgotten or not self._runs.settled:
             await self._runs.live()
         number, since = await self._runs.queued()
         BACKGROUND_QUEUED.set(number)

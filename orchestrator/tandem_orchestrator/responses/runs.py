@@ -203,6 +203,8 @@ class Runs:
         if not await self._rows.read("ANY_IS_LEFT", expired=queued_before, now=now()):
             return []
         await self._live_on()
+        if not self.settled:
+            return []
         return await self._take("ANY_LEFT", most=most, expired=queued_before, now=now())
 
     async def events_after(self, tenant: str, response_id: str, number: int) -> list[Events]:
