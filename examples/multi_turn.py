@@ -3,8 +3,8 @@
 import openai
 
 TURNS = (
-    "Hello, my name is Ada and I collect old clocks.",
-    "What should I look at before I buy one?",
+    "My name is Ada.",
+    "What is the capital of France?",
     "What is my name?",
 )
 

@@ -77,7 +77,7 @@ OLDER_VARIABLES: Final[dict[str, OlderName]] = {
     "REDIS_DEFAULT_TTL": OlderName(
         nothing,
         "sets nothing: nothing is cached in Redis, and counts there end with their minute, day or month; "
-        "responses and conversations are in the database (database.url)",
+        "responses and conversations are kept in the database for responses.retentionDays",
         idle=True,
     ),
     "GLOBAL_REQUESTS_PER_MINUTE": _renamed("rateLimits.requestsPerMinute"),
