@@ -1,8 +1,7 @@
 """Connections to PostgreSQL, by asyncpg."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import asyncpg
 from tandem_contract.config import Database as Settings
@@ -16,6 +15,7 @@ ATTEMPTS: Final = 4  # at a transaction that PostgreSQL broke off, as it and ano
 HOLD_COUNTS: Final = "SELECT 1 FROM tandem_stored WHERE tenant = ANY($1::text[]) ORDER BY tenant FOR UPDATE"
 """What triggers change at the most different times, so that transactions would wait for each other."""
 
+Result = TypeVar("Result")
 Groups = Sequence[tuple[Statement, Sequence[Parameters]]]
 
 
@@ -48,35 +48,25 @@ class PostgresqlPool:
 
     async def read(self, step: Step) -> list[Row]:
         """Return the rows of one query."""
-        async with self._connection() as connection:
-            return await _run(connection, step.statement, step.parameters)
+        return await self._with_connection(lambda connection: _run(connection, step.statement, step.parameters))
 
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
         """Run all in one transaction; return the rows that each step of each job returned."""
         groups = _by_statement(jobs)
-        for left in reversed(range(ATTEMPTS)):
+        left = ATTEMPTS
+        while True:
+            left -= 1
             try:
-                return _by_job(jobs, await self._transaction(groups))
+                return _by_job(jobs, await self._with_connection(lambda connection: _transaction(connection, groups)))
             except asyncpg.DeadlockDetectedError:
                 if not left:
                     raise
-        raise AssertionError
 
-    async def _transaction(self, groups: Groups) -> dict[Statement, list[Row]]:
-        async with self._connection() as connection:
-            if len(groups) == 1:  # a statement alone is a transaction, in one round trip
-                return {statement: await _run(connection, statement, rows) for statement, rows in groups}
-            tenants = {each["tenant"] for _, rows in groups for each in rows if "tenant" in each}
-            async with connection.transaction():
-                await connection.execute(HOLD_COUNTS, sorted(tenants))
-                return {statement: await _run(connection, statement, rows) for statement, rows in groups}
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    async def _with_connection(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
         async with self._pool.acquire(timeout=self._seconds) as connection:
             DATABASE_CONNECTIONS.inc()
             try:
-                yield connection
+                return await use(connection)
             finally:
                 DATABASE_CONNECTIONS.dec()
 
@@ -88,6 +78,15 @@ class PostgresqlPool:
 
 async def _as_it_is(_: Any) -> None:
     """Leave a connection as it is: nothing here sets, listens, locks or opens a cursor."""
+
+
+async def _transaction(connection: Any, groups: Groups) -> dict[Statement, list[Row]]:
+    if len(groups) == 1:  # a statement alone is a transaction, in one round trip
+        return {statement: await _run(connection, statement, rows) for statement, rows in groups}
+    tenants = {each["tenant"] for _, rows in groups for each in rows if "tenant" in each}
+    async with connection.transaction():
+        await connection.execute(HOLD_COUNTS, sorted(tenants))
+        return {statement: await _run(connection, statement, rows) for statement, rows in groups}
 
 
 async def _run(connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> list[Row]:
