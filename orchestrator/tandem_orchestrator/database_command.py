@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, actions: Mapping[str, Action]) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # failures are printed anyway
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    database = Database(Source(options.config).load().database)
+    database = Database(Source(options.config).load("database").database)
     try:
         if text := asyncio.run(_act(actions[options.action], options, database)):
             print(text)  # noqa: T201

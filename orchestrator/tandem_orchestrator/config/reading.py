@@ -37,8 +37,11 @@ class Source:
         self.older = Found()
         """What `load` found of older names."""
 
-    def load(self) -> OrchestratorConfig:
-        """Return the configuration as it is now. Raises `ConfigError` as `load` above."""
+    def load(self, section: str = "") -> OrchestratorConfig:
+        """Return the configuration as it is now. Raises `ConfigError` as `load` above.
+
+        For who uses a `section` alone, the secrets of others need not be there.
+        """
         self._seen = self._state()
         self.older = older = Found()
         data = older_files.read(variables.in_camel_case(OrchestratorConfig, _read(self.file)), older)
@@ -48,7 +51,7 @@ class Source:
             config = OrchestratorConfig.model_validate(data)
         except ValidationError as error:
             raise ConfigError([*problems, *sentences(error, older.names(data))]) from None
-        problems += checks.errors(config) + refused_secrets(config)
+        problems += checks.errors(config) + refused_secrets(config, section)
         if problems:
             raise ConfigError(problems)
         return config

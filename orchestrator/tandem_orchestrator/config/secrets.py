@@ -21,15 +21,16 @@ def secret_files(section: Any, path: str = "") -> Iterator[tuple[str, SecretFile
             yield from secret_files(item, f"{path}.{key}")
 
 
-def refused_secrets(config: OrchestratorConfig) -> list[str]:
-    """Return a sentence for each secret that is named wrongly or cannot be read.
+def refused_secrets(config: OrchestratorConfig, section: str = "") -> list[str]:
+    """Return a sentence for each secret of a section, or of all, that is named wrongly or cannot be read.
 
     A tool's secret may be unreadable: it keeps that tool away, and the rest works.
     """
     return [
         f"{path}: {problem}"
         for path, secret in secret_files(config)
-        if (problem := _mistake(secret) or (None if path.startswith("tools.") else _unreadable(path, secret)))
+        if path.startswith(section)
+        and (problem := _mistake(secret) or (None if path.startswith("tools.") else _unreadable(path, secret)))
     ]
 
 

@@ -191,3 +191,19 @@ def test_a_broken_variable_is_named():
 def test_misspelt_variables_are_found():
     environ = {"TANDEM_TOOL__MAX_ROUNDS": "1", "TANDEM_TOOLS__MAX_ROUNDS": "1", "TANDEM_CONFIG": "f", "PATH": "p"}
     assert unknown_variables(environ) == ["TANDEM_TOOL__MAX_ROUNDS"]
+
+
+def test_who_uses_one_section_needs_no_other_s_secrets(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "upstreams: [{name: a, url: 'http://a'}]\n"
+        "database: {urlFrom: {file: /nowhere/url}}\n"
+        "keys: {files: [{file: /nowhere/keys.yaml}]}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        Source(path, {}).load("database")
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["database.urlFrom"]
+    path.write_text("upstreams: [{name: a, url: 'http://a'}]\nkeys: {files: [{file: /nowhere/keys.yaml}]}\n")
+    Source(path, {}).load("database")
+    with pytest.raises(ConfigError, match=r"keys\.files\.0"):
+        Source(path, {}).load()
