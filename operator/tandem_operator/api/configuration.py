@@ -46,6 +46,8 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engi
     if "workers" not in server.model_fields_set:
         server = server.model_copy(update={"workers": workers(orchestrator.resources)})
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
+    if not _keeps_responses(orchestrator):
+        written["responses"] = settings.responses.model_copy(update={"store": False})
     ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
@@ -60,9 +62,20 @@ def _database(orchestrator: OrchestratorSpec) -> Database:
     settings, state = orchestrator.config.database, orchestrator.state
     if state and state.postgres:
         return settings.model_copy(update={"url_from": state.postgres.url_from})
-    if settings.model_fields_set & {"url", "url_from"}:
+    if _names_a_database(orchestrator):
         return settings
     return settings.model_copy(update={"url": SecretStr(_LASTING_DATABASE if state else _POD_DATABASE)})
+
+
+def _names_a_database(orchestrator: OrchestratorSpec) -> bool:
+    return bool(orchestrator.config.database.model_fields_set & {"url", "url_from"})
+
+
+def _keeps_responses(orchestrator: OrchestratorSpec) -> bool:
+    """Return whether responses are kept by default: one in a pod's own database no other pod would find."""
+    responses = orchestrator.config.responses
+    lasts = orchestrator.state is not None or _names_a_database(orchestrator)
+    return responses.store if "store" in responses.model_fields_set else lasts
 
 
 def workers(resources: Resources) -> int:

@@ -184,7 +184,8 @@ class OrchestratorSpec(PodSettings):
     resources: Resources = Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"memory": "512Mi"})
     """CPU and memory of a pod."""
     state: StateSpec | None = None
-    """Database that keys, budgets and what else outlives a pod are kept in. Default: none, each pod for itself."""
+    """Database of keys, budgets, responses and what else outlives a pod. Default: none, each pod for itself; then
+    responses are only kept where config.responses.store, or a request, says so."""
     config: Annotated[OrchestratorSettings, Field(json_schema_extra=NOT_STORED)] = OrchestratorSettings()
     """Settings of the orchestrator, as in its configuration file."""
 

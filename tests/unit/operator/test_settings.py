@@ -31,7 +31,11 @@ ENGINE = {
 }
 
 
-OURS = {"server": {"workers": 1}, "database": {"url": "sqlite:////tmp/tandem.db"}}
+OURS = {
+    "server": {"workers": 1},
+    "database": {"url": "sqlite:////tmp/tandem.db"},
+    "responses": {"store": False},
+}
 
 
 @pytest.mark.parametrize("depth", [64, 65, 5_000])

@@ -78,6 +78,23 @@ def test_without_state_each_pod_has_a_database_of_its_own() -> None:
     assert child(plain, "Deployment")["spec"]["strategy"]["type"] == "RollingUpdate"
 
 
+OTHER: Json = {"database": {"url": "postgresql://t@db/t"}}
+KEEPING: dict[str, tuple[Json, bool]] = {
+    "nothing lasts": ({}, False),
+    "nothing lasts, asked for all the same": ({"config": {"responses": {"store": True}}}, True),
+    "nothing lasts, another setting of responses": ({"config": {"responses": {"retentionDays": 1}}}, False),
+    "PostgreSQL": ({"state": POSTGRES}, True),
+    "a file": ({"state": {"sqlite": {}}, "replicas": ONE}, True),
+    "a database of the configuration": ({"config": OTHER}, True),
+    "a database, not asked for": ({"state": POSTGRES, "config": {"responses": {"store": False}}}, False),
+}
+
+
+@pytest.mark.parametrize(("orchestrator", "kept"), KEEPING.values(), ids=KEEPING)
+def test_responses_are_kept_by_default_where_they_last(orchestrator: Json, kept: bool) -> None:
+    assert settings(service(**orchestrator)).responses.store is kept
+
+
 def test_a_file_is_on_a_volume_that_one_pod_writes() -> None:
     single = service({"sqlite": {}}, replicas=ONE, config=ADMIN)
     spec = child(single, "Deployment")["spec"]
