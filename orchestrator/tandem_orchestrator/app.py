@@ -33,16 +33,11 @@ from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.responses.attempt import Means
 from tandem_orchestrator.responses.background import Background
-from tandem_orchestrator.responses.conversations import Conversations
-from tandem_orchestrator.responses.quota import Quotas
-from tandem_orchestrator.responses.reader import Reader
+from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.retention import Retention
-from tandem_orchestrator.responses.rows import Rows
-from tandem_orchestrator.responses.runs import Runs
-from tandem_orchestrator.responses.seals import Seals
-from tandem_orchestrator.responses.service import Responses, Stores
+from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.socket import Serving, Sockets
-from tandem_orchestrator.responses.store import ResponseStore
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
@@ -84,22 +79,19 @@ class App:
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)
-        rows = Rows(database)
-        self._conversations = Conversations(rows)
-        store, runs = ResponseStore(rows), Runs(rows)
-        self._kept = Stores(store, runs, Reader(store, runs), Seals(rows), Quotas(rows))
+        self._stores = Stores(database)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
         tracer = _tracer(config)
-        background = Background(config, self._kept, database, self._background_means, self._may_begin)
+        background = Background(config, self._stores, self._background_means, self._may_begin)
         self.parts: list[Part] = [
             database,
             self._dispatcher,
             self._upstreams,
             self._keys,
             upkeep,
-            Retention(config, rows, runs, database),
+            Retention(config, self._stores),
             background,
         ]
         """Closed from the last to the first: what others use comes before them."""
@@ -136,11 +128,17 @@ class App:
     def _serving(self) -> Serving:
         now = self.services
         return Serving(
-            now.config, now.admission, now.responses, now.deadlines, self._now.hot_path, draining=self._state.draining
+            now.config,
+            now.admission,
+            now.preparation,
+            now.responses,
+            now.deadlines,
+            self._now.hot_path,
+            draining=self._state.draining,
         )
 
     def _background_means(self) -> Means:
-        return Means(self._kept.runs, self.services.responses, self._keys, self._limiter)
+        return Means(self._stores.runs, self._stores.queue, self.services.preparation, self._keys, self._limiter)
 
     def _may_begin(self) -> bool:
         return self._keys.checked and not self._state.draining
@@ -166,7 +164,8 @@ class App:
         toolbox = tools.toolbox
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
-        responses = Responses(generator, toolbox, self._kept, config)
+        preparation = Preparation(generator, toolbox, self._stores, config)
+        responses = Responses(generator, preparation, self._stores, config)
         services = Services(
             config,
             self._state,
@@ -177,11 +176,9 @@ class App:
             self._dispatcher,
             generator,
             toolbox,
+            preparation,
             responses,
-            self._kept.store,
-            self._kept.runs,
-            self._kept.reader,
-            self._conversations,
+            self._stores,
             deadlines(config.timeouts),
             self.parts,
         )

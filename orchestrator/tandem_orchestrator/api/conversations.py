@@ -25,32 +25,32 @@ Document = Annotated[dict[str, Any], Body()]
 @router.post("")
 async def create(services: FromApp, principal: Known, body: Document | None = None) -> dict[str, Any]:
     """Begin a conversation, with `items` and `metadata` where they are given."""
-    return await services.conversations.create(principal.tenant, body or {})
+    return await services.stores.conversations.create(principal.tenant, body or {})
 
 
 @router.get("/{conversation_id}")
 async def conversation(conversation_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
     """Show a conversation."""
-    return await services.conversations.get(principal.tenant, conversation_id)
+    return await services.stores.conversations.get(principal.tenant, conversation_id)
 
 
 @router.post("/{conversation_id}")
 async def update(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
     """Put other metadata in the place of a conversation's."""
-    return await services.conversations.update(principal.tenant, conversation_id, body)
+    return await services.stores.conversations.update(principal.tenant, conversation_id, body)
 
 
 @router.delete("/{conversation_id}")
 async def delete(conversation_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
     """Delete a conversation with its items. Responses in it stay."""
-    await services.conversations.delete(principal.tenant, conversation_id)
+    await services.stores.conversations.delete(principal.tenant, conversation_id)
     return {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
 
 
 @router.post("/{conversation_id}/items")
 async def add_items(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
     """Add up to 20 items to a conversation's end."""
-    return await services.conversations.add_items(principal.tenant, conversation_id, body)
+    return await services.stores.conversations.add_items(principal.tenant, conversation_id, body)
 
 
 @router.get("/{conversation_id}/items")
@@ -61,17 +61,17 @@ async def items(
     page: Wanted,
 ) -> dict[str, Any]:
     """List a conversation's items, the newest first."""
-    return await services.conversations.page(principal.tenant, conversation_id, page)
+    return await services.stores.conversations.page(principal.tenant, conversation_id, page)
 
 
 @router.get("/{conversation_id}/items/{item_id}")
 async def item(conversation_id: str, item_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
     """Show an item."""
-    return await services.conversations.item(principal.tenant, conversation_id, item_id)
+    return await services.stores.conversations.item(principal.tenant, conversation_id, item_id)
 
 
 @router.delete("/{conversation_id}/items/{item_id}")
 async def delete_item(conversation_id: str, item_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
     """Delete an item, and show the conversation."""
-    await services.conversations.delete_item(principal.tenant, conversation_id, item_id)
-    return await services.conversations.get(principal.tenant, conversation_id)
+    await services.stores.conversations.delete_item(principal.tenant, conversation_id, item_id)
+    return await services.stores.conversations.get(principal.tenant, conversation_id)

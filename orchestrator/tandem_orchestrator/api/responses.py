@@ -38,24 +38,24 @@ async def response(
 ) -> Response:
     """Show a response, or with `stream` its events after number `starting_after`, as they come."""
     if stream:
-        await services.reader.check(principal.tenant, response_id)
-        events = services.reader.events(principal.tenant, response_id, starting_after)
+        await services.stores.reader.check(principal.tenant, response_id)
+        events = services.stores.reader.events(principal.tenant, response_id, starting_after)
         return StreamingResponse(with_done(events), headers=STREAM_HEADERS, media_type="text/event-stream")
-    stored = await services.store.get(principal.tenant, response_id)
+    stored = await services.stores.responses.get(principal.tenant, response_id)
     return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
 
 
 @router.post("/{response_id}/cancel")
 async def cancel(response_id: str, services: FromApp, principal: Known) -> Response:
     """End a response that is made in the background; one that has ended stays as it is."""
-    stored = await services.runs.cancel(principal.tenant, response_id, services.store)
+    stored = await services.stores.queue.cancel(principal.tenant, response_id, services.stores.responses)
     return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
 
 
 @router.delete("/{response_id}")
 async def delete(response_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
     """Delete a response. What others continue is kept for them, until they are deleted too."""
-    await services.store.delete(principal.tenant, response_id)
+    await services.stores.responses.delete(principal.tenant, response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
 
@@ -67,5 +67,5 @@ async def input_items(
     page: Wanted,
 ) -> dict[str, Any]:
     """List what a response was given, the newest first."""
-    stored = await services.store.get(principal.tenant, response_id)
+    stored = await services.stores.responses.get(principal.tenant, response_id)
     return page_of(orjson.loads(stored.input), page)

@@ -15,11 +15,9 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
 from tandem_orchestrator.part import Part
-from tandem_orchestrator.responses.conversations import Conversations
-from tandem_orchestrator.responses.reader import Reader
-from tandem_orchestrator.responses.runs import Runs
+from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.service import Responses
-from tandem_orchestrator.responses.store import ResponseStore
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -47,11 +45,9 @@ class Services:
     dispatcher: Dispatcher
     generator: Generator
     toolbox: Toolbox
+    preparation: Preparation
     responses: Responses
-    store: ResponseStore
-    runs: Runs
-    reader: Reader
-    conversations: Conversations
+    stores: Stores
     deadlines: Deadlines
     parts: Sequence[Part]
 

@@ -24,14 +24,16 @@ from tandem_orchestrator.errors import (
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.observability.recorded import report
+from tandem_orchestrator.responses.asker import Asker
 from tandem_orchestrator.responses.events import Events
 from tandem_orchestrator.responses.kept import Kept
 from tandem_orchestrator.responses.making import Making, tell_error
+from tandem_orchestrator.responses.preparation import Preparation
+from tandem_orchestrator.responses.queue import Queue, Run
 from tandem_orchestrator.responses.queued import Queued
 from tandem_orchestrator.responses.resource import Resource, failure, whole
 from tandem_orchestrator.responses.runs import Events as Told
-from tandem_orchestrator.responses.runs import Run, Runs
-from tandem_orchestrator.responses.service import Asker, Responses
+from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.store import Stored
 
 AWAY: Final = (NoEngine, Saturated, Unreachable, ToolsAbsent, LimitExceeded)
@@ -58,7 +60,8 @@ class Means:
     """What it takes."""
 
     runs: Runs
-    responses: Responses
+    queue: Queue
+    preparation: Preparation
     keys: Keys
     limiter: Limiter
 
@@ -70,7 +73,8 @@ class Attempt:
         self._run = run
         self._stored = stored
         self._runs = means.runs
-        self._responses = means.responses
+        self._queue = means.queue
+        self._preparation = means.preparation
         self._keys = means.keys
         self._limiter = means.limiter
         self._events: Events | None = None
@@ -132,7 +136,7 @@ class Attempt:
 
     async def _prepare(self, queued: Queued, asker: Asker) -> None:
         """Get together what it is made of, as a request would."""
-        create = self._responses.create(queued.payload)
+        create = self._preparation.create(queued.payload)
         done = orjson.loads(self._stored.output)
         if create.stream:
             self._events = Events(self._at)
@@ -141,7 +145,7 @@ class Attempt:
                 raise GatewayError("the server was lost while it streamed this response, which cannot be told anew")
         before = orjson.loads(self._stored.resource)
         resource = Resource(create, self._run.id, before["model"], before["created_at"])
-        self._making = await self._responses.prepare(create, asker, self._events, resource=resource, done=done)
+        self._making = await self._preparation.prepare(create, asker, self._events, resource=resource, done=done)
         self._kept = Kept(self._runs, self._making)
         run = self._making.run
         run.step = self._step
@@ -195,7 +199,7 @@ class Attempt:
     async def _leave(self, record: Record) -> None:
         """Give it back where another attempt can go on, else end it here."""
         if self.honest or self._making is None or self._kept is None:
-            await self._runs.release(self._run, 0, self.put_off(), counts=False)
+            await self._queue.release(self._run, 0, self.put_off(), counts=False)
         else:
             self._making.cut_off()
             await self._flush()

@@ -14,11 +14,10 @@ from tandem_orchestrator.errors import GatewayError, InternalError, NotFound
 from tandem_orchestrator.observability.metrics import BACKGROUND_AGE, BACKGROUND_QUEUED, TAKEOVERS
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.attempt import MOST_ATTEMPTS, Attempt, Later, Means, end_unmade
+from tandem_orchestrator.responses.queue import Run
 from tandem_orchestrator.responses.rows import now
-from tandem_orchestrator.responses.runs import Run
-from tandem_orchestrator.responses.service import Stores
 from tandem_orchestrator.responses.store import Stored
-from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.responses.stores import Stores
 
 LIFE_SECONDS: Final = 5.0  # between two signs of life
 LOOK_SECONDS: Final = 1.0  # between two looks for what others have queued
@@ -50,14 +49,12 @@ class Background(Part):
         self,
         config: OrchestratorConfig,
         stores: Stores,
-        database: Database,
         means: Callable[[], Means],
         may_begin: Callable[[], bool],
     ) -> None:
-        self._store = stores.store
-        self._runs = stores.runs
-        self._runs.on_cancelled = self._cancel
-        self._database = database
+        self._stores = stores
+        self._runs, self._queue, self._leases = stores.runs, stores.queue, stores.leases
+        self._queue.on_cancelled = self._cancel
         self._means = means
         self._may_begin = may_begin
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -81,40 +78,40 @@ class Background(Part):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
-        await self._runs.ended()
+        await self._runs.endings.ended()
         with suppress(GatewayError):
-            await self._runs.leave()
+            await self._leases.leave()
 
     async def _keep_taking(self) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
-                    await self._runs.woken.wait()
-            self._runs.woken.clear()
+                    await self._queue.woken.wait()
+            self._queue.woken.clear()
             with suppress(GatewayError):  # which has been logged, and shows in metrics and /health
                 await self._take()
 
     async def _take(self) -> None:
         room = self._settings.concurrency - len(self._tasks)
-        if room <= 0 or not self._may_begin() or not self._database.exists:
+        if room <= 0 or not self._may_begin() or not self._stores.database.exists:
             return
-        if await self._runs.any_queued():
+        if await self._queue.any_queued():
             moment = monotonic()
             absent = [model for model, pause in self._absent.items() if pause.until > moment]
-            for run in await self._runs.claim(room, absent):
+            for run in await self._queue.claim(room, absent):
                 self._begin(run)
 
     async def _keep_living(self) -> None:
         while True:
             with suppress(GatewayError):
-                if self._database.exists:
+                if self._stores.database.exists:
                     await self._live()
             await asyncio.sleep(LIFE_SECONDS)
 
     async def _live(self) -> None:
-        if self._tasks or self._runs.active or self._forgotten or not self._runs.settled:
-            await self._runs.live()
-        number, since = await self._runs.queued()
+        if self._tasks or self._runs.active or self._forgotten or not self._leases.settled:
+            await self._leases.live()
+        number, since = await self._queue.queued()
         BACKGROUND_QUEUED.set(number)
         BACKGROUND_AGE.set((now() - since) / 1000)
         tasks = dict(self._tasks)  # those that are begun meanwhile may not be in what is read
@@ -128,10 +125,10 @@ class Background(Part):
         for key in forgotten & self._forgotten:  # their end could not be written
             await self._runs.abandon(*key)
         self._forgotten = forgotten
-        if not (self._may_begin() and self._runs.settled):
+        if not (self._may_begin() and self._leases.settled):
             return
         expired = now() - round(self._settings.max_queued_seconds * 1000)
-        for run in await self._runs.claim_left(self._settings.concurrency, expired):
+        for run in await self._queue.claim_left(self._settings.concurrency, expired):
             TAKEOVERS.inc()
             self._begin(run)
 
@@ -148,7 +145,7 @@ class Background(Part):
         def ended(_: asyncio.Task[None]) -> None:
             if self._tasks.get(key) is task:
                 del self._tasks[key]
-            self._runs.woken.set()
+            self._queue.woken.set()
 
         task.add_done_callback(ended)
 
@@ -162,10 +159,10 @@ class Background(Part):
         except Exception:
             log.exception("a response could not be made", id=run.id)
             with suppress(GatewayError):
-                await end_unmade(self._runs, await self._store.get(run.tenant, run.id), InternalError())
+                await end_unmade(self._runs, await self._stores.responses.get(run.tenant, run.id), InternalError())
 
     async def _make(self, run: Run) -> None:
-        stored = await self._store.get(run.tenant, run.id)
+        stored = await self._stores.responses.get(run.tenant, run.id)
         if problem := self._hopeless(run, stored):
             await end_unmade(self._runs, stored, GatewayError(problem))
             return
@@ -177,7 +174,7 @@ class Background(Part):
             pause.begin()
             log.info("a response waits", id=run.id, problem=later.why.message, seconds=pause.seconds)
             rest = round((pause.until - monotonic()) * 1000)
-            await self._runs.release(run, rest, attempt.put_off(), counts=later.counts)
+            await self._queue.release(run, rest, attempt.put_off(), counts=later.counts)
         else:
             self._absent.pop(attempt.model, None)
 

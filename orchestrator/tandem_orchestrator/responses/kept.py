@@ -49,7 +49,7 @@ class Kept:
         making.tell_end()
         last = events.take()
         try:
-            await self._runs.end(self._finish_patiently(untold, last, patience))
+            await self._runs.endings.end(self._finish_patiently(untold, last, patience))
         except GatewayError as error:
             events.number = number
             making.fail(error)
@@ -62,7 +62,7 @@ class Kept:
 
     def end_later(self, record: Record) -> None:
         """Do the same without its client, which has left."""
-        self._runs.end_later(self.end(record))
+        self._runs.endings.end_later(self.end(record))
 
     async def _finish_patiently(self, untold: Told | None, last: bytes, patience: Sequence[float]) -> None:
         if self._begun is not None:

@@ -10,9 +10,9 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.observability.metrics import SWEPT
 from tandem_orchestrator.part import Part
-from tandem_orchestrator.responses.rows import Rows, now
-from tandem_orchestrator.responses.runs import Runs
-from tandem_orchestrator.store.database import Conflict, Database
+from tandem_orchestrator.responses.rows import now
+from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.store.database import Conflict
 
 SWEEP_SECONDS: Final = 60.0
 LEASE: Final = "sweeper"
@@ -32,10 +32,8 @@ log = structlog.get_logger()
 class Retention(Part):
     """Sweeps from time to time."""
 
-    def __init__(self, config: OrchestratorConfig, rows: Rows, runs: Runs, database: Database) -> None:
-        self._rows = rows
-        self._runs = runs
-        self._database = database
+    def __init__(self, config: OrchestratorConfig, stores: Stores) -> None:
+        self._stores = stores
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
@@ -47,7 +45,7 @@ class Retention(Part):
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             with suppress(GatewayError, Conflict):  # the one has been logged; with the other, something was continued
-                if self._database.exists and await self._runs.hold(LEASE, LEASE_MS):
+                if self._stores.database.exists and await self._stores.leases.hold(LEASE, LEASE_MS):
                     await self.sweep()
 
     async def sweep(self) -> dict[str, int]:
@@ -65,7 +63,7 @@ class Retention(Part):
         while True:
             number = 0
             for name in SWEEPS[kind]:
-                (gone,) = await self._rows.write((name, [{"before": before, "most": MOST_AT_ONCE}]))
+                (gone,) = await self._stores.rows.write((name, [{"before": before, "most": MOST_AT_ONCE}]))
                 number += len(gone)
             SWEPT.labels(kind).inc(number)
             total += number

@@ -37,6 +37,7 @@ from tandem_orchestrator.limits.limiter import Ticket
 from tandem_orchestrator.observability.metrics import REQUESTS_IN_FLIGHT
 from tandem_orchestrator.observability.record import CLIENT_LEFT, MAX_LOGGED_BODY, Record, record_of
 from tandem_orchestrator.observability.recorded import HANDSHAKE, Recorded, report
+from tandem_orchestrator.responses.asker import Asker
 from tandem_orchestrator.responses.memory import BOUND, Memories
 from tandem_orchestrator.responses.messages import (
     MOST_WAITING,
@@ -48,7 +49,8 @@ from tandem_orchestrator.responses.messages import (
     is_foreign,
     parent_of,
 )
-from tandem_orchestrator.responses.service import Asker, Responses
+from tandem_orchestrator.responses.preparation import Preparation
+from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.transport.served import ON_END, Told
 from tandem_orchestrator.transport.websocket import PATH
 
@@ -74,6 +76,7 @@ class Serving:
 
     config: OrchestratorConfig
     admission: Admission
+    preparation: Preparation
     responses: Responses
     deadlines: Deadlines
     hot_path: HotPath
@@ -273,7 +276,7 @@ class Connection:
             message = await _read(body, serving.config.limits.max_depth)
             parent = parent_of(message)
             with ClientWatch(self._client, serving.deadlines.request):
-                await self._make(message, Asker(principal, record, self._headers, self._memory), serving.responses)
+                await self._make(message, Asker(principal, record, self._headers, self._memory), serving)
         except GatewayError:
             self._forget(parent)
             raise
@@ -289,15 +292,15 @@ class Connection:
             raise Unauthorized("the API key of this connection is another tenant's now")
         return principal, ticket
 
-    async def _make(self, message: dict[str, Any], asker: Asker, responses: Responses) -> None:
+    async def _make(self, message: dict[str, Any], asker: Asker, serving: Serving) -> None:
         payload, generate = create_in(message)
-        create = responses.create(payload)
+        create = serving.preparation.create(payload)
         stream = SocketStream(self._send, asker.record)
         try:
             if generate:
-                await responses.stream(create, asker, stream)
+                await serving.responses.stream(create, asker, stream)
             else:
-                await responses.prepared(create, asker, stream)
+                await serving.responses.prepared(create, asker, stream)
         except NotFound as error:
             if error.code != NOT_FOUND:
                 raise

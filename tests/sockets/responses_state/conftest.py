@@ -1,8 +1,7 @@
 import pytest
 from tandem_contract.config import Database as Settings
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
-
-from tests.sockets.responses_state.kept import Kept
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -23,7 +22,7 @@ async def database(url):
 @pytest.fixture
 async def kept(database):
     """What one process keeps in it."""
-    return Kept(database)
+    return Stores(database)
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def brisk(monkeypatch):
     """Processes that look after each other often."""
     monkeypatch.setattr("tandem_orchestrator.responses.background.LIFE_SECONDS", 0.1)
     monkeypatch.setattr("tandem_orchestrator.responses.background.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("tandem_orchestrator.responses.runs.LEASE_MS", 1500)
+    monkeypatch.setattr("tandem_orchestrator.responses.leases.LEASE_MS", 1500)
     monkeypatch.setattr("tandem_orchestrator.responses.reader.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("tandem_orchestrator.responses.journal.SECONDS", 0.02)
     monkeypatch.setattr("tandem_orchestrator.auth.keys.LOOK_SECONDS", 0.05)

@@ -9,10 +9,9 @@ import orjson
 from sqlalchemy import text
 from tandem_contract.config import Database as Settings
 from tandem_orchestrator.responses import ids
-from tandem_orchestrator.responses.conversations import Conversations
-from tandem_orchestrator.responses.rows import Rows
-from tandem_orchestrator.responses.runs import Events, Runs
-from tandem_orchestrator.responses.store import ResponseStore, Stored
+from tandem_orchestrator.responses.runs import Events
+from tandem_orchestrator.responses.store import Stored
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
 
 from tests.sockets.running import until
@@ -28,23 +27,12 @@ TABLES = (
 )
 
 
-class Kept:
-    """The parts of one process that keep something."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.rows = Rows(database)
-        self.store = ResponseStore(self.rows)
-        self.runs = Runs(self.rows)
-        self.conversations = Conversations(self.rows)
-
-
 @asynccontextmanager
-async def another(url: str) -> AsyncIterator[Kept]:
+async def another(url: str) -> AsyncIterator[Stores]:
     """Another process on the same database."""
     database = Database(Settings.model_validate({"url": url}))
     try:
-        yield Kept(database)
+        yield Stores(database)
     finally:
         await database.close()
 

@@ -19,23 +19,25 @@ from hypothesis.stateful import (
 )
 from tandem_contract.config import Database as Settings
 from tandem_orchestrator.errors import BadRequest, Gone, NotFound
+from tandem_orchestrator.responses.leases import LEASE_MS
+from tandem_orchestrator.responses.queue import Run
 from tandem_orchestrator.responses.retention import Retention
-from tandem_orchestrator.responses.runs import LEASE_MS, Run, Runs
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
 
-from tests.sockets.responses_state.kept import TABLES, Kept, counts, query, stored, told, true_counts
+from tests.sockets.responses_state.kept import TABLES, counts, query, stored, told, true_counts
 from tests.sockets.running import config_for
 
 
 async def finished(process, response, news, items):
     """Whether a process could end a response, be it as failed where its conversation is gone."""
     try:
-        await process.finish(response, news, items)
+        await process.runs.finish(response, news, items)
     except Gone:
         return False
     except NotFound:
         response.status = "failed"
-        await process.finish(response, news)
+        await process.runs.finish(response, news)
     return True
 
 
@@ -43,7 +45,6 @@ TENANTS = ("a", "b")
 DAY = 86_400_000
 HOUR = 3_600_000
 ENDED = ("completed", "incomplete", "failed")
-CLOCKS = ("runs", "store", "conversations", "retention", "quota", "seals")
 SETTINGS = config_for(
     upstreams=[{"name": "engine", "url": "http://127.0.0.1:9", "model": "double"}], responses={"retentionDays": 1}
 )
@@ -87,9 +88,9 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.run(self.emptied())
-        self.kept = Kept(self.database)
-        self.retention = Retention(SETTINGS, self.kept.rows, self.kept.runs, self.database)
-        self.processes: list[Runs] = []
+        self.kept = Stores(self.database)
+        self.retention = Retention(SETTINGS, self.kept)
+        self.processes: list[Stores] = []
         self.lives: dict[str, int] = {}
         self.known: dict[str, Known] = {}
         self.talks: dict[str, Talk] = {}
@@ -101,15 +102,15 @@ class AnyOrder(RuleBasedStateMachine):
             await query(self.database, f"DELETE FROM {table}")
 
     def begin_process(self):
-        process = Runs(self.kept.rows)
-        self.run(process.live())
+        process = Stores(self.database)
+        self.run(process.leases.live())
         self.processes.append(process)
-        self.lives[process.owner] = self.clock[0] + LEASE_MS
+        self.lives[process.leases.owner] = self.clock[0] + LEASE_MS
 
     def process(self, number):
         process = self.processes[number % len(self.processes)]
-        self.run(process.live())
-        self.lives[process.owner] = self.clock[0] + LEASE_MS
+        self.run(process.leases.live())
+        self.lives[process.leases.owner] = self.clock[0] + LEASE_MS
         return process
 
     def one(self, number, among):
@@ -150,7 +151,7 @@ class AnyOrder(RuleBasedStateMachine):
         response = self.new(tenant, number, status=status, compacted=compacted)
         self.enter(response)
         items = orjson.loads(response.input) + orjson.loads(response.output)
-        self.run(self.kept.store.add(response, items))
+        self.run(self.kept.responses.add(response, items))
         self.enter_items(response, items)
 
     def enter_items(self, response, items):
@@ -162,21 +163,21 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self, tenant, number, by):
         process = self.process(by)
         response = self.new(tenant, number, status="in_progress")
-        self.enter(response, owner=process.owner)
-        self.run(process.begin(response))
+        self.enter(response, owner=process.leases.owner)
+        self.run(process.runs.begin(response))
 
     @rule(tenant=tenant, number=pick, stream=st.booleans())
     def enqueue(self, tenant, number, stream):
         response = self.new(tenant, number, status="queued", background=True)
         known = self.enter(response, owner="", told=2 if stream else 0)
         known.made = self.clock[0]
-        self.run(self.kept.runs.enqueue(response, "double", "{}", 1000, told(0, 2) if stream else None))
+        self.run(self.kept.queue.enqueue(response, "double", "{}", 1000, told(0, 2) if stream else None))
 
     @rule(by=pick, most=st.integers(1, 3))
     def claim(self, by, most):
         process = self.process(by)
         waiting = sum(known.owner == "" for known in self.known.values())
-        taken = self.run(process.claim(most, []))
+        taken = self.run(process.queue.claim(most, []))
         assert len(taken) == min(most, waiting)
         self.take(process, taken)
 
@@ -186,14 +187,14 @@ class AnyOrder(RuleBasedStateMachine):
         left = {
             key for key, known in self.known.items() if known.owner and self.lives.get(known.owner, 0) < self.clock[0]
         }
-        taken = self.run(process.claim_left(1000, 0))
-        assert {run.id for run in taken} == (left if process.settled else set())
+        taken = self.run(process.queue.claim_left(1000, 0))
+        assert {run.id for run in taken} == (left if process.leases.settled else set())
         self.take(process, taken)
 
     def take(self, process, taken):
         for run in taken:
             known = self.known[run.id]
-            known.owner, known.attempts = process.owner, known.attempts + 1
+            known.owner, known.attempts = process.leases.owner, known.attempts + 1
             assert (run.tenant, run.attempts) == (known.response.tenant, known.attempts)
 
     def in_making(self, number):
@@ -204,12 +205,12 @@ class AnyOrder(RuleBasedStateMachine):
     def go_on(self, number, by, events, last):
         """By whoever makes it, or believes so."""
         known, process = self.known[self.in_making(number)], self.process(by)
-        response, mine = known.response, known.owner == process.owner
+        response, mine = known.response, known.owner == process.leases.owner
         news = told(known.told, events)
         if last == "tell":
-            self.run(process.tell(response.tenant, response.id, news))
+            self.run(process.runs.tell(response.tenant, response.id, news))
         elif last == "step":
-            self.run(process.step(response, news, news.last + 1, in_tools=False))
+            self.run(process.runs.step(response, news, news.last + 1, in_tools=False))
         else:
             items = orjson.loads(response.input) + orjson.loads(response.output)
             ended = stored(response.tenant, status=last, input=response.input, output=response.output)
@@ -229,8 +230,8 @@ class AnyOrder(RuleBasedStateMachine):
         if key is not None:
             known = self.known[key]
             run = Run(known.response.tenant, key, known.attempts, 0, "{}")
-            self.run(process.release(run, 0, None, counts=True))
-            if known.owner == process.owner:
+            self.run(process.queue.release(run, 0, None, counts=True))
+            if known.owner == process.leases.owner:
                 known.owner = ""
 
     @rule(number=pick)
@@ -249,7 +250,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         known, tenant = self.known[key], self.asking(key, foreign=foreign)
         try:
-            shown = self.run(self.kept.runs.cancel(tenant, key, self.kept.store))
+            shown = self.run(self.kept.queue.cancel(tenant, key, self.kept.responses))
         except NotFound:
             assert not self.visible(key, tenant)
         except BadRequest:
@@ -268,9 +269,9 @@ class AnyOrder(RuleBasedStateMachine):
         tenant = self.asking(key, foreign=foreign)
         if not self.visible(key, tenant):
             with pytest.raises(NotFound):
-                self.run(self.kept.store.delete(tenant, key))
+                self.run(self.kept.responses.delete(tenant, key))
             return
-        self.run(self.kept.store.delete(tenant, key))
+        self.run(self.kept.responses.delete(tenant, key))
         self.known[key].hidden = True
         self.forget_hidden()
 
@@ -285,7 +286,7 @@ class AnyOrder(RuleBasedStateMachine):
         for each in chain:
             tenant = self.known[each].response.tenant
             if self.visible(each, tenant):
-                self.run(self.kept.store.delete(tenant, each))
+                self.run(self.kept.responses.delete(tenant, each))
                 self.known[each].hidden = True
                 self.forget_hidden()
 
@@ -301,7 +302,7 @@ class AnyOrder(RuleBasedStateMachine):
     def converse(self, tenant):
         body = {"items": [{"role": "user", "content": "hello"}]}
         made = self.run(self.kept.conversations.create(tenant, body))
-        items = self.run(self.kept.store.conversation_items(tenant, made["id"]))
+        items = self.run(self.kept.responses.conversation_items(tenant, made["id"]))
         self.talks[made["id"]] = Talk(tenant, self.clock[0], [item["id"] for item in items])
 
     @rule(number=pick, tenant=tenant)
@@ -350,15 +351,15 @@ class AnyOrder(RuleBasedStateMachine):
             return
         known, tenant = self.known[key], self.asking(key, foreign=foreign)
         if not self.visible(key, tenant):
-            for doing in (self.kept.store.chain(tenant, key), self.kept.store.get(tenant, key)):
+            for doing in (self.kept.responses.chain(tenant, key), self.kept.responses.get(tenant, key)):
                 with pytest.raises(NotFound):
                     self.run(doing)
             assert self.run(self.kept.runs.events_after(tenant, key, -1)) == [] or tenant == known.response.tenant
         elif not self.continuable(known):
             with pytest.raises(BadRequest):
-                self.run(self.kept.store.chain(tenant, key))
+                self.run(self.kept.responses.chain(tenant, key))
         else:
-            items = self.run(self.kept.store.chain(tenant, key))
+            items = self.run(self.kept.responses.chain(tenant, key))
             assert [item["id"] for item in items] == self.chain(known)
 
     def chain(self, known):
@@ -406,8 +407,7 @@ class AnyOrder(RuleBasedStateMachine):
 @pytest.fixture
 def machine(request, postgres, tmp_path, monkeypatch):
     clock = [1_800_000_000_000]
-    for module in CLOCKS:
-        monkeypatch.setattr(f"tandem_orchestrator.responses.{module}.now", lambda: clock[0])
+    monkeypatch.setattr("time.time_ns", lambda: clock[0] * 1_000_000)
     with asyncio.Runner() as loop:
         url = f"sqlite:///{tmp_path}/tandem.db" if request.param == "sqlite" else loop.run(postgres.create())
         database = Database(Settings.model_validate({"url": url}))

@@ -40,11 +40,11 @@ async def test_a_tenant_has_as_many_queued_as_it_may(serve, engine, url):
 
 async def test_one_that_waits_does_not_count_for_those_that_came_and_went(kept):
     """An engine is away, and with it one response waits, while others are made."""
-    await kept.runs.enqueue(stored("a", status="queued", background=True), "away", "{}", 3, None)
-    await kept.runs.enqueue(stored("a", status="queued", background=True), "double", "{}", 3, None)
+    await kept.queue.enqueue(stored("a", status="queued", background=True), "away", "{}", 3, None)
+    await kept.queue.enqueue(stored("a", status="queued", background=True), "double", "{}", 3, None)
     for _ in range(6):
-        await kept.runs.enqueue(stored("a", status="queued", background=True), "double", "{}", 3, None)
-        assert len(await kept.runs.claim(1, ["away"])) == 1
+        await kept.queue.enqueue(stored("a", status="queued", background=True), "double", "{}", 3, None)
+        assert len(await kept.queue.claim(1, ["away"])) == 1
 
 
 async def test_many_of_one_tenant_do_not_hold_up_another(serve, engine, url):

@@ -75,7 +75,7 @@ async def test_away_in_the_middle_of_a_stream(serve, engine, door):
     reading = Reading(server)
     await until(lambda: len(reading.events) > 20)
     async with asyncio.timeout(5):
-        while not await server.app.services.runs.mine():  # noqa: ASYNC110 # what is waited for lies in a database
+        while not await server.app.services.stores.runs.mine():  # noqa: ASYNC110 # what is waited for lies in a database
             await asyncio.sleep(0.01)
     await door.shut()
     await reading.task

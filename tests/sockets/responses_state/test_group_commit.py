@@ -22,11 +22,11 @@ from tests.sockets.responses_state.kept import (
 
 async def test_those_that_conflict_fail_alone(kept, database):
     first = stored("a")
-    await kept.store.add(first)
+    await kept.responses.add(first)
     responses = [stored(f"tenant-{n % 3}") for n in range(200)]
     for n in range(0, 200, 10):
         responses[n] = stored("a", previous_id="resp_gone") if n % 20 else first
-    done = await asyncio.gather(*map(kept.store.add, responses), return_exceptions=True)
+    done = await asyncio.gather(*map(kept.responses.add, responses), return_exceptions=True)
     failed = {n: type(error) for n, error in enumerate(done) if error is not None}
     assert failed == {n: NotFound if n % 20 else Conflict for n in range(0, 200, 10)}
     assert (await query(database, "SELECT count(*) FROM tandem_responses"))[0][0] == 181
@@ -34,7 +34,7 @@ async def test_those_that_conflict_fail_alone(kept, database):
 
 
 async def test_they_share_transactions(kept, database, monkeypatch):
-    await kept.store.add(stored("a"))
+    await kept.responses.add(stored("a"))
     groups = []
     commit = database._writer._write
 
@@ -43,14 +43,14 @@ async def test_they_share_transactions(kept, database, monkeypatch):
         return await commit(jobs)
 
     monkeypatch.setattr(database._writer, "_write", counting)
-    await asyncio.gather(*(kept.store.add(stored("a")) for _ in range(300)))
+    await asyncio.gather(*(kept.responses.add(stored("a")) for _ in range(300)))
     assert groups == [256, 44]
 
 
 async def test_who_stops_waiting_harms_nobody(kept, database):
-    await kept.store.add(stored("a"))
+    await kept.responses.add(stored("a"))
     responses = [stored("a") for _ in range(100)]
-    adding = [asyncio.create_task(kept.store.add(each)) for each in responses]
+    adding = [asyncio.create_task(kept.responses.add(each)) for each in responses]
     await asyncio.sleep(0)  # they have all been added to the queue
     for task in adding[::2]:
         task.cancel()
@@ -58,14 +58,14 @@ async def test_who_stops_waiting_harms_nobody(kept, database):
     assert [isinstance(each, asyncio.CancelledError) for each in done] == [True, False] * 50
     await database._writer.drained()
     for response in responses[1::2]:
-        assert (await kept.store.get("a", response.id)).input == response.input
+        assert (await kept.responses.get("a", response.id)).input == response.input
 
 
 async def test_the_order_is_kept(kept, database):
     conversation = (await kept.conversations.create("a", {}))["id"]
     bodies = [{"items": [{"role": "user", "content": f"{n}.{m}"} for m in range(3)]} for n in range(60)]
     await asyncio.gather(*(kept.conversations.add_items("a", conversation, body) for body in bodies))
-    items = await kept.store.conversation_items("a", conversation)
+    items = await kept.responses.conversation_items("a", conversation)
     assert [item["content"][0]["text"] for item in items] == [
         item["content"] for body in bodies for item in body["items"]
     ]
@@ -76,28 +76,28 @@ async def test_the_order_is_kept(kept, database):
 async def test_what_one_tenant_deletes_is_not_told_to_another(kept):
     for _ in range(5):
         mine, other = stored("a"), stored("b")
-        await kept.store.add(mine)
-        deleting = (kept.store.delete(tenant, mine.id) for tenant in ("b", "a", "b"))
-        done = await asyncio.gather(kept.store.add(other), *deleting, return_exceptions=True)
+        await kept.responses.add(mine)
+        deleting = (kept.responses.delete(tenant, mine.id) for tenant in ("b", "a", "b"))
+        done = await asyncio.gather(kept.responses.add(other), *deleting, return_exceptions=True)
         assert [type(each) for each in done] == [type(None), NotFound, type(None), NotFound]
         conversation = (await kept.conversations.create("a", {}))["id"]
         body = {"items": [{"role": "user", "content": "secret"}]}
         adding = (kept.conversations.add_items(tenant, conversation, body) for tenant in ("b", "a", "b"))
-        done = await asyncio.gather(kept.store.add(stored("b")), *adding, return_exceptions=True)
+        done = await asyncio.gather(kept.responses.add(stored("b")), *adding, return_exceptions=True)
         assert [isinstance(each, NotFound) for each in done] == [False, True, False, True]
 
 
 async def test_what_is_queued_and_taken_at_once_keeps_its_events(kept, database, monkeypatch):
     """The first events of a stream are nobody's: they are written before somebody takes it."""
-    monkeypatch.setattr("tandem_orchestrator.responses.runs.now", lambda: 1_000_000)
-    await kept.runs.live()
+    monkeypatch.setattr("time.time_ns", lambda: 1_000_000_000_000)
+    await kept.leases.live()
     response = stored("a", status="queued", background=True)
     async with together(database, 2):
-        taking = asyncio.create_task(kept.runs.claim(1, []))
+        taking = asyncio.create_task(kept.queue.claim(1, []))
         await asyncio.sleep(0)
-        queueing = asyncio.create_task(kept.runs.enqueue(response, "double", "{}", 100, told(0, 2)))
+        queueing = asyncio.create_task(kept.queue.enqueue(response, "double", "{}", 100, told(0, 2)))
     await asyncio.gather(taking, queueing)
-    await kept.runs.claim(1, [])
+    await kept.queue.claim(1, [])
     assert await kept.runs.last_event("a", response.id) == 1
 
 
@@ -113,7 +113,7 @@ async def test_two_processes_with_the_same_tenants_never_stop_each_other(kept, d
 
 
 async def one_finishes_as_one_begins(process, first, other):
-    await process.runs.live()
+    await process.leases.live()
     response = stored(first, status="in_progress")
     await process.runs.begin(response)
     response.status, response.output = "completed", "[{}]"
@@ -128,7 +128,7 @@ async def test_a_response_continued_while_it_is_deleted(kept, database, url):
     if url.startswith("sqlite"):
         pytest.skip("SQLite has one writer at a time")
     first = stored("a")
-    await kept.store.add(first)
+    await kept.responses.add(first)
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():  # another process, in the middle of adding one
@@ -136,7 +136,7 @@ async def test_a_response_continued_while_it_is_deleted(kept, database, url):
                 "INSERT INTO tandem_responses SELECT tenant, 'resp_next', id, NULL, created, status, hidden, "
                 "compacted, resource, input, output, bytes FROM tandem_responses"
             )
-            deleting = asyncio.create_task(kept.store.delete("a", first.id))
+            deleting = asyncio.create_task(kept.responses.delete("a", first.id))
             waiting = (
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
@@ -145,8 +145,8 @@ async def test_a_response_continued_while_it_is_deleted(kept, database, url):
     finally:
         await connection.close()
     with pytest.raises(NotFound):
-        await kept.store.get("a", first.id)
-    assert len(await kept.store.chain("a", "resp_next")) == 4
+        await kept.responses.get("a", first.id)
+    assert len(await kept.responses.chain("a", "resp_next")) == 4
 
 
 async def test_two_at_a_conversation_that_is_deleted_meanwhile(kept, database):
@@ -154,12 +154,12 @@ async def test_two_at_a_conversation_that_is_deleted_meanwhile(kept, database):
     conversation = (await kept.conversations.create("a", {}))["id"]
     responses = [stored("a", conversation_id=conversation) for _ in range(4)]
     async with together(database, 5):
-        adding = [asyncio.create_task(kept.store.add(each, [said("x")])) for each in responses[:2]]
+        adding = [asyncio.create_task(kept.responses.add(each, [said("x")])) for each in responses[:2]]
         deleting = asyncio.create_task(kept.conversations.delete("a", conversation))
-        adding += [asyncio.create_task(kept.store.add(each, [said("x")])) for each in responses[2:]]
+        adding += [asyncio.create_task(kept.responses.add(each, [said("x")])) for each in responses[2:]]
     await deleting
     for response, done in zip(responses, await asyncio.gather(*adding, return_exceptions=True), strict=True):
         if done is None:
-            await kept.store.get("a", response.id)
+            await kept.responses.get("a", response.id)
         else:
             assert isinstance(done, NotFound)

@@ -56,7 +56,7 @@ async def aged(database, table, column, number, days):
 
 def retention(process, days=1.0):
     settings = config_for(upstreams=[UPSTREAM], responses={"retentionDays": days})
-    return Retention(settings, process.rows, process.runs, process.database)
+    return Retention(settings, process)
 
 
 async def ids_in(database):
@@ -69,8 +69,8 @@ async def test_what_is_old_is_deleted(kept, database):
     young = stored("a", previous_id=old.id)
     waiting = stored("a", status="queued", background=True)
     for response in (old, middle, young):
-        await kept.store.add(response)
-    await kept.runs.enqueue(waiting, "double", "{}", 10, None)
+        await kept.responses.add(response)
+    await kept.queue.enqueue(waiting, "double", "{}", 10, None)
     conversations = [(await kept.conversations.create("a", {}))["id"] for _ in range(2)]
     for conversation in conversations:
         await kept.conversations.add_items("a", conversation, {"items": [{"role": "user", "content": "x"}]})
@@ -81,12 +81,12 @@ async def test_what_is_old_is_deleted(kept, database):
     assert await ids_in(database) == {old.id, young.id, waiting.id}
     assert await query(database, "SELECT conversation_id FROM tandem_conversation_items") == [(conversations[1],)]
     assert swept["conversations"] == 1
-    assert len(await kept.store.chain("a", young.id)) == 4
+    assert len(await kept.responses.chain("a", young.id)) == 4
     for response in (old, middle):
         with pytest.raises(Exception, match="there is no response"):
-            await kept.store.get(response.tenant, response.id)
+            await kept.responses.get(response.tenant, response.id)
     assert await counts(database) == await true_counts(database)
-    await kept.store.delete("a", young.id)
+    await kept.responses.delete("a", young.id)
     assert await ids_in(database) == {waiting.id}
     assert await retention(kept).sweep() == {"events": 0, "responses": 0, "conversations": 0}
 
@@ -95,7 +95,7 @@ async def test_a_long_chain_goes_from_its_end(kept, database):
     previous = None
     for _ in range(12):
         response = stored("a", previous_id=previous)
-        await kept.store.add(response)
+        await kept.responses.add(response)
         previous = response.id
     await aged(database, "tandem_responses", "created", "1 = 1", 2)
     await retention(kept).sweep()
@@ -117,7 +117,7 @@ async def test_events_are_kept_for_an_hour(serve, engine, url, database, kept):
 
 async def test_events_of_what_is_still_made_are_kept(kept, database):
     waiting = stored("a", status="queued", background=True)
-    await kept.runs.enqueue(waiting, "double", "{}", 10, told(0, 2))
+    await kept.queue.enqueue(waiting, "double", "{}", 10, told(0, 2))
     await aged(database, "tandem_response_events", "made", "1 = 1", 2)
     await retention(kept).sweep()
     assert await kept.runs.last_event("a", waiting.id) == 1
@@ -125,7 +125,7 @@ async def test_events_of_what_is_still_made_are_kept(kept, database):
 
 async def test_one_of_two_servers_sweeps(kept, url, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.responses.retention.SWEEP_SECONDS", 0.01)
-    await kept.store.add(stored("a"))
+    await kept.responses.add(stored("a"))
     async with another(url) as other:
         swept = dict.fromkeys((kept, other), 0)
         watching = []
@@ -146,8 +146,8 @@ async def test_one_of_two_servers_sweeps(kept, url, monkeypatch):
         await asyncio.wait(watching)
         idle = next(process for process in swept if not swept[process])
         moment = now()
-        monkeypatch.setattr("tandem_orchestrator.responses.runs.now", lambda: moment + LEASE_MS + 1)
-        assert await idle.runs.hold(LEASE, LEASE_MS), "who is gone has given it up"
+        monkeypatch.setattr("time.time_ns", lambda: (moment + LEASE_MS + 1) * 1_000_000)
+        assert await idle.leases.hold(LEASE, LEASE_MS), "who is gone has given it up"
 
 
 async def sealed(server, key):

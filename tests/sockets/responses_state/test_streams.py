@@ -22,7 +22,7 @@ async def server(serve, engine, url):
 @asynccontextmanager
 async def busy(server):
     """Nothing is written in here."""
-    rows = server.app.services.store._rows._database._writer
+    rows = server.app.services.stores.rows._database._writer
     write, gate = rows._write, asyncio.Event()
 
     async def later(jobs):
@@ -49,7 +49,7 @@ async def test_a_slow_database_loses_no_events(serve, engine, url):
     """The first sign of life takes several writes, and the response is written after it."""
     server = await serve(config_for(engine, database={"url": url}, **AT_ONCE))
     await made(server)
-    server.app.services.runs._lived = 0
+    server.app.services.stores.leases._lived = 0
     engine.replies.append(SLOW)
     async with busy(server):
         reading = Reading(server)
@@ -82,7 +82,7 @@ async def test_a_client_that_leaves_while_the_end_is_written(server, engine, dat
         reading.task.cancel()
         await asyncio.wait([reading.task])
         await until(lambda: server.app._now.hot_path._open == 0)
-    await server.app.services.runs.ended()
+    await server.app.services.stores.runs.endings.ended()
     assert (await ended(server, reading.id))["status"] == "completed"
     assert not await query(database, "SELECT 1 FROM tandem_response_runs")
 
@@ -101,7 +101,7 @@ async def test_a_defect_in_the_middle_of_a_stream(server, engine, database, monk
         await reading.task
     response = await ended(server, reading.id)
     assert (response["status"], response["error"]["code"]) == ("failed", "server_error")
-    assert not server.app.services.runs.active
+    assert not server.app.services.stores.runs.active
 
 
 async def test_what_follows_a_tool_is_streamed_as_it_comes(server, engine):

@@ -91,7 +91,10 @@ KEEPING: dict[str, tuple[Json, bool]] = {
 
 
 @pytest.mark.parametrize(("orchestrator", "kept"), KEEPING.values(), ids=KEEPING)
-def test_responses_are_kept_by_default_where_they_last(orchestrator: Json, kept: bool) -> None:
+def test_responses_are_kept_by_default_where_they_last(
+    orchestrator: Json,
+    kept: bool,  # noqa: FBT001 # a parameter of the test
+) -> None:
     assert settings(service(**orchestrator)).responses.store is kept
 
 
