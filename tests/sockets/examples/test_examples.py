@@ -41,7 +41,7 @@ def listening(request: dict[str, Any]) -> Reply:
     said = [message["content"] for message in request["messages"] if message["role"] == "user"]
     if "What is my name?" not in said[-1]:
         return Reply("I see.")
-    names = [found[1] for text in said if (found := re.search(r"my name is (\w+)", text))]
+    names = [found[1] for text in said if (found := re.search(r"My name is (\w+)", text))]
     return Reply(f"Your name is {names[0]}." if names else "You have not told me.")
 
 

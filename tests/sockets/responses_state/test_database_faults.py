@@ -1,13 +1,14 @@
 """A database that is away, falls silent, or is full."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
 from tests.engine_double import Reply
 from tests.sockets.postgres import door_to
 from tests.sockets.responses_state.asking import Reading, ask, ended, made, read_again, respond, show
-from tests.sockets.responses_state.kept import counts, query, true_counts
+from tests.sockets.responses_state.kept import counts, query, true_counts, until_true
 from tests.sockets.running import AT_ONCE, config_for, until
 
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -69,14 +70,17 @@ async def test_silent_it_holds_nobody_up(serve, engine, door, monkeypatch):
     await until_kept(server)
 
 
+async def any_told(runs):
+    return any([await runs.last_event(*each) >= 0 for each in await runs.mine()])
+
+
 async def test_away_in_the_middle_of_a_stream(serve, engine, door):
     server = await serve(config_for(engine, database={"url": door.url}, **AT_ONCE))
     engine.replies.append(Reply(WORDS, between_pieces=0.01))
     reading = Reading(server)
     await until(lambda: len(reading.events) > 20)
-    async with asyncio.timeout(5):
-        while not await server.app.services.stores.runs.mine():  # noqa: ASYNC110 # what is waited for lies in a database
-            await asyncio.sleep(0.01)
+    runs = server.app.services.stores.runs
+    await until_true(lambda: any_told(runs))
     await door.shut()
     await reading.task
     assert reading.types[-2:] == ["error", "response.failed"]
@@ -111,7 +115,7 @@ async def full(url, database, monkeypatch):
     async def fill():
         if url.startswith("sqlite"):
             (pages,) = (await query(database, "PRAGMA page_count"))[0]
-            monkeypatch.setattr("tandem_orchestrator.store.sqlite_file._connect", limited(int(pages)))
+            monkeypatch.setattr(sqlite3, "connect", limited(int(pages)))
         else:
             await query(
                 database,
@@ -125,12 +129,8 @@ async def full(url, database, monkeypatch):
 
 
 def limited(pages):
-    from tandem_orchestrator.store import sqlite_file
-
-    connect = sqlite_file._connect
-
-    def connected(path):
-        connection = connect(path)
+    def connected(*args, connect=sqlite3.connect, **settings):
+        connection = connect(*args, **settings)
         connection.execute(f"PRAGMA max_page_count={pages}")
         return connection
 

@@ -204,7 +204,7 @@ async def test_a_new_key_in_the_database_leaves_the_old_ones(serve, engine, url,
     engine.rule = lambda _: Reply("done", reasoning="a secret thought")
     server = await serve(config(engine, url))
     item = await sealed(server, "key-of-a")
-    await server.app._kept.seals.rotate()
+    await server.app.services.stores.seals.rotate()
     newer = await sealed(server, "key-of-a")
     names = [base64.urlsafe_b64decode(each["encrypted_content"])[1:9] for each in (item, newer)]
     assert names[0] != names[1]

@@ -8,7 +8,7 @@ import pytest
 from tests.engine_double import Call, Reply
 from tests.sockets.responses_state.asking import Reading, ended, made, read_again, show, streamed
 from tests.sockets.responses_state.kept import query, until_true
-from tests.sockets.running import AT_ONCE, config_for, until
+from tests.sockets.running import AT_ONCE, COMPILED, NO_PATCHES, config_for, until
 
 pytestmark = pytest.mark.usefixtures("brisk")
 SLOW = Reply(" ".join(map(str, range(40))), between_pieces=0.02)
@@ -87,6 +87,7 @@ async def test_a_client_that_leaves_while_the_end_is_written(server, engine, dat
     assert not await query(database, "SELECT 1 FROM tandem_response_runs")
 
 
+@pytest.mark.skipif(COMPILED, reason=NO_PATCHES)
 async def test_a_defect_in_the_middle_of_a_stream(server, engine, database, monkeypatch):
     engine.replies.append(SLOW)
     reading = Reading(server)

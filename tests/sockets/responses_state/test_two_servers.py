@@ -184,10 +184,10 @@ async def test_cancelled_at_the_one_while_the_other_makes_it(serve, engine, url)
 async def test_an_outage_does_not_make_servers_take_from_the_living(serve, engine, url, database, monkeypatch):
     """Their leases lapse while the database is away; whoever is back first has to let the others come back too."""
     servers = [await serve(config(engine, url)) for _ in range(2)]
-    maker, other = [server.app.services.stores.runs for server in servers]
+    maker, other = [server.app.services.stores.leases for server in servers]
     engine.rule = lambda _: Reply(" ".join(map(str, range(150))), between_pieces=0.01)
     reading = Reading(servers[0])
-    await until_true(maker.mine)
+    await until_true(servers[0].app.services.stores.runs.mine)
     live, back = maker.live, asyncio.Event()
 
     async def later():
