@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, by asyncpg."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -30,6 +31,10 @@ class PostgresqlPool:
         self._size = settings.pool_size + settings.max_overflow
         self._seconds = settings.statement_timeout_seconds
         self._pool: Any = None
+        self._kept: Any = None
+        """The connection that wrote last, between two writes; to take one from the pool costs a third of a write."""
+        self._wrote = 0.0
+        """When, on the monotonic clock."""
 
     async def open(self) -> None:
         """Open the first connection. Raises what asyncpg raises."""
@@ -51,16 +56,38 @@ class PostgresqlPool:
         return await self._with_connection(lambda connection: _run(connection, step.statement, step.parameters))
 
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
-        """Run all in one transaction; return the rows that each step of each job returned."""
+        """Run all in one transaction, one call at a time; return the rows that each step of each job returned."""
         groups = _by_statement(jobs)
         left = ATTEMPTS
         while True:
             left -= 1
             try:
-                return _by_job(jobs, await self._with_connection(lambda connection: _transaction(connection, groups)))
+                return _by_job(jobs, await self._write(groups))
             except asyncpg.DeadlockDetectedError:
                 if not left:
                     raise
+
+    async def _write(self, groups: Groups) -> dict[Statement, list[Row]]:
+        connection = await self._to_write()
+        DATABASE_CONNECTIONS.inc()
+        try:
+            found = await _transaction(connection, groups)
+            if self._size > 1 and not self._pool.is_closing():  # with one alone, nobody could read
+                self._kept, self._wrote, connection = connection, monotonic(), None
+        finally:
+            DATABASE_CONNECTIONS.dec()
+            if connection is not None:
+                await self._pool.release(connection)
+        return found
+
+    async def _to_write(self) -> Any:
+        """Return the connection that wrote last, or another one."""
+        connection, self._kept = self._kept, None
+        if connection is not None and monotonic() - self._wrote > IDLE_SECONDS:
+            connection.terminate()  # what lies between may have forgotten it, and would not say so
+            await self._pool.release(connection)
+            connection = None
+        return connection or await self._pool.acquire(timeout=self._seconds)
 
     async def _with_connection(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
         async with self._pool.acquire(timeout=self._seconds) as connection:
@@ -73,6 +100,8 @@ class PostgresqlPool:
     async def close(self) -> None:
         """Close every connection."""
         if self._pool is not None:
+            if self._kept is not None:
+                await self._pool.release(self._kept)
             await self._pool.close()
 
 

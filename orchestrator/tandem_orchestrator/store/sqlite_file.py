@@ -125,6 +125,8 @@ def _run(connection: sqlite3.Connection, step: Step) -> list[Row]:
 
 
 def _transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Rows]:
+    if len(jobs) == len(jobs[0]) == len(jobs[0][0].parameters) == 1:  # a statement alone is a transaction
+        return [[_run(connection, jobs[0][0])]]
     connection.execute("BEGIN IMMEDIATE")  # where it waits for other writers; later it would fail at once
     try:
         results = [[_run(connection, step) for step in job] for job in jobs]

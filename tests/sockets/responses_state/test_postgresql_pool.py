@@ -1,0 +1,55 @@
+"""Which connections to PostgreSQL there are, and who has them."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from tandem_contract.config import Database as Settings
+from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.store import postgresql_pool
+from tandem_orchestrator.store.database import Database
+
+from tests.sockets.responses_state.kept import query, stored, until_true
+
+
+@pytest.fixture
+async def url(postgres):
+    return await postgres.create()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_as_many_connections_as_allowed_read_and_write(url, size):
+    settings = {"url": url, "poolSize": 1, "maxOverflow": size - 1, "statementTimeoutSeconds": 2}
+    database = Database(Settings.model_validate(settings))
+    kept = Stores(database)
+    for _ in range(3):
+        response = stored("a")
+        await kept.responses.add(response)
+        assert (await kept.responses.get("a", response.id)).status == "completed"
+    await database.close()
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_written_to(kept, database, monkeypatch):
+    await kept.responses.add(stored("a"))
+    pool = database._engine._rows
+    used = pool._kept
+    await kept.responses.add(stored("a"))
+    assert pool._kept is used
+    monkeypatch.setattr(postgresql_pool, "IDLE_SECONDS", -1)
+    await kept.responses.add(stored("a"))
+    assert pool._kept is not used
+    assert used._con is None, "the pool has it back"
+
+
+async def test_closing_waits_for_what_is_written(kept, database, url):
+    await kept.responses.add(stored("a"))
+    other = await asyncpg.connect(url)
+    async with other.transaction():
+        await other.execute("LOCK TABLE tandem_responses")
+        adding = asyncio.create_task(kept.responses.add(stored("a")))
+        await until_true(lambda: other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        closing = asyncio.create_task(database._drop(database._engine))
+        await asyncio.sleep(0)
+    await asyncio.gather(adding, closing)
+    assert (await query(database, "SELECT count(*) FROM tandem_responses"))[0][0] == 2
+    await other.close()
