@@ -83,11 +83,11 @@ class PostgresqlPool:
     async def _to_write(self) -> Any:
         """Return the connection that wrote last, or another one."""
         connection, self._kept = self._kept, None
-        if connection is not None and monotonic() - self._wrote > IDLE_SECONDS:
+        if connection is not None and _is_open(connection):
+            if monotonic() - self._wrote <= IDLE_SECONDS:
+                return connection
             connection.terminate()  # what lies between may have forgotten it, and would not say so
-            await self._pool.release(connection)
-            connection = None
-        return connection or await self._pool.acquire(timeout=self._seconds)
+        return await self._pool.acquire(timeout=self._seconds)
 
     async def _with_connection(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
         async with self._pool.acquire(timeout=self._seconds) as connection:
@@ -103,6 +103,13 @@ class PostgresqlPool:
             if self._kept is not None:
                 await self._pool.release(self._kept)
             await self._pool.close()
+
+
+def _is_open(connection: Any) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the server closed it, and the pool has it back
+        return False
 
 
 async def _as_it_is(_: Any) -> None:

@@ -10,6 +10,7 @@ from tandem_orchestrator.store import postgresql_pool
 from tandem_orchestrator.store.database import Database
 
 from tests.sockets.responses_state.kept import query, stored, until_true
+from tests.sockets.running import until
 
 
 @pytest.fixture
@@ -36,9 +37,19 @@ async def test_a_connection_that_was_idle_for_long_is_not_written_to(kept, datab
     await kept.responses.add(stored("a"))
     assert pool._kept is used
     monkeypatch.setattr(postgresql_pool, "IDLE_SECONDS", -1)
-    await kept.responses.add(stored("a"))
+    for _ in range(12):  # more than there may be connections
+        await kept.responses.add(stored("a"))
     assert pool._kept is not used
     assert used._con is None, "the pool has it back"
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_written_to(kept, database):
+    await kept.responses.add(stored("a"))
+    used = database._engine._rows._kept
+    await query(database, "SELECT pg_terminate_backend(:pid)", pid=used.get_server_pid())
+    await until(lambda: used._con is None)
+    await kept.responses.add(stored("a"))
+    assert (await query(database, "SELECT count(*) FROM tandem_responses"))[0][0] == 2
 
 
 async def test_closing_waits_for_what_is_written(kept, database, url):
