@@ -11,7 +11,6 @@ from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Wanted
 from tandem_orchestrator.responses.page import page_of
 from tandem_orchestrator.responses.reader import with_done
-from tandem_orchestrator.responses.resource import whole
 
 JSON = "application/json"
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -42,14 +41,14 @@ async def response(
         events = services.stores.reader.events(principal.tenant, response_id, starting_after)
         return StreamingResponse(with_done(events), headers=STREAM_HEADERS, media_type="text/event-stream")
     stored = await services.stores.responses.get(principal.tenant, response_id)
-    return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
+    return Response(stored.whole(), media_type=JSON)
 
 
 @router.post("/{response_id}/cancel")
 async def cancel(response_id: str, services: FromApp, principal: Known) -> Response:
     """End a response that is made in the background; one that has ended stays as it is."""
     stored = await services.stores.queue.cancel(principal.tenant, response_id, services.stores.responses)
-    return Response(whole(stored.resource.encode(), stored.output.encode()), media_type=JSON)
+    return Response(stored.whole(), media_type=JSON)
 
 
 @router.delete("/{response_id}")

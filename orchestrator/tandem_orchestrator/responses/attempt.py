@@ -31,7 +31,7 @@ from tandem_orchestrator.responses.making import Making, tell_error
 from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.queue import Queue, Run
 from tandem_orchestrator.responses.queued import Queued
-from tandem_orchestrator.responses.resource import Resource, failure, whole
+from tandem_orchestrator.responses.resource import Resource, failure
 from tandem_orchestrator.responses.runs import Events as Told
 from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.store import Stored
@@ -215,7 +215,6 @@ async def end_unmade(runs: Runs, stored: Stored, error: GatewayError) -> None:
     if last >= 0:
         events = Events(last + 1)
         tell_error(events, error)
-        document = whole(stored.resource.encode(), stored.output.encode())
-        events.add("response.failed", {"response": orjson.Fragment(document)})
+        events.add("response.failed", {"response": orjson.Fragment(stored.whole())})
         told = Told(last + 1, events.number - 1, events.take())
     await runs.finish(stored, told)

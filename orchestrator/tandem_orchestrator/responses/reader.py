@@ -10,7 +10,6 @@ import orjson
 from tandem_orchestrator.errors import BadRequest, GatewayError
 from tandem_orchestrator.responses.events import DONE, END, Events
 from tandem_orchestrator.responses.making import tell_error
-from tandem_orchestrator.responses.resource import whole
 from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.store import ResponseStore, Stored
 
@@ -87,6 +86,6 @@ def _error(number: int, error: GatewayError) -> bytes:
 def _cancelled(number: int, response: Stored) -> bytes:
     """Return the last event of a response that was cancelled, which nobody told."""
     events = Events(number)
-    document = orjson.Fragment(whole(response.resource.encode(), response.output.encode()))
+    document = orjson.Fragment(response.whole())
     events.add("response.incomplete", {"response": document})
     return events.take()

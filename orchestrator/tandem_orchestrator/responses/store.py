@@ -8,6 +8,7 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.resource import whole
 from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.store.database import Conflict
 
@@ -27,6 +28,10 @@ class Stored:
     input: str
     output: str
     compacted: bool = False
+
+    def whole(self) -> bytes:
+        """Return it as its client gets it, in JSON."""
+        return whole(self.resource.encode(), self.output.encode())
 
 
 class ResponseStore:

@@ -1,12 +1,11 @@
 """The OpenAI Agents SDK, unchanged, over its own WebSocket transport."""
 
+import agents
 import openai
 import pytest
 
 from tests.engine_double import Call, Reply
 from tests.sockets.responses_socket.shared import heard
-
-agents = pytest.importorskip("agents")
 
 ROME = Call("get_weather", '{"city": "Rome"}')
 
