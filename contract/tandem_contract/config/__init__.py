@@ -10,10 +10,12 @@ from typing import Final
 from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
+from tandem_contract.config.files import S3, FileQuota, Files
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
 from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
+from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
 from tandem_contract.config.timeouts import Timeouts
@@ -36,16 +38,22 @@ from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream,
 
 __all__ = [
     "NEEDS_RESTART",
+    "S3",
     "Attach",
     "Background",
     "BuiltinTool",
+    "Chunking",
     "Cors",
     "Database",
     "Discovery",
+    "Embedding",
+    "FileQuota",
+    "Files",
     "Header",
     "Hold",
     "HttpMethod",
     "HttpTool",
+    "Ingestion",
     "JsonObject",
     "KeyLimits",
     "Keys",
@@ -65,12 +73,14 @@ __all__ = [
     "ReasoningEvents",
     "Redis",
     "Responses",
+    "Retrieval",
     "Routing",
     "SearchProvider",
     "SecretFile",
     "Section",
     "Server",
     "Standalone",
+    "StoreQuota",
     "Timeouts",
     "Tls",
     "Tools",
@@ -113,6 +123,10 @@ class OrchestratorSettings(Section):
     """Lets limits hold across replicas."""
     responses: Responses = Responses()
     """What is kept of responses and conversations."""
+    files: Files = Files()
+    """Where uploaded files are kept."""
+    retrieval: Retrieval = Retrieval()
+    """Vector stores, and how documents become searchable."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0

@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Wanted
-from tandem_orchestrator.responses.page import page_of
 from tandem_orchestrator.responses.reader import with_done
+from tandem_orchestrator.store.page import page_of
 
 JSON = "application/json"
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}

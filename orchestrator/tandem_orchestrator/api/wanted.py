@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
-from tandem_orchestrator.responses.page import Page
+from tandem_orchestrator.store.page import Page
 
 
 def _page(

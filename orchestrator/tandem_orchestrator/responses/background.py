@@ -15,9 +15,9 @@ from tandem_orchestrator.observability.metrics import BACKGROUND_AGE, BACKGROUND
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.attempt import MOST_ATTEMPTS, Attempt, Later, Means, end_unmade
 from tandem_orchestrator.responses.queue import Run
-from tandem_orchestrator.responses.rows import now
 from tandem_orchestrator.responses.store import Stored
 from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.store.rows import now
 
 LIFE_SECONDS: Final = 5.0  # between two signs of life
 LOOK_SECONDS: Final = 1.0  # between two looks for what others have queued

@@ -8,10 +8,11 @@ from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses import ids, items
 from tandem_orchestrator.responses.create import metadata
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.responses.page import Page, page_with
-from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.responses.store import conversation_not_found, conversation_steps, item_row
 from tandem_orchestrator.store.database import Conflict
+from tandem_orchestrator.store.ids import new
+from tandem_orchestrator.store.page import Page, page_with
+from tandem_orchestrator.store.rows import NamedRows, Rows, now
 
 MOST_ITEMS: Final = 20  # in one request, as at OpenAI
 NOT_KEPT: Final = ("item_reference", "compaction_trigger")
@@ -121,7 +122,7 @@ def _checked(value: Any) -> list[Item]:
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         raise BadRequest(f"`items` must be a list of at most {MOST_ITEMS} items", param="items")
     found = items.checked(value, "items")
-    owner = "_" + ids.new()
+    owner = "_" + new()
     for n, item in enumerate(found):
         if item["type"] in NOT_KEPT:
             raise BadRequest(f"items of type {item['type']} cannot be kept", param=f"items.{n}.type")

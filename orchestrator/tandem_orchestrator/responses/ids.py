@@ -1,15 +1,14 @@
-"""Names of what is stored. They begin with the time, so that new rows lie together in a database's index.
+"""Names of responses, conversations and items.
 
 An item's id holds that of its response, so that an item is found without an index of its own.
 """
 
-import secrets
-import time
 from typing import Final
+
+from tandem_orchestrator.store.ids import LENGTH, new
 
 RESPONSE: Final = "resp_"
 CONVERSATION: Final = "conv_"
-LENGTH: Final = 32  # hexadecimal digits: 12 of the time in milliseconds, 20 of chance
 
 PREFIXES: Final = {
     "message": "msg_",
@@ -25,11 +24,6 @@ PREFIXES: Final = {
     "file_search_call": "fs_",
 }
 OTHER: Final = "item_"
-
-
-def new() -> str:
-    """Return what no other id has."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def response() -> str:

@@ -9,10 +9,10 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest, LimitExceeded
 from tandem_orchestrator.observability.metrics import RESPONSES
-from tandem_orchestrator.responses.leases import Leases
-from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.responses.runs import Events, changed, events_row, run_row
 from tandem_orchestrator.responses.store import ResponseStore, Stored, adding, row_of
+from tandem_orchestrator.store.leases import Leases
+from tandem_orchestrator.store.rows import NamedRows, Rows, now
 
 FULL_RETRY_AFTER: Final = 30.0  # seconds
 

@@ -5,7 +5,7 @@ from typing import Final
 from tandem_contract.config import Quota
 
 from tandem_orchestrator.errors import Forbidden
-from tandem_orchestrator.responses.rows import Rows, now
+from tandem_orchestrator.store.rows import Rows, now
 
 FRESH_MS: Final = 2000  # how long a count serves; what comes within it may exceed the quota
 MOST_TENANTS: Final = 10_000

@@ -10,9 +10,9 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.observability.metrics import SWEPT
 from tandem_orchestrator.part import Part
-from tandem_orchestrator.responses.rows import now
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Conflict
+from tandem_orchestrator.store.rows import now
 
 SWEEP_SECONDS: Final = 60.0
 LEASE: Final = "sweeper"

@@ -20,19 +20,17 @@ from sqlalchemy import (
 )
 
 from tandem_orchestrator.responses.statements import CHANGE_THEN, PARTS_LAST, add_item
-from tandem_orchestrator.responses.tables import CONVERSATIONS, EVENTS, LEASES, RESPONSES, RUNS, SEALS
+from tandem_orchestrator.responses.tables import CONVERSATIONS, EVENTS, RESPONSES, RUNS, SEALS
+from tandem_orchestrator.store.lease_statements import lives
 from tandem_orchestrator.store.statement import InsertInto, Statement
 
 RUN_LAST: Final = PARTS_LAST + 1  # ranks: whose run it is has to be known to what comes before
-PROCESS: Final = "process:"
-"""Begins the names of processes among the leases."""
 
 NOBODY: Final[ColumnElement[str]] = literal_column("''")
 
 _R = RESPONSES.c
 _RUN = RUNS.c
 _E = EVENTS.c
-_L = LEASES.c
 
 
 def _mine(tenant: ColumnElement[str], response_id: ColumnElement[str]) -> ColumnElement[bool]:
@@ -178,7 +176,7 @@ _left = or_(
     and_(_RUN.owner == NOBODY, _RUN.queued < bindparam("expired")),
     and_(
         _RUN.owner != NOBODY,
-        ~exists().where(_L.name == literal(PROCESS) + _RUN.owner, _L.until >= bindparam("now")),
+        ~lives(_RUN.owner),
     ),
 )
 ANY_IS_LEFT: Final = Statement(select(_RUN.id).where(_left).limit(1))
@@ -229,30 +227,7 @@ ANY_OLD_EVENTS: Final = Statement(
     key=("before",),
 )
 
-# Leases and seals
+# Seals
 
-
-def _hold(insert_into: InsertInto) -> Any:
-    statement = insert_into(LEASES).values({name: bindparam(name) for name in ("name", "owner", "until")})
-    new = statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=["name"],
-        set_={"owner": new.owner, "until": new.until},
-        where=or_(_L.owner == new.owner, _L.until < bindparam("now")),
-    ).returning(_L.name)
-
-
-ANY_HOLD: Final = Statement(_hold, rank=PARTS_LAST, key=("name",))
-"""Takes a lease, or goes on with it; returns nothing while another one has it."""
-ANY_LET_GO: Final = Statement(
-    delete(LEASES).where(_L.name == bindparam("name"), _L.owner == bindparam("owner")).returning(_L.name),
-    rank=PARTS_LAST,
-    key=("name",),
-)
-ANY_LAPSED: Final = Statement(
-    delete(LEASES).where(_L.until < bindparam("before")).returning(bindparam("before", type_=_L.until.type)),
-    rank=PARTS_LAST,
-    key=("before",),
-)
 ANY_SEALS: Final = Statement(select(SEALS.c.id, SEALS.c.key).order_by(SEALS.c.created.desc(), SEALS.c.id))
 ANY_ADD_SEAL: Final = Statement(insert(SEALS), rank=PARTS_LAST, key=("id",))

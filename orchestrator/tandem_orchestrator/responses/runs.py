@@ -6,8 +6,6 @@ from typing import Any, Final, NamedTuple
 from tandem_orchestrator.errors import Gone
 from tandem_orchestrator.responses.endings import Endings
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.responses.leases import Leases
-from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.responses.store import (
     Stored,
     adding,
@@ -15,6 +13,8 @@ from tandem_orchestrator.responses.store import (
     conversation_steps,
     row_of,
 )
+from tandem_orchestrator.store.leases import Leases
+from tandem_orchestrator.store.rows import NamedRows, Rows, now
 
 CHANGING: Final = ("status", "resource", "output", "compacted", "bytes")
 

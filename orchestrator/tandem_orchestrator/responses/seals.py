@@ -6,9 +6,9 @@ from secrets import token_hex
 from tandem_contract.config import SecretFile
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.responses.rows import Rows, now
 from tandem_orchestrator.responses.seal import Seal, key_of, new_key
 from tandem_orchestrator.secret_file import SecretError, read_secret
+from tandem_orchestrator.store.rows import Rows, now
 
 REREAD_MS = 5000  # how long a key that was added elsewhere may stay unknown here
 

@@ -9,8 +9,8 @@ import orjson
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.resource import whole
-from tandem_orchestrator.responses.rows import NamedRows, Rows, now
 from tandem_orchestrator.store.database import Conflict
+from tandem_orchestrator.store.rows import NamedRows, Rows, now
 
 CONTINUABLE: Final = ("completed", "incomplete")
 

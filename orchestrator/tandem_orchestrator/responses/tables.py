@@ -116,15 +116,6 @@ STORED: Final = Table(
 )
 """What each tenant keeps: responses, and bytes of them and of items of conversations."""
 
-LEASES: Final = Table(
-    "tandem_leases",
-    METADATA,
-    Column("name", String(ID), primary_key=True),
-    Column("owner", String(ID), nullable=False),
-    Column("until", BigInteger, nullable=False),
-)
-"""What one process at a time may do, and which processes there are; a row counts until its time is up."""
-
 SEALS: Final = Table(
     "tandem_seals",
     METADATA,

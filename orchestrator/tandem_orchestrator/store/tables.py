@@ -61,3 +61,12 @@ TOKENS: Final = Table(
     Column("tokens", BigInteger, nullable=False),
 )
 """Tokens that each key used on a day (UTC)."""
+
+LEASES: Final = Table(
+    "tandem_leases",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+"""What one process at a time may do, and which processes there are; a row counts until its time is up."""

@@ -12,7 +12,7 @@ import orjson
 
 from tandem_orchestrator import database_command
 from tandem_orchestrator.database_command import Failed
-from tandem_orchestrator.responses.rows import MIGRATION
+from tandem_orchestrator.responses.stores import MIGRATION
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Step
 from tandem_orchestrator.tenant_commands import statements

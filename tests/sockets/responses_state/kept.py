@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from sqlalchemy import text
 from tandem_contract.config import Database as Settings
-from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.runs import Events
 from tandem_orchestrator.responses.store import Stored
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.ids import new
 
 from tests.sockets.running import until
 
@@ -39,7 +39,7 @@ async def another(url: str) -> AsyncIterator[Stores]:
 
 def said(text: str) -> dict[str, Any]:
     """An item."""
-    return {"type": "message", "role": "user", "content": text, "id": f"msg_{ids.new()}"}
+    return {"type": "message", "role": "user", "content": text, "id": f"msg_{new()}"}
 
 
 def stored(tenant: str, *, status: str = "completed", background: bool = False, **fields: Any) -> Stored:

@@ -19,11 +19,11 @@ from hypothesis.stateful import (
 )
 from tandem_contract.config import Database as Settings
 from tandem_orchestrator.errors import BadRequest, Gone, NotFound
-from tandem_orchestrator.responses.leases import LEASE_MS
 from tandem_orchestrator.responses.queue import Run
 from tandem_orchestrator.responses.retention import Retention
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.leases import LEASE_MS
 
 from tests.sockets.responses_state.kept import TABLES, counts, query, stored, told, true_counts
 from tests.sockets.running import config_for

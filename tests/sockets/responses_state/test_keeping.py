@@ -5,7 +5,7 @@ import base64
 
 import pytest
 from tandem_orchestrator.responses.retention import LEASE, LEASE_MS, Retention
-from tandem_orchestrator.responses.rows import now
+from tandem_orchestrator.store.rows import now
 
 from tests.engine_double import Reply
 from tests.sockets.responses_state.asking import ask, made, respond, show, streamed

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 from tandem_contract.config import Database as Settings
-from tandem_orchestrator.responses.rows import Rows
-from tandem_orchestrator.responses.store import ResponseStore, Stored
+from tandem_orchestrator.responses.store import Stored
+from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tenant_commands import export, purge, statements
 
@@ -182,7 +182,7 @@ def adding(monkeypatch, kept, url):
                 number = next(made)
                 row = Stored(tenant, f"resp_late{number}", previous_id, None, "completed", "{}", "[]", "[]")
                 service = Database(Settings(url=url))  # in the command's own loop
-                await ResponseStore(Rows(service)).add(row)
+                await Stores(service).responses.add(row)
                 await service.close()
             return await run(used, statement, tenant)
 

@@ -1,10 +1,9 @@
-"""Pages of items, as OpenAI's lists have them."""
+"""Pages of lists, as OpenAI has them."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from tandem_orchestrator.errors import BadRequest
-from tandem_orchestrator.responses.items import Item
 
 Order = Literal["asc", "desc"]
 MOST: Final = 100
@@ -18,7 +17,7 @@ class Page(NamedTuple):
     order: Order
 
 
-def page_of(items: Sequence[Item], page: Page) -> dict[str, Any]:
+def page_of(items: Sequence[dict[str, Any]], page: Page) -> dict[str, Any]:
     """Return a page of items that are all here, in the order of their making. Raises `BadRequest`."""
     found = list(items) if page.order == "asc" else list(reversed(items))
     if page.after:
@@ -29,7 +28,7 @@ def page_of(items: Sequence[Item], page: Page) -> dict[str, Any]:
     return page_with(found[: page.limit], has_more=len(found) > page.limit)
 
 
-def page_with(items: Sequence[Item], *, has_more: bool) -> dict[str, Any]:
+def page_with(items: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
     """Return a page."""
     return {
         "object": "list",

@@ -3,16 +3,21 @@
 from secrets import token_hex
 from typing import Final
 
-from tandem_orchestrator.responses.rows import Rows, now
+from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.rows import Rows, now
 
+MIGRATION: Final = "0002"
+"""Made the table."""
+PROCESS: Final = "process:"
+"""Begins the names of processes among the leases."""
 LEASE_MS: Final = 20_000  # without a sign of life for so long, a process counts as gone
 
 
 class Leases:
     """The leases of this process, of which its life is one. Every call raises `DatabaseDown`, `StorageFull`."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, database: Database) -> None:
+        self._rows = Rows(database, MIGRATION, "tandem_orchestrator.store.lease_statements")
         self.owner = token_hex(8)
         """This process."""
         self._lived = 0
@@ -31,7 +36,7 @@ class Leases:
 
     async def live(self) -> None:
         """Give a sign of life."""
-        await self.hold(f"process:{self.owner}", LEASE_MS)
+        await self.hold(PROCESS + self.owner, LEASE_MS)
         before, self._lived = self._lived, now()
         if self._lived - before > LEASE_MS:
             self._since = self._lived
@@ -50,4 +55,4 @@ class Leases:
     async def leave(self) -> None:
         """Say that this process makes nothing any more."""
         if self._lived:
-            await self.let_go(f"process:{self.owner}")
+            await self.let_go(PROCESS + self.owner)
