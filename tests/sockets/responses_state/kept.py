@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import text
 from tandem_contract.config import Database as Settings
+from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.runs import Events
 from tandem_orchestrator.responses.store import Stored
 from tandem_orchestrator.responses.stores import Stores
