@@ -1,0 +1,1 @@
+"""Vector stores: documents go in, and the passages that answer a question come out."""
