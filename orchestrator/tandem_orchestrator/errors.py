@@ -8,6 +8,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ UnknownModel        404  no engine serves the model
 ├─ NotFound            404  there is nothing under that path
 ├─ WrongMethod         405  the path takes another method
+├─ Clash               409  something that is under way stands against it
 ├─ Gone                410  it was there, and is no longer
 ├─ TooSlow             408  the request did not arrive in time
 ├─ BodyTooLarge        413
@@ -130,6 +131,14 @@ class NotFound(GatewayError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class Clash(GatewayError):
+    """Something that is under way, or has been done, stands against it."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
 
 
 class Gone(GatewayError):

@@ -6,11 +6,11 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.responses import ids, items
-from tandem_orchestrator.responses.create import metadata
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.store import conversation_not_found, conversation_steps, item_row
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.ids import new
+from tandem_orchestrator.store.metadata import metadata
 from tandem_orchestrator.store.page import Page, page_with
 from tandem_orchestrator.store.rows import NamedRows, Rows, now
 

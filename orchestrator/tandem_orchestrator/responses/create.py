@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.responses import items
+from tandem_orchestrator.store.metadata import metadata
 
 INCLUDABLE: Final = frozenset(
     {
@@ -23,9 +24,6 @@ INCLUDABLE: Final = frozenset(
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS: Final = ("text", "json_object", "json_schema")
 MODES: Final = ("none", "auto", "required")
-MOST_METADATA: Final = 16
-LONGEST_KEY: Final = 64
-LONGEST_VALUE: Final = 512
 LEAST_COMPACTION: Final = 1000
 MOST_LOGPROBS: Final = 20
 
@@ -168,21 +166,6 @@ class Create:
             raise BadRequest("`background` needs `store`: its answer is fetched later", param="background")
         if self.conversation is not None and not self.store:
             raise BadRequest("`conversation` needs `store`: its items are kept", param="conversation")
-
-
-def metadata(value: Any) -> dict[str, str]:
-    """Return checked metadata: at most 16 texts of 512 characters, under names of 64. Raises `BadRequest`."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or len(value) > MOST_METADATA:
-        raise BadRequest(f"`metadata` must be an object with at most {MOST_METADATA} texts", param="metadata")
-    for key, text in value.items():
-        if len(key) > LONGEST_KEY or not isinstance(text, str) or len(text) > LONGEST_VALUE:
-            raise BadRequest(
-                f"`metadata` must have names of at most {LONGEST_KEY} characters and texts of at most {LONGEST_VALUE}",
-                param=f"metadata.{key[:LONGEST_KEY]}",
-            )
-    return value
 
 
 def _text(payload: dict[str, Any], name: str, least: int = 0) -> str | None:

@@ -19,6 +19,7 @@ from tandem_orchestrator.store import migrations
 from tandem_orchestrator.store.postgresql_pool import PostgresqlPool
 from tandem_orchestrator.store.schema import Schema
 from tandem_orchestrator.store.sqlite_file import BUSY_SECONDS, SqliteFile
+from tandem_orchestrator.store.statement import Missing
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
 CONNECT_SECONDS: Final = 3.0
@@ -31,6 +32,7 @@ MISTAKES: Final = (
     IntegrityError,
     sqlite3.DataError,
     sqlite3.IntegrityError,
+    Missing,
     OverflowError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,

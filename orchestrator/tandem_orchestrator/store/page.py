@@ -10,11 +10,30 @@ MOST: Final = 100
 
 
 class Page(NamedTuple):
-    """What is wanted of a list: `limit` items after the one whose id is `after`."""
+    """What is wanted of a list: `limit` items after the one whose id is `after`, or before that of `before`."""
 
     after: str
     limit: int
     order: Order
+    before: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Where the database begins to read; "" for the list's start."""
+        return self.after or self.before
+
+    @property
+    def asked(self) -> Literal["ASC", "DESC"]:
+        """The order in which it reads: a page before a mark is read backwards from there."""
+        forwards = self.order == "asc" if self.after or not self.before else self.order == "desc"
+        return "ASC" if forwards else "DESC"
+
+    def of(self, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the page of what the database found, which is one more than wanted where there are more."""
+        kept = list(found[: self.limit])
+        if self.before and not self.after:
+            kept.reverse()
+        return page_with(kept, has_more=len(found) > self.limit)
 
 
 def page_of(items: Sequence[dict[str, Any]], page: Page) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import asyncpg
 from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.observability.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
-from tandem_orchestrator.store.statement import Job, Parameters, Row, Rows, Statement, Step
+from tandem_orchestrator.store.statement import Job, Missing, Parameters, Row, Rows, Statement, Step
 
 CONNECT_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
@@ -132,6 +132,8 @@ async def _run(connection: Any, statement: Statement, parameters: Sequence[Param
         found: list[Row] = await connection.fetch(compiled.sql, *arguments[0])
     else:
         found = await connection.fetchmany(compiled.sql, arguments)
+    if statement.required and len(found) < len(arguments):
+        raise Missing
     return found
 
 

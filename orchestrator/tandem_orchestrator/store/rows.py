@@ -30,9 +30,13 @@ class Rows:
 
     async def read(self, name: str, **parameters: Any) -> "list[statement.Row]":
         """Return what a query finds: nothing, where it asks for what no row can have."""
+        return await self.read_each(name, (parameters,))
+
+    async def read_each(self, name: str, parameters: Sequence[dict[str, Any]]) -> "list[statement.Row]":
+        """Return what a query finds with each of the parameters."""
         await self._database.require(self._migration)
         try:
-            return await self._database.read(self.step(name, (parameters,)))
+            return await self._database.read(self.step(name, parameters))
         except Conflict:
             return []
 
@@ -40,10 +44,13 @@ class Rows:
         """Raise `DatabaseDown`, soon, if the database could not be used and still cannot."""
         await self._database.check()
 
-    async def write(self, *steps: NamedRows) -> "statement.Rows":
-        """Run statements, each with its rows, altogether or not at all; return what each of them returned."""
+    async def write(self, *steps: "NamedRows | statement.Step") -> "statement.Rows":
+        """Run statements, each with its rows, altogether or not at all; return what each of them returned.
+
+        A step may be another feature's, as its `step` gives it.
+        """
         await self._database.require(self._migration)
-        return await self._database.write([self.step(name, rows) for name, rows in steps])
+        return await self._database.write([self.step(*each) if isinstance(each[0], str) else each for each in steps])
 
     def step(self, name: str, rows: Sequence[dict[str, Any]]) -> "statement.Step":
         """Return a statement with the rows with which it runs, for a job with others."""

@@ -9,7 +9,7 @@ from threading import Thread
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
-from tandem_orchestrator.store.statement import Job, Row, Rows, Step
+from tandem_orchestrator.store.statement import Job, Missing, Row, Rows, Step
 
 BUSY_SECONDS: Final = 10.0  # for which other processes may hold the file
 BUSY_PAUSE: Final = 0.02
@@ -120,7 +120,10 @@ def _run(connection: sqlite3.Connection, step: Step) -> list[Row]:
     statement = step.statement.sqlite
     rows: list[Row] = []
     for parameters in step.parameters:
-        rows += connection.execute(statement.sql, statement.arguments(parameters)).fetchall()
+        found = connection.execute(statement.sql, statement.arguments(parameters)).fetchall()
+        if step.statement.required and not found:
+            raise Missing
+        rows += found
     return rows
 
 

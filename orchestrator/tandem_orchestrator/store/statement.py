@@ -18,6 +18,10 @@ Parameters = Mapping[str, Any]
 Insert = postgresql.Insert | sqlite.Insert
 
 
+class Missing(Exception):
+    """A row that has to be there is not."""
+
+
 class InsertInto(Protocol):
     """The `insert` of a database, which knows what to do about rows that are there already."""
 
@@ -46,7 +50,8 @@ class Statement:
 
     `clause` may be a function that makes it of the database's own `insert`. In a transaction, statements of lower
     `rank` run first. One that returns rows after a change returns the parameters `key` as their first columns, so that
-    it is known whose they are.
+    it is known whose they are. Where one that is `required` finds no row for some parameters, nothing of the job is
+    done: whoever writes it gets `Conflict`.
     """
 
     def __init__(
@@ -55,9 +60,11 @@ class Statement:
         *,
         rank: int = 0,
         key: tuple[str, ...] = ("tenant", "id"),
+        required: bool = False,
     ) -> None:
         self.rank = rank
         self.key = key
+        self.required = required
         self._clause = clause
 
     def key_of(self, parameters: Parameters) -> tuple[Any, ...]:
