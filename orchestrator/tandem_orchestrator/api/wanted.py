@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
+from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.store.page import Page
 
 
@@ -14,3 +15,13 @@ def _page(
 
 
 Wanted = Annotated[Page, Depends(_page)]
+
+
+def _either_way(page: Wanted, before: str = "") -> Page:
+    if page.after and before:
+        raise BadRequest("a list can be read after an item or before one, not both", param="before")
+    return page._replace(before=before)
+
+
+Bidirectional = Annotated[Page, Depends(_either_way)]
+"""The same, which may also be before an item."""

@@ -1,36 +1,38 @@
 """Makes vector stores, and new versions of their indexes."""
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from tandem_contract.config import Retrieval as Settings
 
 from tandem_orchestrator.errors import Clash
 from tandem_orchestrator.retrieval.embedders import Embedders
+from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.quota import check_quota
-from tandem_orchestrator.retrieval.store_files import MOST_AT_CREATION, UNMADE, StoreFiles, wanted_ids
-from tandem_orchestrator.retrieval.stores import PREFIX, VectorStores, description_of, expiry_of, name_of
+from tandem_orchestrator.retrieval.store_files import MOST_AT_CREATION, StoreFiles, wanted_ids
+from tandem_orchestrator.retrieval.stores import PREFIX, description_of, expiry_of, index_row, name_of
 from tandem_orchestrator.retrieval.strategy import default_strategy
 from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.metadata import metadata
-from tandem_orchestrator.store.rows import NamedRows, Rows, now
+from tandem_orchestrator.store.rows import NamedRows, now
 
 
 class Creation:
     """Makes stores as the settings of the moment say. Every call raises `DatabaseDown`, `StorageFull`."""
 
-    def __init__(self, rows: Rows, files: StoreFiles, embedders: Embedders, settings: Settings) -> None:
-        self._rows = rows
+    def __init__(self, kept: Kept, files: StoreFiles, embedders: Embedders, settings: Settings) -> None:
+        self._rows = kept.rows
+        self._stores = kept.stores
+        self._works = kept.works
         self._files = files
         self._embedders = embedders
         self._settings = settings
-        self._stores = VectorStores(rows)
 
     async def create(self, tenant: str, body: dict[str, Any]) -> dict[str, Any]:
         """Make a store, with files where they are given. Raises `BadRequest`, `Forbidden`, `NotFound`."""
         moment = now()
         store_id = PREFIX + ids.new()
-        index = self._index(tenant, store_id, moment)
+        index = self._index(tenant, store_id)
         row = {
             "tenant": tenant,
             "id": store_id,
@@ -49,6 +51,7 @@ class Creation:
             steps += await self._files.steps(tenant, store_id, wanted, None)
         await check_quota(self._rows, tenant, self._settings.quota, stores=1)
         await self._rows.write(*steps)
+        self._works.woken.set()
         return await self._stores.get(tenant, store_id)
 
     async def reindex(self, tenant: str, store_id: str) -> dict[str, Any]:
@@ -58,7 +61,7 @@ class Creation:
         """
         await self._stores.row(tenant, store_id)
         moment = now()
-        index = self._index(tenant, store_id, moment)
+        index = self._index(tenant, store_id)
         begin = {
             "tenant": tenant,
             "id": store_id,
@@ -73,18 +76,10 @@ class Creation:
         )
         if not begun:
             raise Clash(f"the vector store {store_id!r} is being indexed anew already", code="reindex_in_progress")
+        self._works.woken.set()
         return await self._stores.get(tenant, store_id)
 
-    def _index(self, tenant: str, store_id: str, moment: int) -> dict[str, Any]:
+    def _index(self, tenant: str, store_id: str) -> dict[str, Any]:
         embedder = self._embedders.current
-        return {
-            "id": ids.new(),
-            "tenant": tenant,
-            "store_id": store_id,
-            "created": moment,
-            "embedding": embedder.identity if embedder is not None else "",
-            "chunking": default_strategy(self._settings.chunking),
-            "dimension": UNMADE,
-            "chunks": 0,
-            "state": "kept",
-        }
+        identity = "" if embedder is None else embedder.identity
+        return index_row(tenant, store_id, identity, default_strategy(self._settings.chunking))

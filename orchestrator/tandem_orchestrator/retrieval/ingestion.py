@@ -19,6 +19,7 @@ from tandem_orchestrator.retrieval.embedders import Embedders
 from tandem_orchestrator.retrieval.embedding import Embedder, TextRefused
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
 from tandem_orchestrator.retrieval.parsing import FileRefused, Parser
+from tandem_orchestrator.retrieval.stores import UNMADE
 from tandem_orchestrator.retrieval.strategy import chunker_of
 from tandem_orchestrator.retrieval.work import ToDo, Work, Works
 from tandem_orchestrator.store.database import Conflict, Database
@@ -243,9 +244,7 @@ async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIter
         yield waiting
 
 
-def embedded(
-    file_id: str, first: int, chunks: Sequence[Chunk], vectors: Sequence[Vector] | None
-) -> list[Embedded]:
+def embedded(file_id: str, first: int, chunks: Sequence[Chunk], vectors: Sequence[Vector] | None) -> list[Embedded]:
     """Return pieces of a file as an index takes them; `first` is the number of the first one."""
     return [
         Embedded(file_id, first + n, *chunk, vectors[n] if vectors is not None else None)

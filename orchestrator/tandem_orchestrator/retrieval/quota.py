@@ -18,6 +18,4 @@ async def check_quota(rows: Rows, tenant: str, quota: StoreQuota, *, stores: int
 
 
 def _exceeded(kept: str, most: int) -> Forbidden:
-    return Forbidden(
-        f"this tenant keeps {kept} and may keep {most}; delete some", code="storage_quota_exceeded"
-    )
+    return Forbidden(f"this tenant keeps {kept} and may keep {most}; delete some", code="storage_quota_exceeded")

@@ -7,16 +7,16 @@ from typing import Final
 import orjson
 import structlog
 
-from tandem_orchestrator.errors import Clash
 from tandem_orchestrator.retrieval.attributes import Attributes, Filter
 from tandem_orchestrator.retrieval.embedders import Embedders
 from tandem_orchestrator.retrieval.hit import Hit
-from tandem_orchestrator.retrieval.index import Found, Indexes, Query
+from tandem_orchestrator.retrieval.index import Found, Query
+from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.question import Question
 from tandem_orchestrator.retrieval.rerank import Reranker
-from tandem_orchestrator.retrieval.store_files import UNMADE, expired
-from tandem_orchestrator.retrieval.stores import Store, VectorStores
-from tandem_orchestrator.store.rows import Rows, now
+from tandem_orchestrator.retrieval.store_files import expired
+from tandem_orchestrator.retrieval.stores import UNMADE, Store
+from tandem_orchestrator.store.rows import now
 
 SPARE: Final = 10  # that are found beyond those wanted, as some may be of files that are not to be shown
 RERANKED: Final = 50
@@ -29,12 +29,12 @@ log = structlog.get_logger()
 class Search:
     """Searches under one configuration."""
 
-    def __init__(self, rows: Rows, indexes: Indexes, embedders: Embedders, reranker: Reranker | None) -> None:
-        self._rows = rows
-        self._indexes = indexes
+    def __init__(self, kept: Kept, embedders: Embedders, reranker: Reranker | None) -> None:
+        self._rows = kept.rows
+        self._indexes = kept.indexes
+        self._stores = kept.stores
         self._embedders = embedders
         self._reranker = reranker
-        self._stores = VectorStores(rows)
 
     async def check(self, tenant: str, store_ids: Sequence[str]) -> None:
         """Raise `NotFound` or `BadRequest` for stores that cannot be searched."""

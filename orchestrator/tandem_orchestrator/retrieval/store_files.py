@@ -7,23 +7,21 @@ import orjson
 from tandem_contract.config import StoreQuota
 
 from tandem_orchestrator.errors import BadRequest, NotFound
-from tandem_orchestrator.files.file_store import FileStore
 from tandem_orchestrator.retrieval.attributes import attributes_of
-from tandem_orchestrator.retrieval.index import Indexes
+from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.quota import check_quota
-from tandem_orchestrator.retrieval.stores import STATUSES, Counts, Store, VectorStores, store_not_found
+from tandem_orchestrator.retrieval.stores import STATUSES, UNMADE, Counts, Store, store_not_found
 from tandem_orchestrator.retrieval.strategy import shown, strategy_of
 from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.page import Page
-from tandem_orchestrator.store.rows import NamedRows, Rows, now
+from tandem_orchestrator.store.rows import NamedRows, now
 
 BATCH: Final = "vsfb_"
 MOST_AT_CREATION: Final = 500
 MOST_IN_BATCH: Final = 2000
 TURN_MS: Final = 1000  # between the turns of files that come together, so that other tenants' come in between
 CONTENT_PAGE: Final = 500  # pieces
-UNMADE: Final = -1  # the dimension of an index without tables
 
 
 class Wanted(NamedTuple):
@@ -66,12 +64,13 @@ class StoreFile(NamedTuple):
 class StoreFiles:
     """What clients do with the files of stores. Every call raises `DatabaseDown`, `NotFound`."""
 
-    def __init__(self, rows: Rows, files: FileStore, indexes: Indexes, quota: StoreQuota) -> None:
-        self._rows = rows
-        self._files = files
-        self._indexes = indexes
+    def __init__(self, kept: Kept, quota: StoreQuota) -> None:
+        self._rows = kept.rows
+        self._files = kept.file_store
+        self._indexes = kept.indexes
+        self._stores = kept.stores
+        self._works = kept.works
         self._quota = quota
-        self._stores = VectorStores(rows)
 
     async def attach(self, tenant: str, store_id: str, body: dict[str, Any]) -> dict[str, Any]:
         """Attach a file, which is read in the background. Raises `BadRequest`, `Forbidden`."""
@@ -225,6 +224,7 @@ class StoreFiles:
             await self._rows.write(*steps)
         except Conflict:  # deleted meanwhile
             raise store_not_found(store.id) from None
+        self._works.woken.set()
 
     async def _file(self, tenant: str, store_id: str, file_id: str) -> StoreFile:
         rows = await self._rows.read("GET_FILE", tenant=tenant, store_id=store_id, file_id=file_id)
@@ -250,7 +250,11 @@ def batch_of(body: dict[str, Any]) -> list[Wanted]:
         raise BadRequest("a batch must have `file_ids` or `files`, and not both", param="file_ids")
     if files is None:
         return wanted_ids(file_ids, body, MOST_IN_BATCH)
-    if not isinstance(files, list) or not 0 < len(files) <= MOST_IN_BATCH or not all(isinstance(f, dict) for f in files):
+    if (
+        not isinstance(files, list)
+        or not 0 < len(files) <= MOST_IN_BATCH
+        or not all(isinstance(f, dict) for f in files)
+    ):
         raise BadRequest(f"`files` must be a list of 1 to {MOST_IN_BATCH} objects", param="files")
     wanted = [wanted_of(file, f"files.{n}") for n, file in enumerate(files)]
     _each_once([each.file_id for each in wanted], "files")

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, Self
 import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
+from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.metadata import metadata
 from tandem_orchestrator.store.page import Page
@@ -16,6 +17,7 @@ DAY_MS: Final = 86_400_000
 MOST_DAYS: Final = 365
 LONGEST_NAME: Final = 512
 LONGEST_DESCRIPTION: Final = 4096
+UNMADE: Final = -1  # the dimension of an index without tables
 STATUSES: Final = ("in_progress", "completed", "failed", "cancelled")
 
 
@@ -151,6 +153,21 @@ class VectorStores:
             if store_id in rows:
                 rows[store_id].append((counted[0], counted[1], counted[2]))
         return {store_id: Counts.of(found) for store_id, found in rows.items()}
+
+
+def index_row(tenant: str, store_id: str, embedding: str, chunking: str) -> dict[str, Any]:
+    """Return the row of a new index, without anything in it."""
+    return {
+        "id": ids.new(),
+        "tenant": tenant,
+        "store_id": store_id,
+        "created": now(),
+        "embedding": embedding,
+        "chunking": chunking,
+        "dimension": UNMADE,
+        "chunks": 0,
+        "state": "kept",
+    }
 
 
 def store_not_found(store_id: str) -> NotFound:

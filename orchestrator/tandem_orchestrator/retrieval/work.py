@@ -129,7 +129,9 @@ class Works:
 
     def _note(self, work: Work, status: str, code: str | None, reason: str | None) -> NamedRows:
         row = {"tenant": work.tenant, "store_id": work.store_id, "of_file": work.file_id, "index_id": work.index_id}
-        return "NOTE", [row | {"new_status": status, "new_error_code": code, "new_error": reason, "new_bytes": work.bytes}]
+        return "NOTE", [
+            row | {"new_status": status, "new_error_code": code, "new_error": reason, "new_bytes": work.bytes}
+        ]
 
     def _mine(self, work: Work) -> dict[str, str]:
         return {"index_id": work.index_id, "file_id": work.file_id, "owner": self._owner}

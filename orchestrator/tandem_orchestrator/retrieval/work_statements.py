@@ -198,9 +198,7 @@ _searched: Final = exists().where(
 )
 NOTE: Final = Statement(
     update(STORE_FILES)
-    .where(
-        _F.tenant == bindparam("tenant"), _F.store_id == bindparam("store_id"), _F.file_id == bindparam("of_file")
-    )
+    .where(_F.tenant == bindparam("tenant"), _F.store_id == bindparam("store_id"), _F.file_id == bindparam("of_file"))
     .values(
         status=case((_searched, bindparam("new_status", type_=_F.status.type)), else_=_F.status),
         bytes=case((_searched, bindparam("new_bytes", type_=_F.bytes.type)), else_=_F.bytes),
@@ -273,10 +271,28 @@ ANY_DROPPED: Final = Statement(select(_X.id).where(_X.state == DROPPED).limit(bi
 ANY_FORGET_INDEX: Final = Statement(
     delete(INDEXES).where(_X.id == bindparam("id"), _X.state == DROPPED).returning(_X.id), rank=INDEX_LAST, key=("id",)
 )
+_emptied: Final = exists().where(_F.tenant == _S.tenant, _F.store_id == _S.id)
 ANY_EXPIRED: Final = Statement(
     select(_S.tenant, _S.id)
-    .where(_S.expires_days.is_not(None), _S.used + _S.expires_days * literal(86_400_000) < bindparam("now"))
+    .where(_S.expires_days.is_not(None), _S.used + _S.expires_days * literal(86_400_000) < bindparam("now"), _emptied)
     .limit(bindparam("most"))
+)
+"""Stores that have expired and are not empty yet."""
+RENEW: Final = Statement(
+    update(VECTOR_STORES)
+    .where(_S.tenant == bindparam("tenant"), _S.id == bindparam("store_id"))
+    .values(index_id=bindparam("new_index_id"), next_index_id=None)
+    .returning(_S.tenant, _S.id),
+    rank=STORE_FIRST,
+    key=("tenant", "store_id"),
+)
+"""Gives a store an index with nothing in it."""
+EMPTY_STORE: Final = Statement(
+    delete(STORE_FILES)
+    .where(_F.tenant == bindparam("tenant"), _F.store_id == bindparam("store_id"))
+    .returning(_F.tenant, _F.store_id),
+    rank=FILES_NEXT,
+    key=("tenant", "store_id"),
 )
 ANY_LOST_FILES: Final = Statement(
     select(_F.tenant, _F.store_id, _F.file_id)
