@@ -37,3 +37,5 @@ TAKEOVERS: Final = "tandem_background_takeovers_total"  # counter
 SWEPT: Final = "tandem_swept_rows_total"  # counter: kind (responses, conversations, events)
 LIMITED: Final = "tandem_limited_requests_total"  # counter: level (key, tenant, service), limit
 LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while peers share what they counted
+CACHE_REQUESTS: Final = "tandem_cache_requests_total"  # counter: cache (vectors), result (hit, miss)
+RERANKS: Final = "tandem_reranks_total"  # counter: result (done, failed)

@@ -38,6 +38,7 @@ from tandem_orchestrator.responses.retention import Retention
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
@@ -78,6 +79,7 @@ class App:
         self._upstreams = Upstreams(config)
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
+        self.embedders = Embedders(config, self._catalogue, self._dispatcher)
         database = Database(config.database)
         self._stores = Stores(database)
         self._keys = Keys(config, database)
@@ -91,6 +93,7 @@ class App:
             self._upstreams,
             self._keys,
             upkeep,
+            self.embedders,
             Retention(config, self._stores),
             background,
         ]

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
 
 from tandem_orchestrator.config import Found, unknown_variables
+from tandem_orchestrator.retrieval.embedding.static_embedder import lacks
 
 _LOGIN: Final = re.compile(r"//.*@")  # a password may hold a slash
 
@@ -19,6 +21,7 @@ def report(config: OrchestratorConfig, older: Found) -> list[str]:
         *(f"{topic:<10}{line}" for topic, line in _meaning(config)),
         *(f"{'note':<10}{note}" for note in older.notes),
         *(f"{'warning':<10}{problem}" for problem in (*checks.warnings(config), *older.warnings)),
+        *(f"{'warning':<10}{problem}" for problem in _embedding_problems(config)),
         *(f"{'warning':<10}{name} looks like a setting, but sets nothing" for name in unknown_variables()),
     ]
 
@@ -36,8 +39,22 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     yield "keys", _keys(config)
     yield "limits", _limits(config)
     yield "database", _address(config.database.url, config.database.url_from)
+    yield "embedding", _embedding(config)
     yield "redis", _address(config.redis.url, config.redis.url_from)
     yield "traces", _shown(config.tracing.endpoint) if config.tracing.endpoint else "none"
+
+
+def _embedding_problems(config: OrchestratorConfig) -> list[str]:
+    path = config.retrieval.embedding.path
+    problem = lacks(Path(path)) if path is not None else None
+    return [problem] if problem is not None else []
+
+
+def _embedding(config: OrchestratorConfig) -> str:
+    embedding = config.retrieval.embedding
+    if embedding.path is not None:
+        return f"by the model in {embedding.path}, in the orchestrator itself"
+    return f"by the model {embedding.model}" if embedding.model else "none: texts are searched by their words"
 
 
 def _metrics(config: OrchestratorConfig) -> str:

@@ -2,6 +2,7 @@
 
 GatewayError                the client's request gets `status` and the error body
 ├─ BadRequest          400  the body cannot be used
+│  └─ TextRefused      400  a text cannot be embedded
 ├─ UntrustedHost       400  the Host header is none of ours
 ├─ Unauthorized        401  no key, or none that is known
 ├─ Forbidden           403  the key does not allow this
@@ -19,6 +20,7 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
 │  ├─ Saturated        429  every engine has more waiting than it should
 │  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
+│  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
 │  └─ DatabaseDown     503  the database cannot be used
 ├─ StorageFull         507  the database has no room left
@@ -29,6 +31,7 @@ GatewayError                the client's request gets `status` and the error bod
    │  └─ Stopping      502  the engine says that it stops
    ├─ DiedTwice        502  two engines died while they had the request
    ├─ Malformed        502  the answer is not what the protocol asks for
+   │  └─ WrongVectors  502  a model's vectors cannot be used
    ├─ KeyUnusable      502  the engine's key cannot be read
    │  └─ KeyRefused    502  the engine refuses its key
    ├─ TimedOut         504  a phase took longer than its limit
@@ -75,6 +78,17 @@ class BadRequest(GatewayError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class TextRefused(BadRequest):
+    """One of the texts that were to be embedded cannot be; the others may be."""
+
+    code = "text_refused"
+
+    def __init__(self, message: str, *, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+        """Of the text among them, from 0 on."""
 
 
 class UntrustedHost(GatewayError):
@@ -222,6 +236,13 @@ class NoEngine(RetryLater):
     code = "no_engine"
 
 
+class EmbedderAway(RetryLater):
+    """What makes vectors of texts cannot be asked at the moment; it says why."""
+
+    status = 503
+    code = "embedding_unavailable"
+
+
 class ToolsAbsent(RetryLater):
     """The tools that the request asks for are not there at the moment."""
 
@@ -301,6 +322,12 @@ class Malformed(EngineError):
 
     code = reason = "engine_malformed"
     retryable = True
+
+
+class WrongVectors(Malformed):
+    """The vectors that a model made cannot be used."""
+
+    code = reason = "engine_vectors"
 
 
 class KeyUnusable(EngineError):

@@ -22,6 +22,7 @@ class Endpoint:
 CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
+RERANK: Final = "/v1/rerank"
 RESPONSES: Final = "/v1/responses"
 
 ENDPOINTS: Final = {
@@ -33,5 +34,9 @@ ENDPOINTS: Final = {
     )
 }
 """Those whose requests go on to an engine."""
-ASKED: Final = {**ENDPOINTS, RESPONSES: Endpoint(RESPONSES, "input", "output")}
+ASKED: Final = {
+    **ENDPOINTS,
+    RERANK: Endpoint(RERANK, "query", "results", generates=False),
+    RESPONSES: Endpoint(RESPONSES, "input", "output"),
+}
 """Those that engines are asked."""

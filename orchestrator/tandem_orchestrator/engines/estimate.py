@@ -8,7 +8,7 @@ from tandem_orchestrator.engines.answers import choices_in
 from tandem_orchestrator.observability.record import counts
 
 BYTES_A_TOKEN: Final = 4  # a rule of thumb for English text
-READ: Final = ("messages", "prompt", "input", "tools")  # fields that engines make the prompt of
+READ: Final = ("messages", "prompt", "input", "tools", "query", "documents")  # fields that engines make the prompt of
 MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", "file"})  # in messages, and no text
 
 

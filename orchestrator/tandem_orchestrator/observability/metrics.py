@@ -88,3 +88,7 @@ LIMITED: Final = Counter(names.LIMITED, "Requests refused for a limit", ["level"
 LIMITS_SHARED: Final = Gauge(
     names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"
 )
+CACHE_REQUESTS: Final = Counter(
+    names.CACHE_REQUESTS, "What a cache in Redis was asked for, by whether it had it", ["cache", "result"]
+)
+RERANKS: Final = Counter(names.RERANKS, "Search results that a reranker was to put in order", ["result"])

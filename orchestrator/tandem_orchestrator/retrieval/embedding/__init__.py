@@ -1,0 +1,1 @@
+"""Vectors of texts: by an engine, or by a model in this process."""
