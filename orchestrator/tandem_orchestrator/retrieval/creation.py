@@ -6,7 +6,7 @@ import orjson
 from tandem_contract.config import Retrieval as Settings
 
 from tandem_orchestrator.errors import Clash
-from tandem_orchestrator.retrieval.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.quota import check_quota
 from tandem_orchestrator.retrieval.store_files import MOST_AT_CREATION, StoreFiles, wanted_ids
@@ -32,7 +32,7 @@ class Creation:
         """Make a store, with files where they are given. Raises `BadRequest`, `Forbidden`, `NotFound`."""
         moment = now()
         store_id = PREFIX + ids.new()
-        index = self._index(tenant, store_id)
+        index = await self._index(tenant, store_id)
         row = {
             "tenant": tenant,
             "id": store_id,
@@ -61,7 +61,7 @@ class Creation:
         """
         await self._stores.row(tenant, store_id)
         moment = now()
-        index = self._index(tenant, store_id)
+        index = await self._index(tenant, store_id)
         begin = {
             "tenant": tenant,
             "id": store_id,
@@ -79,7 +79,11 @@ class Creation:
         self._works.woken.set()
         return await self._stores.get(tenant, store_id)
 
-    def _index(self, tenant: str, store_id: str) -> dict[str, Any]:
-        embedder = self._embedders.current
-        identity = "" if embedder is None else embedder.identity
+    async def _index(self, tenant: str, store_id: str) -> dict[str, Any]:
+        embedder = self._embedders.now
+        if embedder is None:
+            identity = ""
+        else:
+            await embedder.prepare()
+            identity = orjson.dumps(embedder.identity.document()).decode()
         return index_row(tenant, store_id, identity, default_strategy(self._settings.chunking))

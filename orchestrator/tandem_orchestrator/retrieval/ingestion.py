@@ -10,13 +10,14 @@ import structlog
 from tandem_contract.config import Ingestion as Settings
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.errors import EngineError, GatewayError, NotFound, RetryLater
+from tandem_orchestrator.errors import Clash, EngineError, GatewayError, NotFound, RetryLater, TextRefused
 from tandem_orchestrator.files.file_store import FileStore
 from tandem_orchestrator.observability.metrics import INGESTED_CHUNKS, INGESTION_AGE, INGESTION_QUEUED, INGESTIONS
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.retrieval.chunk import Chunk
-from tandem_orchestrator.retrieval.embedders import Embedders
-from tandem_orchestrator.retrieval.embedding import Embedder, TextRefused
+from tandem_orchestrator.retrieval.embedding.embedder import Embedder
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension_of
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
 from tandem_orchestrator.retrieval.parsing import FileRefused, Parser
 from tandem_orchestrator.retrieval.stores import UNMADE

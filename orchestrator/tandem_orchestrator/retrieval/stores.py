@@ -1,11 +1,13 @@
 """Vector stores as clients see them: `/v1/vector_stores`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
+from tandem_orchestrator.retrieval.embedding.identity import Identity
 from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.metadata import metadata
@@ -40,6 +42,11 @@ class Store(NamedTuple):
     dimension: int
     """and how long its vectors are; see `tables.INDEXES`."""
     chunks: int
+
+    @property
+    def identity(self) -> Identity | None:
+        """What made the vectors of its index."""
+        return remembered(self.embedding, self.dimension)
 
     @property
     def expires(self) -> int | None:
@@ -153,6 +160,14 @@ class VectorStores:
             if store_id in rows:
                 rows[store_id].append((counted[0], counted[1], counted[2]))
         return {store_id: Counts.of(found) for store_id, found in rows.items()}
+
+
+def remembered(embedding: str, dimension: int) -> Identity | None:
+    """Return what made the vectors of an index, None for one without."""
+    if not embedding:
+        return None
+    identity = Identity.read(orjson.loads(embedding))
+    return replace(identity, dimension=dimension) if dimension > 0 else identity
 
 
 def index_row(tenant: str, store_id: str, embedding: str, chunking: str) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from tandem_contract.config import Embedding, OrchestratorConfig, Redis
 
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.errors import Clash, GatewayError
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.retrieval.embedding.cache import VectorCache
 from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.engine_embedder import EngineEmbedder
+from tandem_orchestrator.retrieval.embedding.identity import Identity
 from tandem_orchestrator.retrieval.embedding.static_embedder import StaticEmbedder
 from tandem_orchestrator.store.redis import RedisStore
 
@@ -26,6 +28,7 @@ class Embedders(Part):
         self._redis = config.redis
         self._settings = Embedding()
         self._former: list[Embedder] = []
+        self._others: dict[str, Embedder | None] = {}
         self._changed = asyncio.Event()
         self.now: Embedder | None = None
         """None where texts are only searched by their words."""
@@ -58,8 +61,41 @@ class Embedders(Part):
 
     async def close(self) -> None:
         """Close this embedder and those before it."""
-        for embedder in (*self._former, *([self.now] if self.now is not None else [])):
+        for embedder in filter(None, (*self._former, *self._others.values(), self.now)):
             await embedder.close()
+
+    async def of(self, remembered: Identity) -> Embedder:
+        """Return what makes vectors that can be compared with those of an index. Raises `Clash`."""
+        if self.now is not None:
+            await self.now.prepare()
+        for embedder in filter(None, (self.now, *self._former, self._other(remembered))):
+            if not remembered.difference(embedder.identity):
+                return embedder
+        found = "none is configured" if self.now is None else remembered.difference(self.now.identity)
+        raise Clash(
+            f"the vector store cannot be used as it was made with the embedding model {remembered.model!r}: {found}; "
+            "configure that model, or have the store indexed anew (POST …/reindex)",
+            code="embedding_mismatch",
+        )
+
+    def _other(self, remembered: Identity) -> Embedder | None:
+        """Return one that is not configured any more and can be had: while stores are indexed anew, both are needed."""
+        if remembered.fingerprint or not self._is_served(remembered.model):
+            return None
+        settings = Embedding(
+            model=remembered.model, document_prompt=remembered.document_prompt, query_prompt=remembered.query_prompt
+        )
+        key = settings.model_dump_json()
+        if key not in self._others:
+            self._others[key] = self._embedder(settings)
+        return self._others[key]
+
+    def _is_served(self, model: str) -> bool:
+        """Return whether an upstream has the model still, while stores are being indexed anew for another one."""
+        try:
+            return self._catalogue.find(model).known
+        except GatewayError:
+            return False
 
     def _embedder(self, settings: Embedding) -> Embedder | None:
         if settings.path is not None:
