@@ -1,4 +1,4 @@
-"""What a client wants of a list."""
+"""What a client wants of a list, and of the items in it."""
 
 from typing import Annotated, Literal
 
@@ -14,3 +14,14 @@ def _page(
 
 
 Wanted = Annotated[Page, Depends(_page)]
+
+
+def _include(
+    include: Annotated[list[str] | None, Query()] = None,
+    bracketed: Annotated[list[str] | None, Query(alias="include[]")] = None,  # as OpenAI's client writes it
+) -> frozenset[str]:
+    return frozenset((*(include or ()), *(bracketed or ())))
+
+
+Included = Annotated[frozenset[str], Depends(_include)]
+"""What is shown of items beyond what always is; names that mean nothing here are skipped."""

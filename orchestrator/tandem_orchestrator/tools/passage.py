@@ -36,7 +36,7 @@ class Passage(NamedTuple):
     @property
     def result(self) -> dict[str, Any]:
         """It as the results of a search's item have it."""
-        if self.url or not self.file_id:
+        if not self.file_id:
             return {"title": self.name, "url": self.url, "content": self.text}
         found = {"file_id": self.file_id, "filename": self.name, "score": self.score, "attributes": self.attributes}
         if self.page is not None:
@@ -50,7 +50,7 @@ class Passage(NamedTuple):
 
         All three count characters.
         """
-        if self.url or not self.file_id:
+        if not self.file_id:
             return {
                 "type": "url_citation",
                 "start_index": start,
@@ -98,7 +98,7 @@ def written(passages: Sequence[Passage], before: int) -> str:
 def _tagged(number: int, passage: Passage) -> str:
     described = {
         "number": str(number),
-        "title" if passage.url else "file": passage.name,
+        "file" if passage.file_id else "title": passage.name,
         "url": passage.url,
         "page": "" if passage.page is None else str(passage.page),
         "heading": passage.heading,

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from copy import copy
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
