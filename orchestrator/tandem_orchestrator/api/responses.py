@@ -1,14 +1,14 @@
 """/v1/responses/{id} and what hangs on it: stored responses, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.api.wanted import Included, Wanted
+from tandem_orchestrator.api.wanted import Followed, Included, Wanted
 from tandem_orchestrator.responses.items import shown
 from tandem_orchestrator.responses.reader import with_done
 from tandem_orchestrator.store.page import page_of
@@ -34,13 +34,12 @@ async def response(
     services: FromApp,
     principal: Known,
     include: Included,
-    stream: bool = False,  # noqa: FBT001, FBT002 # a query
-    starting_after: Annotated[int, Query(ge=-1)] = -1,
+    followed: Followed,
 ) -> Response:
     """Show a response, or with `stream` its events after number `starting_after`, as they come."""
-    if stream:
+    if followed.stream:
         await services.stores.reader.check(principal.tenant, response_id)
-        events = services.stores.reader.events(principal.tenant, response_id, starting_after)
+        events = services.stores.reader.events(principal.tenant, response_id, followed.after)
         return StreamingResponse(with_done(events), headers=STREAM_HEADERS, media_type="text/event-stream")
     stored = await services.stores.responses.get(principal.tenant, response_id)
     return Response(stored.whole(include), media_type=JSON)

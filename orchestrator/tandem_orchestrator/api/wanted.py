@@ -1,6 +1,6 @@
 """What a client wants of a list, and of the items in it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Query
 
@@ -14,6 +14,23 @@ def _page(
 
 
 Wanted = Annotated[Page, Depends(_page)]
+
+
+class Following(NamedTuple):
+    """Whether a response's events are wanted, and after which number."""
+
+    stream: bool
+    after: int
+
+
+def _following(
+    stream: bool = False,  # noqa: FBT001, FBT002 # a query
+    starting_after: Annotated[int, Query(ge=-1)] = -1,
+) -> Following:
+    return Following(stream, starting_after)
+
+
+Followed = Annotated[Following, Depends(_following)]
 
 
 def _include(

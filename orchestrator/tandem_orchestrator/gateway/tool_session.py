@@ -50,8 +50,8 @@ class ToolSession:
     not run: a chat completion cannot keep their results until the client's come, and a call whose result
     is lost would be made twice. The model makes it again when it has the client's results.
 
-    Text that a search found may ask for tools, and the model may take that for the user's wish. Once there is such text,
-    only searches run here, and what `tools.afterRetrieval` names; calls of the client's tools are its own to judge.
+    Text that a search found may ask for tools, and the model may take that for the user's wish. Once there is such
+    text, only searches run here, and what `tools.afterRetrieval` names; the client judges its own tools' calls.
     """
 
     changing: ClassVar[frozenset[str]] = CHANGING

@@ -112,7 +112,7 @@ class _Client:
             await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
 
     async def finish(self, turn: StreamedTurn) -> None:
-        """Send what the answer cites, the client's own tool calls, the end of the answer, and its usage if that was asked for."""
+        """Send what the answer cites, the client's own tool calls, the answer's end, and its usage if asked for."""
         said = turn.turn()
         calls = [
             {

@@ -13,8 +13,8 @@ MOST_STORES: Final = 16  # in one request
 LONGEST_QUERY: Final = 1000  # characters of one that a model makes
 LONGEST_ABOUT: Final = 300  # characters of what is told of a store
 DESCRIPTION: Final = (
-    "Search the files that belong to this conversation, by meaning and by words. Returns numbered passages of the files. "
-    "Ask in several ways at once where one may miss what is needed."
+    "Search the files that belong to this conversation, by meaning and by words. Returns numbered passages. Ask in "
+    "several ways at once where one may miss what is needed."
 )
 PARAMETERS: Final[dict[str, Any]] = {
     "type": "object",

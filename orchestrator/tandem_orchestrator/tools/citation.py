@@ -1,8 +1,8 @@
 """What an answer cites of the passages that its model was given. Does no I/O.
 
-A model cites a passage by its number, as in [1]; such marks stay in the text. Where it cites none, a sentence that has a
-run of words in common with a passage, or a figure or name that only this passage has, is taken to come from it. The work
-grows with the length of the answer and of the passages, and not with their product.
+A model cites a passage by its number, as in [1]; such marks stay in the text. Where it cites none, a sentence that has
+a run of words in common with a passage, or a figure or name that only this passage has, is taken to come from it. The
+work grows with the length of the answer and of the passages, and not with their product.
 """
 
 import re
@@ -24,7 +24,7 @@ _MARK: Final = re.compile(
     re.DOTALL,
 )
 _WORD: Final = re.compile(r"\w+(?:[-.,:/]\w+)*")
-_SENTENCE: Final = re.compile(r"[^.!?\n]*(?:[.!?](?!\s|\Z)[^.!?\n]*)*[.!?]*")
+_SENTENCE: Final = re.compile(r"[^.!?\n]+(?:[.!?](?!\s|\Z)[^.!?\n]*)*[.!?]*")
 _TELLING: Final = re.compile(r"(?=.*\d).{5,}")
 """A word that hardly two texts have by chance."""
 
