@@ -39,6 +39,8 @@ from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.file_search import FileSearch
+from tandem_orchestrator.retrieval.searching import NoStores, Searching
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
@@ -85,6 +87,8 @@ class App:
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
+        self.searching: Searching = NoStores()
+        """What file_search asks."""
         tracer = _tracer(config)
         background = Background(config, self._stores, self._background_means, self._may_begin)
         self.parts: list[Part] = [
@@ -165,6 +169,7 @@ class App:
 
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
+        toolbox.bindings = {FileSearch.name: FileSearch(self.searching)}
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         preparation = Preparation(generator, toolbox, self._stores, config)

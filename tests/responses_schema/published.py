@@ -15,6 +15,8 @@ MORE: Final = {
     "ResponseFunctionCallArgumentsDoneEvent": {"name"},  # OpenAI's own document has it
     "ResponseCustomToolCall": {"status"},  # ResponseCustomToolCallItem has it, for the same item
     "ResponseFunctionWebSearch": {"results"},  # `include` names them, and no type has them
+    "Result": {"page", "heading"},  # where in its file a passage stands
+    "AnnotationFileCitation": {"page", "quote"},
     "Logprob": {"bytes"},  # the standard demands them in events too
     "LogprobTopLogprob": {"bytes"},
     "ResponseErrorEvent": {"error"},  # the standard's form of the same

@@ -269,7 +269,10 @@ class Tools(Section):
     total_seconds: Seconds = 60.0
     """Time for all tools of one request; then the model has to answer with what it has."""
     max_result_bytes: int = Field(default=65_536, ge=256, le=4_194_304)
-    """A longer result is cut there, and says so."""
+    """A longer result is cut there, and says so; of what a search found, the text of all its passages."""
+    after_retrieval: list[str] = Field(default=["calculate_math", "get_current_weather"], max_length=256)
+    """Tools that a model may call once it has read text that file_search or web_search found, which may want to misuse
+    them; searches and tools of the client always, and what a person has allowed. `*` stands for all."""
     weather: Weather = Weather()
     """Settings of `get_current_weather`."""
     query_database: QueryDatabase | None = None

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Body
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.api.wanted import Wanted
+from tandem_orchestrator.api.wanted import Included, Wanted
+from tandem_orchestrator.responses.items import shown
 
 router = APIRouter(
     prefix="/v1/conversations",
@@ -59,15 +60,19 @@ async def items(
     services: FromApp,
     principal: Known,
     page: Wanted,
+    include: Included,
 ) -> dict[str, Any]:
     """List a conversation's items, the newest first."""
-    return await services.stores.conversations.page(principal.tenant, conversation_id, page)
+    found = await services.stores.conversations.page(principal.tenant, conversation_id, page)
+    return {**found, "data": [shown(item, include) for item in found["data"]]}
 
 
 @router.get("/{conversation_id}/items/{item_id}")
-async def item(conversation_id: str, item_id: str, services: FromApp, principal: Known) -> dict[str, Any]:
+async def item(
+    conversation_id: str, item_id: str, services: FromApp, principal: Known, include: Included
+) -> dict[str, Any]:
     """Show an item."""
-    return await services.stores.conversations.item(principal.tenant, conversation_id, item_id)
+    return shown(await services.stores.conversations.item(principal.tenant, conversation_id, item_id), include)
 
 
 @router.delete("/{conversation_id}/items/{item_id}")

@@ -1,14 +1,15 @@
 """/v1/responses/{id} and what hangs on it: stored responses, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
-from tandem_orchestrator.api.wanted import Wanted
+from tandem_orchestrator.api.wanted import Followed, Included, Wanted
+from tandem_orchestrator.responses.items import shown
 from tandem_orchestrator.responses.reader import with_done
 from tandem_orchestrator.store.page import page_of
 
@@ -32,16 +33,16 @@ async def response(
     response_id: str,
     services: FromApp,
     principal: Known,
-    stream: bool = False,  # noqa: FBT001, FBT002 # a query
-    starting_after: Annotated[int, Query(ge=-1)] = -1,
+    include: Included,
+    followed: Followed,
 ) -> Response:
     """Show a response, or with `stream` its events after number `starting_after`, as they come."""
-    if stream:
+    if followed.stream:
         await services.stores.reader.check(principal.tenant, response_id)
-        events = services.stores.reader.events(principal.tenant, response_id, starting_after)
+        events = services.stores.reader.events(principal.tenant, response_id, followed.after)
         return StreamingResponse(with_done(events), headers=STREAM_HEADERS, media_type="text/event-stream")
     stored = await services.stores.responses.get(principal.tenant, response_id)
-    return Response(stored.whole(), media_type=JSON)
+    return Response(stored.whole(include), media_type=JSON)
 
 
 @router.post("/{response_id}/cancel")
@@ -64,7 +65,8 @@ async def input_items(
     services: FromApp,
     principal: Known,
     page: Wanted,
+    include: Included,
 ) -> dict[str, Any]:
     """List what a response was given, the newest first."""
     stored = await services.stores.responses.get(principal.tenant, response_id)
-    return page_of(orjson.loads(stored.input), page)
+    return page_of([shown(item, include) for item in orjson.loads(stored.input)], page)

@@ -13,6 +13,7 @@ from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 async def complete_with_tools(dispatcher: Dispatcher, call: Call, session: ToolSession) -> dict[str, Any]:
     """Return the engine's last answer, with the usage of all passes. Raises `GatewayError`."""
+    await session.use.ready()
     while True:
         _, answer = await dispatcher.complete(call, session.next_body(stream=False))
         session.add_usage(answer.get("usage"))
@@ -30,7 +31,11 @@ async def run_tool(call: ToolCall, session: ToolSession, record: Record) -> Tool
     use = session.use
     label = use.toolbox.label(call)
     with record.tool(label, call.id) as run:
-        result = await use.toolbox.run(call, use.names, session.seconds_left)
+        why = session.refusal(call)
+        if why is None:
+            result = await use.toolbox.run(call, use.names, session.seconds_left, use.bound)
+        else:
+            result = use.toolbox.refused(call, why)
         if result.status != SUCCESS:
             run.span.set("error.type", result.status)
     record.tool_calls.append(f"{label}:{result.status}")
@@ -53,6 +58,8 @@ def _final(answer: dict[str, Any], turn: Turn, session: ToolSession) -> dict[str
     choice = answer["choices"][0]
     if texts := session.texts_until(turn):
         choice["message"] = {**(choice.get("message") or {}), **texts}
+    if annotations := session.citations(turn):
+        choice["message"]["annotations"] = annotations
     if turn.calls:
         message, wanted = choice["message"], session.client_calls(turn)
         message["tool_calls"] = [

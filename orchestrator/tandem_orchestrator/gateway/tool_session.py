@@ -11,10 +11,15 @@ from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_use import ToolUse, function_of
 from tandem_orchestrator.observability.record import count
+from tandem_orchestrator.tools.citation import citations
+from tandem_orchestrator.tools.passage import Passage, written
 from tandem_orchestrator.tools.toolbox import INVALID, ToolCall, ToolResult
 
 USAGE_FIELDS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 REASONING: Final = ("reasoning", "reasoning_content")  # as vLLM calls it, and others
+SEARCHES: Final = frozenset({"file_search", "web_search"})
+"""Tools that find text which others wrote."""
+ANY: Final = "*"
 CHANGING: Final = frozenset({"messages", "stream", "stream_options", "tool_choice"})
 
 
@@ -44,6 +49,9 @@ class ToolSession:
     and it is not. A turn that calls one of the client's goes back to the client, and the server's calls beside it are
     not run: a chat completion cannot keep their results until the client's come, and a call whose result
     is lost would be made twice. The model makes it again when it has the client's results.
+
+    Text that a search found may ask for tools, and the model may take that for the user's wish. Once there is such
+    text, only searches run here, and what `tools.afterRetrieval` names; the client judges its own tools' calls.
     """
 
     changing: ClassVar[frozenset[str]] = CHANGING
@@ -59,6 +67,10 @@ class ToolSession:
         self.use = use
         self.usage_wanted = bool(options.get("include_usage"))
         self.usage: dict[str, int] = {}
+        self.passages: list[Passage] = []
+        """What was found, in the order of its numbers."""
+        self.retrieved = False
+        """Whether the model has read text that a search found, since a person last said something."""
         self._client = frozenset(request.declared_tools) - use.names
         self._settings = settings
         self._request = request
@@ -126,6 +138,26 @@ class ToolSession:
             )
         return turn.calls[: self._settings.max_calls - self._calls]
 
+    def refusal(self, call: ToolCall) -> str | None:
+        """Return why a call of a tool that is there must not run, None where it may."""
+        if not self.retrieved or call.name in SEARCHES or call.name not in self.use.names:
+            return None
+        allowed = self._settings.after_retrieval
+        if ANY in allowed or call.name in allowed:
+            return None
+        return (
+            f"{call.name} was not run: this conversation holds text that a search found, and after that only searches "
+            "may be called. Answer with what there is."
+        )
+
+    def citations(self, turn: Turn) -> list[dict[str, Any]]:
+        """Return what the whole answer, whose last turn this is, cites; in a chat's form."""
+        said = self.texts_until(turn).get("content") or turn.content
+        if not self.passages or not isinstance(said, str):
+            return []
+        found = citations(said, self.passages)
+        return [{"type": each["type"], each["type"]: _without_type(each)} for each in found]
+
     def add_round(self, turn: Turn, results: Sequence[ToolResult], seconds: float) -> None:
         """Add a turn and what its calls gave within `seconds`. Raises `ToolLoopFailed` when they are broken twice."""
         broken = [result for result in results if result.status == INVALID]
@@ -145,10 +177,18 @@ class ToolSession:
             self._earlier.append(texts)
         messages = [{"role": "assistant", "content": turn.content, **turn.reasoning, "tool_calls": calls}]
         messages += [
-            {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": result.content}
+            {"role": "tool", "tool_call_id": result.call.id, "name": result.call.name, "content": self._content(result)}
             for result in results
         ]
         self._messages += b"," + orjson.dumps(messages)[1:-1]
+
+    def _content(self, result: ToolResult) -> str:
+        if result.passages is None:
+            return result.content
+        content = written(result.passages, len(self.passages))
+        self.passages += result.passages
+        self.retrieved = self.retrieved or bool(result.passages)
+        return content
 
     def texts_until(self, turn: Turn) -> dict[str, str]:
         """Return the last turn's texts with those of the turns before in front; empty where these had none."""
@@ -182,6 +222,11 @@ def turn_of(message: dict[str, Any]) -> Turn:
         calls.append(ToolCall(call.get("id") or f"call_{index}", name, arguments))
     reasoning = {name: text for name in REASONING if isinstance(text := message.get(name), str) and text}
     return Turn(message.get("content"), calls, reasoning)
+
+
+def _without_type(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an annotation that a chat has under the name of its type."""
+    return {name: value for name, value in annotation.items() if name != "type"}
 
 
 def _written(result: ToolResult) -> dict[str, Any]:

@@ -25,6 +25,7 @@ async def stream_with_tools(
     dispatcher: Dispatcher, call: Call, session: ToolSession, stream: EventStream, heartbeat_seconds: float
 ) -> None:
     """Send one stream of chunks. Raises `GatewayError`, also after the stream's start."""
+    await session.use.ready()
     client = _Client(stream, session)
     while True:
         turn = await _relay_turn(dispatcher, call, session, client)
@@ -111,7 +112,8 @@ class _Client:
             await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
 
     async def finish(self, turn: StreamedTurn) -> None:
-        """Send the client's own tool calls, the end of the answer, and its usage if that was asked for."""
+        """Send what the answer cites, the client's own tool calls, the answer's end, and its usage if asked for."""
+        said = turn.turn()
         calls = [
             {
                 "index": index,
@@ -119,9 +121,12 @@ class _Client:
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for index, call in enumerate(self._session.client_calls(turn.turn()))
+            for index, call in enumerate(self._session.client_calls(said))
         ]
-        events = [self._chunk({"tool_calls": calls}, None)] if calls else []
+        annotations = self._session.citations(said)
+        events = [self._chunk({"annotations": annotations}, None)] if annotations else []
+        if calls:
+            events.append(self._chunk({"tool_calls": calls}, None))
         events.append(self._chunk({}, turn.finish_reason or "stop"))
         if self._session.usage_wanted:
             events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))

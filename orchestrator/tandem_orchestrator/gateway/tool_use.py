@@ -1,6 +1,6 @@
 """Which server-side tools take part in a request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,8 @@ from tandem_contract.config import Attach
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.tools.toolbox import Toolbox
+from tandem_orchestrator.tools.tool import Bound
+from tandem_orchestrator.tools.toolbox import Offered, Toolbox
 
 FIELD: Final = "tandem"
 HEADER: Final = b"x-tandem-tools"
@@ -30,6 +31,17 @@ class ToolUse:
     """Whether a stream tells of them in events rather than in comments."""
     replaced: frozenset[str] = frozenset()
     """Those of them that the request declares as something else, in whose place the server's declaration stands."""
+    asked: Sequence[Bound] = ()
+    """Tools that the request declares by a type of their own,"""
+    bound: dict[str, Offered] = field(default_factory=dict)
+    """and the same once they are ready, by name."""
+
+    async def ready(self) -> None:
+        """Make the request's own tools ready, before an engine is asked. Raises `GatewayError`."""
+        for each in self.asked:
+            offered = self.toolbox.offered(await each.ready())
+            self.bound[offered.tool.name] = offered
+            self.declarations.append(offered.declaration)
 
 
 def tool_use(
@@ -41,6 +53,65 @@ def tool_use(
     Tools that the client declares under the name of one here run here, if it is that one that the client means; unless
     the server's tools are attached anyway, another of the same name is the client's. Raises `BadRequest`, `Forbidden`.
     """
+    asked = _asked(request.payload, principal, toolbox)
+    use = _named(request, headers, principal, toolbox)
+    if not asked:
+        return use
+    use = use or ToolUse(toolbox, frozenset())
+    use.asked = list(asked.values())
+    use.names |= asked.keys()
+    use.replaced |= asked.keys()
+    return use
+
+
+def bind(toolbox: Toolbox, declared: dict[str, Any], path: str, principal: Principal) -> Bound:
+    """Return a tool that a request declares by a type of its own. Raises `BadRequest`, `Forbidden`."""
+    name = declared["type"]
+    if principal.tools is not None and name not in principal.tools:
+        raise Forbidden(f"this key may not use the tool {name}", param=path)
+    return toolbox.bindings[name].bound(declared, path, principal.tenant)
+
+
+def twice(name: str, path: str) -> BadRequest:
+    """Return the error for a second tool of such a type."""
+    return BadRequest(f"a request can have one tool of type {name!r}, and this is the second", param=path)
+
+
+def _asked(payload: dict[str, Any], principal: Principal, toolbox: Toolbox) -> dict[str, Bound]:
+    """Take out of a request what it declares by types that engines do not know; return what it may call of that."""
+    tools = payload.get("tools")
+    if not tools or not toolbox.bindings:
+        return {}
+    found: dict[str, Bound] = {}
+    kept = []
+    for n, tool in enumerate(tools):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if not isinstance(kind, str) or kind not in toolbox.bindings:
+            kept.append(tool)
+            continue
+        if kind in found:
+            raise twice(kind, f"tools.{n}")
+        found[kind] = bind(toolbox, tool, f"tools.{n}", principal)
+    return _leave(payload, kept, found) if found else found
+
+
+def _leave(payload: dict[str, Any], tools: list[Any], found: dict[str, Bound]) -> dict[str, Bound]:
+    """Leave in a request what is the engine's to know."""
+    payload["tools"] = tools
+    choice = payload.get("tool_choice")
+    if isinstance(choice, dict) and (kind := choice.get("type")) in found:
+        payload["tool_choice"] = {"type": "function", "function": {"name": kind}}
+    if not tools:
+        del payload["tools"]
+        if choice == "none":
+            del payload["tool_choice"]
+    return {} if choice == "none" else found
+
+
+def _named(
+    request: Request, headers: list[tuple[bytes, bytes]], principal: Principal, toolbox: Toolbox
+) -> ToolUse | None:
+    """Return the tools that are the server's by their names."""
     payload = request.payload
     wish: bool | list[str] | None = None
     events = False

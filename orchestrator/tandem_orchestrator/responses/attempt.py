@@ -31,7 +31,7 @@ from tandem_orchestrator.responses.making import Making, tell_error
 from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.queue import Queue, Run
 from tandem_orchestrator.responses.queued import Queued
-from tandem_orchestrator.responses.resource import Resource, failure
+from tandem_orchestrator.responses.resource import Resource, failure, usage_of
 from tandem_orchestrator.responses.runs import Events as Told
 from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.store import Stored
@@ -209,7 +209,7 @@ class Attempt:
 async def end_unmade(runs: Runs, stored: Stored, error: GatewayError) -> None:
     """End a response that failed before anything was made of it here."""
     last = await runs.last_event(stored.tenant, stored.id)
-    resource = orjson.loads(stored.resource) | {"status": "failed", "error": failure(error)}
+    resource = orjson.loads(stored.resource) | {"status": "failed", "error": failure(error), "usage": usage_of({})}
     stored.status, stored.resource = "failed", orjson.dumps(resource).decode()
     told = None
     if last >= 0:

@@ -9,6 +9,7 @@ Item = dict[str, Any]
 
 ROLES: Final = ("user", "system", "developer", "assistant")
 TEXTS: Final = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+SEARCH_RESULTS: Final = "file_search_call.results"
 WITHOUT_STATUS: Final = frozenset({"compaction", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
 NO_INPUT: Final = "`input` must be a text or a list of items, and not empty"
 
@@ -45,6 +46,13 @@ def kept(item: Item, item_id: str) -> Item:
         if isinstance(parts := item.get(name), list):
             found[name] = [{"detail": "auto", **part} if part.get("type") == "input_image" else part for part in parts]
     return found
+
+
+def shown(item: Item, include: frozenset[str]) -> Item:
+    """Return an item as clients see it: what was found in files only where they `include` it."""
+    if item["type"] != "file_search_call" or item.get("results") is None or SEARCH_RESULTS in include:
+        return item
+    return {**item, "results": None}
 
 
 def _checked(item: Any, path: str) -> Item:
@@ -137,6 +145,14 @@ def _approval(item: Item, path: str) -> None:
         raise BadRequest(f"`{path}.approve` must be true or false", param=f"{path}.approve")
 
 
+def _searched(item: Item, path: str) -> None:
+    queries, results = item.get("queries"), item.get("results")
+    if not isinstance(queries, list) or not all(isinstance(query, str) for query in queries):
+        raise BadRequest(f"`{path}.queries` must be a list of texts", param=f"{path}.queries")
+    if results is not None and not (isinstance(results, list) and all(isinstance(each, dict) for each in results)):
+        raise BadRequest(f"`{path}.results` must be a list of objects", param=f"{path}.results")
+
+
 def _any(item: Item, path: str) -> None:
     """Check nothing: the item tells what was done, and is only kept."""
 
@@ -167,5 +183,5 @@ CHECKS: Final[dict[str, Check]] = {
     "mcp_approval_request": _has("id", "server_label", "name", "arguments"),
     "mcp_approval_response": _approval,
     "web_search_call": _any,
-    "file_search_call": _any,
+    "file_search_call": _searched,
 }

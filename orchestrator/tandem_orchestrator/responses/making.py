@@ -70,7 +70,7 @@ class Making:
 
     def whole(self) -> bytes:
         """Return it as its client gets it, in JSON."""
-        return whole(self.resource.written(), orjson.dumps(self.output.items))
+        return whole(self.resource.written(), orjson.dumps(self.output.shown()))
 
     def tell_beginning(self, *names: str) -> None:
         """Tell a stream that the response has begun, by events of these names."""

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from tandem_orchestrator.responses import ids
 from tandem_orchestrator.responses.events import Events, head_of
-from tandem_orchestrator.responses.items import WITHOUT_STATUS, Item
+from tandem_orchestrator.responses.items import WITHOUT_STATUS, Item, shown
 
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
 IN_PROGRESS: Final = "in_progress"
+SEARCHING: Final = "searching"
 FAILED: Final = "failed"
 
 OPENAI_REASONING: Final = "response.reasoning_text"
@@ -36,6 +37,10 @@ class Output:
         self._thought: Streamed | None = None
         self.seal: Callable[[str], str] | None = None
         """Encrypts what was thought, for clients that keep it themselves."""
+        self.cite: Callable[[str], list[Item]] | None = None
+        """Finds what a text that was said cites."""
+        self.include: frozenset[str] = frozenset()
+        """What the client wants to see of items beyond what is always shown."""
         self._places: dict[str, int] = {item["id"]: n for n, item in enumerate(done)}
 
     @property
@@ -44,6 +49,10 @@ class Output:
         return "".join(
             part.get("text") or "" for item in self.items if item["type"] == "message" for part in item["content"]
         )
+
+    def shown(self) -> list[Item]:
+        """Return its items as the client sees them."""
+        return [shown(item, self.include) for item in self.items]
 
     def say(self, text: str, logprobs: list[Any] | None = None) -> None:
         """Add text to what is being said."""
@@ -84,7 +93,7 @@ class Output:
         """End whatever is not done."""
         self.end_open(status)
         for item in self.items:
-            if item.get("status") == IN_PROGRESS:
+            if item.get("status") in (IN_PROGRESS, SEARCHING):
                 item["status"] = status
                 self.end(item)
 
@@ -103,7 +112,8 @@ class Output:
     def end(self, item: Item) -> None:
         """Tell that an item is as it will stay."""
         if self.events is not None:
-            self.events.add("response.output_item.done", {"output_index": self.place(item), "item": item})
+            told = {"output_index": self.place(item), "item": shown(item, self.include)}
+            self.events.add("response.output_item.done", told)
 
     def place(self, item: Item) -> int:
         """Return its index in the output."""
@@ -160,8 +170,17 @@ class Streamed:
         self._item["status"] = status
         if seal is not None:
             self._item["encrypted_content"] = seal(text)
+        if self._fields and self._output.cite is not None:
+            self._annotate(self._output.cite(text))
         if (events := self._output.events) is not None:
             fields = {"logprobs": self._logprobs} if self._fields else {}
             events.add(f"{self._event}.done", {**self._where, "text": text, **fields})
             events.add("response.content_part.done", {**self._where, "part": self._part})
             self._output.end(self._item)
+
+    def _annotate(self, annotations: list[Item]) -> None:
+        self._part["annotations"] = annotations
+        if (events := self._output.events) is not None:
+            for n, annotation in enumerate(annotations):
+                told = {**self._where, "annotation_index": n, "annotation": annotation}
+                events.add("response.output_text.annotation.added", told)

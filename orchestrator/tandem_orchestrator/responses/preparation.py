@@ -18,7 +18,7 @@ from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.making import Before, Making
 from tandem_orchestrator.responses.output import OPENAI_REASONING, STANDARD_REASONING, Output
 from tandem_orchestrator.responses.payload import chat_payload
-from tandem_orchestrator.responses.prompt import messages
+from tandem_orchestrator.responses.prompt import chat_of
 from tandem_orchestrator.responses.references import check_results, resolved
 from tandem_orchestrator.responses.resource import Resource
 from tandem_orchestrator.responses.run import Run
@@ -63,6 +63,7 @@ class Preparation:
         principal, record = asker.principal, asker.record
         model = self._generator.find(create.model, principal)
         tools = response_tools(create, asker.headers, principal, self._toolbox)
+        await tools.ready()
         if create.store:
             await self._stores.responses.check()
             await self._stores.quotas.check(principal.tenant, self._settings.responses.quota)
@@ -72,17 +73,20 @@ class Preparation:
         if not given and not earlier:
             raise BadRequest(NO_INPUT, param="input")
         sealer = await self._sealer([*earlier, *given], create, principal.tenant)
-        chat = messages([*earlier, *given, *done], create.instructions, model.reasoning_field, sealer.open)
-        payload = chat_payload(create, chat, list(tools.declarations.values()), tools.choice)
+        chat = chat_of([*earlier, *given, *done], create.instructions, model.reasoning_field, sealer.open)
+        payload = chat_payload(create, chat.messages, list(tools.declarations.values()), tools.choice)
         request = Request(ENDPOINTS[CHAT], payload, create.model, stream=events is not None)
         call = self._generator.call(request, model, principal, record)
         resource = resource or Resource(create, ids.response(), model.name)
         session = ResponseSession(request, tools.use, tools, create, self._settings.tools)
+        session.remember(chat.passages, retrieved=chat.retrieved)
         name = OPENAI_REASONING if self._settings.responses.reasoning_events == "openai" else STANDARD_REASONING
         output = Output(resource.id, events, name, done)
+        output.include, output.cite = create.include, session.cited
         if SEALED_REASONING in create.include:
             output.seal = sealer.close
         allowed = [] if done else approved(given, earlier, tools)
+        session.consented = frozenset(each.call.id for each in allowed)
         speech = OwnSpeech() if model.own_responses else Speech()
         call.path = speech.path
         run = Run(self._generator, call, session, output, create, sealer, speech, allowed)

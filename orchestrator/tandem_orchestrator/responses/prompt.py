@@ -9,15 +9,18 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.responses.items import TEXTS, Item, text_of
+from tandem_orchestrator.tools.passage import Passage, passages_in, written
 
 Message = dict[str, Any]
 Unseal = Callable[[str], Any]
 
 TEXT_FILES: Final = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
+SEARCH_FAILED: Final = '{"error":"the search failed"}'
+NOT_KEPT: Final = "What this search found is not there any more. Search again if it is needed."
 INSTRUCTIONS: Final = ("system", "developer")
 
 
-def messages(items: Iterable[Item], instructions: str | None, reasoning_field: str, unseal: Unseal) -> list[Message]:
+def chat_of(items: Iterable[Item], instructions: str | None, reasoning_field: str, unseal: Unseal) -> "Chat":
     """Return the chat that `items` are, in order; `unseal` reads what a client keeps for us.
 
     Chat templates take one instruction, at the start: what instructs before anything is said becomes one message.
@@ -28,7 +31,7 @@ def messages(items: Iterable[Item], instructions: str | None, reasoning_field: s
         add = ADD.get(item["type"])
         if add is not None:
             add(chat, item)
-    return chat.messages
+    return chat
 
 
 def instruct(chat: list[Message], text: str) -> None:
@@ -58,6 +61,10 @@ class Chat:
     def __init__(self, instructions: str | None, reasoning_field: str, unseal: Unseal) -> None:
         self._instructions = instructions
         self.messages: list[Message] = begun_with([], instructions)
+        self.passages: list[Passage] = []
+        """What searches found, in the order of its numbers."""
+        self.retrieved = False
+        """Whether something was found since a person last said something."""
         self._reasoning_field = reasoning_field
         self._unseal = unseal
         self._thought = ""
@@ -76,6 +83,7 @@ class Chat:
             said = "\n".join(part.get("refusal") or part.get("text") or "" for part in item["content"])
             self.messages.append(self._assistant(said))
         else:
+            self.retrieved = False
             self.messages.append({"role": role, "content": _content(item["content"])})
 
     def thought(self, item: Item) -> None:
@@ -111,9 +119,19 @@ class Chat:
         """Add a search that ran on the server."""
         action = item.get("action") or {"queries": item.get("queries") or []}
         self.call({"id": item["id"], "arguments": orjson.dumps(action).decode()}, item["type"].removesuffix("_call"))
-        found = item.get("results") or action.get("sources") or ""
-        content = found if isinstance(found, str) else orjson.dumps(found).decode()
-        self.messages.append({"role": "tool", "tool_call_id": item["id"], "content": content})
+        self.messages.append({"role": "tool", "tool_call_id": item["id"], "content": self._found(item, action)})
+
+    def _found(self, item: Item, action: dict[str, Any]) -> str:
+        """Return what a search found, numbered on from what the ones before found."""
+        results = item.get("results")
+        if not isinstance(results, list):
+            found = results or action.get("sources") or (SEARCH_FAILED if item.get("status") == "failed" else NOT_KEPT)
+            return found if isinstance(found, str) else orjson.dumps(found).decode()
+        passages = passages_in(results)
+        content = written(passages, len(self.passages))
+        self.passages += passages
+        self.retrieved = self.retrieved or bool(passages)
+        return content
 
     def request(self, item: Item) -> None:
         """Note a wish to call, which nobody may have allowed yet."""

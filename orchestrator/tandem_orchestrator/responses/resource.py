@@ -114,6 +114,8 @@ def failure(error: GatewayError) -> dict[str, str]:
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     if tool["type"] == "function":
         return {**FUNCTION, **tool}
+    if isinstance(inner := tool.get("file_search"), dict):  # an older shape
+        return {"type": tool["type"], **inner}
     if tool["type"] == "mcp":  # a client's secrets are not shown again
         return {name: value for name, value in tool.items() if name not in ("authorization", "headers")}
     return tool

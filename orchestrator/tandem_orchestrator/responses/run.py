@@ -18,12 +18,12 @@ from tandem_orchestrator.responses.compaction import compacted
 from tandem_orchestrator.responses.context import Context, is_too_long, too_long, turns
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.items import Item
-from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, Output
+from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, SEARCHING, Output
 from tandem_orchestrator.responses.prompt import OWN_TOOLS, begun_with
 from tandem_orchestrator.responses.seal import Sealer
 from tandem_orchestrator.responses.session import ResponseSession
 from tandem_orchestrator.responses.speech import Speech
-from tandem_orchestrator.responses.tools import WEB_SEARCH
+from tandem_orchestrator.responses.tools import FILE_SEARCH, WEB_SEARCH
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
 CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -232,12 +232,8 @@ class Run:
         """Begin the item of a call that runs here."""
         output = self.output
         served = self.session.served(call.name)
-        if served is not None and served.name == WEB_SEARCH and served.label == OWN_TOOLS:
-            action = {"type": "search", **_arguments(call.arguments)}
-            item = output.begin("web_search_call", action=action)
-            output.note(item, "response.web_search_call.in_progress")
-            output.note(item, "response.web_search_call.searching")
-            return item
+        if served is not None and served.label == OWN_TOOLS and served.name in (FILE_SEARCH, WEB_SEARCH):
+            return self._begin_search(call)
         label, name = (served.label, served.name) if served else (OWN_TOOLS, call.name)
         fields = {"server_label": label, "name": name, "arguments": "", "output": None, "error": None}
         item = output.begin("mcp_call", **fields, approval_request_id=request_id)
@@ -245,6 +241,19 @@ class Run:
         output.note(item, "response.mcp_call.in_progress")
         output.note(item, "response.mcp_call_arguments.delta", delta=call.arguments)
         output.note(item, "response.mcp_call_arguments.done", arguments=call.arguments)
+        return item
+
+    def _begin_search(self, call: ToolCall) -> Item:
+        output, arguments = self.output, _arguments(call.arguments)
+        if call.name == WEB_SEARCH:
+            item = output.begin("web_search_call", action={"type": "search", **arguments})
+        else:
+            queries = arguments.get("queries")
+            asked = [query for query in queries if isinstance(query, str)] if isinstance(queries, list) else []
+            item = output.begin("file_search_call", queries=asked, results=None)
+        output.note(item, f"response.{item['type']}.in_progress")
+        item["status"] = SEARCHING
+        output.note(item, f"response.{item['type']}.searching")
         return item
 
     def _end_served(self, item: Item, result: ToolResult) -> None:
@@ -257,9 +266,16 @@ class Run:
                 item["output"] = result.content
             self.output.note(item, "response.mcp_call.failed" if failed else "response.mcp_call.completed")
         else:
-            item["results"] = result.content
-            self.output.note(item, "response.web_search_call.completed")
+            self._end_search(item, result)
         self.output.end(item)
+
+    def _end_search(self, item: Item, result: ToolResult) -> None:
+        if result.passages is not None:
+            item["results"] = [passage.result for passage in result.passages]
+        elif item["type"] == "web_search_call":
+            item["results"] = result.content
+        if item["status"] == COMPLETED or item["type"] == "web_search_call":
+            self.output.note(item, f"response.{item['type']}.completed")
 
     async def _run(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
         """Run calls side by side; each item ends when its call does. The results are in the order of the calls."""

@@ -7,12 +7,14 @@ from typing import Any, Final
 import orjson
 
 from tandem_orchestrator.errors import BadRequest, NotFound
-from tandem_orchestrator.responses.items import Item
+from tandem_orchestrator.responses.items import Item, shown
 from tandem_orchestrator.responses.resource import whole
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.rows import NamedRows, Rows, now
 
 CONTINUABLE: Final = ("completed", "incomplete")
+SEARCHED: Final = '"file_search_call"'
+"""Is in the JSON of items of which not everything is always shown."""
 
 
 @dataclass(slots=True)
@@ -29,9 +31,12 @@ class Stored:
     output: str
     compacted: bool = False
 
-    def whole(self) -> bytes:
+    def whole(self, include: frozenset[str] = frozenset()) -> bytes:
         """Return it as its client gets it, in JSON."""
-        return whole(self.resource.encode(), self.output.encode())
+        output = self.output.encode()
+        if SEARCHED in self.output:
+            output = orjson.dumps([shown(item, include) for item in orjson.loads(output)])
+        return whole(self.resource.encode(), output)
 
 
 class ResponseStore:

@@ -6,16 +6,17 @@ from typing import Any, Final
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
-from tandem_orchestrator.errors import BadRequest, Forbidden, NotFound, ToolsAbsent
+from tandem_orchestrator.errors import BadRequest, Forbidden, ToolsAbsent
 from tandem_orchestrator.gateway.request import Headers, Request
-from tandem_orchestrator.gateway.tool_use import ToolUse, tool_use
+from tandem_orchestrator.gateway.tool_use import ToolUse, bind, tool_use, twice
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.prompt import OWN_TOOLS
-from tandem_orchestrator.tools.tool import Tool
+from tandem_orchestrator.tools.tool import Bound, Tool
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 WEB_SEARCH: Final = "web_search"
+FILE_SEARCH: Final = "file_search"
 FREE_TEXT: Final = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -49,10 +50,24 @@ class ResponseTools:
     """Tools of the client that take a text instead of arguments."""
     lists: list[Item] = field(default_factory=list)
     """What tells of the tools of MCP servers, without ids."""
+    asked: dict[str, Bound] = field(default_factory=dict)
+    """Tools that the request declares by a type of their own."""
+
+    def take(self, toolbox: Toolbox) -> None:
+        """Have those run that are served."""
+        asked = [bound for name, bound in self.asked.items() if name in self.served]
+        self.use = ToolUse(toolbox, frozenset(self.served), asked=asked)
+
+    async def ready(self) -> None:
+        """Make the request's own tools ready, and declare them with the others. Raises `GatewayError`."""
+        if self.use.asked:
+            await self.use.ready()
+            self.use.declarations.clear()
+            self.declarations |= {name: offered.declaration for name, offered in self.use.bound.items()}
 
 
 def response_tools(create: Create, headers: Headers, principal: Principal, toolbox: Toolbox) -> ResponseTools:
-    """Sort out the tools of a request. Raises `BadRequest`, `Forbidden`, `NotFound`, `ToolsAbsent`."""
+    """Sort out the tools of a request. Raises `BadRequest`, `Forbidden`, `ToolsAbsent`."""
     tools = ResponseTools(ToolUse(toolbox, frozenset()), choice=create.tool_choice)
     for n, tool in enumerate(create.tools):
         add = KINDS.get(tool["type"])
@@ -95,14 +110,11 @@ def _web_search(tools: ResponseTools, _: dict[str, Any], path: str, toolbox: Too
     tools.served[WEB_SEARCH] = Served(OWN_TOOLS, WEB_SEARCH)
 
 
-def _file_search(_: ResponseTools, tool: dict[str, Any], path: str, *__: Any) -> None:
-    wanted = tool.get("file_search") if isinstance(tool.get("file_search"), dict) else tool
-    stores = wanted.get("vector_store_ids")  # type: ignore[union-attr] # an object either way
-    if not isinstance(stores, list) or not stores or not all(isinstance(store, str) for store in stores):
-        raise BadRequest(f"`{path}.vector_store_ids` must be a list of ids", param=f"{path}.vector_store_ids")
-    missing = NotFound(f"there is no vector store {stores[0]!r}")
-    missing.param = f"{path}.vector_store_ids"
-    raise missing
+def _file_search(tools: ResponseTools, tool: dict[str, Any], path: str, toolbox: Toolbox, principal: Principal) -> None:
+    if FILE_SEARCH in tools.asked:
+        raise twice(FILE_SEARCH, path)
+    tools.asked[FILE_SEARCH] = bind(toolbox, tool, path, principal)
+    tools.served[FILE_SEARCH] = Served(OWN_TOOLS, FILE_SEARCH)
 
 
 def _mcp(tools: ResponseTools, tool: dict[str, Any], path: str, toolbox: Toolbox, principal: Principal) -> None:
@@ -173,10 +185,10 @@ def _add_own(tools: ResponseTools, create: Create, headers: Headers, principal: 
         use = ToolUse(toolbox, frozenset())
     for name in use.names:
         tools.served.setdefault(name, Served(OWN_TOOLS, name))
-    for name in tools.served:
+    for name in tools.served.keys() - tools.asked.keys():
         if name not in tools.declarations or name not in use.names or name in use.replaced:
             tools.declarations[name] = toolbox.declarations((name,))[0]
-    tools.use = ToolUse(toolbox, frozenset(tools.served))
+    tools.take(toolbox)
 
 
 def _apply_choice(tools: ResponseTools, create: Create) -> None:
@@ -199,7 +211,7 @@ def _apply_choice(tools: ResponseTools, create: Create) -> None:
         raise BadRequest("`tool_choice` names no tool of this request", param="tool_choice")
     tools.declarations = {name: tool for name, tool in tools.declarations.items() if name in names}
     tools.served = {name: served for name, served in tools.served.items() if name in names}
-    tools.use = ToolUse(tools.use.toolbox, frozenset(tools.served))
+    tools.take(tools.use.toolbox)
 
 
 def _meant(tools: ResponseTools, choice: dict[str, Any]) -> frozenset[str]:
@@ -211,6 +223,8 @@ def _meant(tools: ResponseTools, choice: dict[str, Any]) -> frozenset[str]:
         )
     if isinstance(kind, str) and kind.startswith(WEB_SEARCH):
         return frozenset({WEB_SEARCH} & tools.served.keys())
+    if kind == FILE_SEARCH:
+        return frozenset({FILE_SEARCH} & tools.served.keys())
     return frozenset({name} & tools.declarations.keys()) if isinstance(name, str) else frozenset()
 
 

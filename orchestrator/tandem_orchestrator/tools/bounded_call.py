@@ -8,15 +8,17 @@ import orjson
 import structlog
 
 from tandem_orchestrator.observability.metrics import TOOL_CALLS_LEFT
-from tandem_orchestrator.tools.tool import Tool, ToolError
+from tandem_orchestrator.tools.tool import Found, Tool, ToolError
 
 GRACE_SECONDS: Final = 1.0  # in which a call that was given up has to end
 
-_given_up: set[asyncio.Task[str | ToolError]] = set()  # the event loop itself does not keep them
+Outcome = str | Found | ToolError
+
+_given_up: set[asyncio.Task[Outcome]] = set()  # the event loop itself does not keep them
 log = structlog.get_logger()
 
 
-async def call_tool(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str:
+async def call_tool(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore, seconds: float) -> str | Found:
     """Return the tool's result, once it has its `turn`. Raises `ToolError`, and `TimeoutError` after `seconds`.
 
     A call that goes on after it was cancelled is left behind and keeps its turn, so that such calls do not pile up.
@@ -46,7 +48,7 @@ async def all_ended() -> bool:
     return not _given_up
 
 
-def _unwrap(outcome: str | ToolError) -> str:
+def _unwrap(outcome: Outcome) -> str | Found:
     if isinstance(outcome, ToolError):
         raise outcome
     return outcome
@@ -57,18 +59,19 @@ def _settle(settled: asyncio.Future[None], _: object = None) -> None:
         settled.set_result(None)
 
 
-def _give_up(task: asyncio.Task[str | ToolError], name: str) -> None:
+def _give_up(task: asyncio.Task[Outcome], name: str) -> None:
     task.cancel()
     _given_up.add(task)
     task.add_done_callback(_given_up.discard)
     asyncio.get_running_loop().call_later(GRACE_SECONDS, _count_until_done, task, name)
 
 
-async def _run(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> str | ToolError:
+async def _run(tool: Tool, arguments: dict[str, Any], turn: asyncio.Semaphore) -> Outcome:
     """Run a call; return an error instead of raising it, as nobody may wait for the task any more."""
     try:
         async with turn:
-            return _text(await tool.call(arguments))
+            result = await tool.call(arguments)
+            return result if isinstance(result, Found) else _text(result)
     except ToolError as error:
         return error
     except BaseException as error:  # a SystemExit would end the server
@@ -85,7 +88,7 @@ def _text(result: Any) -> str:
     return (bytes(result) if isinstance(result, bytes | bytearray) else orjson.dumps(result)).decode()
 
 
-def _count_until_done(task: asyncio.Task[str | ToolError], name: str) -> None:
+def _count_until_done(task: asyncio.Task[Outcome], name: str) -> None:
     """Count a call that should have ended, until it does."""
     if task.done():
         return

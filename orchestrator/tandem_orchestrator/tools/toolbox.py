@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -18,17 +19,20 @@ from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.tools import declaration
 from tandem_orchestrator.tools.bounded_call import call_tool
+from tandem_orchestrator.tools.passage import CUT_MARK, Passage, within
 from tandem_orchestrator.tools.source import FollowedSource, ToolSource
-from tandem_orchestrator.tools.tool import Tool, ToolError
+from tandem_orchestrator.tools.tool import Binding, Found, Tool, ToolError
 
 SUCCESS: Final = "success"
 ERROR: Final = "error"
 TIMEOUT: Final = "timeout"
 INVALID: Final = "invalid_arguments"
+REFUSED: Final = "refused"
 UNKNOWN: Final = "unknown"
-CUT_MARK: Final = " … (cut: the result was longer)"
 SHOWN_ARGUMENTS: Final = 200  # characters of broken arguments that an error repeats
 NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+NONE_BOUND: Final[Mapping[str, "Offered"]] = {}
 
 _calls = Labelled(TOOL_CALLS)
 log = structlog.get_logger()
@@ -51,6 +55,8 @@ class ToolResult:
     status: str
     content: str
     seconds: float = 0.0
+    passages: Sequence[Passage] | None = None
+    """What a search found, in the place of `content`."""
 
 
 class InvalidArguments(Exception):
@@ -75,10 +81,15 @@ class Offered:
             self.validator = json_schema.validator(tool.parameters)
         except json_schema.InvalidSchema as error:
             raise InvalidTool(f"the parameters of {tool.name} are no JSON schema: {error}") from None
-        function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-        self.declaration = orjson.Fragment(orjson.dumps({"type": "function", "function": function}))
+        self.declaration = _declared(tool)
         self.tool = tool
         self.turn = turn
+
+    def of(self, tool: Tool) -> "Offered":
+        """Return another tool with the same arguments, which takes turns with this one."""
+        offered = copy(self)
+        offered.tool, offered.declaration = tool, _declared(tool)
+        return offered
 
 
 class Toolbox:
@@ -92,6 +103,9 @@ class Toolbox:
         self._settings = settings
         self._own: dict[str, Offered] = {}
         self._by_name: Mapping[str, Offered] = self._own
+        self.bindings: dict[str, Binding] = {}
+        """Tools that requests declare by these types."""
+        self._bound: dict[str, Offered] = {}
         self._known: set[str] = set()
         self._conflicts: list[str] = []
         self._followed = [FollowedSource(source, self._collect) for source in sources]
@@ -110,6 +124,15 @@ class Toolbox:
     def fits(self, name: str, parameters: Any) -> bool:
         """Return whether a request that declares `name` with these parameters means our tool of that name."""
         return declaration.fits(parameters, self._by_name[name].tool.parameters)
+
+    def offered(self, tool: Tool) -> Offered:
+        """Return a tool of a single request, ready to be called; those of a name have the same arguments."""
+        first = self._bound.get(tool.name)
+        if first is None:
+            turn = asyncio.Semaphore(self._settings.max_concurrent)
+            first = self._bound[tool.name] = Offered(tool, turn)
+            self._known.add(tool.name)
+        return first.of(tool)
 
     def source(self, name: str) -> FollowedSource | None:
         """Return what a source offers, such as `mcp files`; None where there is no such source."""
@@ -133,18 +156,24 @@ class Toolbox:
             if (close := getattr(offered.tool, "close", None)) is not None:
                 await close()
 
-    async def run(self, call: ToolCall, among: Collection[str], seconds: float) -> ToolResult:
-        """Run one call of a tool that is `among` the offered ones, for at most `seconds`.
+    async def run(
+        self, call: ToolCall, among: Collection[str], seconds: float, bound: Mapping[str, Offered] = NONE_BOUND
+    ) -> ToolResult:
+        """Run one call of a tool that is `among` the offered ones, for at most `seconds`; `bound` are the request's.
 
         Whatever goes wrong becomes a result that tells the model.
         """
         started = perf_counter()
         limit = min(self._settings.timeout_seconds, seconds)
-        offered = self._by_name.get(call.name)
+        offered = bound.get(call.name) or self._by_name.get(call.name)
+        passages: Sequence[Passage] | None = None
         try:
             arguments = self._arguments(call, offered, among)
             turn = offered.turn  # type: ignore[union-attr] # or _arguments had raised
-            status, content = SUCCESS, await call_tool(offered.tool, arguments, turn, limit)  # type: ignore[union-attr]
+            result = await call_tool(offered.tool, arguments, turn, limit)  # type: ignore[union-attr]
+            status, content = SUCCESS, result if isinstance(result, str) else ""
+            if isinstance(result, Found):
+                passages = within(result.passages, self._settings.max_result_bytes)
         except InvalidArguments as error:
             status, content = INVALID, _error(str(error))
         except ToolError as error:
@@ -152,7 +181,12 @@ class Toolbox:
         except TimeoutError:
             status, content = TIMEOUT, _error(f"{call.name} gave no result within {limit:g} s")
         _calls[self.label(call), status].inc()
-        return ToolResult(call, status, self._bounded(content), perf_counter() - started)
+        return ToolResult(call, status, self._bounded(content), perf_counter() - started, passages)
+
+    def refused(self, call: ToolCall, why: str) -> ToolResult:
+        """Return the result of a call that is not run; the model is told why."""
+        _calls[self.label(call), REFUSED].inc()
+        return ToolResult(call, REFUSED, _error(why))
 
     def label(self, call: ToolCall) -> str:
         """Return the tool's name for logs and metrics: `unknown` for one that the model made up."""
@@ -201,6 +235,11 @@ class Toolbox:
         if before is not None and before.tool is tool:
             return before
         return Offered(tool, before.turn if before else asyncio.Semaphore(self._settings.max_concurrent))
+
+
+def _declared(tool: Tool) -> orjson.Fragment:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return orjson.Fragment(orjson.dumps({"type": "function", "function": function}))
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> str:

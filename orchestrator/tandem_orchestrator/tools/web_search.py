@@ -10,7 +10,8 @@ from tandem_contract.config import WebSearch as WebSearchSettings
 
 from tandem_orchestrator.secret_file import SecretError, read_secret
 from tandem_orchestrator.tools.outbound import Http, HttpRequest, OutboundError
-from tandem_orchestrator.tools.tool import ToolError
+from tandem_orchestrator.tools.passage import Passage
+from tandem_orchestrator.tools.tool import Found, ToolError
 
 OK: Final = 200
 BASES: Final[Mapping[SearchProvider, str]] = {
@@ -20,7 +21,7 @@ BASES: Final[Mapping[SearchProvider, str]] = {
 
 
 class WebSearch:
-    """Finds pages; the result is a list of `{"title", "url", "content"}`."""
+    """Finds pages, and an excerpt of each."""
 
     name = "web_search"
     description = "Search the web for current information. Returns pages with their title, address and an excerpt."
@@ -43,14 +44,13 @@ class WebSearch:
             "required": ["query"],
         }
 
-    async def call(self, arguments: dict[str, Any]) -> str:
+    async def call(self, arguments: dict[str, Any]) -> Found:
         """Search for `query`, and return `count` results at most."""
         query, count = arguments["query"], arguments.get("count", self._settings.max_results)
         found = await self._search(query, count)
         if not isinstance(found, list):
             raise ToolError("the search service gave no results")
-        pages = [_page(entry) for entry in found[:count] if isinstance(entry, dict)]
-        return orjson.dumps(pages).decode()
+        return Found([_page(entry) for entry in found[:count] if isinstance(entry, dict)])
 
     async def close(self) -> None:
         """Close its connections."""
@@ -93,6 +93,6 @@ class WebSearch:
             raise ToolError("the search service's key is not there") from error
 
 
-def _page(entry: dict[str, Any]) -> dict[str, Any]:
+def _page(entry: dict[str, Any]) -> Passage:
     content = entry.get("content") or entry.get("description") or ""
-    return {"title": entry.get("title") or "", "url": entry.get("url") or "", "content": content}
+    return Passage(str(content), str(entry.get("title") or ""), str(entry.get("url") or ""))

@@ -45,9 +45,11 @@ class Box:
         return self.toolbox.degraded()[0]
 
     async def call(self, name: str, **arguments: Any) -> tuple[str, Any]:
-        """Status and content of a call, the content as JSON where it is that."""
+        """Status and content of a call, the content as JSON where it is that, or what was found."""
         call = ToolCall("id", name, orjson.dumps(arguments).decode())
         result = await self.toolbox.run(call, self.toolbox.names, 60.0)
+        if result.passages is not None:
+            return result.status, [passage.result for passage in result.passages]
         try:
             return result.status, orjson.loads(result.content)
         except orjson.JSONDecodeError:
