@@ -13,14 +13,15 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.errors import Clash, EngineError, GatewayError, NotFound, RetryLater, TextRefused
 from tandem_orchestrator.files.file_store import FileStore
 from tandem_orchestrator.observability.metrics import INGESTED_CHUNKS, INGESTION_AGE, INGESTION_QUEUED, INGESTIONS
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.retrieval.chunk import Chunk
 from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
-from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension_of
+from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
 from tandem_orchestrator.retrieval.parsing import FileRefused, Parser
-from tandem_orchestrator.retrieval.stores import UNMADE
+from tandem_orchestrator.retrieval.stores import UNMADE, remembered
 from tandem_orchestrator.retrieval.strategy import chunker_of
 from tandem_orchestrator.retrieval.work import ToDo, Work, Works
 from tandem_orchestrator.store.database import Conflict, Database
@@ -155,10 +156,12 @@ class Ingestion(Part):
         if to_do is None:
             await self._works.drop(work)
             return "dropped"
+        if work.claims > MOST_CLAIMS:
+            ended = FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
+            return await self._refuse(work, to_do, ended)
         try:
-            if work.claims > MOST_CLAIMS:
-                raise FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
-            embedder = self.reader().embedders.of(to_do.embedding)
+            identity = remembered(to_do.embedding, to_do.dimension)
+            embedder = None if identity is None else await self.reader().embedders.of(identity)
             async with self._files.local(work.tenant, work.file_id) as path:
                 chunker = chunker_of(to_do.chunking, to_do.of_store)
                 chunks = self.reader().parser.chunks(path, to_do.filename, chunker)
@@ -166,15 +169,17 @@ class Ingestion(Part):
         except NotFound:  # the file was deleted; the upkeep takes it out of its stores
             await self._works.drop(job.work)
             return "dropped"
-        except (FileRefused, TextRefused) as error:
+        except FileRefused as error:
             return await self._refuse(job.work, to_do, error)
-        except (RetryLater, EngineError) as error:
+        except TextRefused as error:
+            return await self._refuse(job.work, to_do, FileRefused("invalid_file", error.message))
+        except (Clash, RetryLater, EngineError) as error:
             return await self._retry(job.work, to_do, error.message)
         await self._works.complete(job.work)
         await self._indexes.tend(work.index_id)
         return "completed"
 
-    async def _refuse(self, work: Work, to_do: ToDo, error: FileRefused | TextRefused) -> str:
+    async def _refuse(self, work: Work, to_do: ToDo, error: FileRefused) -> str:
         if to_do.current == work.index_id:
             await self._works.fail(work, error.code, str(error))
         else:  # the index that is searched has it, and is not given up for one without
@@ -199,11 +204,13 @@ class Job:
         self.work = work
         self._works = works
         self._indexes = indexes
+        self._record = Record(work.file_id)
+        self._record.tenant = work.tenant
 
-    async def fill(self, chunks: AsyncIterator[list[Chunk]], embedder: Embedder | None, dimension: int) -> None:
+    async def fill(self, chunks: AsyncIterator[list[Chunk]], embedder: Embedder | None, length: int) -> None:
         """Add the pieces that are not there yet; while some are written, those that follow are embedded.
 
-        `dimension` is the index's. Raises `FileRefused`, `TextRefused`, `GatewayError`, `Conflict`.
+        `length` is that of the index's vectors. Raises `FileRefused`, `TextRefused`, `GatewayError`, `Conflict`.
         """
         start, position = self.work.position, 0
         writing: asyncio.Task[None] | None = None
@@ -212,14 +219,16 @@ class Job:
                 first, position = position, position + len(some)
                 if not (new := some[max(0, start - first) :]):
                     continue
-                vectors = await embedder.documents([chunk.text for chunk in new]) if embedder is not None else None
-                if dimension == UNMADE:
-                    dimension = len(vectors[0]) if vectors is not None else 0
-                    await self._indexes.create(self.work.index_id, dimension)
+                vectors = None
+                if embedder is not None:
+                    vectors = await embedder.documents([chunk.text for chunk in new], self._record)
+                if length == UNMADE:
+                    length = dimension(vectors[0]) if vectors is not None else 0
+                    await self._indexes.create(self.work.index_id, length)
                 if writing is not None:
                     await writing
                 pieces = embedded(self.work.file_id, position - len(new), new, vectors)
-                writing = asyncio.create_task(self._add(pieces, dimension))
+                writing = asyncio.create_task(self._add(pieces, length))
             if writing is not None:
                 await writing
         finally:
@@ -228,8 +237,8 @@ class Job:
         if position == 0:
             raise FileRefused("invalid_file", "it holds no text")
 
-    async def _add(self, pieces: Sequence[Embedded], dimension: int) -> None:
-        self.work = await self._works.add(self.work, pieces, dimension)
+    async def _add(self, pieces: Sequence[Embedded], length: int) -> None:
+        self.work = await self._works.add(self.work, pieces, length)
         INGESTED_CHUNKS.inc(len(pieces))
 
 

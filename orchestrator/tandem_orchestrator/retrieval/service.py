@@ -8,7 +8,7 @@ from tandem_contract.config import Retrieval as Settings
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.creation import Creation
-from tandem_orchestrator.retrieval.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.question import Question
 from tandem_orchestrator.retrieval.rerank import Reranker
