@@ -64,6 +64,8 @@ class Bucket:
             try:
                 found = await self._ask(obstore.get_async(self._store(), self._object(key, number)))
             except FileNotFoundError:
+                if not number:
+                    await self.check()  # a bucket that is not there has no objects either
                 return
             stream = found.stream(READ_AT_ONCE)
             while (chunk := await self._ask(_next(stream))) is not None:
