@@ -19,6 +19,7 @@ from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.retrieval.service import Retrieval
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -50,6 +51,7 @@ class Services:
     responses: Responses
     stores: Stores
     filing: Filing
+    retrieval: Retrieval
     deadlines: Deadlines
     parts: Sequence[Part]
 

@@ -1,13 +1,12 @@
 """Makes one order of several, by reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009). Does no I/O."""
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 K: Final = 60
-Key = TypeVar("Key")
 
 
-def fused(orders: Sequence[tuple[float, Sequence[Key]]]) -> list[tuple[Key, float]]:
+def fused[Key](orders: Sequence[tuple[float, Sequence[Key]]]) -> list[tuple[Key, float]]:
     """Return what is in any of the weighted orders, the best first, with scores up to 1 for the first of them all."""
     total = sum(weight for weight, _ in orders)
     scores: dict[Key, float] = {}

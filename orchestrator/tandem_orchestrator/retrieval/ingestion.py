@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -11,7 +10,6 @@ from tandem_contract.config import Ingestion as Settings
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.errors import Clash, EngineError, GatewayError, NotFound, RetryLater, TextRefused
-from tandem_orchestrator.files.file_store import FileStore
 from tandem_orchestrator.observability.metrics import INGESTED_CHUNKS, INGESTION_AGE, INGESTION_QUEUED, INGESTIONS
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
@@ -20,7 +18,8 @@ from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
-from tandem_orchestrator.retrieval.parsing import FileRefused, Parser
+from tandem_orchestrator.retrieval.kept import Kept
+from tandem_orchestrator.retrieval.parsing import FileRefused, ParseLimits, Parser
 from tandem_orchestrator.retrieval.stores import UNMADE, remembered
 from tandem_orchestrator.retrieval.strategy import chunker_of
 from tandem_orchestrator.retrieval.work import ToDo, Work, Works
@@ -41,33 +40,30 @@ PIECES: Final = 64  # added in one transaction
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Reader:
-    """What reads files under one configuration."""
-
-    parser: Parser
-    embedders: Embedders
-
-
 class Ingestion(Part):
     """Takes files from the queue, as many as may be read at the same time."""
 
     def __init__(
-        self, config: OrchestratorConfig, database: Database, works: Works, files: FileStore, indexes: Indexes
+        self,
+        config: OrchestratorConfig,
+        database: Database,
+        kept: Kept,
+        embedders: Embedders,
+        may_begin: Callable[[], bool],
     ) -> None:
         self._database = database
-        self._works = works
-        self._files = files
-        self._indexes = indexes
+        self._works = kept.works
+        self._files = kept.file_store
+        self._indexes = kept.indexes
+        self._embedders = embedders
+        self._may_begin = may_begin
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.reader: Callable[[], Reader]
-        """What the configuration of the moment has; set before `watch`."""
-        self.may_begin: Callable[[], bool] = lambda: True
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
         """Take changed settings."""
         self._settings: Settings = config.retrieval.ingestion
+        self._parser = Parser(limits_of(self._settings))
 
     async def watch(self) -> None:
         """Take what is queued and what is left behind; run until cancelled."""
@@ -93,7 +89,7 @@ class Ingestion(Part):
 
     async def _take(self) -> None:
         room = self._settings.concurrency - len(self._tasks)
-        if room > 0 and self.may_begin() and self._database.exists and await self._works.any():
+        if room > 0 and self._may_begin() and self._database.exists and await self._works.any():
             for work in await self._works.claim(room):
                 self._begin(work)
 
@@ -114,7 +110,7 @@ class Ingestion(Part):
             for key in tasks.keys() - mine:  # detached, or taken over
                 tasks[key].cancel()
         room = self._settings.concurrency - len(self._tasks)
-        if room > 0 and self.may_begin():
+        if room > 0 and self._may_begin():
             for work in await self._works.claim_left(room):
                 self._begin(work)
 
@@ -156,28 +152,32 @@ class Ingestion(Part):
         if to_do is None:
             await self._works.drop(work)
             return "dropped"
-        if work.claims > MOST_CLAIMS:
-            ended = FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
-            return await self._refuse(work, to_do, ended)
         try:
-            identity = remembered(to_do.embedding, to_do.dimension)
-            embedder = None if identity is None else await self.reader().embedders.of(identity)
-            async with self._files.local(work.tenant, work.file_id) as path:
-                chunker = chunker_of(to_do.chunking, to_do.of_store)
-                chunks = self.reader().parser.chunks(path, to_do.filename, chunker)
-                await job.fill(chunks, embedder, to_do.dimension)
+            await self._fill(job, to_do)
         except NotFound:  # the file was deleted; the upkeep takes it out of its stores
             await self._works.drop(job.work)
-            return "dropped"
+            outcome = "dropped"
         except FileRefused as error:
-            return await self._refuse(job.work, to_do, error)
+            outcome = await self._refuse(job.work, to_do, error)
         except TextRefused as error:
-            return await self._refuse(job.work, to_do, FileRefused("invalid_file", error.message))
+            outcome = await self._refuse(job.work, to_do, FileRefused("invalid_file", error.message))
         except (Clash, RetryLater, EngineError) as error:
-            return await self._retry(job.work, to_do, error.message)
-        await self._works.complete(job.work)
-        await self._indexes.tend(work.index_id)
-        return "completed"
+            outcome = await self._retry(job.work, to_do, error.message)
+        else:
+            await self._works.complete(job.work)
+            await self._indexes.tend(work.index_id)
+            outcome = "completed"
+        return outcome
+
+    async def _fill(self, job: "Job", to_do: ToDo) -> None:
+        work = job.work
+        if work.claims > MOST_CLAIMS:
+            raise FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
+        identity = remembered(to_do.embedding, to_do.dimension)
+        embedder = None if identity is None else await self._embedders.of(identity)
+        async with self._files.local(work.tenant, work.file_id) as path:
+            chunks = self._parser.chunks(path, to_do.filename, chunker_of(to_do.chunking, to_do.of_store))
+            await job.fill(chunks, embedder, to_do.dimension)
 
     async def _refuse(self, work: Work, to_do: ToDo, error: FileRefused) -> str:
         if to_do.current == work.index_id:
@@ -240,6 +240,16 @@ class Job:
     async def _add(self, pieces: Sequence[Embedded], length: int) -> None:
         self.work = await self._works.add(self.work, pieces, length)
         INGESTED_CHUNKS.inc(len(pieces))
+
+
+def limits_of(settings: Settings) -> ParseLimits:
+    """Return what reading a file may take."""
+    return ParseLimits(
+        memory_bytes=settings.max_memory_bytes,
+        seconds=settings.max_seconds,
+        pages=settings.max_pages,
+        unpacked_bytes=settings.max_unpacked_bytes,
+    )
 
 
 async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIterator[list[Chunk]]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import orjson
 
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.attributes import Attributes, Filter
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.hit import Hit

@@ -37,6 +37,7 @@ class Upkeep(Part):
         self._files = StoreFiles(kept, StoreQuota())
         self.woken = asyncio.Event()
         """Set when something was deleted here."""
+        kept.file_store.on_deleted.append(lambda *_: self.woken.set())
 
     async def watch(self) -> None:
         """Sweep; run until cancelled."""
