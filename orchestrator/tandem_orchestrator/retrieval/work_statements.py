@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
@@ -218,7 +219,7 @@ SWITCH: Final = Statement(
         _S.next_index_id == bindparam("index_id"),
         ~exists().where(_W.index_id == bindparam("index_id")),
     )
-    .values(index_id=_S.next_index_id, next_index_id=None)
+    .values(index_id=_S.next_index_id, next_index_id=null())
     .returning(_S.tenant, _S.id),
     rank=WORK_THEN,
 )
@@ -281,7 +282,7 @@ ANY_EXPIRED: Final = Statement(
 RENEW: Final = Statement(
     update(VECTOR_STORES)
     .where(_S.tenant == bindparam("tenant"), _S.id == bindparam("store_id"))
-    .values(index_id=bindparam("new_index_id"), next_index_id=None)
+    .values(index_id=bindparam("new_index_id"), next_index_id=null())
     .returning(_S.tenant, _S.id),
     rank=STORE_FIRST,
     key=("tenant", "store_id"),
