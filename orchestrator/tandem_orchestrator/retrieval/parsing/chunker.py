@@ -15,10 +15,11 @@ from tandem_orchestrator.retrieval.parsing.tokens import tokens_in
 
 CUTS: Final = (
     re.compile(r"\n(?:[^\S\n]*\n)+"),
-    re.compile(r"""(?<=[.!?])\s+|(?<=[.!?]["')\]])\s+|(?<=[。！？])(?!\s)|(?<=[。！？])\s+"""),
+    re.compile(r"""(?<=[.!?])\s+|(?<=[.!?]["')\]])\s+|(?<=[。！？])\s*"""),  # noqa: RUF001
     re.compile(r"\n+"),
 )
 """Where text may be cut, the best first."""
+SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？")  # noqa: RUF001
 NEARLY_EMPTY: Final = 4  # a piece that is filled to less than this part of it
 LONG_WORD: Final = 32  # characters; a longer one may be cut
 NO_TEXT: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # what databases refuse, and noise
@@ -65,13 +66,15 @@ class _Filling:
         self.page: int | None = None
         self.heading = ""
         self._chunker = chunker
-        self._atoms = re.compile(rf"\s*\S{{1,{max(1, min(LONG_WORD, chunker.max_tokens // 3))}}}")
+        self._words = re.compile(rf"\s*\S{{1,{max(1, min(LONG_WORD, chunker.max_tokens // 3))}}}")
         self._parts: list[_Part] = []
         self._tokens = 0
         self._new = 0  # parts that no piece has yet
 
     def put(self, text: str, level: int = 0) -> Iterator[Chunk]:
         """Add text, cut as `CUTS` has it from `level` on where it must be; yield the pieces that it fills."""
+        if text.isspace():
+            return
         most = self._chunker.max_tokens
         tokens = tokens_in(text)
         if self._tokens + tokens <= most:
@@ -88,11 +91,11 @@ class _Filling:
     def put_words(self, text: str) -> Iterator[Chunk]:
         """Add text word by word; yield the pieces that it fills."""
         most = self._chunker.max_tokens
-        for atom in self._atoms.findall(text):
-            tokens = tokens_in(atom)
+        for word in self._words.findall(text):
+            tokens = tokens_in(word)
             if self._tokens + tokens > most:
                 yield from self._flush(most - tokens)
-            self._add(atom, tokens)
+            self._add(word, tokens)
 
     def end(self) -> Iterator[Chunk]:
         """Yield what is left; what follows begins anew."""
@@ -120,17 +123,34 @@ class _Filling:
         return Chunk(text, self._parts[0].page, self._parts[0].heading, tokens_in(text))
 
     def _repeated(self, room: int) -> list[_Part]:
-        repeated: list[_Part] = []
-        for part in reversed(self._parts if room > 0 else []):
-            if part.tokens > room:
-                atoms = [_Part(atom, tokens_in(atom), *part[2:]) for atom in self._atoms.findall(part.text)]
-                while atoms and atoms[-1].tokens <= room:
-                    room -= atoms[-1].tokens
-                    repeated.append(atoms.pop())
-                break
-            room -= part.tokens
-            repeated.append(part)
-        return repeated[::-1]
+        """Return the end of the piece, `room` tokens at most."""
+        first = len(self._parts)
+        while first and self._parts[first - 1].tokens <= room:
+            first -= 1
+            room -= self._parts[first].tokens
+        whole = self._parts[first:]
+        if not (first and room):
+            return whole
+        words, start = self._end_of(self._parts[first - 1], room)
+        if self._chunker.structure:  # a line or a sentence, if there is one
+            start = next(
+                (n for n in range(max(1, start), len(words)) if begins(words, n)), len(words) if whole else start
+            )
+        return words[start:] + whole
+
+    def _end_of(self, part: _Part, room: int) -> tuple[list[_Part], int]:
+        """Return the words of a part, and the index from which on they have room."""
+        words = [_Part(word, tokens_in(word), *part[2:]) for word in self._words.findall(part.text)]
+        first = len(words)
+        while first and words[first - 1].tokens <= room:
+            first -= 1
+            room -= words[first].tokens
+        return words, first
+
+
+def begins(parts: list[_Part], n: int) -> bool:
+    """Tell whether a line or a sentence begins at a part."""
+    return "\n" in parts[n].text or parts[n - 1].text.endswith(SENTENCE_ENDS)
 
 
 def clean(text: str) -> str:

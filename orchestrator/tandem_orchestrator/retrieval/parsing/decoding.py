@@ -43,7 +43,7 @@ def encoding_of(file: IO[bytes]) -> str:
 
 
 def text_of(file: IO[bytes]) -> io.TextIOWrapper:
-    """Return the file's text from its beginning on, with line breaks as "\\n"."""
+    """Return the file's text from its beginning on, with each line break as one character."""
     encoding = encoding_of(file)
     file.seek(0)
     return io.TextIOWrapper(file, encoding, errors="replace")

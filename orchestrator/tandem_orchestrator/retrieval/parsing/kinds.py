@@ -19,11 +19,13 @@ BY_EXTENSION: Final = {
     "csv": "csv", "tsv": "csv", "tab": "csv",
     "json": "json", "jsonl": "jsonl", "ndjson": "jsonl",
 }  # fmt: skip
-CODE: Final = frozenset(
-    "bash c cc cfg clj cmake conf cpp cs css cxx dart dockerfile env erl ex exs f90 fish go gradle graphql groovy h hpp "
-    "hs ini java jl js jsx kt kts less lua m makefile mjs ml mm nix php pl pm properties proto ps1 py pyi r rb rs sass "
-    "scala scss sh sql svelte swift tf toml ts tsx vb vue xml yaml yml zig zsh".split()
-)
+CODE: Final = frozenset({
+    "bash", "c", "cc", "cfg", "clj", "cmake", "conf", "cpp", "cs", "css", "cxx", "dart", "dockerfile", "env", "erl",
+    "ex", "exs", "f90", "fish", "go", "gradle", "graphql", "groovy", "h", "hpp", "hs", "ini", "java", "jl", "js",
+    "jsx", "kt", "kts", "less", "lua", "m", "makefile", "mjs", "ml", "mm", "nix", "php", "pl", "pm", "properties",
+    "proto", "ps1", "py", "pyi", "r", "rb", "rs", "sass", "scala", "scss", "sh", "sql", "svelte", "swift", "tf",
+    "toml", "ts", "tsx", "vb", "vue", "xml", "yaml", "yml", "zig", "zsh",
+})  # fmt: skip
 """Extensions, and names of files that have none."""
 
 

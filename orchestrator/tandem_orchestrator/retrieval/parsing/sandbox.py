@@ -54,6 +54,5 @@ def problems() -> list[str]:
     if seccomp.available():
         return []
     return [
-        "files are read in processes that may open files and sockets: this kernel or processor has no seccomp filter "
-        "(memory and time are bounded all the same)"
+        "files are read by processes that may open others and sockets: this kernel or processor has no seccomp filter"
     ]

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Final
 
-from tandem_orchestrator.retrieval.chunk import Chunk
 from tandem_orchestrator.retrieval.parsing import archive, sandbox
 from tandem_orchestrator.retrieval.parsing.block import Block
 from tandem_orchestrator.retrieval.parsing.file_refused import FileRefused
@@ -30,7 +29,7 @@ def main() -> None:
     sandbox.depend_on(job.parent)
     sandbox.bound(job.limits)
     try:
-        with open(0, "rb", closefd=False) as file:  # noqa: PTH123 # it has no path
+        with open(0, "rb", closefd=False) as file:
             for line in answers(file, job):
                 write(line)
         write(END)
@@ -51,7 +50,7 @@ def answers(file: IO[bytes], job: Job) -> Iterator[bytes]:
         archive.weigh(file, job.limits.unpacked_bytes)
     file.seek(0)
     blocks = bounded(read(file, job.limits.pages), job.limits)
-    some: list[Chunk] = []
+    some = []
     characters = 0
     for chunk in job.chunker.chunks(blocks):
         some.append(chunk)

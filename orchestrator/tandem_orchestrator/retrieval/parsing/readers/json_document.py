@@ -1,4 +1,4 @@
-"""Reads JSON: what is in an outer list or object, one by one. What is too large, too deep or no JSON is read as text."""
+"""Reads JSON: what is in an outer list or object, one by one. What is too large, too deep or no JSON is text."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ def read(file: IO[bytes], pages: int) -> Iterator[Block]:
     except (ValueError, RecursionError):
         blocks = None
     if blocks is None:
-        return plain_text.read(text.detach(), pages)
+        text.detach()  # else the file is closed with it
+        return plain_text.read(file, pages)
     return iter(blocks)
 
 

@@ -15,10 +15,11 @@ from tandem_orchestrator.retrieval.parsing.decoding import text_of
 from tandem_orchestrator.retrieval.parsing.readers.headings import Headings
 
 UNSEEN: Final = frozenset({"script", "style", "template", "noscript", "iframe", "object", "svg", "math"})
-PARAGRAPHS: Final = frozenset(
-    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form head "
-    "header hr html main nav ol p pre section summary table tbody tfoot thead title ul".split()
-)
+PARAGRAPHS: Final = frozenset({
+    "address", "article", "aside", "blockquote", "body", "dd", "details", "dialog", "div", "dl", "dt", "fieldset",
+    "figcaption", "figure", "footer", "form", "head", "header", "hr", "html", "main", "nav", "ol", "p", "pre",
+    "section", "summary", "table", "tbody", "tfoot", "thead", "title", "ul",
+})  # fmt: skip
 LINES: Final = {"br": "\n", "li": "\n- ", "tr": "\n", "option": "\n"}
 CELLS: Final = frozenset({"td", "th"})
 HEADINGS: Final = {f"h{n}": n for n in range(1, 7)}
