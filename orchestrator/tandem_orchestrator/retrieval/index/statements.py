@@ -53,7 +53,8 @@ class Statements:
         }
         self.by_words = {
             filtered: Sql(
-                f"SELECT {PIECE}, -bm25({words}) AS score FROM {words} JOIN {chunks} ON id = {words}.rowid "
+                f"SELECT file_id, position, {chunks}.text, page, heading, -bm25({words}) AS score "
+                f"FROM {words} JOIN {chunks} ON id = {words}.rowid "
                 f"WHERE {words} MATCH :text AND {some_sqlite if filtered else '1'} ORDER BY score DESC LIMIT :most",
                 f"SELECT {PIECE}, ts_rank_cd(words, to_tsquery('simple', :text), 1) AS score FROM {chunks} "
                 f"WHERE words @@ to_tsquery('simple', :text) AND {some_postgresql if filtered else 'true'} "
