@@ -2,11 +2,11 @@
 
 import asyncio
 
+import agents
 import openai
 import orjson
 import pytest
 from tandem_orchestrator.errors import RetryLater
-from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.retrieval.attributes import Comparison
 from tandem_orchestrator.retrieval.searching import store_not_found
 from tandem_orchestrator.tools.passage import HEAD
@@ -442,11 +442,16 @@ class TestElsewhere:
         assert made["status"] == "failed"
 
     @pytest.mark.usefixtures("searches")
-    async def test_it_is_counted(self, ask):
-        counted = TOOL_CALLS.labels("file_search", "success")
-        before = counted._value.get()  # noqa: SLF001 # its client shows no other way
+    async def test_it_is_counted(self, ask, orchestrator):
+        async def counted():
+            async with orchestrator.client.get("/metrics") as response:
+                wanted = 'tool_calls_total{status="success",tool_name="file_search"} '
+                found = [line for line in (await response.text()).splitlines() if line.startswith(wanted)]
+            return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+        before = await counted()
         await ask.create(tools=[TOOL])
-        assert counted._value.get() == before + 1  # noqa: SLF001
+        assert await counted() == before + 1
 
 
 class TestOwnResponses:
@@ -494,3 +499,20 @@ class TestOpenAIsClient:
             final = await stream.get_final_response()
         assert "response.output_text.annotation.added" in events
         assert final.output[1].content[0].annotations[0].file_id == "file-1"
+
+
+class TestAgentsSdk:
+    @pytest.fixture
+    def agent(self, client):
+        agents.set_tracing_disabled(disabled=True)  # they would go to OpenAI
+        model = agents.OpenAIResponsesModel(model="double", openai_client=client)
+        tool = agents.FileSearchTool(vector_store_ids=[STORE], max_num_results=3, include_search_results=True)
+        return agents.Agent("Bikes", model=model, tools=[tool])
+
+    async def test_its_hosted_tool(self, agent, engine, stores):
+        engine.replies += [Reply("", (SEARCH,)), Reply(ANSWER), Reply("Sure.")]
+        result = await agents.Runner.run(agent, "Where?")
+        assert (result.final_output, stores.asked[0][2].most) == (ANSWER, 3)
+        following = [*result.to_input_list(), {"role": "user", "content": "Sure?"}]
+        await agents.Runner.run(agent, following)
+        assert BUILT.text in results_given(engine)[0]
