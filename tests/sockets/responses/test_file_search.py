@@ -13,7 +13,9 @@ from tandem_orchestrator.tools.passage import HEAD
 
 from tests.engine_double import Call, EngineDouble, Reply
 from tests.sockets.responses.asking import ResponsesClient, says, text_of, types_of
+from tests.sockets.running import until
 from tests.sockets.search_double import BUILT, ORDER, SEARCH, STORE, TOOL, SearchDouble, declared
+from tests.sockets.tools.mcp_server import RunningMcp
 from tests.sockets.tools.service import Says
 
 STREAMED = pytest.mark.parametrize("stream", [False, True])
@@ -411,11 +413,34 @@ class TestRetrievedTextIsData:
         assert second["output"][0]["status"] == "failed"  # nobody has said anything since
 
     @STREAMED
+    async def test_what_was_found_before_the_clients_call_is_cited_after_it(self, ask, engine, stream):
+        engine.replies += [Reply("", (SEARCH,)), Reply("", (Call("look"),)), Reply("Order AB-1234-X is sent.")]
+        first = await ask.either(stream=stream, tools=[TOOL, LOOK])
+        output = {"type": "function_call_output", "call_id": first["output"][-1]["call_id"], "output": "seen"}
+        second = await ask.either([output], stream=stream, previous_response_id=first["id"])
+        assert [each["file_id"] for each in annotations_of(second)] == ["file-2"]
+
+    @STREAMED
     async def test_what_a_person_says_next_counts(self, strict, engine, stream):
         engine.replies += [Reply("", (SEARCH,)), Reply("Found."), Reply("", (MATH,)), Reply("Four.")]
         first = await strict.either(stream=stream, **CALLING)
         second = await strict.either("2+2?", stream=stream, previous_response_id=first["id"], **CALLING)
         assert second["output"][0]["status"] == "completed"
+
+    async def test_what_a_person_allows_runs(self, start, engine, stores):
+        async with RunningMcp() as files:
+            orchestrator = await start(tools={"afterRetrieval": [], "mcp": [{"name": "files", "url": files.url}]})
+            stores.serve(orchestrator)
+            await until(lambda: "files_search" in orchestrator.app.services.toolbox.names)
+            ask = ResponsesClient(orchestrator.client)
+            engine.replies += [Reply("", (SEARCH,)), Reply("", (Call("files_search", '{"text": "abc"}'),)), Reply("3.")]
+            tools = [TOOL, {"type": "mcp", "server_label": "files"}]
+            first = await ask.create(tools=tools)
+            asked = first["output"][-1]
+            assert (asked["type"], files.calls) == ("mcp_approval_request", [])
+            answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+            second = await ask.create([answer], tools=tools, previous_response_id=first["id"])
+            assert (second["output"][0]["status"], files.calls) == ("completed", ["abc"])
 
 
 class TestElsewhere:
