@@ -133,11 +133,12 @@ class EngineEmbedder:
 
     async def _ask(self, texts: Numbered, record: Record) -> list[Vector]:
         """Raise `Refused` only for what the texts may be the reason of."""
+        in_base64 = self._in_base64  # another one's answer may change it meanwhile
         try:
             vectors = await self._read(await self._answer([text for _, text in texts], record), len(texts))
         except GatewayError as error:
             if isinstance(error, Refused) and error.status in INPUT:
-                if self._in_base64 and _is_about(error, "encoding_format", "base64"):
+                if in_base64 and _is_about(error, "encoding_format", "base64"):
                     self._in_base64 = False
                     return await self._ask(texts, record)
                 if not self._is_setting(error):
