@@ -8,7 +8,6 @@ from tandem_orchestrator.retrieval.rerank import Ranked, Reranker
 
 from tests.engine_double import Reply
 from tests.sockets.retrieval.asking import config, record
-from tests.sockets.running import Orchestrator
 
 QUESTION = "where do whales sleep"
 FOUND = ["Cats sleep on sofas", "where whales sleep", "Nothing of that"]
@@ -16,7 +15,7 @@ FOUND = ["Cats sleep on sofas", "where whales sleep", "Nothing of that"]
 
 @pytest.fixture
 async def reranker(serve, engine) -> Reranker:
-    orchestrator: Orchestrator = await serve(config(engine))
+    orchestrator = await serve(config(engine))
     return Reranker("double", orchestrator.app.services.catalogue, orchestrator.app.services.dispatcher)
 
 
