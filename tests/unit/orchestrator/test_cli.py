@@ -71,6 +71,7 @@ tracing: {endpoint: "http://collector:4318"}
     assert {line.partition(":")[0] for topic, line in told if topic == "warning" and ":" in line} == {
         "keys.required",
         "models.0.fallback",
+        "retrieval.embedding.path",
     }
     assert "hush" not in out
 
