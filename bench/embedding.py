@@ -14,6 +14,7 @@ import sys
 import time
 from array import array
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -25,7 +26,6 @@ from tandem_orchestrator.retrieval.embedding.engine_embedder import BATCHES
 from tandem_orchestrator.retrieval.embedding.static_model import StaticModel
 
 from bench.load import Failed
-from bench.measures import Effort
 from bench.processes import ROOT, Cores
 from bench.report import Row, Series, at_least
 from hack import path
@@ -47,16 +47,16 @@ Figures = dict[str, list[float]]
 Embed = Callable[[], Awaitable[Any]]
 
 
-async def measure(_: Cores, __: Effort) -> list[Row]:
-    """Measure in processes of their own: they need both cores, as engine and orchestrator have."""
-    command = [sys.executable, "-m", "bench.embedding", "figures"]
+async def measure(cores: Cores) -> list[Row]:
+    """Measure in processes of their own, engine and Redis on the orchestrator's core: they have little to do."""
+    command = ["taskset", "--cpu-list", str(cores.target), sys.executable, "-m", "bench.embedding", "figures"]
     process = await asyncio.create_subprocess_exec(
         *command, env={"PATH": os.environ["PATH"], **_cache()}, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
     if process.returncode:
         raise Failed("bench.embedding failed")
-    return rows({name: Series(values) for name, values in orjson.loads(output).items()})
+    return rows({name: Series(values) for name, values in orjson.loads(output.splitlines()[-1]).items()})
 
 
 def rows(found: dict[str, Series]) -> list[Row]:
@@ -143,6 +143,7 @@ async def _all(url: str, redis: dict[str, Any]) -> Figures:
     cached = await _started(**settings, redis=redis, retrieval={"embedding": {"model": "double", "batchSize": BATCH}})
     static = await _started(**settings, retrieval={"embedding": {"path": str(folder)}})
     model = StaticModel(folder, None)
+    _loop(model)
     found: Figures = {}
     record = Record("bench")
     try:
@@ -151,7 +152,7 @@ async def _all(url: str, redis: dict[str, Any]) -> Figures:
             found.setdefault("bare engine", []).append(await _rate(lambda: _bare(url)))
             for name, server in (("engine", by_engine), ("cached", cached)):
                 before = time.process_time()
-                found.setdefault(name, []).append(await _rate(lambda s=server: _embedder(s).documents(TEXTS, record)))
+                found.setdefault(name, []).append(await _rate(partial(_embedder(server).documents, TEXTS, record)))
                 found.setdefault(f"{name} cpu", []).append((time.process_time() - before) / len(TEXTS) * 1e6)
             found.setdefault("bare static", []).append(await _rate(lambda: asyncio.to_thread(_loop, model)))
             looking = asyncio.create_task(_longest_pause())

@@ -10,6 +10,7 @@ from tandem_orchestrator.retrieval.embedding import cache
 from tandem_orchestrator.retrieval.embedding.cache import VectorCache
 from tandem_orchestrator.retrieval.embedding.vector import numbers, of_numbers
 from tandem_orchestrator.store.redis import RedisStore
+from tandem_orchestrator.store.script import Script
 
 from tests.engine_double import Embedding
 from tests.sockets.retrieval.asking import TEXTS, config, embedding, expected, record
@@ -90,7 +91,7 @@ async def test_vectors_go_after_a_week(redis, redis_server):
     vectors = VectorCache(store, "double None")
     await vectors.put("acme", {"one": of_numbers([1.0])})
     (key,) = vectors._keys("acme", ["one"])
-    left = await store.run(cache.Script("return redis.call('TTL', KEYS[1])"), [key], [])
+    left = await store.run(Script("return redis.call('TTL', KEYS[1])"), [key], [])
     assert cache.KEPT_SECONDS - 60 < left <= cache.KEPT_SECONDS
     await vectors.close()
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 from prometheus_client import REGISTRY
-from tandem_orchestrator.errors import EmbedderAway, TextRefused, WrongVectors
+from tandem_orchestrator.errors import EmbedderAway, Malformed, TextRefused, WrongVectors
 from tandem_orchestrator.retrieval.embedding import engine_embedder
 from tandem_orchestrator.retrieval.embedding.identity import Identity
 from tandem_orchestrator.retrieval.embedding.vector import numbers
@@ -153,7 +153,7 @@ async def test_json_with_nan_is_refused(engine):
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
     engine.rule = lambda _: Reply(raw=head + body)
     async with embedding(config(engine)) as embedder:
-        with pytest.raises(engine_embedder.Malformed, match="not JSON"):
+        with pytest.raises(Malformed, match="not JSON"):
             await embedder.query("which?", record())
 
 
