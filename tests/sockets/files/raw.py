@@ -1,7 +1,7 @@
 """Requests byte by byte, as no library would send them."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -36,10 +36,8 @@ async def connection(orchestrator: Any):
         yield reader, writer
     finally:
         writer.close()
-        try:
+        with suppress(ConnectionError):
             await writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 async def answer(reader: asyncio.StreamReader, seconds: float = 10.0) -> tuple[int, Any]:
