@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import NamedTuple
 
 import structlog
@@ -78,10 +78,13 @@ class Blobs:
         if held:
             yield held
 
-    async def drop(self, *keys: str) -> None:
-        """Delete bytes that no row names any more; what cannot be deleted now is swept later."""
-        with suppress(FilesUnavailable):
+    async def drop(self, *keys: str) -> bool:
+        """Delete bytes that no row names any more; return false where they are left to the sweeper."""
+        try:
             await self._storage.delete(keys)
+        except FilesUnavailable:
+            return False
+        return True
 
 
 class _Measured:

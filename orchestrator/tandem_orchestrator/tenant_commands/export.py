@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.files.stored_file import StoredFile
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Statement, Step
 from tandem_orchestrator.tenant_commands import statements
@@ -14,10 +15,22 @@ MOST_BYTES: Final = 4_000_000  # at once, unless a single row is larger
 RESPONSE: Final = b'{"kind":"response","document":%b,"input":%b,"output":%b}}\n'
 CONVERSATION: Final = b'{"kind":"conversation","document":%b}\n'
 ITEM: Final = b'{"kind":"conversation_item","conversation_id":%b,"document":%b}\n'
+FILE: Final = b'{"kind":"file","sha256":%b,"document":%b}\n'
+
+
+async def files(database: Database, tenant: str) -> AsyncIterator[StoredFile]:
+    """Yield a tenant's files in the order of their making. Raises `DatabaseDown`."""
+    after = ""
+    while page := await _read(database, statements.SOME_FILES, tenant=tenant, after=after, most=PAGE):
+        for row in page:
+            yield StoredFile(tenant, *row)
+        after = page[-1][0]
 
 
 async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
-    """Yield responses in the order of their making, then each conversation with its items. Raises `DatabaseDown`.
+    """Yield responses in the order of their making, then each conversation with its items, then what is said of files.
+
+    Raises `DatabaseDown`.
 
     A response that its client has deleted is not among them, though others may still be continuing it.
     """
@@ -31,6 +44,8 @@ async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
         where = {"tenant": tenant, "conversation_id": conversation_id}
         async for (item,) in _rows(database, queries, -1, **where):
             yield ITEM % (orjson.dumps(conversation_id), item.encode())
+    async for file in files(database, tenant):
+        yield FILE % (orjson.dumps(file.digest), orjson.dumps(file.document()))
 
 
 async def _conversations(database: Database, tenant: str) -> AsyncIterator[Row]:

@@ -17,6 +17,8 @@ from sqlalchemy import (
     update,
 )
 
+from tandem_orchestrator.files import tables as files
+from tandem_orchestrator.files.tables import BLOBS, FILES, PARTS, UPLOADS
 from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
 from tandem_orchestrator.store.statement import Statement
 
@@ -37,7 +39,8 @@ def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _tenants() -> Statement:
-    names = union(select(STORED.c.tenant), select(_C.tenant)).subquery()
+    counts = files.STORED
+    names = union(select(STORED.c.tenant), select(_C.tenant), select(counts.c.tenant)).subquery()
     conversations = select(func.count()).select_from(CONVERSATIONS).where(_C.tenant == names.c.tenant)
     return Statement(
         select(
@@ -45,8 +48,14 @@ def _tenants() -> Statement:
             func.coalesce(STORED.c.responses, 0),
             func.coalesce(STORED.c.bytes, 0),
             conversations.scalar_subquery(),
+            func.coalesce(counts.c.files, 0),
+            func.coalesce(counts.c.bytes, 0),
         )
-        .select_from(names.outerjoin(STORED, STORED.c.tenant == names.c.tenant))
+        .select_from(
+            names.outerjoin(STORED, STORED.c.tenant == names.c.tenant).outerjoin(
+                counts, counts.c.tenant == names.c.tenant
+            )
+        )
         .where(names.c.tenant > bindparam("after", type_=_R.tenant.type))
         .order_by(names.c.tenant)
         .limit(bindparam("most"))
@@ -54,15 +63,23 @@ def _tenants() -> Statement:
 
 
 TENANTS: Final = _tenants()
-"""Tenants after one, by name, with the numbers of their responses, bytes and conversations."""
+"""Tenants after one, by name: the numbers of their responses, bytes, conversations, files, and bytes of those."""
 
 
 def _number(table: FromClause) -> ColumnElement[int]:
     return select(func.count()).select_from(table).where(_of_tenant(table)).scalar_subquery()
 
 
-LEFT: Final = Statement(select(_number(RESPONSES), _number(CONVERSATIONS), _number(STORED)))
-"""How many responses and conversations a tenant has, and whether it is counted."""
+LEFT: Final = Statement(
+    select(
+        _number(RESPONSES),
+        _number(CONVERSATIONS),
+        _number(FILES),
+        _number(UPLOADS) + _number(BLOBS),
+        _number(STORED) + _number(files.STORED),
+    )
+)
+"""How many responses, conversations and files a tenant has, what lies behind the last, and whether it is counted."""
 
 # Export: sizes first, so that no more is read at once than fits
 
@@ -91,6 +108,22 @@ ITEM_SIZES: Final = Statement(
     .limit(bindparam("most"))
 )
 SOME_ITEMS: Final = Statement(select(_I.item).where(_THE_ITEMS, _between(_I.position)).order_by(_I.position))
+SOME_FILES: Final = Statement(
+    select(
+        FILES.c.id,
+        FILES.c.digest,
+        FILES.c.filename,
+        FILES.c.purpose,
+        FILES.c.bytes,
+        FILES.c.created,
+        FILES.c.expires,
+        BLOBS.c.key,
+    )
+    .join(BLOBS, and_(BLOBS.c.tenant == FILES.c.tenant, BLOBS.c.digest == FILES.c.digest))
+    .where(_of_tenant(FILES), FILES.c.id > bindparam("after", type_=FILES.c.id.type))
+    .order_by(FILES.c.id)
+    .limit(bindparam("most"))
+)
 
 # Purge: some rows at a time, without waiting for what others change at this moment
 
@@ -102,8 +135,8 @@ def _some(table: FromClause, *where: ColumnElement[bool]) -> ColumnElement[bool]
     return tuple_(*key).in_(select(*found.c))
 
 
-def _delete(table: Any) -> Statement:
-    return Statement(delete(table).where(_some(table)).returning(table.c.tenant), key=("tenant",))
+def _delete(table: Any, *columns: ColumnElement[Any]) -> Statement:
+    return Statement(delete(table).where(_some(table)).returning(table.c.tenant, *columns), key=("tenant",))
 
 
 DELETE_RUNS: Final = _delete(RUNS)
@@ -120,8 +153,18 @@ DELETE_EVENTS: Final = _delete(EVENTS)
 DELETE_RESPONSES: Final = _delete(RESPONSES)
 DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
 DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
-FORGET: Final = Statement(
-    delete(STORED).where(_of_tenant(STORED), STORED.c.responses == 0, STORED.c.bytes == 0).returning(STORED.c.tenant),
-    key=("tenant",),
-)
+DELETE_FILES: Final = _delete(FILES)
+DELETE_PARTS: Final = _delete(PARTS, PARTS.c.key)
+DELETE_UPLOADS: Final = _delete(UPLOADS)
+DELETE_BLOBS: Final = _delete(BLOBS, BLOBS.c.key)
+"""As of parts, what is returned besides is where bytes lie that are to be deleted then."""
+
+
+def _forget(counts: Any, number: ColumnElement[int]) -> Statement:
+    unused = delete(counts).where(_of_tenant(counts), number == 0, counts.c.bytes == 0)
+    return Statement(unused.returning(counts.c.tenant), key=("tenant",))
+
+
+FORGET: Final = _forget(STORED, STORED.c.responses)
 """Deletes a tenant's counts; never while they count something, so that they stay true."""
+FORGET_FILES: Final = _forget(files.STORED, files.STORED.c.files)
