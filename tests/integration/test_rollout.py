@@ -275,7 +275,6 @@ async def test_what_no_volume_of_files_can_do_is_refused(
     key = await kubernetes.serve(namespace, orchestrator={**SQLITE, "files": {"claim": asked}})
     with pytest.raises(ApiError, match=says):
         await kubernetes.edit(LLM_SERVICE, key, key.name, claim(change))
-    await kubernetes.reconcile(key)
     await kubernetes.edit(LLM_SERVICE, key, key.name, claim({"size": "2Gi"}))
     await kubernetes.reconcile(key)
     live = await kubernetes.get(CLAIM, namespace, f"{key.name}-files")
