@@ -260,6 +260,32 @@ async def test_a_claim_stays_when_the_spec_no_longer_names_it(kubernetes: Kubern
     ("change", "says"),
     [
         ({"size": "512Mi"}, "size may only grow"),
+        ({"storageClassName": "fast"}, "storageClassName must stay as it is"),
+        ({"accessModes": ["ReadWriteOnce"]}, "accessModes must stay as they are"),
+        ({"accessModes": None}, "accessModes must stay as they are"),
+    ],
+)
+async def test_what_no_volume_of_files_can_do_is_refused(
+    kubernetes: Kubernetes, namespace: str, change: Object, says: str
+) -> None:
+    def claim(asked: Object) -> Object:
+        return {"spec": {"orchestrator": {"files": {"claim": asked}}}}
+
+    asked = {"size": "1Gi", "accessModes": ["ReadWriteMany"]}
+    key = await kubernetes.serve(namespace, orchestrator={**SQLITE, "files": {"claim": asked}})
+    with pytest.raises(ApiError, match=says):
+        await kubernetes.edit(LLM_SERVICE, key, key.name, claim(change))
+    await kubernetes.edit(LLM_SERVICE, key, key.name, claim({"size": "2Gi"}))
+    await kubernetes.reconcile(key)
+    live = await kubernetes.get(CLAIM, namespace, f"{key.name}-files")
+    assert live
+    assert live["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"size": "512Mi"}, "size may only grow"),
         ({"size": "0.5Gi"}, "size may only grow"),
         ({"storageClassName": "fast"}, "storageClassName must stay as it is"),
     ],

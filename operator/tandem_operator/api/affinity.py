@@ -39,9 +39,9 @@ class NodeRequirement(Ruled):
     key: LabelKey
     """Label, or in matchFields a field: metadata.name."""
     operator: NodeOperator
-    """How it is compared with values."""
+    """Comparison with values."""
     values: list[NodeValue] = Field(default=[], max_length=256)
-    """What it is compared with; one whole number with Gt and Lt, none with Exists and DoesNotExist."""
+    """One whole number with Gt and Lt, none with Exists and DoesNotExist."""
 
 
 class NodeSelectorTerm(Ruled):
@@ -84,9 +84,9 @@ class LabelRequirement(Ruled):
     key: LabelKey
     """Label."""
     operator: LabelOperator
-    """How it is compared with values."""
+    """Comparison with values."""
     values: list[LabelValue] = Field(default=[], max_length=256)
-    """What it is compared with; none with Exists and DoesNotExist."""
+    """None with Exists and DoesNotExist."""
 
 
 class LabelSelector(Ruled):

@@ -113,7 +113,8 @@ class LLMService(Ruled):
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
         """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
-        return secrets(self.spec.orchestrator.config, self.spec.orchestrator.state)
+        settings = self.spec.orchestrator
+        return secrets(settings.config, settings.state, settings.files)
 
     @cached_property
     def state_secrets(self) -> dict[str, frozenset[str]]:
@@ -124,6 +125,11 @@ class LLMService(Ruled):
     def pods_service_name(self) -> str:
         """The headless Service, whose DNS name has an address for each engine pod that serves."""
         return f"{self.engine.name}-pods"
+
+    @property
+    def files_claim_name(self) -> str:
+        """The claim that the operator makes for files."""
+        return f"{self.name}-files"
 
     @property
     def engine_key_name(self) -> str:

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
-from tandem_contract.config import OrchestratorSettings
+from tandem_contract.config import OrchestratorSettings, Retrieval, Section
 
+from tandem_operator.api.files import AccessMode, FilesSpec
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.settings import broken_rules
 from tandem_operator.api.state import StateSpec
@@ -123,8 +124,40 @@ def _one_database(orchestrator: "OrchestratorSpec") -> bool:
 
 
 def _database_keeps_keys(orchestrator: "OrchestratorSpec") -> bool:
-    named = orchestrator.config.database.model_fields_set & {"url", "url_from"}
-    return orchestrator.config.keys.admin is None or orchestrator.state is not None or bool(named)
+    return orchestrator.config.keys.admin is None or orchestrator.has_database
+
+
+def _database_knows_files(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.files is None or orchestrator.has_database
+
+
+def _files_have_a_place(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.files is None or orchestrator.files_place is not None
+
+
+def _documents_are_files(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.retrieval is None or orchestrator.files_place is not None
+
+
+def _all_reach_the_files(orchestrator: "OrchestratorSpec") -> bool:
+    claim = orchestrator.files.claim if orchestrator.files else None
+    return claim is None or orchestrator.replicas.max == 1 or AccessMode.READ_WRITE_MANY in claim.access_modes
+
+
+_DATABASE: Final = (
+    "(has(self.state) || (has(self.config) && has(self.config.database)"
+    " && (has(self.config.database.url) || has(self.config.database.urlFrom))))"
+)
+_STATE_VOLUME: Final = "(has(self.state) && has(self.state.sqlite))"
+_FILES_PLACE: Final = "(has(self.files) && (has(self.files.claim) || has(self.files.claimName) || has(self.files.s3)))"
+
+
+class FilesPlace(StrEnum):
+    """Where the bytes of files are."""
+
+    VOLUME = "volume"
+    BUCKET = "bucket"
+    STATE = "state"
 
 
 class OrchestratorSpec(PodSettings):
@@ -165,13 +198,39 @@ class OrchestratorSpec(PodSettings):
             field="state",
         ),
         Rule(
-            cel="!has(self.config) || !has(self.config.keys) || !has(self.config.keys.admin) || has(self.state)"
-            " || (has(self.config.database)"
-            " && (has(self.config.database.url) || has(self.config.database.urlFrom)))",
+            cel=f"!has(self.config) || !has(self.config.keys) || !has(self.config.keys.admin) || {_DATABASE}",
             holds=_database_keeps_keys,
             message="orchestrator.config.keys.admin needs a database in orchestrator.state: "
             "what the admin API creates must outlive a pod and be known to all of them",
             field="config",
+        ),
+        Rule(
+            cel=f"!has(self.files) || {_DATABASE}",
+            holds=_database_knows_files,
+            message="orchestrator.files needs a database in orchestrator.state: "
+            "what is known of files must outlive a pod and be known to all of them",
+            field="files",
+        ),
+        Rule(
+            cel=f"!has(self.files) || {_FILES_PLACE} || {_STATE_VOLUME}",
+            holds=_files_have_a_place,
+            message="orchestrator.files needs claim, claimName or s3; with state.sqlite alone they are on its volume",
+            field="files",
+        ),
+        Rule(
+            cel="!has(self.files) || !has(self.files.claim) || self.replicas.max == 1"
+            " || (has(self.files.claim.accessModes) && 'ReadWriteMany' in self.files.claim.accessModes)",
+            holds=_all_reach_the_files,
+            message="orchestrator.files.claim needs accessModes [ReadWriteMany] for more than one pod, and a "
+            "StorageClass that has it; write that, take files.s3, or set orchestrator.replicas {min: 1, max: 1}",
+            field="files",
+        ),
+        Rule(
+            cel=f"!has(self.retrieval) || {_FILES_PLACE} || {_STATE_VOLUME}",
+            holds=_documents_are_files,
+            message="orchestrator.retrieval needs orchestrator.files with claim, claimName or s3: "
+            "what is searched are files",
+            field="retrieval",
         ),
     )
 
@@ -186,19 +245,30 @@ class OrchestratorSpec(PodSettings):
     state: StateSpec | None = None
     """Database of keys, budgets, responses and what else outlives a pod. Default: none, each pod for itself; then
     responses are only kept where config.responses.store, or a request, says so."""
+    files: FilesSpec | None = Field(default=None, json_schema_extra=NOT_STORED)
+    """Where uploaded files are. Default: with state.sqlite on its volume, otherwise there are none."""
+    retrieval: Retrieval | None = Field(default=None, json_schema_extra=NOT_STORED)
+    """Vector stores, and how documents become searchable."""
     config: Annotated[OrchestratorSettings, Field(json_schema_extra=NOT_STORED)] = OrchestratorSettings()
     """Settings of the orchestrator, as in its configuration file."""
 
-    @field_validator("config")
+    @field_validator("config", "state", "files")
     @classmethod
-    def _fit_a_pod(cls, config: OrchestratorSettings) -> OrchestratorSettings:
-        if broken := broken_rules(config):
+    def _fit_a_pod[Part: Section | None](cls, part: Part) -> Part:
+        if part is not None and (broken := broken_rules(part)):
             raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
-        return config
+        return part
 
-    @field_validator("state")
-    @classmethod
-    def _names_secrets(cls, state: StateSpec | None) -> StateSpec | None:
-        if state and (broken := broken_rules(state)):
-            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
-        return state
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database that outlives a pod."""
+        return self.state is not None or bool(self.config.database.model_fields_set & {"url", "url_from"})
+
+    @property
+    def files_place(self) -> FilesPlace | None:
+        """Where the bytes of files are; None where there are no files."""
+        if self.files and self.files.has_volume:
+            return FilesPlace.VOLUME
+        if self.files and self.files.s3:
+            return FilesPlace.BUCKET
+        return FilesPlace.STATE if self.state and self.state.sqlite else None

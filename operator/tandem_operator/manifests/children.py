@@ -5,7 +5,7 @@ from tandem_operator.manifests import component
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.engine import deployment as engine
 from tandem_operator.manifests.engine import private
-from tandem_operator.manifests.orchestrator import autoscaler, claim, config, migration, service
+from tandem_operator.manifests.orchestrator import autoscaler, config, migration, service, volumes
 from tandem_operator.manifests.orchestrator import deployment as orchestrator
 from tandem_operator.manifests.platform import Platform
 
@@ -22,7 +22,7 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
         *private.network_policy(llm),
         service.build(llm),
         *private.services(llm),
-        *claim.build(llm),
+        *volumes.claims(llm),
         engine.build(llm, platform, key_version),
         *migrations,
         migration.after(migrations, orchestrator.build(llm, platform, settings, key_version)),

@@ -115,7 +115,7 @@ def orchestrator_ready(view: ServiceView) -> Verdict:
 
 
 def stores_ready(view: ServiceView) -> Verdict | None:
-    """Return whether database and Redis can be used; nothing is told of a service that has neither."""
+    """Return whether database, files and Redis can be used; nothing is told of a service that has none of them."""
     kind, stores = ConditionType.STORES_READY, StoresView(view.service, view.observed)
     if not (stores.has_database or stores.has_redis):
         return None

@@ -8,8 +8,9 @@ from tandem_contract.config import NEEDS_RESTART
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, checksum, deployment, grace_seconds
-from tandem_operator.manifests.orchestrator import claim, config
+from tandem_operator.manifests.orchestrator import config, documents
 from tandem_operator.manifests.orchestrator.autoscaler import autoscaled
+from tandem_operator.manifests.orchestrator.volumes import STRATEGY, mounts, one_pod_at_a_time, volumes
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, pod, resources, variables
 
@@ -31,7 +32,7 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
         "volumes": [
             {"name": "files", "projected": {"sources": [config.source(service), key]}},
             *config.volumes(service.secrets),
-            *claim.volumes(service),
+            *volumes(service),
             {"name": "tmp", "emptyDir": {}},
         ],
     }
@@ -43,7 +44,7 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
         pod(service.orchestrator, platform, **fields),
         stamps,
         **replicas,
-        strategy=claim.STRATEGY if claim.wanted(service) else _STRATEGY,
+        strategy=STRATEGY if one_pod_at_a_time(service) else _STRATEGY,
     )
 
 
@@ -51,6 +52,7 @@ def _container(service: LLMService, image: str) -> Manifest:
     spec, tls, metrics = service.spec.orchestrator, service.serves_tls, service.metrics_port
     # As a variable, which an older image of the orchestrator leaves alone; in its file it would refuse it.
     ours = {"HOME": "/tmp", "TMPDIR": "/tmp", "TANDEM_SERVER__METRICS_PORT": str(metrics)}  # noqa: S108 # an emptyDir
+    ours |= documents.variables(service)
     return container(
         "orchestrator",
         image,
@@ -61,11 +63,11 @@ def _container(service: LLMService, image: str) -> Manifest:
             {"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"},
             {"name": names.METRICS_PORT_NAME, "containerPort": metrics, "protocol": "TCP"},
         ],
-        resources=resources(spec.resources),
+        resources=resources(spec.resources, storage=documents.storage(service)),
         volumeMounts=[
             {"name": "files", "mountPath": config.FILES_PATH, "readOnly": True},
             *config.mounts(service.secrets),
-            *claim.mounts(service),
+            *mounts(service),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
         startupProbe=http_probe("/live", period=2, timeout=2, failures=60, tls=tls),
