@@ -93,7 +93,7 @@ class App:
         self._stores = Stores(database)
         self._filing = Filing(config, database)
         self._kept = Kept(database, self._stores.leases, self._filing.files)
-        self._embedders = Embedders(config, self._catalogue, self._dispatcher)
+        self.embedders = Embedders(config, self._catalogue, self._dispatcher)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
@@ -105,13 +105,13 @@ class App:
             self._upstreams,
             self._keys,
             upkeep,
-            self._embedders,
+            self.embedders,
             Retention(config, self._stores),
             self._filing.storage,
             self._filing.files,
             Sweeper(config, self._filing, self._stores.leases),
             StoresUpkeep(database, self._stores.leases, self._kept),
-            Ingestion(config, database, self._kept, self._embedders, self._may_begin),
+            Ingestion(config, database, self._kept, self.embedders, self._may_begin),
             background,
         ]
         """Closed from the last to the first: what others use comes before them."""
@@ -184,13 +184,13 @@ class App:
 
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
-        search = Search(self._kept, self._embedders, self._reranker(config))
+        search = Search(self._kept, self.embedders, self._reranker(config))
         toolbox.bindings = {FileSearch.name: FileSearch(search)}
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
-        retrieval = Retrieval(self._kept, search, self._embedders, Rewriter(generator), config.retrieval)
+        retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)
         services = Services(
             config,
             self._state,

@@ -267,7 +267,7 @@ async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIter
 def embedded(file_id: str, first: int, chunks: Sequence[Chunk], vectors: Sequence[Vector] | None) -> list[Embedded]:
     """Return pieces of a file as an index takes them; `first` is the number of the first one."""
     return [
-        Embedded(file_id, first + n, *chunk, vectors[n] if vectors is not None else None)
+        Embedded._make((file_id, first + n, *chunk, vectors[n] if vectors is not None else None))
         for n, chunk in enumerate(chunks)
     ]
 

@@ -101,7 +101,8 @@ class StoreFiles:
         """Return what attaches files to a store. Raises `NotFound` for a file that the tenant does not have."""
         moment = now()
         where = {"tenant": tenant, "store_id": store_id}
-        rows, works = [], []
+        rows: list[dict[str, Any]] = []
+        works: list[dict[str, Any]] = []
         for n, each in enumerate(wanted):
             file = await self._files.get(tenant, each.file_id)
             rows.append(

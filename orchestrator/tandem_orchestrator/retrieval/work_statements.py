@@ -65,7 +65,7 @@ def _queue(insert_into: InsertInto, rows: Select[Any]) -> Any:
 def _new(index_id: ColumnElement[Any], file_id: ColumnElement[Any], turn: ColumnElement[Any]) -> list[Any]:
     """Return the columns of new work, in the order of the table's."""
     moment = bindparam("now", type_=_W.due.type)
-    nothing = literal_column("0")
+    nothing: Any = literal_column("0")
     return [index_id, file_id, _S.tenant, _S.id, NOBODY, turn, moment, moment, *[nothing] * 4]
 
 

@@ -52,7 +52,7 @@ class Indexes:
     async def texts(self, index_id: str, file_id: str, after: int, most: int) -> list[Embedded]:
         """Return pieces of a file after number `after`, in their order, without vectors."""
         rows = await self._read(_of(index_id).texts, file_id=file_id, after=after, most=most)
-        return [Embedded(*row[:5], row[5], None) for row in rows]
+        return [Embedded._make((*row[:6], None)) for row in rows]
 
     async def count(self, index_id: str) -> int:
         """Return how many pieces an index has."""
@@ -69,13 +69,13 @@ class Indexes:
         text = _question(query.text or "") if by_words else ""
         near, like = await asyncio.gather(self._near(index_id, query, vector), self._like(index_id, query, text))
         if not text:
-            return [Found(*row[:5], min(1.0, max(0.0, row[5]))) for row in near]
+            return [Found._make((*row[:5], min(1.0, max(0.0, row[5])))) for row in near]
         rows = {(row[0], row[1]): row for row in (*near, *like)}
         orders = [
             (weight, [(row[0], row[1]) for row in some]) for weight, some in ((by_meaning, near), (by_words, like))
         ]
         found = fused([order for order, wanted in zip(orders, (vector, text), strict=True) if wanted])
-        return [Found(*rows[key][:5], score) for key, score in found[: query.most]]
+        return [Found._make((*rows[key][:5], score)) for key, score in found[: query.most]]
 
     async def _near(self, index_id: str, query: Query, vector: bytes | None) -> "list[Row]":
         if vector is None:
