@@ -106,7 +106,7 @@ def _connect(path: str) -> sqlite3.Connection:
 def load_vectors(connection: sqlite3.Connection) -> None:
     """Have the connection know vectors, where sqlite-vec is installed and Python can load it."""
     try:
-        import sqlite_vec  # noqa: PLC0415 # may be missing
+        import sqlite_vec  # type: ignore[import-untyped] # noqa: PLC0415 # may be missing
 
         connection.enable_load_extension(True)  # noqa: FBT003
         sqlite_vec.load(connection)
