@@ -6,9 +6,12 @@ from typing import Final
 
 import orjson
 
+from tandem_orchestrator.errors import TextRefused
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.attributes import Attributes, Filter
+from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.vector import Vector
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.index import Found, Query
 from tandem_orchestrator.retrieval.kept import Kept
@@ -87,7 +90,7 @@ class Search:
         if store.identity is None or not question.ranking.embedding_weight:
             return [None] * len(question.queries)
         embedder = await self._embedders.of(store.identity)
-        return await asyncio.gather(*(embedder.query(text, record) for text in question.queries))
+        return await asyncio.gather(*(_vector(embedder, text, record) for text in question.queries))
 
     async def _files(self, tenant: str, store_id: str, wanted: Filter) -> list[str]:
         """Return the files whose attributes a filter asks for."""
@@ -120,3 +123,11 @@ class Search:
             for each in found
             if each.file_id in files
         ]
+
+
+async def _vector(embedder: Embedder, text: str, record: Record) -> Vector | None:
+    """Return a question's vector; None for one that the model cannot read, which is searched by its words alone."""
+    try:
+        return await embedder.query(text, record)
+    except TextRefused:
+        return None

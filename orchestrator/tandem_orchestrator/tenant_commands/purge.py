@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tandem_orchestrator.files.blobs import Blobs
+from tandem_orchestrator.retrieval.index import Indexes
 from tandem_orchestrator.store.database import Conflict, Database
 from tandem_orchestrator.store.statement import Row, Statement, Step
 from tandem_orchestrator.tenant_commands import statements
@@ -21,6 +22,7 @@ STEPS: Final = (
     ("responses", statements.DELETE_RESPONSES),
     ("items", statements.DELETE_ITEMS),
     ("conversations", statements.DELETE_CONVERSATIONS),
+    ("stores", statements.DELETE_STORES),
     ("files", statements.DELETE_FILES),
     ("parts", statements.DELETE_PARTS),
     ("uploads", statements.DELETE_UPLOADS),
@@ -44,11 +46,21 @@ async def purge(database: Database, tenant: str, blobs: Blobs) -> tuple[Counter[
             number, unreached = await _all(database, statement, tenant, blobs)
             gone[kind] += number
             gone["unreached"] += unreached
+        await _drop_indexes(database, tenant)
         ((*numbers,),) = await database.read(Step(statements.LEFT, ({"tenant": tenant},)))
         if not (left := sum(numbers)):
             break
         await asyncio.sleep(PAUSE_SECONDS)
     return gone, left
+
+
+async def _drop_indexes(database: Database, tenant: str) -> None:
+    """Drop the tables of indexes whose stores are gone."""
+    indexes = Indexes(database)
+    while rows := await database.read(Step(statements.INDEXES_OF, ({"tenant": tenant, "most": MOST_AT_ONCE},))):
+        for (index_id,) in rows:
+            await indexes.drop(index_id)
+            await database.write([Step(statements.FORGET_INDEX, ({"tenant": tenant, "id": index_id},))])
 
 
 async def _all(database: Database, statement: Statement, tenant: str, blobs: Blobs) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from tandem_orchestrator.files import tables as files
 from tandem_orchestrator.files.tables import BLOBS, FILES, PARTS, UPLOADS
 from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
+from tandem_orchestrator.retrieval.tables import INDEXES, STORE_FILES, VECTOR_STORES
 from tandem_orchestrator.store.statement import Statement
 
 _R = RESPONSES.c
@@ -40,16 +41,21 @@ def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def _tenants() -> Statement:
     counts = files.STORED
-    names = union(select(STORED.c.tenant), select(_C.tenant), select(counts.c.tenant)).subquery()
-    conversations = select(func.count()).select_from(CONVERSATIONS).where(_C.tenant == names.c.tenant)
+    tenants = (STORED, CONVERSATIONS, counts, VECTOR_STORES)
+    names = union(*(select(table.c.tenant) for table in tenants)).subquery()
+
+    def number(table: FromClause) -> ColumnElement[int]:
+        return select(func.count()).select_from(table).where(table.c.tenant == names.c.tenant).scalar_subquery()
+
     return Statement(
         select(
             names.c.tenant,
             func.coalesce(STORED.c.responses, 0),
             func.coalesce(STORED.c.bytes, 0),
-            conversations.scalar_subquery(),
+            number(CONVERSATIONS),
             func.coalesce(counts.c.files, 0),
             func.coalesce(counts.c.bytes, 0),
+            number(VECTOR_STORES),
         )
         .select_from(
             names.outerjoin(STORED, STORED.c.tenant == names.c.tenant).outerjoin(
@@ -63,7 +69,7 @@ def _tenants() -> Statement:
 
 
 TENANTS: Final = _tenants()
-"""Tenants after one, by name: the numbers of their responses, bytes, conversations, files, and bytes of those."""
+"""Tenants after one, by name: how many responses, bytes, conversations, files, bytes of these and vector stores."""
 
 
 def _number(table: FromClause) -> ColumnElement[int]:
@@ -75,11 +81,12 @@ LEFT: Final = Statement(
         _number(RESPONSES),
         _number(CONVERSATIONS),
         _number(FILES),
-        _number(UPLOADS) + _number(BLOBS),
+        _number(VECTOR_STORES),
+        _number(UPLOADS) + _number(BLOBS) + _number(INDEXES),
         _number(STORED) + _number(files.STORED),
     )
 )
-"""How many responses, conversations and files a tenant has, what lies behind the last, and whether it is counted."""
+"""How many responses, conversations, files and vector stores a tenant has, what lies behind them, and what counts."""
 
 # Export: sizes first, so that no more is read at once than fits
 
@@ -125,6 +132,29 @@ SOME_FILES: Final = Statement(
     .limit(bindparam("most"))
 )
 
+SOME_STORES: Final = Statement(
+    select(
+        VECTOR_STORES.c.id,
+        VECTOR_STORES.c.created,
+        VECTOR_STORES.c.name,
+        VECTOR_STORES.c.description,
+        VECTOR_STORES.c.metadata,
+    )
+    .where(_of_tenant(VECTOR_STORES), VECTOR_STORES.c.id > bindparam("after", type_=VECTOR_STORES.c.id.type))
+    .order_by(VECTOR_STORES.c.id)
+    .limit(bindparam("most"))
+)
+SOME_STORE_FILES: Final = Statement(
+    select(STORE_FILES.c.file_id, STORE_FILES.c.created, STORE_FILES.c.attributes, STORE_FILES.c.status)
+    .where(
+        _of_tenant(STORE_FILES),
+        STORE_FILES.c.store_id == bindparam("store_id"),
+        STORE_FILES.c.file_id > bindparam("after", type_=STORE_FILES.c.file_id.type),
+    )
+    .order_by(STORE_FILES.c.file_id)
+    .limit(bindparam("most"))
+)
+
 # Purge: some rows at a time, without waiting for what others change at this moment
 
 
@@ -153,6 +183,14 @@ DELETE_EVENTS: Final = _delete(EVENTS)
 DELETE_RESPONSES: Final = _delete(RESPONSES)
 DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
 DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
+DELETE_STORES: Final = _delete(VECTOR_STORES)
+"""From then on nobody adds to their indexes,"""
+INDEXES_OF: Final = Statement(select(INDEXES.c.id).where(_of_tenant(INDEXES)).limit(bindparam("most")))
+"""whose tables are dropped before their rows are deleted."""
+FORGET_INDEX: Final = Statement(
+    delete(INDEXES).where(_of_tenant(INDEXES), INDEXES.c.id == bindparam("id")).returning(INDEXES.c.tenant),
+    key=("tenant",),
+)
 DELETE_FILES: Final = _delete(FILES)
 DELETE_PARTS: Final = _delete(PARTS, PARTS.c.key)
 DELETE_UPLOADS: Final = _delete(UPLOADS)

@@ -45,7 +45,15 @@ async def test_tenants_are_listed_with_what_they_keep(kept, command, database):
     async with database.transaction() as connection:
         stored = (await connection.exec_driver_sql("SELECT tenant, responses, bytes FROM tandem_stored")).all()
     expected = [
-        {"tenant": tenant, "responses": responses, "bytes": size, "conversations": 1, "files": 0, "file_bytes": 0}
+        {
+            "tenant": tenant,
+            "responses": responses,
+            "bytes": size,
+            "conversations": 1,
+            "files": 0,
+            "file_bytes": 0,
+            "vector_stores": 0,
+        }
         for tenant, responses, size in sorted(stored)
     ]
     assert json.loads(out) == expected
@@ -229,7 +237,9 @@ async def test_at_a_terminal_it_asks(command, database, monkeypatch, answer, lef
         monkeypatch.setattr("sys.stdin", stdin)
         code, _, error = await command("tenants", "purge", "team-a")
     assert code == bool(left)
-    assert error.startswith("Delete 4 responses, 1 conversations and 0 files of 'team-a' for good? [y/N] ")
+    assert error.startswith(
+        "Delete 4 responses, 1 conversations, 0 files and 0 vector stores of 'team-a' for good? [y/N] "
+    )
     assert ("nothing was deleted" in error) == bool(code)
     assert (await rows_of(database, "team-a"))["responses"] == left
 
