@@ -60,12 +60,16 @@ async def test_a_store_of_known_texts_knows_its_dimension(engine, redis):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"dimensions": 4}, {"documentPrompt": "passage: "}], ids=["other dimensions", "another prompt"]
+    "settings",
+    [{"model": "other"}, {"dimensions": 4}, {"documentPrompt": "passage: "}],
+    ids=["another model", "other dimensions", "another prompt"],
 )
 async def test_other_settings_have_other_vectors(engine, redis, settings):
+    engine.adapters = ["other"]
     async with embedding(config(engine, redis=redis)) as one:
         await one.documents(TEXTS, record())
-    async with embedding(config(engine, redis=redis, embedding=settings)) as other:
+    upstreams = [{"name": "engine", "url": engine.url}]
+    async with embedding(config(upstreams=upstreams, redis=redis, embedding=settings)) as other:
         await other.documents(TEXTS, record())
     assert len(asked(engine)) == 2 * len(TEXTS)
 

@@ -50,6 +50,13 @@ async def test_base64_is_asked_for_until_it_is_refused(engine):
     assert ["encoding_format" in seen.body for seen in engine.seen] == [True, False, False]
 
 
+async def test_two_batches_of_which_each_is_refused_its_base64_stay_whole(engine):
+    engine.rule = Embedding(refuses=("encoding_format",))
+    async with embedding(config(engine, embedding={"batchSize": 5})) as embedder:
+        await embedder.documents(TEXTS, record())
+    assert [len(seen.body["input"]) for seen in engine.seen] == [5, 5, 5, 5]
+
+
 async def test_no_text_is_no_request(engine):
     async with embedding(config(engine)) as embedder:
         assert await embedder.documents([], record()) == []
