@@ -110,7 +110,7 @@ class App:
             self._filing.storage,
             self._filing.files,
             Sweeper(config, self._filing, self._stores.leases),
-            StoresUpkeep(database, self._stores.leases, self._kept),
+            StoresUpkeep(database, self._stores.leases, self._kept, self.embedders),
             Ingestion(config, database, self._kept, self.embedders, self._may_begin),
             background,
         ]

@@ -295,6 +295,12 @@ EMPTY_STORE: Final = Statement(
     rank=FILES_NEXT,
     key=("tenant", "store_id"),
 )
+ANY_MADE_BY: Final = Statement(
+    select(_X.embedding, _X.dimension, func.count())
+    .select_from(VECTOR_STORES.join(INDEXES, and_(_X.tenant == _S.tenant, _X.id == _S.index_id)))
+    .group_by(_X.embedding, _X.dimension)
+)
+"""What made the vectors of stores, and of how many."""
 ANY_LOST_FILES: Final = Statement(
     select(_F.tenant, _F.store_id, _F.file_id)
     .where(~exists().where(FILES.c.tenant == _F.tenant, FILES.c.id == _F.file_id))

@@ -1,4 +1,5 @@
 """What is asked of the database about the pieces in one index. Imported when it is first used, as it is SQL."""
+# ruff: noqa: S608 # what is put into SQL are ids of hexadecimal digits, and constants
 
 import re
 from functools import lru_cache
@@ -76,10 +77,13 @@ class Statements:
             f"CREATE TRIGGER IF NOT EXISTS {chunks}_removed AFTER DELETE ON {chunks} BEGIN {forget_words} END",
         ]
         vector = f"vector({dimension})" if dimension else "bytea"
-        postgresql = [
+        table = (
             f"CREATE TABLE IF NOT EXISTS {chunks} (file_id text, position bigint, text text NOT NULL, page int, "
             f"heading text NOT NULL, tokens int NOT NULL, vector {vector}, "
-            "words tsvector GENERATED ALWAYS AS (to_tsvector('simple', text)) STORED, PRIMARY KEY (file_id, position))",
+            "words tsvector GENERATED ALWAYS AS (to_tsvector('simple', text)) STORED, PRIMARY KEY (file_id, position))"
+        )
+        postgresql = [
+            table,
             f"CREATE INDEX IF NOT EXISTS {chunks}_words ON {chunks} USING gin (words)",
             "SELECT 1",
             "SELECT 1",
