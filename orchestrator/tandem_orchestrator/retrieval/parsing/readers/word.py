@@ -23,19 +23,19 @@ def read(file: IO[bytes], pages: int) -> Iterator[Block]:  # noqa: ARG001 # they
         if isinstance(item, docx.table.Table):
             yield from rows(item, headings)
         elif (text := item.text).strip():
-            if level := level_of(item):
+            if (level := level_of(item)) is not None:
                 headings.begin(level, text.strip())
             else:
                 yield headings.block(text)
     yield headings.block("")
 
 
-def level_of(paragraph: docx.text.paragraph.Paragraph) -> int:
-    """Return a heading's level from 1 on, and 0 for text."""
+def level_of(paragraph: docx.text.paragraph.Paragraph) -> int | None:
+    """Return a heading's level, 0 for a title, None for text."""
     name = (paragraph.style.name if paragraph.style is not None else "") or ""
     if found := HEADING.match(name):
         return int(found[1])
-    return int(name.lower() == TITLE)
+    return 0 if name.lower() == TITLE else None
 
 
 def rows(table: docx.table.Table, headings: Headings) -> Iterator[Block]:
