@@ -23,7 +23,12 @@ async def read(folder, content, filename, limits=LIMITS):
 REFUSED = {
     "empty": ("a.txt", lambda: b"", "invalid_file", "it holds no text"),
     "blank": ("a.txt", lambda: b" \n\n \t ", "invalid_file", "it holds no text"),
-    "a picture called text": ("a.txt", lambda: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "unsupported_file", "neither text nor"),
+    "a picture called text": (
+        "a.txt",
+        lambda: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        "unsupported_file",
+        "neither text nor",
+    ),
     "a programme called text": ("a.md", lambda: b"\x7fELF\2\1\1\0\0", "unsupported_file", "neither text nor"),
     "NUL bytes": ("a.txt", lambda: b"some text\0\0\0 and more", "unsupported_file", "neither text nor"),
     "text called PDF": ("a.pdf", lambda: b"just text", "invalid_file", "ends in .pdf, and it is no such file"),
@@ -46,7 +51,12 @@ REFUSED = {
     ),
     "no XML in it": ("a.docx", lambda: d.bare_docx("<w:document"), "invalid_file", "it is damaged"),
     "macros": ("a.docm", lambda: d.bare_docx(WORDS, **{"word/vbaProject.bin": "x"}), "unsupported_file", "has macros"),
-    "macros called docx": ("a.docx", lambda: d.bare_docx(WORDS, **{"word/vbaProject.bin": "x"}), "unsupported_file", "macros"),
+    "macros called docx": (
+        "a.docx",
+        lambda: d.bare_docx(WORDS, **{"word/vbaProject.bin": "x"}),
+        "unsupported_file",
+        "macros",
+    ),
     "a flat bomb": (
         "a.docx",
         lambda: d.bare_docx(WORDS, **{"word/media/a.bin": b"\0" * (64 * MIB)}),
@@ -79,6 +89,7 @@ REFUSED = {
         "more than 20000 files",
     ),
     "a broken PDF": ("a.pdf", lambda: b"%PDF-1.7\nnothing of the kind", "invalid_file", "it is damaged"),
+    "half a PDF": ("a.pdf", lambda: d.pdf_file("first page")[:-200], "invalid_file", "it is damaged"),
     "an encrypted PDF": ("a.pdf", d.encrypted_pdf, "invalid_file", "it is encrypted"),
     "a PDF without text": ("a.pdf", lambda: d.pdf_file(""), "invalid_file", "it holds no text"),
     "a PDF with many pages": ("a.pdf", lambda: d.pdf_file(*"x" * 101), "invalid_file", "it has more than 100 pages"),
@@ -122,7 +133,7 @@ READ = {
     "deep HTML": ("a.html", lambda: b"<div>" * 100_000 + b"deep", "deep"),
     "a late NUL": ("a.txt", lambda: b"word " * 20_000 + b"\0end", "end"),
     "half a character at the end": ("a.txt", lambda: "größer ü".encode()[:-1], "größer"),
-    "half a PDF": ("a.pdf", lambda: d.pdf_file("first page")[:-120], "first page"),
+    "a PDF without its last line": ("a.pdf", lambda: d.pdf_file("first page")[:-30], "first page"),
     "a long line": ("a.txt", lambda: b"x" * (8 * MIB), "xxx"),
     "blanks only, almost": ("a.txt", lambda: b" " * (8 * MIB) + b"end", "end"),
     "line breaks only, almost": ("a.txt", lambda: b"begin" + b"\n" * (8 * MIB) + b"end", "begin"),
@@ -143,7 +154,6 @@ async def ended(folder, content, filename, limits=LIMITS):
     try:
         return " ".join(chunk.text for chunk in await read(folder, content, filename, limits))
     except FileRefused as refused:
-        assert refused.code == "invalid_file"
         return str(refused)
 
 
