@@ -6,12 +6,14 @@ lines, else between words, and within a word that is longer than any.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from tandem_orchestrator.retrieval.chunk import Chunk
 from tandem_orchestrator.retrieval.parsing.block import Block
-from tandem_orchestrator.retrieval.parsing.tokens import tokens_in
+from tandem_orchestrator.retrieval.parsing.tokens import tokens_in, tokens_of
 
 CUTS: Final = (
     re.compile(r"\n(?:[^\S\n]*\n)+"),
@@ -91,11 +93,21 @@ class _Filling:
     def put_words(self, text: str) -> Iterator[Chunk]:
         """Add text word by word; yield the pieces that it fills."""
         most = self._chunker.max_tokens
-        for word in self._words.findall(text):
-            tokens = tokens_in(word)
-            if self._tokens + tokens > most:
-                yield from self._flush(most - tokens)
-            self._add(word, tokens)
+        words = self._words.findall(text)
+        until = [0, *accumulate(tokens_of(words))]  # tokens before each word, and before the end
+        first = 0
+        while first < len(words):
+            last = bisect_right(until, until[first] + most - self._tokens, first) - 1
+            if last > first:
+                self._add("".join(words[first:last]), until[last] - until[first])
+                first = last
+                continue
+            tokens = until[first + 1] - until[first]
+            yield from self._flush(most - tokens)
+            if tokens > most:  # for the blanks before it
+                words[first] = words[first].lstrip()
+                self._add(words[first], tokens_in(words[first]))
+                first += 1
 
     def end(self) -> Iterator[Chunk]:
         """Yield what is left; what follows begins anew."""
@@ -129,7 +141,7 @@ class _Filling:
             first -= 1
             room -= self._parts[first].tokens
         whole = self._parts[first:]
-        if not (first and room):
+        if first == 0 or room <= 0:
             return whole
         words, start = self._end_of(self._parts[first - 1], room)
         if self._chunker.structure:  # a line or a sentence, if there is one
@@ -140,7 +152,8 @@ class _Filling:
 
     def _end_of(self, part: _Part, room: int) -> tuple[list[_Part], int]:
         """Return the words of a part, and the index from which on they have room."""
-        words = [_Part(word, tokens_in(word), *part[2:]) for word in self._words.findall(part.text)]
+        texts = self._words.findall(part.text)
+        words = [_Part(word, tokens, *part[2:]) for word, tokens in zip(texts, tokens_of(texts), strict=True)]
         first = len(words)
         while first and words[first - 1].tokens <= room:
             first -= 1

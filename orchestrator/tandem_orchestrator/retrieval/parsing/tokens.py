@@ -13,6 +13,7 @@ cut, so parts that fit together fit as one.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 RUNS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[A-Z]|[\x00-\x7f]|[^\x00-\x7f]+")
@@ -21,7 +22,7 @@ LONGEST_REMEMBERED: Final = 32  # characters
 
 
 class _Costs(dict[str, int]):
-    """What words cost, kept for the many times that most of them come again."""
+    """What words cost, with or without the blanks before them, kept for the many times that most of them come again."""
 
     def __missing__(self, word: str) -> int:
         cost = sum(map(_cost, RUNS.findall(word)))
@@ -33,6 +34,8 @@ class _Costs(dict[str, int]):
 
 
 def _cost(run: str) -> int:
+    if run.isspace():
+        return int(run in "\n\t")
     if not run.isascii():
         return len(run.encode(errors="replace")) - len(run)
     if run[-1].islower():
@@ -46,3 +49,8 @@ _cost_of = _Costs().__getitem__
 def tokens_in(text: str) -> int:
     """Return how many tokens a text has at most, about; the same for the same text, always."""
     return sum(map(_cost_of, text.split())) + text.count("\n") + text.count("\t")
+
+
+def tokens_of(words: Iterable[str]) -> Iterator[int]:
+    """Yield `tokens_in` of each; quicker for words, of which a text has the same ones often."""
+    return map(_cost_of, words)

@@ -1,8 +1,6 @@
 """Reads one file, in a process of its own: `python -m tandem_orchestrator.retrieval.parsing.worker JOB < FILE`."""
 
-import encodings.cp1252
-import encodings.utf_8_sig
-import encodings.utf_16
+import codecs
 import gc
 import os
 import sys
@@ -17,7 +15,8 @@ from tandem_orchestrator.retrieval.parsing.kinds import HEAD_BYTES, kind_of, pac
 from tandem_orchestrator.retrieval.parsing.limits import ParseLimits
 from tandem_orchestrator.retrieval.parsing.readers import Read, reader_of
 
-IMPORTED: Final = (encodings.cp1252, encodings.utf_8_sig, encodings.utf_16)  # as nothing can be, later
+ENCODINGS: Final = ("ascii", "cp1252", "cp437", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+"""Imported beforehand, as all that libraries may decode with."""
 LINE_CHARACTERS: Final = 65_536
 LINE_CHUNKS: Final = 64
 MIB: Final = 1 << 20
@@ -45,6 +44,8 @@ def main() -> None:
 def answers(file: IO[bytes], job: Job) -> Iterator[bytes]:
     """Yield lines of pieces. Raises `FileRefused`."""
     read, packed = reader_for(file, job.extension)
+    for encoding in ENCODINGS:
+        codecs.lookup(encoding)
     sandbox.confine(job.limits)
     if packed:
         archive.weigh(file, job.limits.unpacked_bytes)
