@@ -140,7 +140,7 @@ async def test_parts_count_until_they_are_a_file_or_gone(start, client_of):
     await made(client, b"x" * 60)
 
 
-async def test_without_a_place_for_files(start, url, client_of):
+async def test_where_nothing_keeps_files(start, url, client_of):
     if url.startswith("sqlite"):
         pytest.skip("SQLite has a folder beside it")
     orchestrator = await start(files={"s3": None})
