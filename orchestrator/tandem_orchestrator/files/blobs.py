@@ -21,7 +21,6 @@ class Blob(NamedTuple):
     key: str
     digest: str
     """SHA-256."""
-    md5: str
     bytes: int
 
 
@@ -55,7 +54,7 @@ class Blobs:
         measured = _Measured(chunks, bound)
         await self._storage.write(key, measured.chunks())
         FILE_BYTES.inc(measured.bytes)
-        return Blob(key, measured.digest.hexdigest(), measured.md5.hexdigest(), measured.bytes)
+        return Blob(key, measured.digest.hexdigest(), measured.bytes)
 
     async def read(self, key: str, digest: str, look: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
         """Yield what lies there, its last chunk only when all of it is what was written.
@@ -78,6 +77,13 @@ class Blobs:
         if held:
             yield held
 
+    async def has(self, key: str) -> bool:
+        """Return whether there are any bytes there, or it cannot be told."""
+        try:
+            return await self._storage.has(key)
+        except FilesUnavailable:
+            return True
+
     async def drop(self, *keys: str) -> bool:
         """Delete bytes that no row names any more; return false where they are left to the sweeper."""
         try:
@@ -94,7 +100,6 @@ class _Measured:
         self._chunks = chunks
         self._bound = bound
         self.digest = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)  # which clients of uploads may name
         self.bytes = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -103,5 +108,4 @@ class _Measured:
             if self.bytes > self._bound.bytes:
                 raise self._bound.error()
             self.digest.update(chunk)
-            self.md5.update(chunk)
             yield chunk

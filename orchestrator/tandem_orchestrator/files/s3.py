@@ -74,6 +74,12 @@ class Bucket:
             if size < PIECE_BYTES:
                 return
 
+    async def has(self, key: str) -> bool:
+        """See `BytesStore`."""
+        async for _ in self._pages(key, 1):
+            return True
+        return False
+
     def local(self, key: str) -> str | None:  # noqa: ARG002 # see `BytesStore`
         """See `BytesStore`."""
         return None

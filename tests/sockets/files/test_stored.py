@@ -101,6 +101,15 @@ async def test_a_file_whose_bytes_are_missing(client, kept, filing):
     assert caught.value.code == "file_damaged"
 
 
+async def test_bytes_that_are_lost_are_mended_by_equal_ones(client, kept, filing):
+    file = await made(client)
+    await filing.storage.delete(list(kept.keys()))
+    again = await made(client)
+    for each in (file, again):
+        assert (await client.files.content(each.id)).content == TEXT
+    assert len(kept.keys()) == 1
+
+
 @pytest.mark.parametrize(("quota", "fits"), [({"files": 2}, 2), ({"bytes": 70}, 2)])
 async def test_quotas(start, client_of, kept, quota, fits):
     orchestrator = await start({"quota": quota})
@@ -140,7 +149,7 @@ async def test_parts_count_until_they_are_a_file_or_gone(start, client_of):
     await made(client, b"x" * 60)
 
 
-async def test_without_a_place_for_files(start, url, client_of):
+async def test_where_nothing_keeps_files(start, url, client_of):
     if url.startswith("sqlite"):
         pytest.skip("SQLite has a folder beside it")
     orchestrator = await start(files={"s3": None})

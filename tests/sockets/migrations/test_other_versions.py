@@ -94,7 +94,7 @@ async def test_a_missing_migration_keeps_only_responses_away(serve, engine, tmp_
     async with service.client.post("/v1/responses", json=unkept, headers=headers) as answer:
         assert answer.status == 200
     (problem,) = await problems(service)
-    assert problem.startswith(f"database: {MISSING}; run `tandem-orchestrator migrate`")
+    assert problem.startswith(f"{ALL_MISSING}; run `tandem-orchestrator migrate`")
     assert (await service.get("/ready"))[0] == 200
     ledger = Database(Settings(url=url))
     await until_awaited(lambda: rows_in(ledger, "tandem_tokens"), bool)
