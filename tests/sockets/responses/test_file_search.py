@@ -1,6 +1,7 @@
 """file_search: items, events, citations, and what retrieved text cannot do."""
 
 import asyncio
+from typing import Any
 
 import agents
 import openai
@@ -458,6 +459,28 @@ class TestElsewhere:
         assert stream.response["output"][0]["results"]
         assert (await ask.read_again(stream.response["id"])).names == stream.names
 
+    async def test_another_attempt_goes_on_with_what_was_found(self, start, engine, stores, monkeypatch):
+        orchestrator = await start(hold={"maxRequests": 0})
+        stores.serve(orchestrator)
+        ask = ResponsesClient(orchestrator.client)
+        search = stores.search
+
+        async def last_search(*asked):
+            engine.stop()
+            return await search(*asked)
+
+        monkeypatch.setattr(stores, "search", last_search)
+        engine.replies += [Reply("", (SEARCH,)), Reply("Order AB-1234-X is sent.")]
+        queued = await ask.create("Where?", tools=[TOOL], background=True)
+        async with asyncio.timeout(10):
+            while (waiting := await ask.get(queued["id"]))["status"] != "queued" or not waiting["output"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # it is another process's, as far as a client knows
+        await engine.start()
+        made = await ask.ended(queued["id"])
+        assert (made["status"], len(stores.asked)) == ("completed", 1)
+        assert BUILT.text in results_given(engine)[0]
+        assert [each["file_id"] for each in annotations_of(made)] == ["file-2"]
+
     async def test_a_store_that_is_gone_fails_what_waits_for_it(self, ask, engine, stores):
         engine.stop()
         queued = await ask.create(tools=[TOOL], background=True)
@@ -538,6 +561,6 @@ class TestAgentsSdk:
         engine.replies += [Reply("", (SEARCH,)), Reply(ANSWER), Reply("Sure.")]
         result = await agents.Runner.run(agent, "Where?")
         assert (result.final_output, stores.asked[0][2].most) == (ANSWER, 3)
-        following = [*result.to_input_list(), {"role": "user", "content": "Sure?"}]
+        following: Any = [*result.to_input_list(), {"role": "user", "content": "Sure?"}]
         await agents.Runner.run(agent, following)
         assert BUILT.text in results_given(engine)[0]
