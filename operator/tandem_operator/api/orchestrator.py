@@ -207,7 +207,7 @@ class OrchestratorSpec(PodSettings):
         ),
         Rule(
             cel=f"!self.?files.claim.hasValue() || (self.replicas.max == 1 && !{_WORKERS})"
-            " || 'ReadWriteMany' in self.files.claim.?accessModes.orValue([])",
+            " || (has(self.files.claim.accessModes) && 'ReadWriteMany' in self.files.claim.accessModes)",
             holds=_all_reach_the_files,
             message="orchestrator.files.claim needs accessModes [ReadWriteMany] for more than one pod, and a "
             "StorageClass that has it; write that, take files.s3, or set orchestrator.replicas {min: 1, max: 1}",
