@@ -209,6 +209,7 @@ REFUSED_STATES: dict[str, tuple[dict[str, Any], str, str]] = {
 SHARED = {"size": "1Gi", "accessModes": ["ReadWriteMany"]}
 S3 = {"s3": {"bucket": "b"}}
 ONE = {"min": 1, "max": 1}
+WORKERS = {"workers": {"replicas": {"min": 1, "max": 2}}}
 
 
 def kept(files: Any, **orchestrator: Any) -> dict[str, Any]:
@@ -241,6 +242,21 @@ REFUSED_FILES: dict[str, tuple[dict[str, Any], str, str]] = {
         "never by file",
     ),
     "documents without files": (keeping(POSTGRES, retrieval={}), "spec.orchestrator.retrieval", "needs orchestrator"),
+    "workers beside a file": (
+        keeping({"sqlite": {}}, replicas=ONE, retrieval=WORKERS),
+        "spec.orchestrator.retrieval",
+        "workers needs state.postgres",
+    ),
+    "workers on a volume of one pod": (
+        kept({"claim": {"size": "1Gi"}}, replicas=ONE, retrieval=WORKERS),
+        "spec.orchestrator.files",
+        "[ReadWriteMany]",
+    ),
+    "workers that cannot be scaled": (
+        kept(S3, replicas=ONE, retrieval=WORKERS, resources={"requests": {"memory": "1Gi"}}),
+        "spec.orchestrator.resources",
+        "needs cpu",
+    ),
     "two embeddings": (
         kept(S3, retrieval={"embedding": {"model": "m", "path": "/m"}}),
         "spec.orchestrator.retrieval.embedding",
@@ -294,6 +310,7 @@ FILES = [
     kept({"claim": SHARED}),
     kept({"claim": {"size": 1}}, replicas=ONE),
     kept({"claimName": "a"}, retrieval={}),
+    kept({"claimName": "a"}, retrieval=WORKERS),
     kept({"s3": {"bucket": "b", "accessKeyId": SECRET, "secretAccessKey": SECRET}}),
     keeping({"sqlite": {}}, replicas=ONE, retrieval={"chunking": {"maxTokens": 500, "overlapTokens": 250}}),
     keeping({"sqlite": {}}, replicas=ONE, files={"quota": {"files": 1}}),

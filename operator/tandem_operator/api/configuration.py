@@ -6,13 +6,14 @@ from typing import Final
 from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from tandem_contract import names
-from tandem_contract.config import Database, Discovery, Files, FileSettings, OrchestratorConfig, Upstream
+from tandem_contract.config import Database, Discovery, Files, FileSettings, OrchestratorConfig, Retrieval, Upstream
 from tandem_contract.config.checks import errors
 
 from tandem_operator.api.files import FilesSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.reading import reading
+from tandem_operator.api.retrieval import RetrievalSpec
 from tandem_operator.api.workers import workers
 from tandem_operator.engines.base import Engine
 
@@ -50,7 +51,7 @@ def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engi
     if orchestrator.files:
         written["files"] = _files(orchestrator.files)
     if orchestrator.retrieval:
-        written["retrieval"] = orchestrator.retrieval
+        written["retrieval"] = _retrieval(orchestrator.retrieval)
     ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
@@ -74,6 +75,11 @@ def _database(orchestrator: OrchestratorSpec) -> Database:
 def _files(files: FilesSpec) -> Files:
     written = {name: getattr(files, name) for name in FileSettings.model_fields if name in files.model_fields_set}
     return Files.model_validate({**written, **({"folder": FILES_FOLDER} if files.has_volume else {})})
+
+
+def _retrieval(retrieval: RetrievalSpec) -> Retrieval:
+    written = {name: getattr(retrieval, name) for name in Retrieval.model_fields if name in retrieval.model_fields_set}
+    return Retrieval.model_validate(written)
 
 
 def _documents_fit(orchestrator: OrchestratorSpec) -> None:

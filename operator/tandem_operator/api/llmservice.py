@@ -17,6 +17,7 @@ from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.pod import PodSettings
+from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
 from tandem_operator.engines import ENGINES
 from tandem_operator.rules import Rule, Ruled
@@ -97,10 +98,26 @@ class LLMService(Ruled):
         """The component that speaks to clients."""
         return self._component(Tier.ORCHESTRATOR, self.spec.orchestrator)
 
+    @cached_property
+    def ingestion(self) -> Component[OrchestratorSpec] | None:
+        """The component that reads documents; None where the orchestrator does."""
+        settings = self.spec.orchestrator
+        return self._component(Tier.INGESTION, settings) if settings.workers else None
+
     @property
-    def components(self) -> tuple[Component[EngineSpec], Component[OrchestratorSpec]]:
+    def orchestrators(self) -> tuple[Component[OrchestratorSpec], ...]:
+        """The components that run the orchestrator's program."""
+        return (self.orchestrator, self.ingestion) if self.ingestion else (self.orchestrator,)
+
+    def replicas(self, component: Component[OrchestratorSpec]) -> ReplicaRange:
+        """Return how many pods a component that runs the orchestrator's program has."""
+        spec = component.spec
+        return spec.workers if component.tier is Tier.INGESTION and spec.workers else spec.replicas
+
+    @property
+    def components(self) -> tuple[Component[Any], ...]:
         """All of them, in the order in which they are started."""
-        return self.engine, self.orchestrator
+        return self.engine, *self.orchestrators
 
     @cached_property
     def configuration(self) -> OrchestratorConfig:

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 from tandem_contract.config import OrchestratorConfig
 from tandem_operator.api.allowance import Allowance, excess
+from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.quantity import number
 from tandem_operator.documents import problems
@@ -22,6 +23,7 @@ POSTGRES: Json = {"state": {"postgres": {"urlFrom": {"secretName": "app", "secre
 CLAIM = {"claim": {"size": "20Gi"}}
 SHARED = {"claim": {"size": "20Gi", "accessModes": ["ReadWriteMany"]}}
 S3 = {"s3": {"bucket": "tandem"}}
+WORKERS = {"workers": {"replicas": {"min": 1, "max": 5}}}
 
 
 def service(**orchestrator: Any) -> LLMService:
@@ -33,23 +35,23 @@ def children(of: LLMService, kind: str) -> list[Json]:
     return [item for item in build(of, Platform()) if item["kind"] == kind]
 
 
-def deployment(of: LLMService) -> Json:
-    (found,) = [item for item in children(of, "Deployment") if item["metadata"]["name"] == "demo-orchestrator"]
+def deployment(of: LLMService, tier: str = "orchestrator") -> Json:
+    (found,) = [item for item in children(of, "Deployment") if item["metadata"]["name"] == f"demo-{tier}"]
     spec: Json = found["spec"]
     return spec
 
 
-def container(of: LLMService) -> Json:
-    (found,) = deployment(of)["template"]["spec"]["containers"]
+def container(of: LLMService, tier: str = "orchestrator") -> Json:
+    (found,) = deployment(of, tier)["template"]["spec"]["containers"]
     made: Json = found
     return made
 
 
-def settings(of: LLMService) -> OrchestratorConfig:
+def settings(of: LLMService, tier: str = "orchestrator") -> OrchestratorConfig:
     """What a pod reads: its file, and the variables that win over it."""
     (written,) = children(of, "ConfigMap")
     document = yaml.safe_load(written["data"]["config.yaml"])
-    told = {item["name"]: item["value"] for item in container(of)["env"] if item["name"].startswith("TANDEM_")}
+    told = {item["name"]: item["value"] for item in container(of, tier)["env"] if item["name"].startswith("TANDEM_")}
     assert variables.overlay(document, told) == []
     return OrchestratorConfig.model_validate(document)
 
@@ -89,6 +91,19 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "more than the pod has": (
         {**SQLITE, "retrieval": {"ingestion": {"concurrency": 2, "maxMemoryBytes": 256 * MIB}}},
         "orchestrator.resources.limits.memory: reading 2 documents at a time in each process",
+    ),
+    "workers beside a file": ({**SQLITE, "retrieval": WORKERS}, "workers needs state.postgres"),
+    "workers on a volume of one pod": (
+        {**POSTGRES, "replicas": ONE, "files": CLAIM, "retrieval": WORKERS},
+        "needs accessModes [ReadWriteMany] for more than one pod",
+    ),
+    "fewer workers than none": (
+        {**POSTGRES, "files": S3, "retrieval": {"workers": {"replicas": {"min": 2, "max": 1}}}},
+        "lower min or raise max",
+    ),
+    "workers that cannot be scaled": (
+        {**POSTGRES, "files": S3, "replicas": ONE, "retrieval": WORKERS, "resources": {"requests": {"memory": "1Gi"}}},
+        "orchestrator.resources.requests needs cpu",
     ),
     "no room beside many processes": (
         {**SQLITE, "files": {}, "config": {"server": {"workers": 3}}},
@@ -240,3 +255,88 @@ def test_files_of_a_bucket_have_room_on_the_node_while_they_are_read() -> None:
     two = service(**POSTGRES, files=files, resources=limits, config={"server": {"workers": 2}})
     assert number(container(two)["resources"]["requests"]["ephemeral-storage"]) == 2 * 2 * 3 * MIB
     assert "ephemeral-storage" not in container(service(**POSTGRES, files=SHARED))["resources"]["requests"]
+
+
+def reading(**orchestrator: Any) -> LLMService:
+    """A service with workers."""
+    return service(**{**POSTGRES, "files": S3, "retrieval": WORKERS, **orchestrator})
+
+
+def test_workers_read_documents_and_those_that_serve_do_not() -> None:
+    made = reading(resources={"requests": {"cpu": 1}, "limits": {"memory": "1Gi"}})
+    assert settings(made).retrieval.ingestion.concurrency == 0
+    read = settings(made, "ingestion").retrieval.ingestion
+    assert (read.concurrency, read.max_memory_bytes) == (2, 416 * MIB)
+    written = reading(retrieval={**WORKERS, "ingestion": {"concurrency": 1}})
+    assert settings(written).retrieval.ingestion.concurrency == 0, "what is written is meant for those that read"
+    assert settings(written, "ingestion").retrieval.ingestion.concurrency == 1
+
+
+def test_workers_are_pods_like_the_others_that_no_client_reaches() -> None:
+    made = reading(podLabels={"team": "search"})
+    ours, theirs = container(made), container(made, "ingestion")
+    told_apart = ("name", "env", "resources")
+    assert {name: value for name, value in ours.items() if name not in told_apart} == {
+        name: value for name, value in theirs.items() if name not in told_apart
+    }
+    assert "ephemeral-storage" in theirs["resources"]["requests"]
+    assert "ephemeral-storage" not in ours["resources"]["requests"]
+    labels = deployment(made, "ingestion")["template"]["metadata"]["labels"].items()
+    assert ("team", "search") in labels
+    by_services = [item for item in children(made, "Service") if item["spec"]["selector"].items() <= labels]
+    assert [item["metadata"]["name"] for item in by_services] == ["demo-ingestion"]
+    assert [port["targetPort"] for port in by_services[0]["spec"]["ports"]] == ["metrics"]
+    accounts = {item["metadata"]["name"] for item in children(made, "ServiceAccount")}
+    assert deployment(made, "ingestion")["template"]["spec"]["serviceAccountName"] in accounts
+
+
+def test_the_engine_admits_workers_for_its_embeddings() -> None:
+    (policy,) = children(reading(), "NetworkPolicy")
+    (rule,) = policy["spec"]["ingress"]
+    admitted = [peer["podSelector"]["matchLabels"]["tandem.dev/tier"] for peer in rule["from"] if "podSelector" in peer]
+    assert admitted == ["orchestrator", "ingestion"]
+
+
+def scaler(of: LLMService, *capabilities: str) -> Json | None:
+    found = [
+        item["spec"]
+        for item in build(of, Platform(frozenset(capabilities)))
+        if (item["kind"], item["metadata"]["name"]) == ("HorizontalPodAutoscaler", "demo-ingestion")
+    ]
+    return found[0] if found else None
+
+
+def test_workers_are_scaled_by_the_files_that_wait_where_that_is_told() -> None:
+    by_cpu, by_queue = scaler(reading()), scaler(reading(), INGESTION_QUEUED_API)
+    assert by_cpu
+    assert by_queue
+    assert (by_cpu["minReplicas"], by_cpu["maxReplicas"]) == (1, 5)
+    assert by_cpu["scaleTargetRef"]["name"] == "demo-ingestion"
+    assert [metric["type"] for metric in by_cpu["metrics"]] == ["Resource"]
+    queue, cpu = by_queue["metrics"]
+    assert cpu == by_cpu["metrics"][0]
+    assert queue["external"]["metric"] == {
+        "name": "tandem_ingestion_queued",
+        "selector": {"matchLabels": {"service": "demo"}},
+    }
+    fixed = reading(retrieval={"workers": {"replicas": {"min": 2, "max": 2}}})
+    assert scaler(fixed) is None
+    assert deployment(fixed, "ingestion")["replicas"] == 2
+    assert "replicas" not in deployment(reading(), "ingestion")
+
+
+def test_workers_drain_and_are_watched_as_the_others() -> None:
+    made = build(reading(), Platform(frozenset({SERVICE_MONITOR_API})))
+    for kind in ("PodDisruptionBudget", "ServiceMonitor"):
+        tiers = [item["metadata"]["labels"]["tandem.dev/tier"] for item in made if item["kind"] == kind]
+        assert tiers == ["engine", "orchestrator", "ingestion"]
+
+
+def test_workers_share_their_volume() -> None:
+    made = reading(files={"claimName": "mine"}, replicas=ONE)
+    assert deployment(made)["strategy"]["type"] == deployment(made, "ingestion")["strategy"]["type"] == "RollingUpdate"
+    assert "mine" in str(deployment(made, "ingestion")["template"]["spec"]["volumes"])
+
+
+def test_without_workers_there_is_no_trace_of_them() -> None:
+    assert "ingestion" not in {item["metadata"]["labels"]["tandem.dev/tier"] for item in build(service(), Platform())}

@@ -33,7 +33,8 @@ def one_pod_at_a_time(service: LLMService) -> bool:
     orchestrator = service.spec.orchestrator
     claim = orchestrator.files.claim if orchestrator.files else None
     shared = claim is not None and AccessMode.READ_WRITE_MANY in claim.access_modes
-    return orchestrator.replicas.max == 1 and any(volume.name == "state" or not shared for volume in _of(service))
+    one_pod = orchestrator.replicas.max == 1 and orchestrator.workers is None
+    return one_pod and any(volume.name == "state" or not shared for volume in _of(service))
 
 
 def volumes(service: LLMService) -> list[Manifest]:
