@@ -41,7 +41,7 @@ test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 
 .PHONY: test-python
 test-python: venv
-	@python3 -m hack tools chromium curl helm openssl redis-server > /dev/null
+	@python3 -m hack tools chromium curl helm moto_server openssl redis-server > /dev/null
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q tests/unit tests/golden tests/sockets
 	@$(BIN)/coverage combine -q
@@ -52,7 +52,7 @@ test-python: venv
 
 .PHONY: test-compiled
 test-compiled: venv ## The orchestrator's tests once more, compiled as in its image
-	@python3 -m hack tools chromium curl openssl redis-server > /dev/null
+	@python3 -m hack tools chromium curl moto_server openssl redis-server > /dev/null
 	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/sockets
 
 .PHONY: test-integration

@@ -34,7 +34,12 @@ DATABASE_CONNECTIONS_MAX: Final = "tandem_database_connections_max"  # gauge: as
 BACKGROUND_QUEUED: Final = "tandem_background_queued"  # gauge: the same from every process
 BACKGROUND_AGE: Final = "tandem_background_oldest_seconds"  # gauge: the same from every process
 TAKEOVERS: Final = "tandem_background_takeovers_total"  # counter
-SWEPT: Final = "tandem_swept_rows_total"  # counter: kind (responses, conversations, events)
+SWEPT: Final = (
+    "tandem_swept_rows_total"  # counter: kind (responses, conversations, events, files, uploads, parts, blobs, bytes)
+)
+FILE_BYTES: Final = "tandem_file_bytes_total"  # counter
+FILES_REFUSED: Final = "tandem_files_refused_total"  # counter: reason
+FILES_DAMAGED: Final = "tandem_files_damaged_total"  # counter
 LIMITED: Final = "tandem_limited_requests_total"  # counter: level (key, tenant, service), limit
 LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while peers share what they counted
 CACHE_REQUESTS: Final = "tandem_cache_requests_total"  # counter: cache (vectors), result (hit, miss)

@@ -6,7 +6,7 @@ from typing import Final
 
 from hack import versions
 from hack.failure import Failure
-from hack.tools import debian, golang, helm, node, pypi, python
+from hack.tools import debian, golang, helm, moto, node, pypi, python
 
 
 def _kind() -> Path:
@@ -35,6 +35,7 @@ SOURCES: Final[dict[str, Callable[[], Path]]] = {
     "helm": helm.ensure,
     "kind": _kind,
     "kubectl": _kubectl,
+    moto.NAME: lambda: moto.ensure(_uv, lambda: python.ensure(_uv)),
     python.NAME: lambda: python.ensure(_uv),
     "uv": _uv,
 }

@@ -12,15 +12,17 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import chat, conversations, errors, health, keys, models
+from tandem_orchestrator.api import chat, conversations, errors, files, health, keys, models, uploads
 from tandem_orchestrator.api import responses as responses_api
-from tandem_orchestrator.api.body import bounded
+from tandem_orchestrator.api.body import bounded, is_arriving
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
+from tandem_orchestrator.files.filing import Filing
+from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
@@ -84,6 +86,7 @@ class App:
         self.embedders = Embedders(config, self._catalogue, self._dispatcher)
         database = Database(config.database)
         self._stores = Stores(database)
+        self._filing = Filing(config, database)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
@@ -99,6 +102,9 @@ class App:
             upkeep,
             self.embedders,
             Retention(config, self._stores),
+            self._filing.storage,
+            self._filing.files,
+            Sweeper(config, self._filing, self._stores.leases),
             background,
         ]
         """Closed from the last to the first: what others use comes before them."""
@@ -158,7 +164,9 @@ class App:
             await self._rest(scope, receive, send)
             return
         services = self.services
-        body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
+        body = receive
+        if not is_arriving(scope):
+            body = bounded(receive, services.config.limits.max_body_bytes, services.deadlines.body)
         with suppress(Exception):  # it was logged and answered; uvicorn would cut the connection
             await self._rest(scope, body, send)
 
@@ -187,6 +195,7 @@ class App:
             preparation,
             responses,
             self._stores,
+            self._filing,
             deadlines(config.timeouts),
             self.parts,
         )
@@ -202,7 +211,7 @@ class App:
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, responses_api, conversations, keys, health):
+        for part in (chat, models, responses_api, conversations, files, uploads, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app

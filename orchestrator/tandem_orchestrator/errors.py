@@ -22,8 +22,10 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
 │  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
-│  └─ DatabaseDown     503  the database cannot be used
-├─ StorageFull         507  the database has no room left
+│  ├─ DatabaseDown     503  the database cannot be used
+│  └─ FilesUnavailable 503  the place for files cannot be used, or there is none
+├─ StorageFull         507  the database, or the place for files, has no room left
+├─ FileDamaged         500  the bytes of a file are not those that were kept
 ├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
@@ -257,8 +259,24 @@ class DatabaseDown(RetryLater):
     code = "database_unavailable"
 
 
+class FilesUnavailable(RetryLater):
+    """What keeps the bytes of files cannot be used, or nothing is configured to keep them."""
+
+    status = 503
+    code = "files_unavailable"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message, retry_after=5, code=code)
+
+
+class FileDamaged(GatewayError):
+    """The bytes of a file are missing, or others than were kept."""
+
+    code = "file_damaged"
+
+
 class StorageFull(GatewayError):
-    """The database has no room left, so that nothing can be stored."""
+    """The database, or the place for files, has no room left, so that nothing can be stored."""
 
     status = 507
     code = "storage_full"

@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from tandem_orchestrator.errors import BadRequest, GatewayError, InternalError, NotFound, WrongMethod
-from tandem_orchestrator.observability.record import record_of
+from tandem_orchestrator.errors import BadRequest, ClientLeft, GatewayError, InternalError, NotFound, WrongMethod
+from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
 SIMPLE: Final = "/chat"
 NO_SUCH_PATH: Final = 404
@@ -77,8 +77,14 @@ async def _defect(request: Request, error: Exception) -> Response:
     return await _gateway_error(request, InternalError())
 
 
+async def _left(request: Request, _: ClientLeft) -> Response:
+    record_of(request.scope).status = CLIENT_LEFT
+    return Response(status_code=CLIENT_LEFT)  # which nobody gets
+
+
 HANDLERS: Final[dict[type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
     GatewayError: _gateway_error,
+    ClientLeft: _left,
     HTTPException: _http_error,
     RequestValidationError: _invalid,
     Exception: _defect,

@@ -11,6 +11,7 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
+from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.request import Deadlines
@@ -48,6 +49,7 @@ class Services:
     preparation: Preparation
     responses: Responses
     stores: Stores
+    filing: Filing
     deadlines: Deadlines
     parts: Sequence[Part]
 

@@ -84,6 +84,11 @@ BACKGROUND_AGE: Final = Gauge(
 )
 TAKEOVERS: Final = Counter(names.TAKEOVERS, "Responses that were taken over from a process that is gone")
 SWEPT: Final = Counter(names.SWEPT, "Rows that were deleted for their age", ["kind"])
+FILE_BYTES: Final = Counter(names.FILE_BYTES, "Bytes of files and of parts of uploads that were kept")
+FILES_REFUSED: Final = Counter(
+    names.FILES_REFUSED, "Uploads that were refused or failed, by the error's code", ["reason"]
+)
+FILES_DAMAGED: Final = Counter(names.FILES_DAMAGED, "Reads that found bytes missing, or others than were kept")
 LIMITED: Final = Counter(names.LIMITED, "Requests refused for a limit", ["level", "limit"])
 LIMITS_SHARED: Final = Gauge(
     names.LIMITS_SHARED, "1 while limits hold across replicas, by way of Redis", multiprocess_mode="livemin"

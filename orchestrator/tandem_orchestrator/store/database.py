@@ -76,6 +76,14 @@ class Database(Part):
         return [f"database: {self._schema_problem}"] if self._schema_problem is not None else []
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is SQLite, which one replica alone has."""
+        try:
+            return self._url().startswith(SQLITE)
+        except SecretError:
+            return False
+
+    @property
     def exists(self) -> bool:
         """Whether there may be something to read; only a SQLite file that nobody has needed yet does not exist."""
         try:

@@ -180,6 +180,8 @@ class Protocol:
         self._header_bytes = 0
         if self._arriving is not None:
             self._arriving.feed(piece)
+            if not self._arriving.complete:  # the application bounds how long all of it may take
+                self._deadline = self._loop.time() + self._timeouts.body_seconds + UNREAD_BODY_SECONDS
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""

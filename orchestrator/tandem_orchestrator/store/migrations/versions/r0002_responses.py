@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tandem_orchestrator.store.migrations import counting
+
 revision = "0002"
 down_revision = "0001"
 
-COUNTED = (("tandem_responses", "1"), ("tandem_conversation_items", "0"))
+COUNTS = counting.Counts("tandem_stored", "responses", {"tandem_responses": "1", "tandem_conversation_items": "0"})
 TABLES = (
     "tandem_response_events",
     "tandem_response_runs",
@@ -42,20 +44,14 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("key", sa.String(64), nullable=False),
     )
-    for table, responses in COUNTED:
-        if op.get_bind().dialect.name == "postgresql":
-            _count_in_postgresql(table, responses)
-        else:
-            _count_in_sqlite(table, responses)
+    counting.make(COUNTS)
 
 
 def downgrade() -> None:
     """Drop all of it."""
     for table in TABLES:
         op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
-        for table, _ in COUNTED:
-            op.execute(f"DROP FUNCTION {table}_count()")
+    counting.drop(COUNTS)
 
 
 def _responses() -> None:
@@ -140,43 +136,4 @@ def _conversations() -> None:
         "tandem_conversation_items",
         ["tenant", "conversation_id", "position"],
         unique=True,
-    )
-
-
-CHANGES = (  # what happened, whose tenant, and by how much its counts change
-    ("INSERT", "NEW", "{n}", "NEW.bytes"),
-    ("DELETE", "OLD", "-{n}", "-OLD.bytes"),
-    ("UPDATE", "NEW", "0", "NEW.bytes - OLD.bytes"),
-)
-
-
-def _count(row: str, responses: str, size: str) -> str:
-    return (  # of nothing but the constants above
-        f"INSERT INTO tandem_stored (tenant, responses, bytes) VALUES ({row}.tenant, {responses}, {size}) "  # noqa: S608
-        "ON CONFLICT (tenant) DO UPDATE SET responses = tandem_stored.responses + excluded.responses, "
-        "bytes = tandem_stored.bytes + excluded.bytes;"
-    )
-
-
-def _count_in_sqlite(table: str, responses: str) -> None:
-    for change, row, number, size in CHANGES:
-        event = "UPDATE OF bytes" if change == "UPDATE" else change
-        op.execute(
-            f"CREATE TRIGGER {table}_{change.lower()} AFTER {event} ON {table} "
-            f"BEGIN {_count(row, number.format(n=responses), size)} END"
-        )
-
-
-def _count_in_postgresql(table: str, responses: str) -> None:
-    branches = " ELSIF ".join(
-        f"TG_OP = '{change}' THEN {_count(row, number.format(n=responses), size)}"
-        for change, row, number, size in CHANGES
-    )
-    op.execute(
-        f"CREATE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN IF {branches} END IF; RETURN NULL; END $$"
-    )
-    op.execute(
-        f"CREATE TRIGGER {table}_count AFTER INSERT OR DELETE OR UPDATE OF bytes ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {table}_count()"
     )
