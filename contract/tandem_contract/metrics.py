@@ -33,6 +33,10 @@ DATABASE_CONNECTIONS: Final = "tandem_database_connections"  # gauge: connection
 DATABASE_CONNECTIONS_MAX: Final = "tandem_database_connections_max"  # gauge: as many as there may be
 BACKGROUND_QUEUED: Final = "tandem_background_queued"  # gauge: the same from every process
 BACKGROUND_AGE: Final = "tandem_background_oldest_seconds"  # gauge: the same from every process
+BATCHES: Final = "tandem_batches_total"  # counter: status (completed, failed, expired, cancelled)
+BATCH_LINES: Final = "tandem_batch_lines_total"  # counter: outcome (completed, failed, put_off)
+BATCH_LINES_QUEUED: Final = "tandem_batch_lines_queued"  # gauge: 0 but from the process that works at batches
+BATCH_AGE: Final = "tandem_batch_oldest_seconds"  # gauge: the same
 TAKEOVERS: Final = "tandem_background_takeovers_total"  # counter
 SWEPT: Final = (
     "tandem_swept_rows_total"  # counter: kind (responses, conversations, events, files, uploads, parts, blobs, bytes)

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
+from tandem_contract.config.batches import Batches
 from tandem_contract.config.files import S3, FileQuota, Files
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
@@ -41,6 +42,7 @@ __all__ = [
     "S3",
     "Attach",
     "Background",
+    "Batches",
     "BuiltinTool",
     "Chunking",
     "Cors",
@@ -125,6 +127,8 @@ class OrchestratorSettings(Section):
     """What is kept of responses and conversations."""
     files: Files = Files()
     """Where uploaded files are kept."""
+    batches: Batches = Batches()
+    """Requests in files, made in the background."""
     retrieval: Retrieval = Retrieval()
     """Vector stores, and how documents become searchable."""
     tracing: Tracing = Tracing()

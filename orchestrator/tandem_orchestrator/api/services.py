@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.batches.desk import Desk
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
@@ -50,6 +51,7 @@ class Services:
     responses: Responses
     stores: Stores
     filing: Filing
+    desk: Desk
     deadlines: Deadlines
     parts: Sequence[Part]
 
