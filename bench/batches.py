@@ -4,8 +4,8 @@
     python3 -m bench.batches --quick      about two
 
 The engine ([busy_engine.py](busy_engine.py)) runs 32 requests together, each of which makes the others slower. A batch
-runs alone first. Then requests of 64 tokens come at random, streamed, so many at the same time on average, in turns with
-and without a batch of many lines beside them.
+runs alone first. Then requests of 64 tokens come at random, streamed, so many at the same time on average, in turns
+with and without a batch of many lines beside them.
 """
 
 import argparse

@@ -65,8 +65,8 @@ class Means:
 async def attempt(batch: Batch, line: Line, failures: int, record: Record, means: Means) -> Outcome:
     """Make a line; return what came of it. Raises `Later`.
 
-    Its tokens count against its key's budgets, but not against what a key may do in a minute, where no client waits. A line
-    that is cancelled costs nothing, as it is made again.
+    Its tokens count against its key's budgets, but not against what a key may do in a minute, where no client waits.
+    A line that is cancelled costs nothing, as it is made again.
     """
     record.route, record.yields = ROUTE, True
     try:

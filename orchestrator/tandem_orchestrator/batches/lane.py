@@ -12,9 +12,9 @@ from tandem_orchestrator.batches.attempt import Later, Means, attempt
 from tandem_orchestrator.batches.batch import Batch
 from tandem_orchestrator.batches.ledger import Ledger
 from tandem_orchestrator.batches.load import Loads
-from tandem_orchestrator.batches.room import Room
+from tandem_orchestrator.batches.room import Bounds, Room
+from tandem_orchestrator.batches.slowdown import Slowdown
 from tandem_orchestrator.batches.supply import Job, Supply
-from tandem_orchestrator.batches.work import Work
 from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.observability.metrics import BATCH_LINES
 from tandem_orchestrator.observability.record import Record
@@ -26,6 +26,7 @@ PAUSE_SECONDS: Final = 1.0  # after a line found its engine away; doubles
 LONGEST_PAUSE: Final = 30.0
 BUDGET_SECONDS: Final = 30.0  # for which a batch rests whose key has used up its budget
 LEAST_TOKENS: Final = 4  # of an answer from which it is learned how long a token takes
+LEAST_SECONDS: Final = 0.1
 CLOSE_SECONDS: Final = 10.0
 
 log = structlog.get_logger()
@@ -34,15 +35,21 @@ log = structlog.get_logger()
 class Lane:
     """`means` are asked for anew for each line, as the configuration may have changed."""
 
-    def __init__(self, model: str, work: Work, ledger: Ledger, means: Callable[[], Means], loads: Loads) -> None:
+    def __init__(
+        self, model: str, ledger: Ledger, means: Callable[[], Means], loads: Loads, slowdown: Slowdown
+    ) -> None:
         self.model = model
-        self.supply = Supply(work)
+        self.supply = Supply(ledger.work)
         self.problem: str | None = None
         """Why no line can be made."""
         self._ledger = ledger
         self._means = means
         self._loads = loads
-        self._room = Room(1)
+        self._slowdown = slowdown
+        self._room = Room(slowdown)
+        self._requests = 0.0
+        """Requests in an engine, times the seconds for which they were there."""
+        self._looked = monotonic()
         self._tasks: dict[asyncio.Task[None], tuple[Job, Record]] = {}
         self._changed = asyncio.Event()
         self._pause = PAUSE_SECONDS
@@ -90,23 +97,24 @@ class Lane:
     async def _fill(self) -> None:
         """End lines for which there is no room any more, or begin those for which there is."""
         while self.supply or self._tasks:
-            most = self._allowed()
-            self._end_beyond(most)
-            if len(self._tasks) >= most or not self._ledger.has_room or self._rests_until > monotonic():
+            bounds = self._bounds()
+            self._end_beyond(bounds.keep)
+            if len(self._tasks) >= bounds.begin or not self._ledger.has_room or self._rests_until > monotonic():
                 return
             job = await self.supply.next()
             if job is None:
                 return
             self._begin(job)
 
-    def _allowed(self) -> int:
-        load = self._loads.of(self.model)
+    def _bounds(self) -> Bounds:
+        load, moment = self._loads.of(self.model), monotonic()
+        self._requests += load.running * (moment - self._looked)
+        self._looked = moment
         if load.replicas:
             self.problem = None
         elif self.problem is None and self.supply:
             self.problem = f"lines of batches wait, as no engine of {self.model!r} answers"
-        self._room.most = self._means().makers.config.batches.concurrency
-        return self._room.lines(load, monotonic())
+        return self._room.bounds(load, self._means().makers.config.batches.concurrency, moment)
 
     def _end_beyond(self, most: int) -> None:
         """End the youngest lines, which lose the least, but for those whose tools may have done something."""
@@ -132,7 +140,7 @@ class Lane:
         task.add_done_callback(ended)
 
     async def _serve(self, job: Job, record: Record) -> None:
-        began, running = monotonic(), self._loads.of(self.model).running + 1
+        began, requests = self._looked, self._requests
         try:
             outcome = await attempt(job.source.batch, job.line, job.failures, record, self._means())
         except Later as later:
@@ -141,9 +149,9 @@ class Lane:
         self._pause = PAUSE_SECONDS
         BATCH_LINES.labels("failed" if outcome.failed else "completed").inc()
         self._ledger.add(job.span, job.place, outcome)
-        if record.completion_tokens >= LEAST_TOKENS and not record.tool_calls:
-            running = (running + self._loads.of(self.model).running) / 2
-            self._room.slowdown.note(running, (monotonic() - began) / record.completion_tokens)
+        seconds = self._looked - began
+        if record.completion_tokens >= LEAST_TOKENS and seconds > LEAST_SECONDS and not record.tool_calls:
+            self._slowdown.note((self._requests - requests) / seconds, seconds / record.completion_tokens)
 
     def _put_off(self, job: Job, later: Later) -> None:
         moment = monotonic()

@@ -31,7 +31,7 @@ class Ledger:
     """Writes what has come of lines; where that fails, the same again."""
 
     def __init__(self, work: Work) -> None:
-        self._work = work
+        self.work = work
         self._spans: dict[OpenSpan, None] = {}
         self._number = self._bytes = 0
         self._unsure: list[NamedRows] = []
@@ -60,8 +60,8 @@ class Ledger:
         refused: set[tuple[str, str]] = set()
         while self._unsure or self._spans:
             if not self._unsure:
-                self._unsure = self._work.ending(self._taken())
-            refused |= await self._work.end(self._unsure)
+                self._unsure = self.work.ending(self._taken())
+            refused |= await self.work.end(self._unsure)
             self._unsure = []
         return refused
 

@@ -18,6 +18,7 @@ from tandem_orchestrator.batches.lane import Lane
 from tandem_orchestrator.batches.leading import LEASE_MS
 from tandem_orchestrator.batches.ledger import Ledger
 from tandem_orchestrator.batches.load import Loads
+from tandem_orchestrator.batches.slowdown import Slowdown
 from tandem_orchestrator.batches.validation import Validation
 from tandem_orchestrator.batches.work import Lost
 from tandem_orchestrator.errors import DatabaseDown, GatewayError
@@ -67,6 +68,8 @@ class Runner(Part):
         self._may_begin = may_begin
         self._ledger = Ledger(self._work)
         self._lanes: dict[str, Lane] = {}
+        self._slowdowns: dict[str, Slowdown] = {}
+        """What was learned of models' engines, also from batches that have ended."""
         self._lane_of: dict[Key, Lane] = {}
         self._steps: dict[Key, asyncio.Task[None]] = {}
         self._stuck: dict[Key, Stuck] = {}
@@ -205,7 +208,9 @@ class Runner(Part):
             batch = await self._work.batch(key)
             lane = self._lanes.get(batch.model)
             if lane is None:
-                lane = self._lanes[batch.model] = Lane(batch.model, self._work, self._ledger, self._means, self._loads)
+                slowdown = self._slowdowns.setdefault(batch.model, Slowdown())
+                lane = Lane(batch.model, self._ledger, self._means, self._loads, slowdown)
+                self._lanes[batch.model] = lane
             self._lane_of[key] = lane
             lane.add(batch)
 

@@ -1,5 +1,7 @@
 """Batches from their file to their files, by OpenAI's client."""
 
+from typing import Any
+
 import pytest
 
 from tests.engine_double import Reply
@@ -68,7 +70,7 @@ async def test_lines_that_fail(client, engine):
     assert second["response"]["body"]["error"]["param"] == "messages"
 
 
-ENDPOINTS = {
+ENDPOINTS: dict[str, tuple[dict[str, Any], str]] = {
     "/v1/chat/completions": ({"messages": [{"role": "user", "content": "Hello"}]}, "chat.completion"),
     "/v1/completions": ({"prompt": "Hello"}, "text_completion"),
     "/v1/embeddings": ({"input": "Hello"}, "list"),

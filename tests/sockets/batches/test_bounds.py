@@ -1,5 +1,7 @@
 """What a batch may be, and what becomes of one that may not."""
 
+from typing import Any
+
 import pytest
 
 from tests.sockets.batches.asking import CHAT, begun, client_of, config, ended, jsonl, line, lines, until_batch
@@ -73,7 +75,7 @@ async def test_a_byte_order_of_lines_from_windows(client):
     assert batch.request_counts.completed == 2
 
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "no file": ({"input_file_id": None}, 400, "input_file_id"),
     "an unknown file": ({"input_file_id": "file-1"}, 404, None),
     "an unknown endpoint": ({"endpoint": "/v1/moderations"}, 400, "endpoint"),

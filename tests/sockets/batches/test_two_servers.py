@@ -46,6 +46,12 @@ def elsewhere(engine, url, folder, tmp_path):
     return started
 
 
+@pytest.fixture
+def survive(serve, engine, url, folder):
+    """Starts another server here."""
+    return lambda: serve(config(engine, url, folder))
+
+
 async def results(client, batch):
     output = await content(client, batch.output_file_id)
     return Counter(each["custom_id"] for each in output)
@@ -64,7 +70,7 @@ async def test_each_line_is_made_once(serve, engine, url, folder):
     assert engine.running == 0
 
 
-async def test_a_server_that_is_killed(serve, engine, url, folder, elsewhere, database):
+async def test_a_server_that_is_killed(engine, elsewhere, survive, database):
     def slow_from_100_on(request):
         return Reply(before_first_byte=60 if int(request["messages"][0]["content"].split()[1]) >= 100 else 0)
 
@@ -79,8 +85,7 @@ async def test_a_server_that_is_killed(serve, engine, url, folder, elsewhere, da
     await query(database, "UPDATE tandem_leases SET until = 0")
     engine.rule = lambda _: Reply()
     kept = asked_of(engine)
-    survivor = await serve(config(engine, url, folder))
-    async with client_of(survivor) as client:
+    async with client_of(await survive()) as client:
         batch = await ended(client, made.id)
         assert batch.request_counts.model_dump() == {"total": 200, "completed": 200, "failed": 0}
         assert await results(client, batch) == Counter(f"line {n}" for n in range(200))
@@ -141,6 +146,7 @@ async def test_a_lease_that_lapsed_while_lines_were_under_way(serve, engine, url
         )
         await until(lambda: engine.running == 0, 10)
         batch = await client.batches.retrieve(made.id)
+        assert batch.request_counts is not None
         before = batch.request_counts.completed
         await query(database, "UPDATE tandem_leases SET until = 0 WHERE name = 'batches'")
         batch = await ended(client, made.id)
