@@ -111,17 +111,15 @@ async def _whole(exchange: Exchange, request: dict[str, Any], sequence: Sequence
 
 
 async def _stream(exchange: Exchange, request: dict[str, Any], sequence: Sequence) -> None:
-    head, *chunks = Answer(Reply("token " * sequence.left), request).chunks()
+    chunks = iter(Answer(Reply("token " * sequence.left), request).chunks())
     await exchange.head(200, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
-    sent = iter(chunks)
-    ended = False
+    ended = await sequence.tokens.get()
+    await exchange.piece(event(next(chunks)))  # who speaks
+    await exchange.piece(event(next(chunks)))
     while not ended:
         ended = await sequence.tokens.get()
-        if head is not None:
-            await exchange.piece(event(head))
-            head = None
-        await exchange.piece(event(next(sent)))
-    for chunk in sent:
+        await exchange.piece(event(next(chunks)))
+    for chunk in chunks:
         await exchange.piece(event(chunk))
     await exchange.piece(b"data: [DONE]\n\n")
     await exchange.write(b"0\r\n\r\n")
