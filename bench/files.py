@@ -118,7 +118,7 @@ async def main(megabytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as name:
         folder, bucket = Path(name, "folder"), Path(name, "bucket")  # each with a database of its own
         for each in (folder, bucket):
-            each.mkdir()  # noqa: ASYNC240 # nothing else runs yet
+            each.mkdir()  # nothing else runs yet
         print(f"| bare writes | {bare(folder, megabytes):.1f} s | | | |")
         await measure(folder, "folder", {"folder": str(folder / "files")}, megabytes)
         with running_s3() as server:

@@ -12,12 +12,28 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import chat, conversations, errors, files, health, keys, models, uploads, vector_stores
+from tandem_orchestrator.api import (
+    batches,
+    chat,
+    conversations,
+    errors,
+    files,
+    health,
+    keys,
+    models,
+    uploads,
+    vector_stores,
+)
 from tandem_orchestrator.api import responses as responses_api
 from tandem_orchestrator.api.body import bounded, is_arriving
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
 from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.batches.attempt import Means as BatchMeans
+from tandem_orchestrator.batches.desk import Desk
+from tandem_orchestrator.batches.endpoints import Makers
+from tandem_orchestrator.batches.load import Loads
+from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
@@ -94,6 +110,7 @@ class App:
         self._filing = Filing(config, database)
         self._kept = Kept(database, self._stores.leases, self._filing.files)
         self.embedders = Embedders(config, self._catalogue, self._dispatcher)
+        self._desk = Desk(database, self._stores.leases, self._filing.files)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
@@ -113,6 +130,7 @@ class App:
             StoresUpkeep(database, self._stores.leases, self._kept, self.embedders),
             Ingestion(config, database, self._kept, self.embedders, self._may_begin),
             background,
+            Runner(config, self._desk, self._batch_means, Loads(self._catalogue, self._dispatcher), self._may_begin),
         ]
         """Closed from the last to the first: what others use comes before them."""
         if tracer is not None:
@@ -160,6 +178,11 @@ class App:
     def _background_means(self) -> Means:
         return Means(self._stores.runs, self._stores.queue, self.services.preparation, self._keys, self._limiter)
 
+    def _batch_means(self) -> BatchMeans:
+        now = self.services
+        makers = Makers(now.config, now.generator, now.preparation, now.responses)
+        return BatchMeans(makers, self._keys, self._limiter)
+
     def _may_begin(self) -> bool:
         return self._keys.checked and not self._state.draining
 
@@ -206,6 +229,7 @@ class App:
             self._stores,
             self._filing,
             retrieval,
+            self._desk,
             deadlines(config.timeouts),
             self.parts,
         )
@@ -225,7 +249,8 @@ class App:
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, responses_api, conversations, files, uploads, vector_stores, keys, health):
+        documents = (files, uploads, vector_stores, batches)
+        for part in (chat, models, responses_api, conversations, *documents, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
+from tandem_contract.config.batches import Batches
 from tandem_contract.config.files import S3, FileQuota, Files, FileSettings
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
@@ -42,6 +43,7 @@ __all__ = [
     "S3",
     "Attach",
     "Background",
+    "Batches",
     "BuiltinTool",
     "Chunking",
     "Cors",
@@ -125,6 +127,8 @@ class OrchestratorSettings(Section):
     """Lets limits hold across replicas."""
     responses: Responses = Responses()
     """What is kept of responses and conversations."""
+    batches: Batches = Batches()
+    """Requests in files, made in the background."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0

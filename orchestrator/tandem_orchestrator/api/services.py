@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.auth.keys import Keys
+from tandem_orchestrator.batches.desk import Desk
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
@@ -52,6 +53,7 @@ class Services:
     stores: Stores
     filing: Filing
     retrieval: Retrieval
+    desk: Desk
     deadlines: Deadlines
     parts: Sequence[Part]
 

@@ -6,13 +6,17 @@ from sys import maxsize
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_capacity", "_room", "_waiting", "in_flight")
+    __slots__ = ("_room", "capacity", "counted", "in_flight", "running", "waiting")
 
     def __init__(self) -> None:
         self.in_flight = 0
         """Requests of ours that it had when it last spoke."""
-        self._waiting = 0
-        self._capacity = 0
+        self.waiting = 0
+        self.running = 0
+        self.capacity = 0
+        """How many it can run at the same time, as far as that has been seen; 0 while some have never waited."""
+        self.counted = 0
+        """How often it has spoken."""
         self._room = maxsize
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
@@ -20,14 +24,15 @@ class Backlog:
 
         What it ran while some waited is taken for what it can run.
         """
-        self._waiting = waiting
+        self.waiting, self.running = waiting, running
+        self.counted += 1
         self.in_flight = in_flight
-        if waiting or running > self._capacity > 0:
-            self._capacity = running
+        if waiting or running > self.capacity > 0:
+            self.capacity = running
         if waiting:
             self._room = 0
         else:
-            self._room = self._capacity - running if self._capacity else maxsize
+            self._room = self.capacity - running if self.capacity else maxsize
 
     def missed(self) -> None:
         """Note that the replica did not say in time, which a busy one does not."""
@@ -39,6 +44,6 @@ class Backlog:
         What was sent since it spoke runs as long as there is room for it. Until some have waited once, nobody knows how
         much room there is.
         """
-        if self._waiting > max_waiting:
+        if self.waiting > max_waiting:
             return -1
-        return min(maxsize, self.in_flight + self._room + max_waiting - self._waiting)
+        return min(maxsize, self.in_flight + self._room + max_waiting - self.waiting)

@@ -75,6 +75,10 @@ class Dispatcher(Part):
         self._hold.update(config.hold)
         self._catalogue.update(config.models)
 
+    def held(self, name: str) -> bool:
+        """Return whether requests wait for an engine of the model."""
+        return name in self._hold.lines
+
     def drain(self, seconds: float) -> None:
         """Let nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
         self._hold.drain(seconds)
@@ -120,6 +124,8 @@ class Dispatcher(Part):
         while True:
             replica = self._choose(model, call, slot)
             if replica is None:
+                if call.record.yields:
+                    raise NoEngine(_why(model), retry_after=SATURATED_RETRY_AFTER)
                 slot = slot or self._slot(model, body)
                 await self._wait(model, call, slot)
             elif call.attempts is not None and call.attempts.suspects(replica):

@@ -90,7 +90,9 @@ class Replica:
         self.pool = Pool(url, timeouts, address)
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
-        self._backlog = Backlog()
+        self.backlog = Backlog()
+        self.yielding = 0
+        """Of the requests that it is answering, those that give way to the others."""
         self._full_at = 0
         """With more in flight, too many wait inside."""
         self._outdated_at = 0.0
@@ -145,6 +147,7 @@ class Replica:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._downs
         engine_pass = EnginePass(record, self.upstream)
+        self.yielding += record.yields
         try:
             response = await self._send(path, body, record, engine_pass)
             try:
@@ -158,6 +161,8 @@ class Replica:
             self._ended_badly(error, downs)
             engine_pass.end(error)
             raise
+        finally:
+            self.yielding -= record.yields
         self._answered(downs)
         prompt, completion = counts(answer.get("usage"))
         if not (prompt or completion):
@@ -229,14 +234,14 @@ class Replica:
         counts = self.type.counts(await self._get(path))
         if counts is None:
             return False
-        self._backlog.seen(*counts, self.in_flight)
+        self.backlog.seen(*counts, self.in_flight)
         self._recount()
         self._changed(self)
         return True
 
     def missed_count(self) -> None:
         """Note that the server did not tell in time how many requests wait inside."""
-        self._backlog.missed()
+        self.backlog.missed()
         self._recount()
 
     def mark_up(self, listed: list[dict[str, Any]]) -> None:
@@ -304,8 +309,8 @@ class Replica:
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
         limit = self._routing.max_waiting
-        self._full_at = self._backlog.most(limit)
-        self._outdated_at = self._backlog.in_flight + limit * RECOUNT_SHARE
+        self._full_at = self.backlog.most(limit)
+        self._outdated_at = self.backlog.in_flight + limit * RECOUNT_SHARE
 
     def _answered(self, downs: int) -> None:
         self.answered_at = monotonic()

@@ -185,7 +185,11 @@ def json_object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
     """Return the request in `body`. Raises `BadRequest`, which names the field."""
-    payload = json_object(body, max_depth)
+    return checked(endpoint, json_object(body, max_depth))
+
+
+def checked(endpoint: Endpoint, payload: dict[str, Any]) -> Request:
+    """Return the request that is in JSON's object. Raises `BadRequest`, which names the field."""
     if endpoint.chat:
         _check_chat(payload)
     elif not isinstance(payload.get(endpoint.asks), str | list) or not payload[endpoint.asks]:

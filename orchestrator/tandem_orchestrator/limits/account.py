@@ -52,7 +52,7 @@ class Room(Limit):
 class Account:
     """All that is to be looked at when a key's request comes, and again when it ends."""
 
-    __slots__ = ("budgeted", "free", "key", "most", "principal", "quotas", "rates", "subjects", "who")
+    __slots__ = ("budgeted", "budgets", "free", "key", "most", "principal", "quotas", "rates", "subjects", "who")
 
     def __init__(self, principal: Principal, settings: RateLimits, subjects: Subjects, second: int) -> None:
         limits = settings.defaults if principal.limits == KeyLimits() else principal.limits
@@ -79,7 +79,9 @@ class Account:
             if figure is not None
         ]
         self.most = limits.concurrent_requests or UNLIMITED
-        self.budgeted = limits.tokens_per_day is not None or limits.tokens_per_month is not None
+        self.budgets = [quota for quota in self.quotas if quota.counter is not self.key.tokens]
+        """Those that outlive the process: tokens of a day and a month."""
+        self.budgeted = bool(self.budgets)
         self.free = not self.rates and not self.quotas and self.most == UNLIMITED
 
     def limits(self) -> list[Rate | Quota | Room]:

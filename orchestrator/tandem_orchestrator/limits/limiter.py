@@ -93,9 +93,7 @@ class Limiter:
 
     def admit(self, principal: Principal) -> Ticket:
         """Count a request. Raises `LimitExceeded`, and then nothing has been counted."""
-        account = self._accounts.get(principal.key_id)
-        if account is None or account.principal is not principal:
-            account = self._open(principal)
+        account = self._account(principal)
         if account.free:
             return Ticket(self, None, [])
         second = int(self._clock())
@@ -116,6 +114,23 @@ class Limiter:
                 self.changed.setdefault(subject, 0)
         return Ticket(self, account, _headers(rate, requests_left, quota, tokens_left, second))
 
+    def check_budgets(self, principal: Principal) -> None:
+        """Raise `LimitExceeded` where the tokens of a day or a month are used up; nothing is counted."""
+        account, second = self._account(principal), int(self._clock())
+        for quota in account.budgets:
+            if quota.counter.at(second) >= quota.figure:
+                LIMITED.labels(quota.level, quota.kind).inc()
+                raise _error(quota, quota.counter.wait(quota.figure, second))
+
+    def charge(self, principal: Principal, tokens: int) -> None:
+        """Count tokens against the budgets of a day and a month alone: what came in no minute of a client's."""
+        account, second = self._account(principal), int(self._clock())
+        if not (tokens and account.budgeted):
+            return
+        left = min(quota.figure - quota.counter.add(second, tokens) for quota in account.budgets)
+        if self.spending.add(principal.key_id, second, tokens) * PARTS >= left:
+            self.write_soon.set()
+
     def settle(self, account: Account, tokens: int) -> None:
         """Do what `Ticket.settle` does."""
         account.key.concurrency.leave()
@@ -130,6 +145,12 @@ class Limiter:
             untold = self.changed[account.key] = self.changed.get(account.key, 0) + tokens
             if untold * PARTS >= left:
                 self.tell_soon.set()
+
+    def _account(self, principal: Principal) -> Account:
+        account = self._accounts.get(principal.key_id)
+        if account is None or account.principal is not principal:
+            account = self._open(principal)
+        return account
 
     def _open(self, principal: Principal) -> Account:
         second = int(self._clock())

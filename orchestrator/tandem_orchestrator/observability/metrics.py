@@ -82,6 +82,16 @@ BACKGROUND_QUEUED: Final = Gauge(
 BACKGROUND_AGE: Final = Gauge(
     names.BACKGROUND_AGE, "Seconds since the oldest of them was queued", multiprocess_mode="livemax"
 )
+BATCHES: Final = Counter(names.BATCHES, "Batches by how they ended", ["status"])
+BATCH_LINES: Final = Counter(
+    names.BATCH_LINES, "Lines of batches by what came of an attempt; put_off ones are made again", ["outcome"]
+)
+BATCH_LINES_QUEUED: Final = Gauge(
+    names.BATCH_LINES_QUEUED, "Lines of batches that have no outcome yet", multiprocess_mode="livemax"
+)
+BATCH_AGE: Final = Gauge(
+    names.BATCH_AGE, "Seconds since the oldest batch with such lines was made", multiprocess_mode="livemax"
+)
 TAKEOVERS: Final = Counter(names.TAKEOVERS, "Responses that were taken over from a process that is gone")
 INGESTIONS: Final = Counter(names.INGESTIONS, "Files that were brought into indexes, by how it ended", ["outcome"])
 INGESTED_CHUNKS: Final = Counter(names.INGESTED_CHUNKS, "Pieces of files that were added to indexes")

@@ -37,6 +37,8 @@ class Record:
     tenant: str | None = None
     key_id: str | None = None
     stream = False
+    yields = False
+    """True for what gives way to other requests, and never waits for an engine in their midst."""
     prompt_tokens = 0
     completion_tokens = 0
     error: str | None = None
