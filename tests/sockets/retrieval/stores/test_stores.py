@@ -2,6 +2,7 @@
 
 import openai
 import pytest
+from tandem_orchestrator.retrieval.upkeep import Upkeep
 
 from tests.sockets.retrieval.stores.documents import PLANETS, RIVERS, Documents
 from tests.sockets.running import until_awaited
@@ -136,7 +137,7 @@ async def test_a_store_without_an_embedding_model_is_searched_by_words(start, en
     async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
         documents = Documents(client)
         store = await documents.store(PLANETS)
-        assert (await documents.found(store.id, "What is the largest one?"))[0] != []
+        assert await documents.found(store.id, "What is the largest one?")
         assert await documents.found(store.id, "Uranus") == []
     assert not any(seen.path == "/v1/embeddings" for seen in engine.seen)
 
