@@ -105,7 +105,7 @@ class Uploads:
         if md5 is not None and md5.lower() != digest.hexdigest():
             await self._files.blobs.drop(blob.key)
             raise BadRequest(
-                f"the bytes have the MD5 {blob.md5}, not {md5[:64]}", param="md5", code="checksum_mismatch"
+                f"the bytes have the MD5 {digest.hexdigest()}, not {md5[:64]}", param="md5", code="checksum_mismatch"
             )
         file = new_file(tenant, blob, Terms(upload.filename, upload.purpose, upload.file_seconds))
         ending = {"tenant": tenant, "id": upload_id, "now": file.created, "new_file_id": file.id}
