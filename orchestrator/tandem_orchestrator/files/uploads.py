@@ -155,6 +155,7 @@ class Uploads:
         for n, part_id in enumerate(part_ids):
             part = there.pop(part_id, None) if isinstance(part_id, str) else None
             if part is None:
+                await self._pending(tenant, upload.id)  # whoever has ended it meanwhile has dropped its parts
                 twice = "twice" if part_id in part_ids[:n] else "which this upload does not have"
                 raise BadRequest(f"`part_ids` names {part_id!r}, {twice}", param=f"part_ids.{n}", code="part_not_found")
             parts.append(part)
