@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 import io
 
 import pytest
@@ -28,7 +28,6 @@ def under(kind, content):
         (b"text", "utf-8"),
         ("é".encode(), "utf-8"),
         ("\ufeffé".encode(), "utf-8-sig"),
-        ("é".encode("utf-16-be"), "cp1252"),
         ("\ufeffé".encode("utf-16-be"), "utf-16"),
         ("é".encode("utf-16"), "utf-16"),
         (b"caf\xe9 ", "cp1252"),
@@ -124,7 +123,7 @@ def test_docx_without_styles():
 
 
 def test_xlsx_values():
-    rows = [["when", "what"], [datetime.date(2024, 5, 17), True], ["", ""], [2.0, 2.5]]
+    rows = [["when", "what"], [dt.date(2024, 5, 17), True], ["", ""], [2.0, 2.5]]
     assert texts("xlsx", d.xlsx_file(One=rows)) == [
         "when | what",
         "when: 2024-05-17\nwhat: TRUE",
