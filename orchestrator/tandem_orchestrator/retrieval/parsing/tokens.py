@@ -8,8 +8,8 @@ on the high side of those in common use (WordPiece, and the byte-level BPE of GP
 - any other character is one less than its bytes in UTF-8: é is 1, 語 is 2, an emoji 3.
 
 English prose and program text come out at 1.2 to 1.6 times what these tokenizers say. Under they may be for gibberish
-in lower-case letters, and by a fifth for German and the like with a vocabulary made for English alone. The cost of a text is at most that of its parts together, wherever it is
-cut, so parts that fit together fit as one.
+in lower-case letters, and by a fifth for German and the like with a vocabulary made for English alone. The cost of a
+text is at most that of its parts together, wherever it is cut, so parts that fit together fit as one.
 """
 
 import re
