@@ -4,6 +4,7 @@ from math import log2
 from typing import Final
 
 SMOOTHING: Final = 0.2
+UNKNOWN_SHARE: Final = 0.1
 LEAST_SLOPE: Final = 0.01  # by which one more request makes a token slower at least, whatever was measured
 
 
@@ -23,17 +24,21 @@ class Slowdown:
             before + SMOOTHING * (seconds - before),
         )
 
+    def bound(self, most: float) -> None:
+        """Forget what was measured with more requests than an engine can run, of which some waited."""
+        self._levels = {level: figures for level, figures in self._levels.items() if figures[0] <= most}
+
     def room(self, urgent: float, share: float) -> float:
         """Return how many lines may run in a replica beside `urgent` others, whose tokens take `share` longer for it.
 
-        Where token times grow by the request, a `share` of the others' own number never costs them more than that;
-        where it is known how they grow, it may be more.
+        While it is not known how token times grow, it is a tenth of the others' own number: where they grow by the
+        request, that never costs more than a tenth.
         """
         if len(self._levels) < 2:  # noqa: PLR2004 # a slope takes two
-            return share * urgent
+            return UNKNOWN_SHARE * urgent
         (few, fast), (many, slow) = self._levels[min(self._levels)], self._levels[max(self._levels)]
         slope = (slow - fast) / (many - few)
         alone = fast + slope * (max(1.0, urgent) - few)
         if alone <= 0:
-            return share * urgent
+            return UNKNOWN_SHARE * urgent
         return share * alone / max(slope, LEAST_SLOPE * alone)
