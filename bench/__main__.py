@@ -22,7 +22,7 @@ from typing import Final
 
 import uvloop
 
-from bench import comparison, machinery, measures, report
+from bench import comparison, embedding, machinery, measures, report
 from bench.load import Failed
 from bench.processes import Cores
 from bench.targets import all_running, checkouts_running, nginx_version
@@ -30,6 +30,7 @@ from hack import path, progress
 from hack.failure import Failure
 
 MACHINERY: Final = "machinery"
+EMBEDDING: Final = "embedding"
 RESULTS: Final = Path(__file__).parent / "RESULTS.md"
 ALL: Final = {
     measure.__name__: measure
@@ -83,12 +84,15 @@ async def run(cores: Cores, effort: measures.Effort, names: list[str]) -> list[r
 
 
 async def run_all(cores: Cores, names: list[str], *, quick: bool) -> list[report.Row]:
-    """Measure what is named, the machinery behind the rest."""
+    """Measure what is named: machinery and embedding behind the rest, in processes of their own."""
     effort = measures.QUICK if quick else measures.FULL
     rows = await run(cores, effort, beside) if (beside := [name for name in names if name in ALL]) else []
     if MACHINERY in names:
         with progress.step(MACHINERY):
             rows += await machinery.measure(cores, machinery.QUICK if quick else machinery.FULL)
+    if EMBEDDING in names:
+        with progress.step(EMBEDDING):
+            rows += await embedding.measure(cores)
     return rows
 
 
@@ -102,7 +106,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few and short rounds; writes nothing")
     parser.add_argument("--against", type=Path, metavar="DIR", help="compare with another checkout; writes nothing")
-    parser.add_argument("measures", nargs="*", choices=[*ALL, MACHINERY, []], help="only these; writes nothing")
+    parser.add_argument(
+        "measures", nargs="*", choices=[*ALL, MACHINERY, EMBEDDING, []], help="only these; writes nothing"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     begun = time.monotonic()
@@ -114,7 +120,7 @@ def main() -> int:
                 effort = comparison.QUICK if options.quick else comparison.FULL
                 rows = runner.run(compare(cores, effort, options.against.resolve()))
             else:
-                rows = runner.run(run_all(cores, options.measures or [*ALL, MACHINERY], quick=options.quick))
+                rows = runner.run(run_all(cores, options.measures or [*ALL, MACHINERY, EMBEDDING], quick=options.quick))
     except (Failed, Failure) as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 2

@@ -29,7 +29,7 @@ response = client.responses.create(
 print(response.output_text)
 for item in response.output:
     for part in item.content if item.type == "message" else []:
-        for citation in part.annotations:
+        for citation in getattr(part, "annotations", []):
             print(f"cited: {citation.filename}")
 
 client.vector_stores.delete(store.id)

@@ -57,6 +57,11 @@ def image(name: str, content: str) -> Path:
     return root() / "images" / f"{name}-{content}.tar"
 
 
+def model(name: str, content: str) -> Path:
+    """Return the folder of a model, keyed by a hash of what it is made of."""
+    return root() / "models" / f"{name}-{content}"
+
+
 def cluster() -> Path:
     """Return the folder with the state of the running cluster: kubeconfig, certificates, logs, data."""
     return root() / "cluster"

@@ -38,9 +38,11 @@ BATCH_LINES: Final = "tandem_batch_lines_total"  # counter: outcome (completed, 
 BATCH_LINES_QUEUED: Final = "tandem_batch_lines_queued"  # gauge: 0 but from the process that works at batches
 BATCH_AGE: Final = "tandem_batch_oldest_seconds"  # gauge: the same
 TAKEOVERS: Final = "tandem_background_takeovers_total"  # counter
-SWEPT: Final = (
-    "tandem_swept_rows_total"  # counter: kind (responses, conversations, events, files, uploads, parts, blobs, bytes)
-)
+INGESTIONS: Final = "tandem_ingestions_total"  # counter: outcome (completed, failed, retried, dropped)
+INGESTED_CHUNKS: Final = "tandem_ingested_chunks_total"  # counter
+INGESTION_QUEUED: Final = "tandem_ingestion_queued"  # gauge: the same from every process
+INGESTION_AGE: Final = "tandem_ingestion_oldest_seconds"  # gauge: the same from every process
+SWEPT: Final = "tandem_swept_rows_total"  # counter: kind (responses, conversations, events, files, indexes and others)
 FILE_BYTES: Final = "tandem_file_bytes_total"  # counter
 FILES_REFUSED: Final = "tandem_files_refused_total"  # counter: reason
 FILES_DAMAGED: Final = "tandem_files_damaged_total"  # counter

@@ -27,10 +27,13 @@ class Rollout:
         """
         if manifest["kind"] == JOB.kind:
             await self._migrate()
-        elif not self._awaited or reference(manifest) != Reference("Deployment", self._service.orchestrator.name):
+        elif not self._awaited or not self._needs_the_database(manifest):
             await self._children.apply(manifest, floor)
         elif self._service.spec.suspend:
             await self._children.apply(migration.at_rest(manifest), floor)
+
+    def _needs_the_database(self, manifest: Object) -> bool:
+        return reference(manifest) in [Reference("Deployment", each.name) for each in self._service.orchestrators]
 
     async def _migrate(self) -> None:
         """Make the Job or, once it failed and has rested, another; without the Secret its pod would only wait."""

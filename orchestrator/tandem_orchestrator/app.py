@@ -12,7 +12,18 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_orchestrator.api import batches, chat, conversations, errors, files, health, keys, models, uploads
+from tandem_orchestrator.api import (
+    batches,
+    chat,
+    conversations,
+    errors,
+    files,
+    health,
+    keys,
+    models,
+    uploads,
+    vector_stores,
+)
 from tandem_orchestrator.api import responses as responses_api
 from tandem_orchestrator.api.body import bounded, is_arriving
 from tandem_orchestrator.api.documented import Api
@@ -47,7 +58,13 @@ from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.file_search import FileSearch
-from tandem_orchestrator.retrieval.searching import NoStores, Searching
+from tandem_orchestrator.retrieval.ingestion import Ingestion
+from tandem_orchestrator.retrieval.kept import Kept
+from tandem_orchestrator.retrieval.rerank import Reranker
+from tandem_orchestrator.retrieval.rewriting import Rewriter
+from tandem_orchestrator.retrieval.search import Search
+from tandem_orchestrator.retrieval.service import Retrieval
+from tandem_orchestrator.retrieval.upkeep import Upkeep as StoresUpkeep
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.tools.running import RunningTools
 
@@ -88,16 +105,15 @@ class App:
         self._upstreams = Upstreams(config)
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
-        self.embedders = Embedders(config, self._catalogue, self._dispatcher)
         database = Database(config.database)
         self._stores = Stores(database)
         self._filing = Filing(config, database)
+        self._kept = Kept(database, self._stores.leases, self._filing.files)
+        self.embedders = Embedders(config, self._catalogue, self._dispatcher)
         self._desk = Desk(database, self._stores.leases, self._filing.files)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
-        self.searching: Searching = NoStores()
-        """What file_search asks."""
         tracer = _tracer(config)
         background = Background(config, self._stores, self._background_means, self._may_begin)
         self.parts: list[Part] = [
@@ -111,6 +127,8 @@ class App:
             self._filing.storage,
             self._filing.files,
             Sweeper(config, self._filing, self._stores.leases),
+            StoresUpkeep(database, self._stores.leases, self._kept, self.embedders),
+            Ingestion(config, database, self._kept, self.embedders, self._may_begin),
             background,
             Runner(config, self._desk, self._batch_means, Loads(self._catalogue, self._dispatcher), self._may_begin),
         ]
@@ -189,11 +207,13 @@ class App:
 
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
-        toolbox.bindings = {FileSearch.name: FileSearch(self.searching)}
+        search = Search(self._kept, self.embedders, self._reranker(config))
+        toolbox.bindings = {FileSearch.name: FileSearch(search)}
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
+        retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)
         services = Services(
             config,
             self._state,
@@ -208,6 +228,7 @@ class App:
             responses,
             self._stores,
             self._filing,
+            retrieval,
             self._desk,
             deadlines(config.timeouts),
             self.parts,
@@ -221,10 +242,15 @@ class App:
         hot_path.add(others)
         return Generation(services, hot_path, tools)
 
+    def _reranker(self, config: OrchestratorConfig) -> Reranker | None:
+        model = config.retrieval.reranker
+        return None if model is None else Reranker(model, self._catalogue, self._dispatcher)
+
     def _fastapi(self) -> FastAPI:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
-        for part in (chat, models, responses_api, conversations, files, uploads, batches, keys, health):
+        documents = (files, uploads, vector_stores, batches)
+        for part in (chat, models, responses_api, conversations, *documents, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app

@@ -40,6 +40,7 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     yield "limits", _limits(config)
     yield "database", _address(config.database.url, config.database.url_from)
     yield "embedding", _embedding(config)
+    yield "files", _files(config)
     yield "redis", _address(config.redis.url, config.redis.url_from)
     yield "traces", _shown(config.tracing.endpoint) if config.tracing.endpoint else "none"
 
@@ -106,6 +107,22 @@ def _limits(config: OrchestratorConfig) -> str:
         },
     }
     return ", ".join(f"{value} {name}" for name, value in named.items() if value is not None) or "none beside the keys'"
+
+
+def _files(config: OrchestratorConfig) -> str:
+    files = config.files
+    if files.s3 is not None:
+        server = f" at {_shown(str(files.s3.endpoint))}" if files.s3.endpoint else ""
+        where = f"in the bucket {files.s3.bucket}{server}{f', below {files.s3.prefix}' if files.s3.prefix else ''}"
+    elif files.folder is not None:
+        where = f"in {files.folder}"
+    elif config.database.url_from is not None:
+        where = "in tandem-files if the database is SQLite, else nowhere: set files.folder or files.s3"
+    elif not config.database.url.get_secret_value().startswith("sqlite"):
+        return "none are kept: set files.folder or files.s3"
+    else:
+        where = "in tandem-files"
+    return f"{where}, up to {files.max_bytes} bytes each"
 
 
 def _address(url: SecretStr | None, source: SecretFile | None) -> str:

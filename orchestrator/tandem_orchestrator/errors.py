@@ -23,8 +23,8 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
 │  ├─ DatabaseDown     503  the database cannot be used
-│  └─ FilesUnavailable 503  the place for files cannot be used, or there is none
-├─ StorageFull         507  the database, or the place for files, has no room left
+│  └─ FilesUnavailable 503  what keeps files cannot be used, or there is nothing
+├─ StorageFull         507  the database, or what keeps files, has no room left
 ├─ FileDamaged         500  the bytes of a file are not those that were kept
 ├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
@@ -276,7 +276,7 @@ class FileDamaged(GatewayError):
 
 
 class StorageFull(GatewayError):
-    """The database, or the place for files, has no room left, so that nothing can be stored."""
+    """The database, or what keeps files, has no room left, so that nothing can be stored."""
 
     status = 507
     code = "storage_full"

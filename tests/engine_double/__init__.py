@@ -1,6 +1,7 @@
 """A scripted engine that speaks vLLM's protocol, and fails in every way it is told to."""
 
+from tests.engine_double.embedding import Embedding
 from tests.engine_double.engine import EngineDouble
 from tests.engine_double.reply import Call, Reply
 
-__all__ = ["Call", "EngineDouble", "Reply"]
+__all__ = ["Call", "Embedding", "EngineDouble", "Reply"]

@@ -50,6 +50,8 @@ class Reply:
     fault: Fault = ""
     fault_after: int = 2
     raw: bytes = field(default=b"", repr=False)
+    entries: Any = None
+    """`data` of embeddings, or `results` of a reranker, in place of plausible ones."""
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Reply":
@@ -233,7 +235,11 @@ class EmbeddingsAnswer(Answer):
     def whole(self) -> dict[str, Any]:
         asked = self._request["input"]
         texts = asked if isinstance(asked, list) else [asked]
-        data = [{"object": "embedding", "index": n, "embedding": self._vector(text)} for n, text in enumerate(texts)]
+        data = self._reply.entries
+        if data is None:
+            data = [
+                {"object": "embedding", "index": n, "embedding": self._vector(text)} for n, text in enumerate(texts)
+            ]
         usage = {"prompt_tokens": 7 * len(texts), "total_tokens": 7 * len(texts)}
         return {**self._frame("list"), "data": data, "usage": usage}
 
@@ -243,10 +249,28 @@ class EmbeddingsAnswer(Answer):
         return base64.b64encode(vector.tobytes()).decode() if in_base64 else list(vector)
 
 
+class RerankAnswer(Answer):
+    """As vLLM, Jina and Cohere have it: the share of the question's words that each document has."""
+
+    streamed = False
+
+    def whole(self) -> dict[str, Any]:
+        documents = self._request["documents"]
+        asked = set(self._request["query"].lower().split())
+        results = self._reply.entries
+        if results is None:
+            scores = [len(asked & set(document.lower().split())) / len(asked) for document in documents]
+            order = sorted(range(len(documents)), key=lambda n: -scores[n])
+            results = [{"index": n, "document": {"text": documents[n]}, "relevance_score": scores[n]} for n in order]
+        usage = {"prompt_tokens": 7 * len(documents), "total_tokens": 7 * len(documents)}
+        return {"id": self._id, "model": self._request["model"], "usage": usage, "results": results}
+
+
 ANSWERS: dict[str, type[Answer]] = {
     "/v1/chat/completions": Answer,
     "/v1/completions": TextAnswer,
     "/v1/embeddings": EmbeddingsAnswer,
+    "/v1/rerank": RerankAnswer,
     "/v1/responses": ResponseAnswer,
 }
 

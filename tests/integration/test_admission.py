@@ -206,7 +206,69 @@ REFUSED_STATES: dict[str, tuple[dict[str, Any], str, str]] = {
         "leave url and urlFrom",
     ),
 }
-REFUSED |= REFUSED_SETTINGS | REFUSED_STATES
+SHARED = {"size": "1Gi", "accessModes": ["ReadWriteMany"]}
+S3 = {"s3": {"bucket": "b"}}
+ONE = {"min": 1, "max": 1}
+WORKERS = {"workers": {"replicas": {"min": 1, "max": 2}}}
+
+
+def kept(files: Any, **orchestrator: Any) -> dict[str, Any]:
+    return keeping(POSTGRES, files=files, **orchestrator)
+
+
+REFUSED_FILES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "files in two places": (kept({"claim": SHARED, **S3}), "spec.orchestrator.files", "takes one of"),
+    "files on two claims": (kept({"claim": SHARED, "claimName": "a"}), "spec.orchestrator.files", "takes one of"),
+    "files nowhere": (kept({"maxBytes": 1}), "spec.orchestrator.files", "needs claim, claimName or s3"),
+    "files without a database": (
+        {**SOURCE, "orchestrator": {"files": S3}},
+        "spec.orchestrator.files",
+        "needs a database in orchestrator.state",
+    ),
+    "files for one pod": (kept({"claim": {"size": "1Gi"}}), "spec.orchestrator.files", "[ReadWriteMany]"),
+    "files without room": (
+        kept({"claim": {"size": "0"}}, replicas=ONE),
+        "spec.orchestrator.files.claim.size",
+        "more than 0",
+    ),
+    "half a key of a bucket": (
+        kept({"s3": {"bucket": "b", "accessKeyId": SECRET}}),
+        "spec.orchestrator.files.s3",
+        "or neither",
+    ),
+    "key of a bucket as file": (
+        kept({"s3": {"bucket": "b", "accessKeyId": {"file": "/a"}, "secretAccessKey": SECRET}}),
+        "spec.orchestrator.files.s3.accessKeyId",
+        "never by file",
+    ),
+    "documents without files": (keeping(POSTGRES, retrieval={}), "spec.orchestrator.retrieval", "needs orchestrator"),
+    "workers beside a file": (
+        keeping({"sqlite": {}}, replicas=ONE, retrieval=WORKERS),
+        "spec.orchestrator.retrieval",
+        "workers needs state.postgres",
+    ),
+    "workers on a volume of one pod": (
+        kept({"claim": {"size": "1Gi"}}, replicas=ONE, retrieval=WORKERS),
+        "spec.orchestrator.files",
+        "[ReadWriteMany]",
+    ),
+    "workers that cannot be scaled": (
+        kept(S3, replicas=ONE, retrieval=WORKERS, resources={"requests": {"memory": "1Gi"}}),
+        "spec.orchestrator.resources",
+        "needs cpu",
+    ),
+    "two embeddings": (
+        kept(S3, retrieval={"embedding": {"model": "m", "path": "/m"}}),
+        "spec.orchestrator.retrieval.embedding",
+        "set model or path",
+    ),
+    "too much overlap": (
+        kept(S3, retrieval={"chunking": {"maxTokens": 500}}),
+        "spec.orchestrator.retrieval.chunking",
+        "at most half of maxTokens",
+    ),
+}
+REFUSED |= REFUSED_SETTINGS | REFUSED_STATES | REFUSED_FILES
 
 
 @pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
@@ -242,6 +304,29 @@ async def test_state_keeps_the_keys_of_the_admin_api(
     )
     key = await kubernetes.serve(namespace, **spec)
     assert LLMService.model_validate(await kubernetes.get(LLM_SERVICE, *key))
+
+
+FILES = [
+    kept({"claim": SHARED}),
+    kept({"claim": {"size": 1}}, replicas=ONE),
+    kept({"claimName": "a"}, retrieval={}),
+    kept({"claimName": "a"}, retrieval=WORKERS),
+    kept({"s3": {"bucket": "b", "accessKeyId": SECRET, "secretAccessKey": SECRET}}),
+    keeping({"sqlite": {}}, replicas=ONE, retrieval={"chunking": {"maxTokens": 500, "overlapTokens": 250}}),
+    keeping({"sqlite": {}}, replicas=ONE, files={"quota": {"files": 1}}),
+]
+
+
+@pytest.mark.parametrize("spec", FILES)
+async def test_files_are_where_the_pods_can_have_them(
+    kubernetes: Kubernetes, namespace: str, spec: dict[str, Any]
+) -> None:
+    stored = await kubernetes.get(LLM_SERVICE, *await kubernetes.serve(namespace, **spec))
+    assert stored
+    assert {name: stored["spec"]["orchestrator"].get(name) for name in ("files", "retrieval")} == {
+        name: spec["orchestrator"].get(name) for name in ("files", "retrieval")
+    }, "no default is stored, which the operator of the release before would not know"
+    assert LLMService.model_validate(stored)
 
 
 async def test_a_name_that_no_service_can_have_is_refused(kubernetes: Kubernetes, namespace: str) -> None:

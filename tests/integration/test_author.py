@@ -31,6 +31,7 @@ from tests.unit.charts import helm
 
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
 """A spec with every field, less what takes more than rights to read."""
+ONE = {"min": 1, "max": 1}
 for tier in ("engine", "orchestrator"):
     for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
         FULL[tier].pop(field)
@@ -105,10 +106,22 @@ class TestReading:
         await grant(kubernetes, place, *(right(each, "get") for each in ("secrets", "configmaps")))
         await accepted(author, place, spec)
 
-    async def test_a_claim(self, kubernetes: Kubernetes, author: Kubernetes, place: str) -> None:
-        spec = {"model": {"source": "pvc://database/base"}}
+    @pytest.mark.parametrize(
+        ("spec", "field"),
+        [
+            ({"model": {"source": "pvc://database/base"}}, "model.source"),
+            (
+                {"orchestrator": {"replicas": ONE, "state": {"sqlite": {}}, "files": {"claimName": "database"}}},
+                "orchestrator.files.claimName",
+            ),
+        ],
+        ids=["model", "files"],
+    )
+    async def test_a_claim(
+        self, kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, field: str
+    ) -> None:
         said = await refusal(author, place, spec)
-        assert "spec.model.source: you may not use persistentvolumeclaims/database" in said
+        assert f"spec.{field}: you may not use persistentvolumeclaims/database" in said
         await grant(kubernetes, place, right("persistentvolumeclaims", "use", names=("database",)))
         await accepted(author, place, spec)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tandem_operator.api.component import INGESTION_QUEUED_API
 from tandem_operator.kube.api import ApiError
 from tandem_operator.kube.resources import CLAIM, EVENT, JOB, LLM_SERVICE, POD, SECRET, Object
 from tandem_operator.kube.store import Key
@@ -11,7 +12,7 @@ from tests.integration.cluster import Kubernetes, by_kind, eventually
 from tests.integration.test_status_truth import container, ready, scale
 
 DEPLOYMENT = by_kind("Deployment")
-ORCHESTRATOR = "demo-orchestrator"
+ORCHESTRATOR, INGESTION = "demo-orchestrator", "demo-ingestion"
 URL = "postgresql://tandem:hush@db/tandem"
 POSTGRES: Object = {"state": {"postgres": {"urlFrom": {"secretName": "state-app", "secretKey": "uri"}}}}
 SQLITE: Object = {"replicas": {"min": 1, "max": 1}, "state": {"sqlite": {"size": "1Gi"}}}
@@ -106,6 +107,29 @@ async def test_a_roll_out_is_held_back_until_the_job_has_succeeded(kubernetes: K
     await ends(kubernetes, key, "Complete")
     await kubernetes.reconcile(key)
     assert await image(kubernetes, key) == "two:2"
+
+
+async def test_pods_that_read_documents_wait_for_the_job_too_and_are_scaled_by_the_queue(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    await put_secret(kubernetes, namespace)
+    workers = {"replicas": {"min": 1, "max": 3}}
+    files = {"files": {"claimName": "shared"}, "retrieval": {"workers": workers}}
+    key = await kubernetes.serve(namespace, orchestrator={**POSTGRES, **files})
+    await kubernetes.reconcile(key)
+    assert await kubernetes.get(DEPLOYMENT, namespace, INGESTION) is None
+    assert (await kubernetes.conditions(key))["Degraded"]["reason"] == "DocumentsUnread"
+    await ends(kubernetes, key, "Complete")
+    queue = frozenset({INGESTION_QUEUED_API})
+    await kubernetes.reconcile(key, queue)
+    assert await kubernetes.get(DEPLOYMENT, namespace, INGESTION)
+    scaler = await kubernetes.get(by_kind("HorizontalPodAutoscaler"), namespace, INGESTION)
+    assert scaler
+    assert [metric["type"] for metric in scaler["spec"]["metrics"]] == ["External", "Resource"]
+    assert await kubernetes.reconcile(key, queue) == []
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"orchestrator": {"retrieval": {"workers": None}}}})
+    await kubernetes.reconcile(key, queue)
+    assert await kubernetes.get(DEPLOYMENT, namespace, INGESTION) is None
 
 
 async def test_a_job_that_failed_leaves_what_runs_and_says_why(kubernetes: Kubernetes, namespace: str) -> None:
@@ -254,6 +278,32 @@ async def test_a_claim_stays_when_the_spec_no_longer_names_it(kubernetes: Kubern
     deployment = await kubernetes.get(DEPLOYMENT, namespace, ORCHESTRATOR)
     assert deployment
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"size": "512Mi"}, "size may only grow"),
+        ({"storageClassName": "fast"}, "storageClassName must stay as it is"),
+        ({"accessModes": ["ReadWriteOnce"]}, "accessModes must stay as they are"),
+        ({"accessModes": None}, "accessModes must stay as they are"),
+    ],
+)
+async def test_what_no_volume_of_files_can_do_is_refused(
+    kubernetes: Kubernetes, namespace: str, change: Object, says: str
+) -> None:
+    def claim(asked: Object) -> Object:
+        return {"spec": {"orchestrator": {"files": {"claim": asked}}}}
+
+    asked = {"size": "1Gi", "accessModes": ["ReadWriteMany"]}
+    key = await kubernetes.serve(namespace, orchestrator={**SQLITE, "files": {"claim": asked}})
+    with pytest.raises(ApiError, match=says):
+        await kubernetes.edit(LLM_SERVICE, key, key.name, claim(change))
+    await kubernetes.edit(LLM_SERVICE, key, key.name, claim({"size": "2Gi"}))
+    await kubernetes.reconcile(key)
+    live = await kubernetes.get(CLAIM, namespace, f"{key.name}-files")
+    assert live
+    assert live["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.engine_double import EngineDouble
 from tests.sockets.postgres import Postgres, running_postgres
 from tests.sockets.redis_server import RedisServer, running_redis
 from tests.sockets.running import Orchestrator, config_for
+from tests.sockets.s3_server import S3Server, running_s3
 
 
 @pytest.fixture
@@ -79,6 +80,13 @@ def redis(redis_server: RedisServer) -> Iterator[dict[str, str | float]]:
     """Settings for that server, with a prefix of the test's own."""
     yield {"url": redis_server.url, "prefix": f"test-{uuid4().hex}", "syncSeconds": 0.02}
     redis_server.resume()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real server for the whole session; tests that stop it start it again themselves."""
+    with running_s3() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,7 +1,8 @@
 """The orchestrator's configuration file, one module a section.
 
 `OrchestratorSettings` is what a person may set, in the file or under `spec.orchestrator.config` of an
-`LLMService`; `OrchestratorConfig` adds what the operator (or, without Kubernetes, a person) fills in.
+`LLMService`; `OrchestratorConfig` adds what has a place of its own there, or what the operator (or, without
+Kubernetes, a person) fills in.
 Keys are camelCase in YAML; snake_case is read as well, since environment variables use it.
 """
 
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.batches import Batches
-from tandem_contract.config.files import S3, FileQuota, Files
+from tandem_contract.config.files import S3, FileQuota, Files, FileSettings
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
@@ -50,6 +51,7 @@ __all__ = [
     "Discovery",
     "Embedding",
     "FileQuota",
+    "FileSettings",
     "Files",
     "Header",
     "Hold",
@@ -125,12 +127,8 @@ class OrchestratorSettings(Section):
     """Lets limits hold across replicas."""
     responses: Responses = Responses()
     """What is kept of responses and conversations."""
-    files: Files = Files()
-    """Where uploaded files are kept."""
     batches: Batches = Batches()
     """Requests in files, made in the background."""
-    retrieval: Retrieval = Retrieval()
-    """Vector stores, and how documents become searchable."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0
@@ -142,6 +140,10 @@ class OrchestratorConfig(OrchestratorSettings):
 
     upstreams: list[Upstream] = Field(min_length=1, max_length=64)
     """Engines behind this orchestrator; the first one's model is the default."""
+    files: Files = Files()
+    """Where uploaded files are kept; in an LLMService under spec.orchestrator.files."""
+    retrieval: Retrieval = Retrieval()
+    """Vector stores, and how documents become searchable; in an LLMService under spec.orchestrator.retrieval."""
     standalone: Standalone = Standalone()
     """Where the API listens without Kubernetes."""
 

@@ -39,10 +39,10 @@ class SecretFile(Section):
     """A secret outside the configuration: a file, or in an LLMService a Secret, which the operator mounts as a file."""
 
     file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
-    """Path of the file; read again when it changes. In an LLMService, write secretName instead."""
+    """Path of the file, outside Kubernetes; read again when it changes."""
     secret_name: (
         Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
     ) = None
-    """Secret in the namespace of the LLMService. Outside Kubernetes, write file instead."""
+    """Secret in the namespace of the LLMService."""
     secret_key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] | None = None
     """Key in the Secret. Default: its only key."""

@@ -43,20 +43,27 @@ class FileQuota(Section):
     """Bytes of files and of unfinished uploads."""
 
 
-class Files(Section):
-    """Files (`/v1/files`, `/v1/uploads`)."""
+class FileSettings(Section):
+    """What is said of files wherever they are kept."""
 
-    folder: Folder | None = None
-    """Folder for the bytes, on a volume that all replicas share. Default: tandem-files where the database is SQLite;
-    with PostgreSQL there are no files until this or s3 is set."""
     s3: S3 | None = None
-    """Bucket for the bytes, instead of a folder."""
+    """Bucket for the bytes."""
     max_bytes: int = Field(default=536_870_912, ge=1, le=8_589_934_592)
     """A larger file is refused with 413."""
     retention_days: float | None = Field(default=None, gt=0, le=36_500)
     """Files are deleted when they are older, whatever their `expires_after`; null keeps them."""
     quota: FileQuota = FileQuota()
     """What each tenant may keep."""
+
+
+class Files(FileSettings):
+    """Files (`/v1/files`, `/v1/uploads`)."""
+
+    enabled: bool = True
+    """Whether files are taken where there is a place for them."""
+    folder: Folder | None = None
+    """Folder for the bytes instead of s3, on a volume that all replicas share. Default: tandem-files where the database
+    is SQLite; with PostgreSQL there are no files until this or s3 is set."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -82,6 +82,6 @@ class Retrieval(Section):
     chunking: Chunking = Chunking()
     """How documents are cut where a request does not say so."""
     ingestion: Ingestion = Ingestion()
-    """How documents are read."""
+    """How documents are read; in an LLMService fewer at a time, with less memory, where its pods' limit asks for it."""
     quota: StoreQuota = StoreQuota()
     """What each tenant may keep."""

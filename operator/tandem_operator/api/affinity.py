@@ -34,14 +34,14 @@ class LabelOperator(StrEnum):
 
 
 class NodeRequirement(Ruled):
-    """One requirement on a node."""
+    """One requirement."""
 
     key: LabelKey
-    """Label, or in matchFields a field: metadata.name."""
+    """Label, or in matchFields metadata.name."""
     operator: NodeOperator
-    """How it is compared with values."""
+    """Comparison."""
     values: list[NodeValue] = Field(default=[], max_length=256)
-    """What it is compared with; one whole number with Gt and Lt, none with Exists and DoesNotExist."""
+    """One whole number with Gt and Lt, none with Exists and DoesNotExist."""
 
 
 class NodeSelectorTerm(Ruled):
@@ -79,18 +79,18 @@ class NodeAffinity(Ruled):
 
 
 class LabelRequirement(Ruled):
-    """One requirement on a label."""
+    """One requirement."""
 
     key: LabelKey
     """Label."""
     operator: LabelOperator
-    """How it is compared with values."""
+    """Comparison."""
     values: list[LabelValue] = Field(default=[], max_length=256)
-    """What it is compared with; none with Exists and DoesNotExist."""
+    """None with Exists and DoesNotExist."""
 
 
 class LabelSelector(Ruled):
-    """Objects that meet all of these requirements; without any, all objects."""
+    """Objects that meet all of these; without any, all objects."""
 
     match_labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=32)
     """Labels that they have."""
@@ -104,15 +104,15 @@ class PodAffinityTerm(Ruled):
     label_selector: LabelSelector | None = None
     """The pods; none without it."""
     match_label_keys: list[LabelKey] = Field(default=[], max_length=16)
-    """Labels in which they must be like the pod that is placed."""
+    """Labels that they share with the pod."""
     mismatch_label_keys: list[LabelKey] = Field(default=[], max_length=16)
-    """Labels in which they must differ from the pod that is placed."""
+    """Labels in which they differ from the pod."""
     namespaces: list[Namespace] = Field(default=[], max_length=64)
-    """Their namespaces. Default: the pod's own, unless namespaceSelector is set."""
+    """Default: the pod's own, unless namespaceSelector is set."""
     namespace_selector: LabelSelector | None = None
     """Their namespaces, by label."""
     topology_key: LabelKey
-    """Label whose value nodes that are near each other share."""
+    """Label that nodes share which are near each other."""
 
 
 class PreferredPods(Ruled):

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from tandem_contract import names
+
 from tandem_operator.api.pod import PodSettings
 
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 """Optional API, written as in Helm's --api-versions."""
+INGESTION_QUEUED_API: Final = f"external.metrics.k8s.io/v1beta1/{names.INGESTION_QUEUED}"
+"""The metric by whose value pods for ingestion are scaled, where an adapter serves it."""
 ENGINE_KEY_SUFFIX: Final = "-engine-key"
 MIGRATION: Final = "migration"
 """In the place of a tier, the label of the pods that migrate the database, and the name of their container: with the
@@ -24,6 +28,7 @@ class Tier(StrEnum):
 
     ENGINE = "engine"
     ORCHESTRATOR = "orchestrator"
+    INGESTION = "ingestion"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.pod import PodSettings
+from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
 from tandem_operator.engines import ENGINES
 from tandem_operator.rules import Rule, Ruled
@@ -97,10 +98,26 @@ class LLMService(Ruled):
         """The component that speaks to clients."""
         return self._component(Tier.ORCHESTRATOR, self.spec.orchestrator)
 
+    @cached_property
+    def ingestion(self) -> Component[OrchestratorSpec] | None:
+        """The component that reads documents; None where the orchestrator does."""
+        settings = self.spec.orchestrator
+        return self._component(Tier.INGESTION, settings) if settings.workers else None
+
     @property
-    def components(self) -> tuple[Component[EngineSpec], Component[OrchestratorSpec]]:
+    def orchestrators(self) -> tuple[Component[OrchestratorSpec], ...]:
+        """The components that run the orchestrator's program."""
+        return (self.orchestrator, self.ingestion) if self.ingestion else (self.orchestrator,)
+
+    def replicas(self, component: Component[OrchestratorSpec]) -> ReplicaRange:
+        """Return how many pods a component that runs the orchestrator's program has."""
+        spec = component.spec
+        return spec.workers if component.tier is Tier.INGESTION and spec.workers else spec.replicas
+
+    @property
+    def components(self) -> tuple[Component[Any], ...]:
         """All of them, in the order in which they are started."""
-        return self.engine, self.orchestrator
+        return self.engine, *self.orchestrators
 
     @cached_property
     def configuration(self) -> OrchestratorConfig:
@@ -113,7 +130,8 @@ class LLMService(Ruled):
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
         """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
-        return secrets(self.spec.orchestrator.config, self.spec.orchestrator.state)
+        settings = self.spec.orchestrator
+        return secrets(settings.config, settings.state, settings.files)
 
     @cached_property
     def state_secrets(self) -> dict[str, frozenset[str]]:
@@ -124,6 +142,11 @@ class LLMService(Ruled):
     def pods_service_name(self) -> str:
         """The headless Service, whose DNS name has an address for each engine pod that serves."""
         return f"{self.engine.name}-pods"
+
+    @property
+    def files_claim_name(self) -> str:
+        """The claim that the operator makes for files."""
+        return f"{self.name}-files"
 
     @property
     def engine_key_name(self) -> str:

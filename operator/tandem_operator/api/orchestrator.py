@@ -6,9 +6,12 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
-from tandem_contract.config import OrchestratorSettings
+from tandem_contract.config import OrchestratorSettings, Section
 
+from tandem_operator.api.files import AccessMode, FilesSpec
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
+from tandem_operator.api.replicas import ReplicaRange
+from tandem_operator.api.retrieval import RetrievalSpec, WorkerRange
 from tandem_operator.api.settings import broken_rules
 from tandem_operator.api.state import StateSpec
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
@@ -19,25 +22,6 @@ _SETTINGS_ENV: Final = (
     "|(GLOBAL|TENANT)_REQUESTS_PER_MINUTE|MAX_REQUEST_SIZE|JSON_LOGS|WORKERS|CORS_ORIGINS)"
 )
 """A variable wins over the settings, unseen by their rules and by what the operator derives from them."""
-
-
-class ReplicaRange(Ruled):
-    """Fewest and most pods."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="self.min <= self.max",
-            holds=lambda replicas: replicas.min <= replicas.max,
-            message="orchestrator.replicas.min must not be larger than orchestrator.replicas.max; "
-            "lower min or raise max",
-            field="min",
-        ),
-    )
-
-    min: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Fewest pods. With min equal to max there is no autoscaler."""
-    max: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Most pods."""
 
 
 class PolicyType(StrEnum):
@@ -107,7 +91,7 @@ class Autoscaling(Ruled):
 
 
 def _targets_have_requests(orchestrator: "OrchestratorSpec") -> bool:
-    if orchestrator.replicas.min >= orchestrator.replicas.max:
+    if not (orchestrator.replicas.is_wide or (orchestrator.workers and orchestrator.workers.is_wide)):
         return True
     requested = {*orchestrator.resources.requests, *orchestrator.resources.limits}
     needed = {"cpu"} | ({"memory"} if orchestrator.autoscaling.memory_utilization else set())
@@ -123,8 +107,45 @@ def _one_database(orchestrator: "OrchestratorSpec") -> bool:
 
 
 def _database_keeps_keys(orchestrator: "OrchestratorSpec") -> bool:
-    named = orchestrator.config.database.model_fields_set & {"url", "url_from"}
-    return orchestrator.config.keys.admin is None or orchestrator.state is not None or bool(named)
+    return orchestrator.config.keys.admin is None or orchestrator.has_database
+
+
+def _database_knows_files(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.files is None or orchestrator.has_database
+
+
+def _files_have_a_place(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.files is None or orchestrator.files_place is not None
+
+
+def _documents_are_files(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.retrieval is None or orchestrator.files_place is not None
+
+
+def _all_reach_the_files(orchestrator: "OrchestratorSpec") -> bool:
+    claim = orchestrator.files.claim if orchestrator.files else None
+    one_pod = orchestrator.replicas.max == 1 and orchestrator.workers is None
+    return claim is None or one_pod or AccessMode.READ_WRITE_MANY in claim.access_modes
+
+
+def _workers_reach_the_database(orchestrator: "OrchestratorSpec") -> bool:
+    return orchestrator.workers is None or orchestrator.state is None or orchestrator.state.sqlite is None
+
+
+_CONFIGURED: Final = "self.?config.database.url.hasValue() || self.?config.database.urlFrom.hasValue()"
+_SQLITE: Final = "self.?state.sqlite.hasValue()"
+_WORKERS: Final = "self.?retrieval.workers.hasValue()"
+_FILES_PLACE: Final = (
+    f"self.?files.claim.hasValue() || self.?files.claimName.hasValue() || self.?files.s3.hasValue() || {_SQLITE}"
+)
+
+
+class FilesPlace(StrEnum):
+    """Where the bytes of files are."""
+
+    VOLUME = "volume"
+    BUCKET = "bucket"
+    STATE = "state"
 
 
 class OrchestratorSpec(PodSettings):
@@ -133,7 +154,8 @@ class OrchestratorSpec(PodSettings):
     rules: ClassVar[tuple[Rule, ...]] = (
         *PodSettings.rules,
         Rule(
-            cel="self.replicas.min >= self.replicas.max"
+            cel="(self.replicas.min >= self.replicas.max"
+            " && self.?retrieval.workers.replicas.optMap(r, r.min >= r.max).orValue(true))"
             " || (('cpu' in self.resources.requests || 'cpu' in self.resources.limits)"
             " && (!has(self.autoscaling.memoryUtilization)"
             " || 'memory' in self.resources.requests || 'memory' in self.resources.limits))",
@@ -150,28 +172,60 @@ class OrchestratorSpec(PodSettings):
             field="env",
         ),
         Rule(
-            cel="!has(self.state) || !has(self.state.sqlite) || self.replicas.max == 1",
+            cel=f"!{_SQLITE} || self.replicas.max == 1",
             holds=_one_writes_the_file,
             message="orchestrator.state.sqlite needs orchestrator.replicas {min: 1, max: 1}, as one pod alone writes "
             "its file; set that, or take state.postgres for more pods",
             field="replicas",
         ),
         Rule(
-            cel="!has(self.state) || !has(self.config) || !has(self.config.database)"
-            " || (!has(self.config.database.url) && !has(self.config.database.urlFrom))",
+            cel=f"!has(self.state) || !({_CONFIGURED})",
             holds=_one_database,
             message="orchestrator.state says which database there is; leave url and urlFrom of "
             "orchestrator.config.database out, or state",
             field="state",
         ),
         Rule(
-            cel="!has(self.config) || !has(self.config.keys) || !has(self.config.keys.admin) || has(self.state)"
-            " || (has(self.config.database)"
-            " && (has(self.config.database.url) || has(self.config.database.urlFrom)))",
+            cel=f"!self.?config.keys.admin.hasValue() || has(self.state) || {_CONFIGURED}",
             holds=_database_keeps_keys,
             message="orchestrator.config.keys.admin needs a database in orchestrator.state: "
             "what the admin API creates must outlive a pod and be known to all of them",
             field="config",
+        ),
+        Rule(
+            cel=f"!has(self.files) || has(self.state) || {_CONFIGURED}",
+            holds=_database_knows_files,
+            message="orchestrator.files needs a database in orchestrator.state: "
+            "what is known of files must outlive a pod and be known to all of them",
+            field="files",
+        ),
+        Rule(
+            cel=f"!has(self.files) || {_FILES_PLACE}",
+            holds=_files_have_a_place,
+            message="orchestrator.files needs claim, claimName or s3; with state.sqlite alone they are on its volume",
+            field="files",
+        ),
+        Rule(
+            cel=f"!self.?files.claim.hasValue() || (self.replicas.max == 1 && !{_WORKERS})"
+            " || (has(self.files.claim.accessModes) && 'ReadWriteMany' in self.files.claim.accessModes)",
+            holds=_all_reach_the_files,
+            message="orchestrator.files.claim needs accessModes [ReadWriteMany] for more than one pod, and a "
+            "StorageClass that has it; write that, take files.s3, or set orchestrator.replicas {min: 1, max: 1}",
+            field="files",
+        ),
+        Rule(
+            cel=f"!has(self.retrieval) || {_FILES_PLACE}",
+            holds=_documents_are_files,
+            message="orchestrator.retrieval needs orchestrator.files with claim, claimName or s3: "
+            "what is searched are files",
+            field="retrieval",
+        ),
+        Rule(
+            cel=f"!{_WORKERS} || !{_SQLITE}",
+            holds=_workers_reach_the_database,
+            message="orchestrator.retrieval.workers needs state.postgres, as other pods cannot reach state.sqlite; "
+            "take that, or leave workers out",
+            field="retrieval",
         ),
     )
 
@@ -186,19 +240,35 @@ class OrchestratorSpec(PodSettings):
     state: StateSpec | None = None
     """Database of keys, budgets, responses and what else outlives a pod. Default: none, each pod for itself; then
     responses are only kept where config.responses.store, or a request, says so."""
+    files: FilesSpec | None = Field(default=None, json_schema_extra=NOT_STORED)
+    """Where uploaded files are. Default: with state.sqlite on its volume, otherwise there are none."""
+    retrieval: RetrievalSpec | None = Field(default=None, json_schema_extra=NOT_STORED)
+    """Vector stores, and how documents become searchable."""
     config: Annotated[OrchestratorSettings, Field(json_schema_extra=NOT_STORED)] = OrchestratorSettings()
     """Settings of the orchestrator, as in its configuration file."""
 
-    @field_validator("config")
+    @field_validator("config", "state", "files")
     @classmethod
-    def _fit_a_pod(cls, config: OrchestratorSettings) -> OrchestratorSettings:
-        if broken := broken_rules(config):
+    def _fit_a_pod[Part: Section | None](cls, part: Part) -> Part:
+        if part is not None and (broken := broken_rules(part)):
             raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
-        return config
+        return part
 
-    @field_validator("state")
-    @classmethod
-    def _names_secrets(cls, state: StateSpec | None) -> StateSpec | None:
-        if state and (broken := broken_rules(state)):
-            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
-        return state
+    @property
+    def workers(self) -> WorkerRange | None:
+        """How many pods read documents and do nothing else; None where those that serve read them."""
+        return self.retrieval.workers.replicas if self.retrieval and self.retrieval.workers else None
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database that outlives a pod."""
+        return self.state is not None or bool(self.config.database.model_fields_set & {"url", "url_from"})
+
+    @property
+    def files_place(self) -> FilesPlace | None:
+        """Where the bytes of files are; None where there are no files."""
+        if self.files and self.files.has_volume:
+            return FilesPlace.VOLUME
+        if self.files and self.files.s3:
+            return FilesPlace.BUCKET
+        return FilesPlace.STATE if self.state and self.state.sqlite else None

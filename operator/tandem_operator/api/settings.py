@@ -1,14 +1,14 @@
 """What an LLMService may not say in the orchestrator's settings, beyond what these refuse themselves.
 
 The settings are the contract's models, which know nothing of Kubernetes: here is what differs in a pod. Secrets are
-Secrets, never paths or plain text, and no file outlives a pod but that of `spec.orchestrator.state.sqlite`.
+Secrets, never paths or plain text, and no file outlives a pod but those on volumes.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tandem_contract.config import Database, Keys, Redis, SecretFile, Section, Upstream
+from tandem_contract.config import S3, Chunking, Database, Embedding, Keys, Redis, SecretFile, Section, Upstream
 from tandem_contract.config.tools import QueryDatabase
 
 from tandem_operator.rules import Rule
@@ -35,13 +35,20 @@ def _is_postgres(database: Database) -> bool:
     return bool(re.match(_POSTGRES, database.url.get_secret_value()))
 
 
+_USUAL: Final = Chunking()
+
+
+def _refused_by_itself(cel: str, message: str) -> Rule:
+    """Return a rule that the section has already, for the API server."""
+    return Rule(cel=cel, holds=lambda _: True, message=message)
+
+
 RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
     SecretFile: (
         Rule(
             cel="has(self.secretName) && !has(self.file)",
             holds=lambda secret: secret.secret_name is not None and secret.file is None,
-            message="in an LLMService a secret is named by secretName (and secretKey), never by file; "
-            "the operator mounts it",
+            message="in an LLMService a secret is named by secretName, never by file",
         ),
     ),
     Upstream: (
@@ -75,6 +82,19 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
     ),
     Redis: (_NO_PASSWORD,),
     QueryDatabase: (_NO_PASSWORD,),
+    S3: (
+        _refused_by_itself(
+            "has(self.accessKeyId) == has(self.secretAccessKey)", "set accessKeyId and secretAccessKey, or neither"
+        ),
+    ),
+    Embedding: (_refused_by_itself("!has(self.model) || !has(self.path)", "set model or path, not both"),),
+    Chunking: (
+        _refused_by_itself(
+            f"2 * (has(self.overlapTokens) ? self.overlapTokens : {_USUAL.overlap_tokens})"
+            f" <= (has(self.maxTokens) ? self.maxTokens : {_USUAL.max_tokens})",
+            "overlapTokens must be at most half of maxTokens",
+        ),
+    ),
 }
 
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from tandem_operator.kube.api import Api
+from tandem_operator.api.component import INGESTION_QUEUED_API
+from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.resources import LLM_SERVICE, SECURITY_CONTEXT_CONSTRAINTS, SERVICE_MONITOR, Resource
 
 CUSTOM: Final = (LLM_SERVICE, SERVICE_MONITOR, SECURITY_CONTEXT_CONSTRAINTS)
@@ -15,6 +16,14 @@ def capability(resource: Resource) -> str:
 
 async def capabilities(api: Api) -> frozenset[str]:
     """Return the custom APIs that are served now, as group/version/Kind."""
-    return frozenset(
-        [capability(resource) for resource in CUSTOM if resource.plural in await api.served(resource.api_version)]
-    )
+    found = [capability(resource) for resource in CUSTOM if resource.plural in await api.served(resource.api_version)]
+    return frozenset([*found, *([INGESTION_QUEUED_API] if await _tells_queued_files(api) else [])])
+
+
+async def _tells_queued_files(api: Api) -> bool:
+    """Return whether an adapter serves the metric: it lists metrics as resources, and is often away."""
+    group_version, _, metric = INGESTION_QUEUED_API.rpartition("/")
+    try:
+        return metric in await api.served(group_version)
+    except ApiError:
+        return False

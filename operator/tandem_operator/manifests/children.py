@@ -5,7 +5,7 @@ from tandem_operator.manifests import component
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.engine import deployment as engine
 from tandem_operator.manifests.engine import private
-from tandem_operator.manifests.orchestrator import autoscaler, claim, config, migration, service
+from tandem_operator.manifests.orchestrator import autoscaler, config, migration, service, volumes
 from tandem_operator.manifests.orchestrator import deployment as orchestrator
 from tandem_operator.manifests.platform import Platform
 
@@ -21,12 +21,13 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
         *engine.chat_template(llm),
         *private.network_policy(llm),
         service.build(llm),
+        *service.of_workers(llm),
         *private.services(llm),
-        *claim.build(llm),
+        *volumes.claims(llm),
         engine.build(llm, platform, key_version),
         *migrations,
-        migration.after(migrations, orchestrator.build(llm, platform, settings, key_version)),
-        *autoscaler.build(llm),
+        *(migration.after(migrations, each) for each in orchestrator.build(llm, platform, settings, key_version)),
+        *autoscaler.build(llm, platform),
         *component.disruption_budgets(llm),
         *component.service_monitors(llm, platform),
     ]

@@ -93,8 +93,11 @@ def grace_seconds(service: LLMService, pre_stop: int) -> int:
 
 
 def disruption_budgets(service: LLMService) -> Iterable[Manifest]:
-    """Return budgets that let drains take one orchestrator pod at a time, and as many engines as the spec says."""
-    away = ((service.engine, service.engine.spec.pod_disruption_budget.max_unavailable), (service.orchestrator, 1))
+    """Return budgets that let drains take as many engines as the spec says, and of all else one pod at a time."""
+    away: list[tuple[Component[Any], int | str]] = [
+        (service.engine, service.engine.spec.pod_disruption_budget.max_unavailable),
+        *((component, 1) for component in service.orchestrators),
+    ]
     for component, pods in away:
         yield {
             **child(service, component, "policy/v1", "PodDisruptionBudget"),
@@ -111,7 +114,8 @@ def service_monitors(service: LLMService, platform: Platform) -> Iterable[Manife
     monitoring = service.spec.monitoring
     if not (monitoring.enabled and platform.has_service_monitors):
         return
-    for component, where in ((service.engine, _engine_metrics(service)), (service.orchestrator, _metrics(service))):
+    ours = ((component, _metrics(service)) for component in service.orchestrators)
+    for component, where in ((service.engine, _engine_metrics(service)), *ours):
         monitor = child(service, component, "monitoring.coreos.com/v1", "ServiceMonitor")
         monitor["metadata"]["labels"] = {**monitoring.labels, **monitor["metadata"]["labels"]}
         yield {

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from tandem_contract import __version__
 
-from tandem_operator.api.component import SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
+from tandem_operator.api.component import INGESTION_QUEUED_API, SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CPU, EngineType
@@ -48,6 +48,11 @@ class Platform:
     def has_service_monitors(self) -> bool:
         """Whether the Prometheus operator's API is installed."""
         return SERVICE_MONITOR_API in self.capabilities
+
+    @property
+    def tells_queued_files(self) -> bool:
+        """Whether autoscalers can ask how many files wait to be read."""
+        return INGESTION_QUEUED_API in self.capabilities
 
     @property
     def assigns_users(self) -> bool:

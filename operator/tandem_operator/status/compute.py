@@ -6,7 +6,7 @@ from typing import Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import SERVICE_MONITOR_API
+from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API
 from tandem_operator.api.configuration import ENGINE
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
@@ -29,6 +29,8 @@ class ServiceView:
     observed: Observed
     engine: TierView
     orchestrator: TierView
+    ingestion: TierView | None
+    """The pods that read documents, where they are not those of the orchestrator."""
     model: Finding | None
     """Why the model is not loaded."""
 
@@ -49,7 +51,8 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
     """Return the status of a service as observed."""
     engine = gather(service, observed, service.engine)
     orchestrator = gather(service, observed, service.orchestrator)
-    view = ServiceView(service, observed, engine, orchestrator, model_finding(engine))
+    ingestion = gather(service, observed, service.ingestion) if service.ingestion else None
+    view = ServiceView(service, observed, engine, orchestrator, ingestion, model_finding(engine))
     verdicts = [verdict for condition in CONDITIONS if (verdict := condition(view))]
     labels, former = dict(service.engine.selector), former_conditions(service.status)
     return LLMServiceStatus(
@@ -115,7 +118,7 @@ def orchestrator_ready(view: ServiceView) -> Verdict:
 
 
 def stores_ready(view: ServiceView) -> Verdict | None:
-    """Return whether database and Redis can be used; nothing is told of a service that has neither."""
+    """Return whether database, files and Redis can be used; nothing is told of a service that has none of them."""
     kind, stores = ConditionType.STORES_READY, StoresView(view.service, view.observed)
     if not (stores.has_database or stores.has_redis):
         return None
@@ -206,7 +209,24 @@ def monitor_not_written(view: ServiceView) -> Finding | None:
     return Finding(problem.reason, problem.message) if problem else None
 
 
-MONITORING: Final[tuple[Policy[ServiceView], ...]] = (monitoring_disabled, monitoring_not_served, monitor_not_written)
+def queue_not_told(view: ServiceView) -> Finding | None:
+    """Find that pods for ingestion cannot be scaled by the files that wait."""
+    workers = view.service.spec.orchestrator.workers
+    if not (workers and workers.is_wide) or INGESTION_QUEUED_API in view.observed.capabilities:
+        return None
+    message = (
+        f"the cluster has no {INGESTION_QUEUED_API}: have a metrics adapter serve it (noticed within a minute); until "
+        "then pods that read documents are scaled by CPU alone"
+    )
+    return Finding("QueueMetricMissing", message)
+
+
+MONITORING: Final[tuple[Policy[ServiceView], ...]] = (
+    monitoring_disabled,
+    monitoring_not_served,
+    monitor_not_written,
+    queue_not_told,
+)
 """Why Prometheus does not find the service."""
 
 
@@ -235,5 +255,13 @@ def _unusable(view: ServiceView) -> Finding | None:
     return Finding("PartsUnusable", message)
 
 
-DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, parts_unusable)
+def documents_unread(view: ServiceView) -> Finding | None:
+    """Find that no pod is there that reads documents."""
+    tier = view.ingestion
+    if tier is None or view.service.spec.suspend or tier.counts.ready_replicas or not tier.finding:
+        return None
+    return Finding("DocumentsUnread", f"files wait, as no pod of {tier.name} reads them: {tier.finding.message}")
+
+
+DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, documents_unread, parts_unusable)
 """What is amiss while the service serves."""

@@ -148,7 +148,8 @@ def unschedulable(view: PodView) -> Finding | None:
         return None
     cause = quoted(condition.get("message", ""))
     if "persistentvolumeclaim" in cause and view.tier != Tier.ENGINE:
-        return Finding("VolumeMissing", f"{view.name}: {cause}; StoresReady tells of its claim")
+        remedy = "StoresReady tells of its claim; one that spec.orchestrator.files.claimName names, create"
+        return Finding("VolumeMissing", f"{view.name}: {cause}; {remedy}")
     if "persistentvolumeclaim" in cause:
         message = f"{view.name}: {cause}; create the claim or correct spec.model.source"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)

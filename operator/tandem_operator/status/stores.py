@@ -1,4 +1,4 @@
-"""Whether what outlives the orchestrator's pods, or is shared between them, can be used: database and Redis."""
+"""Whether what outlives the orchestrator's pods, or is shared between them, can be used: database, files and Redis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tandem_operator.status.migration import awaited_migration
 from tandem_operator.status.missing import missing_secret
 from tandem_operator.status.observed import Object, Observed
 
-HEARD: Final = ("StoresUsable", "DatabaseUnusable", "RedisUnusable")
+HEARD: Final = ("StoresUsable", "DatabaseUnusable", "FilesUnusable", "VectorStoresUnusable", "RedisUnusable")
 """Reasons that orchestrators give."""
 _KINDS: Final = ("Job", "PersistentVolumeClaim")
 _LONGEST_MESSAGE: Final = 4096
@@ -21,6 +21,8 @@ _LONGEST_MESSAGE: Final = 4096
 DATABASE_PROBLEM: Final = "database: "
 BUDGETS_PROBLEM: Final = "token budgets: "
 REDIS_PROBLEM: Final = "limits across replicas: "
+FILES_PROBLEM: Final = "files: "
+RETRIEVAL_PROBLEM: Final = "retrieval: "
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ class StoresView:
     @property
     def has_database(self) -> bool:
         """Whether a database outlives the pods."""
-        settings = self.service.spec.orchestrator
-        return settings.state is not None or bool(settings.config.database.model_fields_set & {"url", "url_from"})
+        return self.service.spec.orchestrator.has_database
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there are files, and so vector stores."""
+        return self.service.spec.orchestrator.files_place is not None
 
     @property
     def has_redis(self) -> bool:
@@ -42,9 +48,21 @@ class StoresView:
         return bool(self.service.spec.orchestrator.config.redis.model_fields_set & {"url", "url_from"})
 
     @property
-    def claim(self) -> Object | None:
-        """The claim of its volume; None before it is made."""
-        return self.observed.children.get(Reference("PersistentVolumeClaim", self.service.orchestrator.name))
+    def claims(self) -> Iterator[tuple[str, Object]]:
+        """The claims that the operator has made and that are in use, each with what it keeps."""
+        settings, made = self.service.spec.orchestrator, self.observed.children
+        state = settings.state is not None and settings.state.sqlite is not None
+        files = settings.files is not None and settings.files.claim is not None
+        named = (("database", state, self.service.orchestrator.name), ("files", files, self.service.files_claim_name))
+        for keeps, wanted, name in named:
+            if wanted and (claim := made.get(Reference("PersistentVolumeClaim", name))):
+                yield keeps, claim
+
+    @property
+    def waiting_claim(self) -> tuple[str, Object] | None:
+        """The first of them that is not bound."""
+        waiting = (each for each in self.claims if each[1].get("status", {}).get("phase") != "Bound")
+        return next(waiting, None)
 
     def lines(self, *beginnings: str) -> Iterator[str]:
         """Yield what orchestrators say is degraded and begins so, each once."""
@@ -54,8 +72,8 @@ class StoresView:
 
 def waiting_claim(service: LLMService, observed: Observed) -> Object | None:
     """Return the claim that is not bound, about which Kubernetes may have said why."""
-    state, claim = service.spec.orchestrator.state, StoresView(service, observed).claim
-    return claim if claim and state and state.sqlite and claim.get("status", {}).get("phase") != "Bound" else None
+    waiting = StoresView(service, observed).waiting_claim
+    return waiting[1] if waiting else None
 
 
 def not_written(view: StoresView) -> Finding | None:
@@ -68,20 +86,20 @@ def not_written(view: StoresView) -> Finding | None:
 
 def claim_unbound(view: StoresView) -> Finding | None:
     """Find that the claim has no volume, or has lost it."""
-    claim = waiting_claim(view.service, view.observed)
-    if claim is None:
+    if (waiting := view.waiting_claim) is None:
         return None
+    keeps, claim = waiting
     name, event = claim["metadata"]["name"], view.observed.claim_event
     if claim.get("status", {}).get("phase") == "Lost":
         return Finding("ClaimLost", f"PersistentVolumeClaim {name} has lost its volume, and what was on it")
     cause = f": {quoted(event)}" if event else f"; kubectl describe pvc {name} shows what it waits for"
-    return Finding("ClaimPending", f"PersistentVolumeClaim {name}, which keeps the database, is not bound{cause}")
+    return Finding("ClaimPending", f"PersistentVolumeClaim {name}, which keeps the {keeps}, is not bound{cause}")
 
 
 def store_secret_missing(view: StoresView) -> Finding | None:
     """Find that there is no Secret with a store's URL; it is looked for while orchestrators do not serve."""
     settings, there = view.service.spec.orchestrator, view.observed.secrets
-    named = secrets(settings.state, settings.config.database, settings.config.redis)
+    named = secrets(settings.state, settings.files, settings.config.database, settings.config.redis)
     return None if there is None else missing_secret(view.service, named, there)
 
 
@@ -94,6 +112,17 @@ def database_unusable(view: StoresView) -> Finding | None:
     """Find that orchestrators cannot use the database."""
     beginnings = (DATABASE_PROBLEM, BUDGETS_PROBLEM) if view.has_database else ()
     return _unusable("DatabaseUnusable", view, *beginnings)
+
+
+def files_unusable(view: StoresView) -> Finding | None:
+    """Find that orchestrators cannot use the volume or the bucket of files."""
+    return _unusable("FilesUnusable", view, *((FILES_PROBLEM,) if view.has_files else ()))
+
+
+def vector_stores_unusable(view: StoresView) -> Finding | None:
+    """Find that vector stores cannot be searched, such as those that another embedding model has made."""
+    said = "; ".join(view.lines(RETRIEVAL_PROBLEM)) if view.has_files else ""
+    return Finding("VectorStoresUnusable", said[:_LONGEST_MESSAGE]) if said else None
 
 
 def redis_unusable(view: StoresView) -> Finding | None:
@@ -119,6 +148,8 @@ STORES: Final[tuple[Policy[StoresView], ...]] = (
     store_secret_missing,
     not_migrated,
     database_unusable,
+    files_unusable,
+    vector_stores_unusable,
     redis_unusable,
 )
 """Why a store cannot be used."""

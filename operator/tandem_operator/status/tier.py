@@ -5,7 +5,7 @@ A policy finds one cause; the chains below say for what they are tried, and in w
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from tandem_contract import names
 
@@ -30,7 +30,7 @@ class TierView:
     """A tier with what its policies need to know."""
 
     service: LLMService
-    component: Component[PodSettings]
+    component: Component[Any]
     observed: Observed
     deployment: Object | None
     pods: list[PodView]
@@ -59,8 +59,9 @@ class TierView:
     @property
     def wanted(self) -> int:
         """How many pods must serve; the autoscaler may ask for more, and only the fewest count."""
-        spec = self.service.spec
-        return spec.engine.replicas if self.tier == Tier.ENGINE else spec.orchestrator.replicas.min
+        if self.tier == Tier.ENGINE:
+            return self.service.spec.engine.replicas
+        return self.service.replicas(self.component).min
 
     @property
     def mains(self) -> list[tuple[PodView, ContainerView]]:
@@ -94,7 +95,7 @@ def gather(service: LLMService, observed: Observed, component: Component[PodSett
 
 def _pod(service: LLMService, observed: Observed, component: Component[PodSettings], pod: Object) -> PodView:
     engine = service.engine.spec
-    if component.tier == Tier.ORCHESTRATOR:
+    if component.tier != Tier.ENGINE:
         return PodView(pod, observed.now)
     source = service.spec.model.parsed_source
     return PodView(
@@ -118,9 +119,9 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    engine = problem.name.startswith(view.service.engine.name)
+    named = (each.tier for each in view.service.components if problem.name.startswith(each.name))
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
-    return engine == (view.tier == Tier.ENGINE) and not told_elsewhere
+    return next(named, Tier.ORCHESTRATOR) == view.tier and not told_elsewhere
 
 
 def held_back(view: TierView) -> Finding | None:

@@ -22,14 +22,11 @@ from tandem_orchestrator.store.page import Page, page_with
 
 MOST_LISTED: Final = 10_000
 CONTENT: Final = "file"
-FORM: Final = described(
-    CONTENT,
-    purpose={"type": "string", "enum": list(PURPOSES)},
-    **{
-        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
-        "expires_after[seconds]": {"type": "integer", "minimum": SECONDS.start, "maximum": SECONDS.stop - 1},
-    },
-)
+FIELDS: Final[dict[str, Any]] = {
+    "purpose": {"type": "string", "enum": list(PURPOSES)},
+    "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+    "expires_after[seconds]": {"type": "integer", "minimum": SECONDS.start, "maximum": SECONDS.stop - 1},
+}
 
 router = APIRouter(
     prefix="/v1/files",
@@ -45,7 +42,7 @@ router = APIRouter(
 
 @router.post(
     "",
-    openapi_extra=FORM,
+    openapi_extra=described(CONTENT, **FIELDS),
     responses={
         400: {"description": "The form cannot be read, or the file cannot have that purpose."},
         403: {"description": "The tenant keeps as much as it may."},

@@ -20,6 +20,7 @@ from tandem_orchestrator.part import Part
 from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.stores import Stores
+from tandem_orchestrator.retrieval.service import Retrieval
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -51,6 +52,7 @@ class Services:
     responses: Responses
     stores: Stores
     filing: Filing
+    retrieval: Retrieval
     desk: Desk
     deadlines: Deadlines
     parts: Sequence[Part]

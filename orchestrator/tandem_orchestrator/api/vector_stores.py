@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 
 from tandem_orchestrator.api.access import BOTH, Admitted, Known
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Bidirectional
 from tandem_orchestrator.observability.record import record_of
 from tandem_orchestrator.retrieval.question import question_of
+from tandem_orchestrator.retrieval.store_files import FilePage
 
 router = APIRouter(
     prefix="/v1/vector_stores",
@@ -22,7 +23,16 @@ router = APIRouter(
 )
 
 Document = Annotated[dict[str, Any], Body()]
-Status = Annotated[str, Query(alias="filter", description="in_progress, completed, failed or cancelled")]
+
+
+def _listed(
+    page: Bidirectional,
+    status: Annotated[str, Query(alias="filter", description="in_progress, completed, failed or cancelled")] = "",
+) -> FilePage:
+    return FilePage(page, status)
+
+
+Listed = Annotated[FilePage, Depends(_listed)]
 
 
 @router.post("")
@@ -77,11 +87,9 @@ async def attach(store_id: str, services: FromApp, principal: Known, body: Docum
 
 
 @router.get("/{store_id}/files")
-async def files(
-    store_id: str, services: FromApp, principal: Known, wanted: Bidirectional, status: Status = ""
-) -> dict[str, Any]:
+async def files(store_id: str, services: FromApp, principal: Known, wanted: Listed) -> dict[str, Any]:
     """List a vector store's files, the newest first."""
-    return await services.retrieval.files.page(principal.tenant, store_id, wanted, status=status)
+    return await services.retrieval.files.page(principal.tenant, store_id, wanted)
 
 
 @router.get("/{store_id}/files/{file_id}")
@@ -133,8 +141,8 @@ async def cancel_batch(store_id: str, batch_id: str, services: FromApp, principa
 
 @router.get("/{store_id}/file_batches/{batch_id}/files")
 async def batch_files(
-    store_id: str, batch_id: str, services: FromApp, principal: Known, wanted: Bidirectional, status: Status = ""
+    store_id: str, batch_id: str, services: FromApp, principal: Known, wanted: Listed
 ) -> dict[str, Any]:
     """List the files of a batch, the newest first."""
     await services.retrieval.files.batch(principal.tenant, store_id, batch_id)
-    return await services.retrieval.files.page(principal.tenant, store_id, wanted, status=status, batch_id=batch_id)
+    return await services.retrieval.files.page(principal.tenant, store_id, wanted, batch_id)

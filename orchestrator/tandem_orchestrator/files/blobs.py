@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import NamedTuple
 
 import structlog
@@ -21,7 +21,6 @@ class Blob(NamedTuple):
     key: str
     digest: str
     """SHA-256."""
-    md5: str
     bytes: int
 
 
@@ -55,7 +54,7 @@ class Blobs:
         measured = _Measured(chunks, bound)
         await self._storage.write(key, measured.chunks())
         FILE_BYTES.inc(measured.bytes)
-        return Blob(key, measured.digest.hexdigest(), measured.md5.hexdigest(), measured.bytes)
+        return Blob(key, measured.digest.hexdigest(), measured.bytes)
 
     async def read(self, key: str, digest: str, look: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
         """Yield what lies there, its last chunk only when all of it is what was written.
@@ -78,10 +77,20 @@ class Blobs:
         if held:
             yield held
 
-    async def drop(self, *keys: str) -> None:
-        """Delete bytes that no row names any more; what cannot be deleted now is swept later."""
-        with suppress(FilesUnavailable):
+    async def has(self, key: str) -> bool:
+        """Return whether there are any bytes there, or it cannot be told."""
+        try:
+            return await self._storage.has(key)
+        except FilesUnavailable:
+            return True
+
+    async def drop(self, *keys: str) -> bool:
+        """Delete bytes that no row names any more; return false where they are left to the sweeper."""
+        try:
             await self._storage.delete(keys)
+        except FilesUnavailable:
+            return False
+        return True
 
 
 class _Measured:
@@ -91,7 +100,6 @@ class _Measured:
         self._chunks = chunks
         self._bound = bound
         self.digest = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)  # which clients of uploads may name
         self.bytes = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -100,5 +108,4 @@ class _Measured:
             if self.bytes > self._bound.bytes:
                 raise self._bound.error()
             self.digest.update(chunk)
-            self.md5.update(chunk)
             yield chunk

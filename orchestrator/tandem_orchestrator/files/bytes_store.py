@@ -25,7 +25,10 @@ class BytesStore(Protocol):
         """
 
     def read(self, key: str) -> AsyncGenerator[bytes]:
-        """Yield what was kept, in chunks of up to 256 KiB; as much of it as there is."""
+        """Yield what was kept, in chunks of some 256 KiB; as much of it as there is."""
+
+    async def has(self, key: str) -> bool:
+        """Return whether there is anything of it."""
 
     def local(self, key: str) -> str | None:
         """Return the path of a file of this machine that has the bytes, None where there is none."""

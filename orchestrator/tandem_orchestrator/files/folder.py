@@ -51,6 +51,10 @@ class Folder:
         finally:
             file.close()  # nothing is left to write, so that nothing waits
 
+    async def has(self, key: str) -> bool:
+        """See `BytesStore`."""
+        return await self._call((self._path / key).is_file)
+
     def local(self, key: str) -> str | None:
         """See `BytesStore`."""
         return str(self._path / key)

@@ -64,6 +64,8 @@ class Bucket:
             try:
                 found = await self._ask(obstore.get_async(self._store(), self._object(key, number)))
             except FileNotFoundError:
+                if not number:
+                    await self.check()  # a bucket that is not there has no objects either
                 return
             stream = found.stream(READ_AT_ONCE)
             while (chunk := await self._ask(_next(stream))) is not None:
@@ -71,6 +73,12 @@ class Bucket:
                 yield chunk
             if size < PIECE_BYTES:
                 return
+
+    async def has(self, key: str) -> bool:
+        """See `BytesStore`."""
+        async for _ in self._pages(key, 1):
+            return True
+        return False
 
     def local(self, key: str) -> str | None:  # noqa: ARG002 # see `BytesStore`
         """See `BytesStore`."""

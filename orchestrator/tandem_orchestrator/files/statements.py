@@ -85,6 +85,15 @@ def _keep_blob(insert_into: InsertInto) -> Any:
 
 KEEP_BLOB: Final = Statement(_keep_blob, rank=BLOB_THEN, key=("tenant", "digest"))
 """Adds bytes, or touches the same ones that are there; returns under which key they lie."""
+MEND_BLOB: Final = Statement(
+    update(BLOBS)
+    .where(_of_tenant(BLOBS), _B.digest == bindparam("of_digest"), _B.key == bindparam("lost_key"))
+    .values(key=bindparam("new_key"))
+    .returning(_B.tenant, _B.digest, _B.key),
+    rank=BLOB_THEN,
+    key=("tenant", "of_digest", "new_key"),
+)
+"""Puts bytes that are there in the stead of those that are lost."""
 ADD_FILE: Final = _adding(FILES, _within(or_(_S.files >= _MOST_FILES, _NO_MORE_BYTES)), rank=FILE_LAST)
 """Adds a file that fits into the tenant's quota."""
 _LIVES: Final = or_(_F.expires.is_(None), _F.expires > _NOW)

@@ -85,6 +85,10 @@ class Storage(Part):
         finally:
             await chunks.aclose()
 
+    async def has(self, key: str) -> bool:
+        """See `BytesStore`."""
+        return await self._noted(self._store().has(key))
+
     @asynccontextmanager
     async def local(self, key: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[Path]:
         """Give a file of this machine with the bytes that lie there; `chunks` are the same, read with a check."""

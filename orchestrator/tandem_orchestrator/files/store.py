@@ -137,13 +137,25 @@ class FileStore(Part):
         hold = "HOLD", [{"tenant": file.tenant}]
         adding = "ADD_FILE", [file_row(file) | self.quota.parameters()]
         _, kept, added = await self._rows.write(hold, keeping(file.tenant, blob), adding)
-        key = kept[0][-1]
-        if key != blob.key:
-            await self.blobs.drop(blob.key)
+        key = await self.settle(file.tenant, blob, kept[0][-1])
         if not added:  # its bytes are swept, as nothing has them
             await quota.room(self._rows, file.tenant, self.quota)
             raise self.over_quota()
         return file._replace(key=key)
+
+    async def settle(self, tenant: str, blob: Blob, key: str) -> str:
+        """Return where bytes lie for good: at `key`, where equal ones did already, unless those are lost.
+
+        They are where a volume was, or the settings name another folder or bucket since.
+        """
+        if key == blob.key:
+            return key
+        if await self.blobs.has(key):
+            await self.blobs.drop(blob.key)
+            return key
+        row = {"tenant": tenant, "of_digest": blob.digest, "lost_key": key, "new_key": blob.key}
+        (mended,) = await self._rows.write(("MEND_BLOB", [row]))
+        return blob.key if mended else key  # another one has been quicker, and these are swept
 
     async def delete(self, tenant: str, file_id: str) -> None:
         """Delete a file. Raises `NotFound`."""

@@ -1,6 +1,7 @@
 """Files that come in parts: OpenAI's uploads. Every row that is read or written is of one tenant."""
 
-from collections.abc import AsyncIterator, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
@@ -98,10 +99,10 @@ class Uploads:
         parts = await self._named(tenant, upload, part_ids)
         if md5 is not None and not isinstance(md5, str):
             raise BadRequest("`md5` must be a text of hexadecimal digits", param="md5")
-        blob = await self._files.blobs.write(
-            tenant, self._joined(tenant, upload_id, parts), Bound(upload.bytes, _not_as_announced)
-        )
-        if md5 is not None and md5.lower() != blob.md5:
+        digest = hashlib.md5(usedforsecurity=False)
+        joined = self._joined(tenant, upload_id, parts, digest.update)
+        blob = await self._files.blobs.write(tenant, joined, Bound(upload.bytes, _not_as_announced))
+        if md5 is not None and md5.lower() != digest.hexdigest():
             await self._files.blobs.drop(blob.key)
             raise BadRequest(
                 f"the bytes have the MD5 {blob.md5}, not {md5[:64]}", param="md5", code="checksum_mismatch"
@@ -115,10 +116,8 @@ class Uploads:
             keeping(tenant, blob),
             ("ADD_COMPLETED", [file_row(file)]),
         )
-        unneeded = [row[-1] for row in dropped]
-        if kept[0][-1] != blob.key:
-            unneeded.append(blob.key)
-        await self._files.blobs.drop(*unneeded)
+        await self._files.blobs.drop(*(row[-1] for row in dropped))
+        await self._files.settle(tenant, blob, kept[0][-1])
         if not ended:  # the bytes are swept, unless a file has them
             await self._pending(tenant, upload_id)
             raise await self._no_room(tenant)
@@ -163,11 +162,14 @@ class Uploads:
             raise _not_as_announced()
         return parts
 
-    async def _joined(self, tenant: str, upload_id: str, parts: Sequence[Part]) -> AsyncIterator[bytes]:
+    async def _joined(
+        self, tenant: str, upload_id: str, parts: Sequence[Part], tell: Callable[[bytes], None]
+    ) -> AsyncIterator[bytes]:
         for part in parts:
             reading = self._files.blobs.read(part.key, part.digest, lambda: self._pending(tenant, upload_id))
             async with aclosing(reading) as chunks:
                 async for chunk in chunks:
+                    tell(chunk)
                     yield chunk
 
     async def _no_room(self, tenant: str) -> Forbidden:

@@ -69,8 +69,8 @@ class ToolSession:
         self.usage: dict[str, int] = {}
         self.passages: list[Passage] = []
         """What was found, in the order of its numbers."""
-        self.retrieved = False
-        """Whether the model has read text that a search found, since a person last said something."""
+        self.found_before = 0
+        """How many passages were there when a person last said something."""
         self._client = frozenset(request.declared_tools) - use.names
         self._settings = settings
         self._request = request
@@ -140,7 +140,8 @@ class ToolSession:
 
     def refusal(self, call: ToolCall) -> str | None:
         """Return why a call of a tool that is there must not run, None where it may."""
-        if not self.retrieved or call.name in SEARCHES or call.name not in self.use.names:
+        retrieved = len(self.passages) > self.found_before
+        if not retrieved or call.name in SEARCHES or call.name not in self.use.names:
             return None
         allowed = self._settings.after_retrieval
         if ANY in allowed or call.name in allowed:
@@ -187,7 +188,6 @@ class ToolSession:
             return result.content
         content = written(result.passages, len(self.passages))
         self.passages += result.passages
-        self.retrieved = self.retrieved or bool(result.passages)
         return content
 
     def texts_until(self, turn: Turn) -> dict[str, str]:

@@ -93,6 +93,16 @@ BATCH_AGE: Final = Gauge(
     names.BATCH_AGE, "Seconds since the oldest batch with such lines was made", multiprocess_mode="livemax"
 )
 TAKEOVERS: Final = Counter(names.TAKEOVERS, "Responses that were taken over from a process that is gone")
+INGESTIONS: Final = Counter(names.INGESTIONS, "Files that were brought into indexes, by how it ended", ["outcome"])
+INGESTED_CHUNKS: Final = Counter(names.INGESTED_CHUNKS, "Pieces of files that were added to indexes")
+INGESTION_QUEUED: Final = Gauge(
+    names.INGESTION_QUEUED,
+    "Files that wait to be brought into an index, as the database has them",
+    multiprocess_mode="livemax",
+)
+INGESTION_AGE: Final = Gauge(
+    names.INGESTION_AGE, "Seconds since the oldest of them was attached", multiprocess_mode="livemax"
+)
 SWEPT: Final = Counter(names.SWEPT, "Rows that were deleted for their age", ["kind"])
 FILE_BYTES: Final = Counter(names.FILE_BYTES, "Bytes of files and of parts of uploads that were kept")
 FILES_REFUSED: Final = Counter(

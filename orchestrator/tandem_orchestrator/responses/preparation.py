@@ -79,7 +79,7 @@ class Preparation:
         call = self._generator.call(request, model, principal, record)
         resource = resource or Resource(create, ids.response(), model.name)
         session = ResponseSession(request, tools.use, tools, create, self._settings.tools)
-        session.remember(chat.passages, retrieved=chat.retrieved)
+        session.passages, session.found_before = chat.passages, chat.found_before
         name = OPENAI_REASONING if self._settings.responses.reasoning_events == "openai" else STANDARD_REASONING
         output = Output(resource.id, events, name, done)
         output.include, output.cite = create.include, session.cited

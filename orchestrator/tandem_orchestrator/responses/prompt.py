@@ -63,8 +63,8 @@ class Chat:
         self.messages: list[Message] = begun_with([], instructions)
         self.passages: list[Passage] = []
         """What searches found, in the order of its numbers."""
-        self.retrieved = False
-        """Whether something was found since a person last said something."""
+        self.found_before = 0
+        """How many of them were there when a person last said something."""
         self._reasoning_field = reasoning_field
         self._unseal = unseal
         self._thought = ""
@@ -83,7 +83,7 @@ class Chat:
             said = "\n".join(part.get("refusal") or part.get("text") or "" for part in item["content"])
             self.messages.append(self._assistant(said))
         else:
-            self.retrieved = False
+            self.found_before = len(self.passages)
             self.messages.append({"role": role, "content": _content(item["content"])})
 
     def thought(self, item: Item) -> None:
@@ -130,7 +130,6 @@ class Chat:
         passages = passages_in(results)
         content = written(passages, len(self.passages))
         self.passages += passages
-        self.retrieved = self.retrieved or bool(passages)
         return content
 
     def request(self, item: Item) -> None:

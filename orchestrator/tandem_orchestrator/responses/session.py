@@ -12,7 +12,6 @@ from tandem_orchestrator.observability.record import count
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.tools import ResponseTools, Served
 from tandem_orchestrator.tools.citation import citations
-from tandem_orchestrator.tools.passage import Passage
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
 TOKENS: Final = "max_tokens"
@@ -31,7 +30,6 @@ class ResponseSession(ToolSession):
         self.tools = tools
         self._most = settings.max_calls if create.max_tool_calls is None else create.max_tool_calls
         self._most_tokens = create.max_output_tokens
-        self._found_before = 0
         self.consented: frozenset[str] = frozenset()
         """Ids of calls that a person has allowed."""
 
@@ -45,15 +43,9 @@ class ResponseSession(ToolSession):
         """The chat request as it was before the first pass; after a change, `write_again` must follow."""
         return self._request.payload
 
-    def remember(self, passages: Sequence[Passage], *, retrieved: bool) -> None:
-        """Begin with what was found in earlier turns; `retrieved` as in the base."""
-        self.passages = [*passages]
-        self._found_before = len(passages)
-        self.retrieved = retrieved
-
     def cited(self, text: str) -> list[dict[str, Any]]:
         """Return the annotations of a text that was said."""
-        return citations(text, self.passages, self._found_before)
+        return citations(text, self.passages, self.found_before)
 
     def refusal(self, call: ToolCall) -> str | None:
         """Return why a call must not run; what a person allowed may."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -11,16 +10,17 @@ from tandem_contract.config import Ingestion as Settings
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.errors import Clash, EngineError, GatewayError, NotFound, RetryLater, TextRefused
-from tandem_orchestrator.files.file_store import FileStore
 from tandem_orchestrator.observability.metrics import INGESTED_CHUNKS, INGESTION_AGE, INGESTION_QUEUED, INGESTIONS
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.retrieval.chunk import Chunk
 from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
-from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension_of
+from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
-from tandem_orchestrator.retrieval.parsing import FileRefused, Parser
-from tandem_orchestrator.retrieval.stores import UNMADE
+from tandem_orchestrator.retrieval.kept import Kept
+from tandem_orchestrator.retrieval.parsing import FileRefused, ParseLimits, Parser
+from tandem_orchestrator.retrieval.stores import UNMADE, remembered
 from tandem_orchestrator.retrieval.strategy import chunker_of
 from tandem_orchestrator.retrieval.work import ToDo, Work, Works
 from tandem_orchestrator.store.database import Conflict, Database
@@ -40,33 +40,30 @@ PIECES: Final = 64  # added in one transaction
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Reader:
-    """What reads files under one configuration."""
-
-    parser: Parser
-    embedders: Embedders
-
-
 class Ingestion(Part):
     """Takes files from the queue, as many as may be read at the same time."""
 
     def __init__(
-        self, config: OrchestratorConfig, database: Database, works: Works, files: FileStore, indexes: Indexes
+        self,
+        config: OrchestratorConfig,
+        database: Database,
+        kept: Kept,
+        embedders: Embedders,
+        may_begin: Callable[[], bool],
     ) -> None:
         self._database = database
-        self._works = works
-        self._files = files
-        self._indexes = indexes
+        self._works = kept.works
+        self._files = kept.file_store
+        self._indexes = kept.indexes
+        self._embedders = embedders
+        self._may_begin = may_begin
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.reader: Callable[[], Reader]
-        """What the configuration of the moment has; set before `watch`."""
-        self.may_begin: Callable[[], bool] = lambda: True
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
         """Take changed settings."""
         self._settings: Settings = config.retrieval.ingestion
+        self._parser = Parser(limits_of(self._settings))
 
     async def watch(self) -> None:
         """Take what is queued and what is left behind; run until cancelled."""
@@ -92,7 +89,7 @@ class Ingestion(Part):
 
     async def _take(self) -> None:
         room = self._settings.concurrency - len(self._tasks)
-        if room > 0 and self.may_begin() and self._database.exists and await self._works.any():
+        if room > 0 and self._may_begin() and self._database.exists and await self._works.any():
             for work in await self._works.claim(room):
                 self._begin(work)
 
@@ -113,7 +110,7 @@ class Ingestion(Part):
             for key in tasks.keys() - mine:  # detached, or taken over
                 tasks[key].cancel()
         room = self._settings.concurrency - len(self._tasks)
-        if room > 0 and self.may_begin():
+        if room > 0 and self._may_begin():
             for work in await self._works.claim_left(room):
                 self._begin(work)
 
@@ -156,25 +153,33 @@ class Ingestion(Part):
             await self._works.drop(work)
             return "dropped"
         try:
-            if work.claims > MOST_CLAIMS:
-                raise FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
-            embedder = self.reader().embedders.of(to_do.embedding)
-            async with self._files.local(work.tenant, work.file_id) as path:
-                chunker = chunker_of(to_do.chunking, to_do.of_store)
-                chunks = self.reader().parser.chunks(path, to_do.filename, chunker)
-                await job.fill(chunks, embedder, to_do.dimension)
+            await self._fill(job, to_do)
         except NotFound:  # the file was deleted; the upkeep takes it out of its stores
             await self._works.drop(job.work)
-            return "dropped"
-        except (FileRefused, TextRefused) as error:
-            return await self._refuse(job.work, to_do, error)
-        except (RetryLater, EngineError) as error:
-            return await self._retry(job.work, to_do, error.message)
-        await self._works.complete(job.work)
-        await self._indexes.tend(work.index_id)
-        return "completed"
+            outcome = "dropped"
+        except FileRefused as error:
+            outcome = await self._refuse(job.work, to_do, error)
+        except TextRefused as error:
+            outcome = await self._refuse(job.work, to_do, FileRefused("invalid_file", error.message))
+        except (Clash, RetryLater, EngineError) as error:
+            outcome = await self._retry(job.work, to_do, error.message)
+        else:
+            await self._works.complete(job.work)
+            await self._indexes.tend(work.index_id)
+            outcome = "completed"
+        return outcome
 
-    async def _refuse(self, work: Work, to_do: ToDo, error: FileRefused | TextRefused) -> str:
+    async def _fill(self, job: "Job", to_do: ToDo) -> None:
+        work = job.work
+        if work.claims > MOST_CLAIMS:
+            raise FileRefused(SERVER_ERROR, f"{work.claims - 1} processes ended while they read it")
+        identity = remembered(to_do.embedding, to_do.dimension)
+        embedder = None if identity is None else await self._embedders.of(identity)
+        async with self._files.local(work.tenant, work.file_id) as path:
+            chunks = self._parser.chunks(path, to_do.filename, chunker_of(to_do.chunking, to_do.of_store))
+            await job.fill(chunks, embedder, to_do.dimension)
+
+    async def _refuse(self, work: Work, to_do: ToDo, error: FileRefused) -> str:
         if to_do.current == work.index_id:
             await self._works.fail(work, error.code, str(error))
         else:  # the index that is searched has it, and is not given up for one without
@@ -199,11 +204,13 @@ class Job:
         self.work = work
         self._works = works
         self._indexes = indexes
+        self._record = Record(work.file_id)
+        self._record.tenant = work.tenant
 
-    async def fill(self, chunks: AsyncIterator[list[Chunk]], embedder: Embedder | None, dimension: int) -> None:
+    async def fill(self, chunks: AsyncIterator[list[Chunk]], embedder: Embedder | None, length: int) -> None:
         """Add the pieces that are not there yet; while some are written, those that follow are embedded.
 
-        `dimension` is the index's. Raises `FileRefused`, `TextRefused`, `GatewayError`, `Conflict`.
+        `length` is that of the index's vectors. Raises `FileRefused`, `TextRefused`, `GatewayError`, `Conflict`.
         """
         start, position = self.work.position, 0
         writing: asyncio.Task[None] | None = None
@@ -212,14 +219,16 @@ class Job:
                 first, position = position, position + len(some)
                 if not (new := some[max(0, start - first) :]):
                     continue
-                vectors = await embedder.documents([chunk.text for chunk in new]) if embedder is not None else None
-                if dimension == UNMADE:
-                    dimension = len(vectors[0]) if vectors is not None else 0
-                    await self._indexes.create(self.work.index_id, dimension)
+                vectors = None
+                if embedder is not None:
+                    vectors = await embedder.documents([chunk.text for chunk in new], self._record)
+                if length == UNMADE:
+                    length = dimension(vectors[0]) if vectors is not None else 0
+                    await self._indexes.create(self.work.index_id, length)
                 if writing is not None:
                     await writing
                 pieces = embedded(self.work.file_id, position - len(new), new, vectors)
-                writing = asyncio.create_task(self._add(pieces, dimension))
+                writing = asyncio.create_task(self._add(pieces, length))
             if writing is not None:
                 await writing
         finally:
@@ -228,9 +237,19 @@ class Job:
         if position == 0:
             raise FileRefused("invalid_file", "it holds no text")
 
-    async def _add(self, pieces: Sequence[Embedded], dimension: int) -> None:
-        self.work = await self._works.add(self.work, pieces, dimension)
+    async def _add(self, pieces: Sequence[Embedded], length: int) -> None:
+        self.work = await self._works.add(self.work, pieces, length)
         INGESTED_CHUNKS.inc(len(pieces))
+
+
+def limits_of(settings: Settings) -> ParseLimits:
+    """Return what reading a file may take."""
+    return ParseLimits(
+        memory_bytes=settings.max_memory_bytes,
+        seconds=settings.max_seconds,
+        pages=settings.max_pages,
+        unpacked_bytes=settings.max_unpacked_bytes,
+    )
 
 
 async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIterator[list[Chunk]]:
@@ -248,7 +267,7 @@ async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIter
 def embedded(file_id: str, first: int, chunks: Sequence[Chunk], vectors: Sequence[Vector] | None) -> list[Embedded]:
     """Return pieces of a file as an index takes them; `first` is the number of the first one."""
     return [
-        Embedded(file_id, first + n, *chunk, vectors[n] if vectors is not None else None)
+        Embedded._make((file_id, first + n, *chunk, vectors[n] if vectors is not None else None))
         for n, chunk in enumerate(chunks)
     ]
 

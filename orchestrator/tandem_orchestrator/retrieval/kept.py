@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tandem_orchestrator.files.file_store import FileStore
+from tandem_orchestrator.files.store import FileStore
 from tandem_orchestrator.retrieval.index import Indexes
 from tandem_orchestrator.retrieval.stores import VectorStores
 from tandem_orchestrator.retrieval.work import Works

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import orjson
-import structlog
 
+from tandem_orchestrator.errors import TextRefused
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.attributes import Attributes, Filter
-from tandem_orchestrator.retrieval.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.embedder import Embedder
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.vector import Vector
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.index import Found, Query
 from tandem_orchestrator.retrieval.kept import Kept
@@ -23,8 +26,6 @@ RERANKED: Final = 50
 USED_MS: Final = 60_000  # how exactly it is noted when a store was last used
 FILES_AT_ONCE: Final = 2000  # whose attributes are compared with a filter before others get their turn
 
-log = structlog.get_logger()
-
 
 class Search:
     """Searches under one configuration."""
@@ -36,20 +37,26 @@ class Search:
         self._embedders = embedders
         self._reranker = reranker
 
-    async def check(self, tenant: str, store_ids: Sequence[str]) -> None:
-        """Raise `NotFound` or `BadRequest` for stores that cannot be searched."""
-        for store_id in store_ids:
-            await self._usable(tenant, store_id)
+    async def check(self, tenant: str, store_ids: Sequence[str]) -> list[str]:
+        """Return what each store is about. Raises `NotFound`, and `BadRequest` for one that has expired."""
+        stores = [await self._usable(tenant, store_id) for store_id in store_ids]
+        return [store.description or store.name for store in stores]
 
     async def search(self, tenant: str, store_ids: Sequence[str], question: Question) -> list[Hit]:
         """Return what was found, the best first. Raises `GatewayError`."""
+        record = Record(store_ids[0])
+        record.tenant = tenant
         stores = [await self._usable(tenant, store_id) for store_id in dict.fromkeys(store_ids)]
-        found = await asyncio.gather(*(self._in_store(tenant, store, question) for store in stores))
+        found = await asyncio.gather(*(self._in_store(tenant, store, question, record) for store in stores))
         hits = sorted((hit for some in found for hit in some), key=lambda hit: -hit.score)
-        ranking = question.ranking
-        if self._reranker is not None and ranking.rerank:
-            hits = await self._reranker.ranked(" ".join(question.queries), hits[:RERANKED])
-        return [hit for hit in hits[: question.most] if hit.score >= ranking.threshold]
+        hits = await self._reranked(hits, question, record)
+        return [hit for hit in hits[: question.most] if hit.score >= question.ranking.threshold]
+
+    async def _reranked(self, hits: list[Hit], question: Question, record: Record) -> list[Hit]:
+        if self._reranker is None or not question.ranking.rerank:
+            return hits
+        ranked = await self._reranker.rank(" ".join(question.queries), [hit.text for hit in hits[:RERANKED]], record)
+        return hits if ranked is None else [hits[each.position]._replace(score=each.score) for each in ranked]
 
     async def _usable(self, tenant: str, store_id: str) -> Store:
         store = await self._stores.row(tenant, store_id)
@@ -57,7 +64,7 @@ class Search:
             raise expired(store_id)
         return store
 
-    async def _in_store(self, tenant: str, store: Store, question: Question) -> list[Hit]:
+    async def _in_store(self, tenant: str, store: Store, question: Question, record: Record) -> list[Hit]:
         if store.used + USED_MS < now():
             await self._rows.write(("HOLD_STORE", [{"tenant": tenant, "id": store.id, "now": now()}]))
         if store.dimension == UNMADE:
@@ -66,9 +73,10 @@ class Search:
         if question.filters is not None and not (files := await self._files(tenant, store.id, question.filters)):
             return []
         most = max(question.most, RERANKED if self._reranker is not None else 0) + SPARE
+        weights = question.ranking.embedding_weight, question.ranking.text_weight
+        vectors = await self._vectors(store, question, record)
         asked = [
-            Query(vector, text, most, files, (question.ranking.embedding_weight, question.ranking.text_weight))
-            for text, vector in zip(question.queries, await self._vectors(store, question), strict=True)
+            Query(vector, text, most, files, weights) for text, vector in zip(question.queries, vectors, strict=True)
         ]
         found = await asyncio.gather(*(self._indexes.search(store.index_id, query) for query in asked))
         best: dict[tuple[str, int], Found] = {}
@@ -78,12 +86,11 @@ class Search:
                 best[each.file_id, each.position] = each
         return await self._shown(tenant, store.id, list(best.values()))
 
-    async def _vectors(self, store: Store, question: Question) -> Sequence[bytes | None]:
-        nothing = [None] * len(question.queries)
-        if not store.dimension or not question.ranking.embedding_weight:
-            return nothing
-        embedder = self._embedders.of(store.embedding)
-        return await asyncio.gather(*(embedder.query(text) for text in question.queries))
+    async def _vectors(self, store: Store, question: Question, record: Record) -> Sequence[bytes | None]:
+        if store.identity is None or not question.ranking.embedding_weight:
+            return [None] * len(question.queries)
+        embedder = await self._embedders.of(store.identity)
+        return await asyncio.gather(*(_vector(embedder, text, record) for text in question.queries))
 
     async def _files(self, tenant: str, store_id: str, wanted: Filter) -> list[str]:
         """Return the files whose attributes a filter asks for."""
@@ -116,3 +123,11 @@ class Search:
             for each in found
             if each.file_id in files
         ]
+
+
+async def _vector(embedder: Embedder, text: str, record: Record) -> Vector | None:
+    """Return a question's vector; None for one that the model cannot read, which is searched by its words alone."""
+    try:
+        return await embedder.query(text, record)
+    except TextRefused:
+        return None

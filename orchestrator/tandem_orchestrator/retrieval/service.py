@@ -8,10 +8,9 @@ from tandem_contract.config import Retrieval as Settings
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.creation import Creation
-from tandem_orchestrator.retrieval.embedders import Embedders
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.question import Question
-from tandem_orchestrator.retrieval.rerank import Reranker
 from tandem_orchestrator.retrieval.rewriting import Rewriter
 from tandem_orchestrator.retrieval.search import Search
 from tandem_orchestrator.retrieval.store_files import StoreFiles
@@ -21,13 +20,12 @@ class Retrieval:
     """What serves vector stores; `stores`, `files`, `creation` and `search` are its parts."""
 
     def __init__(
-        self, kept: Kept, embedders: Embedders, reranker: Reranker | None, rewriter: Rewriter, settings: Settings
+        self, kept: Kept, search: Search, embedders: Embedders, rewriter: Rewriter, settings: Settings
     ) -> None:
-        self.embedders = embedders
         self.stores = kept.stores
         self.files = StoreFiles(kept, settings.quota)
         self.creation = Creation(kept, self.files, embedders, settings)
-        self.search = Search(kept, embedders, reranker)
+        self.search = search
         self._rewriter = rewriter
 
     async def answer(self, principal: Principal, record: Record, store_id: str, question: Question) -> dict[str, Any]:

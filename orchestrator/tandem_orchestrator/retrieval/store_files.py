@@ -10,7 +10,8 @@ from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.retrieval.attributes import attributes_of
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.quota import check_quota
-from tandem_orchestrator.retrieval.stores import STATUSES, UNMADE, Counts, Store, store_not_found
+from tandem_orchestrator.retrieval.searching import store_not_found
+from tandem_orchestrator.retrieval.stores import STATUSES, UNMADE, Counts, Store
 from tandem_orchestrator.retrieval.strategy import shown, strategy_of
 from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.database import Conflict
@@ -30,6 +31,13 @@ class Wanted(NamedTuple):
     file_id: str
     attributes: dict[str, Any]
     chunking: str
+
+
+class FilePage(NamedTuple):
+    """What is wanted of a store's files: a page of those of a status, "" for any."""
+
+    page: Page
+    status: str
 
 
 class StoreFile(NamedTuple):
@@ -93,7 +101,8 @@ class StoreFiles:
         """Return what attaches files to a store. Raises `NotFound` for a file that the tenant does not have."""
         moment = now()
         where = {"tenant": tenant, "store_id": store_id}
-        rows, works = [], []
+        rows: list[dict[str, Any]] = []
+        works: list[dict[str, Any]] = []
         for n, each in enumerate(wanted):
             file = await self._files.get(tenant, each.file_id)
             rows.append(
@@ -120,10 +129,9 @@ class StoreFiles:
         file = await self._file(tenant, store_id, file_id)
         return file.shown(store_id, store.chunking)
 
-    async def page(
-        self, tenant: str, store_id: str, page: Page, *, status: str = "", batch_id: str = ""
-    ) -> dict[str, Any]:
-        """Return some of a store's files, of one status and of one batch where these are given. Raises `BadRequest`."""
+    async def page(self, tenant: str, store_id: str, wanted: "FilePage", batch_id: str = "") -> dict[str, Any]:
+        """Return some of a store's files, of one batch alone where it is given. Raises `BadRequest`."""
+        page, status = wanted
         if status and status not in STATUSES:
             raise BadRequest(f"`filter` must be one of {', '.join(STATUSES)}", param="filter")
         store = await self._stores.row(tenant, store_id)

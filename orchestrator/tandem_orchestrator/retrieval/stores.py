@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
-from tandem_orchestrator.errors import BadRequest, NotFound
+from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.retrieval.embedding.identity import Identity
+from tandem_orchestrator.retrieval.searching import store_not_found
 from tandem_orchestrator.store import ids
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.metadata import metadata
@@ -183,11 +184,6 @@ def index_row(tenant: str, store_id: str, embedding: str, chunking: str) -> dict
         "chunks": 0,
         "state": "kept",
     }
-
-
-def store_not_found(store_id: str) -> NotFound:
-    """Return the error for a store that the tenant does not have."""
-    return NotFound(f"there is no vector store {store_id!r}", code="vector_store_not_found")
 
 
 def name_of(body: dict[str, Any]) -> str:

@@ -39,12 +39,12 @@ def strategy_of(value: Any, path: str = "chunking_strategy") -> str:
     where = f"{path}.static"
     most = _tokens(static, "max_chunk_size_tokens", LEAST_TOKENS, MOST_TOKENS, where)
     overlap = _tokens(static, "chunk_overlap_tokens", 0, most // 2, where)
-    return orjson.dumps(Static(most, overlap)).decode()
+    return orjson.dumps([most, overlap]).decode()
 
 
 def default_strategy(settings: Chunking) -> str:
     """Return what a store keeps of the service's own strategy."""
-    return orjson.dumps(Static(settings.max_tokens, settings.overlap_tokens)).decode()
+    return orjson.dumps([settings.max_tokens, settings.overlap_tokens]).decode()
 
 
 def chunker_of(kept: str, of_store: str) -> Chunker:

@@ -7,12 +7,13 @@ from typing import Final
 import structlog
 from tandem_contract.config import StoreQuota
 
-from tandem_orchestrator.errors import GatewayError, NotFound
+from tandem_orchestrator.errors import Clash, GatewayError, NotFound
 from tandem_orchestrator.observability.metrics import SWEPT
 from tandem_orchestrator.part import Part
+from tandem_orchestrator.retrieval.embedding.embedders import Embedders
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.store_files import StoreFiles
-from tandem_orchestrator.retrieval.stores import Store, index_row
+from tandem_orchestrator.retrieval.stores import Store, index_row, remembered
 from tandem_orchestrator.store.database import Conflict, Database
 from tandem_orchestrator.store.leases import Leases
 from tandem_orchestrator.store.rows import now
@@ -28,15 +29,18 @@ log = structlog.get_logger()
 class Upkeep(Part):
     """Sweeps from time to time, and when it is woken; one process at a time does so for all."""
 
-    def __init__(self, database: Database, leases: Leases, kept: Kept) -> None:
+    def __init__(self, database: Database, leases: Leases, kept: Kept, embedders: Embedders) -> None:
         self._database = database
         self._leases = leases
         self._rows = kept.rows
         self._stores = kept.stores
         self._indexes = kept.indexes
+        self._embedders = embedders
+        self._mismatches: list[str] = []
         self._files = StoreFiles(kept, StoreQuota())
         self.woken = asyncio.Event()
         """Set when something was deleted here."""
+        kept.file_store.on_deleted.append(lambda *_: self.woken.set())
 
     async def watch(self) -> None:
         """Sweep; run until cancelled."""
@@ -46,8 +50,31 @@ class Upkeep(Part):
                     await self.woken.wait()
             self.woken.clear()
             with suppress(GatewayError, Conflict):  # the one has been logged; with the other, another one was faster
-                if self._database.exists and await self._leases.hold(LEASE, LEASE_MS):
-                    await self.sweep()
+                if self._database.exists:
+                    await self.compare()
+                    if await self._leases.hold(LEASE, LEASE_MS):
+                        await self.sweep()
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each embedding model that stores need and that is not to be had."""
+        return self._mismatches
+
+    async def compare(self) -> None:
+        """Compare what made the vectors of stores with what is configured."""
+        mismatches = []
+        for embedding, dimension, number in await self._rows.read("ANY_MADE_BY"):
+            if (identity := remembered(embedding, dimension)) is not None:
+                try:
+                    await self._embedders.of(identity)
+                except Clash:
+                    mismatches.append(
+                        f"retrieval: {number} vector stores were made with the embedding model {identity.model!r}, "
+                        "which is not configured any more; they cannot be searched until they are indexed anew"
+                    )
+        for line in set(mismatches) - set(self._mismatches):
+            log.warning("vector stores cannot be searched", problem=line)
+        self._mismatches = mismatches
 
     async def sweep(self) -> dict[str, int]:
         """Take away all that is needless; return how much of each kind. Raises `DatabaseDown`."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
@@ -64,7 +65,7 @@ def _queue(insert_into: InsertInto, rows: Select[Any]) -> Any:
 def _new(index_id: ColumnElement[Any], file_id: ColumnElement[Any], turn: ColumnElement[Any]) -> list[Any]:
     """Return the columns of new work, in the order of the table's."""
     moment = bindparam("now", type_=_W.due.type)
-    nothing = literal_column("0")
+    nothing: Any = literal_column("0")
     return [index_id, file_id, _S.tenant, _S.id, NOBODY, turn, moment, moment, *[nothing] * 4]
 
 
@@ -218,7 +219,7 @@ SWITCH: Final = Statement(
         _S.next_index_id == bindparam("index_id"),
         ~exists().where(_W.index_id == bindparam("index_id")),
     )
-    .values(index_id=_S.next_index_id, next_index_id=None)
+    .values(index_id=_S.next_index_id, next_index_id=null())
     .returning(_S.tenant, _S.id),
     rank=WORK_THEN,
 )
@@ -281,7 +282,7 @@ ANY_EXPIRED: Final = Statement(
 RENEW: Final = Statement(
     update(VECTOR_STORES)
     .where(_S.tenant == bindparam("tenant"), _S.id == bindparam("store_id"))
-    .values(index_id=bindparam("new_index_id"), next_index_id=None)
+    .values(index_id=bindparam("new_index_id"), next_index_id=null())
     .returning(_S.tenant, _S.id),
     rank=STORE_FIRST,
     key=("tenant", "store_id"),
@@ -294,6 +295,12 @@ EMPTY_STORE: Final = Statement(
     rank=FILES_NEXT,
     key=("tenant", "store_id"),
 )
+ANY_MADE_BY: Final = Statement(
+    select(_X.embedding, _X.dimension, func.count())
+    .select_from(VECTOR_STORES.join(INDEXES, and_(_X.tenant == _S.tenant, _X.id == _S.index_id)))
+    .group_by(_X.embedding, _X.dimension)
+)
+"""What made the vectors of stores, and of how many."""
 ANY_LOST_FILES: Final = Statement(
     select(_F.tenant, _F.store_id, _F.file_id)
     .where(~exists().where(FILES.c.tenant == _F.tenant, FILES.c.id == _F.file_id))

@@ -92,6 +92,15 @@ class Database(Part):
             return True
         return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).exists()
 
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL, as far as its URL can be read."""
+        if self._engine is not None:
+            return self._engine.system == "postgresql"
+        with suppress(SecretError):
+            return not self._url().startswith(SQLITE)
+        return False
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["AsyncConnection"]:
         """Open a transaction, which is committed at its end. Raises `DatabaseDown`, whose message holds no secret."""

@@ -97,9 +97,22 @@ def _tell(done: asyncio.Future[Any], tell: Callable[[Any], None], what: Any) -> 
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=256)
+    load_vectors(connection)
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection
+
+
+def load_vectors(connection: sqlite3.Connection) -> None:
+    """Have the connection know vectors, where sqlite-vec is installed and Python can load it."""
+    try:
+        import sqlite_vec  # type: ignore[import-untyped] # noqa: PLC0415 # may be missing
+
+        connection.enable_load_extension(True)  # noqa: FBT003
+        sqlite_vec.load(connection)
+        connection.enable_load_extension(False)  # noqa: FBT003
+    except (ImportError, AttributeError, sqlite3.Error):
+        pass
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

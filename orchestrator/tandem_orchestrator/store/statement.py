@@ -1,10 +1,12 @@
 """A statement, written once with SQLAlchemy and compiled for each database when it is first used."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Dialect, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.base import Executable
@@ -12,6 +14,9 @@ from sqlalchemy.sql.expression import ClauseElement
 
 POSTGRESQL: Final[Dialect] = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 SQLITE: Final = sqlite.dialect(paramstyle="qmark")
+
+PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
+"""In `Sql`; `::` is PostgreSQL's cast."""
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any]
@@ -88,6 +93,27 @@ class Statement:
         compiled = clause.compile(dialect=dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         return Compiled(compiled.string, tuple(compiled.positiontup or ()), constants)
+
+
+class Sql(Statement):
+    """One statement as SQL of each database, for what SQLAlchemy has no words for; `:name` stands for a parameter."""
+
+    def __init__(self, sqlite: str, postgresql: str, *, rank: int = 0, key: tuple[str, ...] = ()) -> None:
+        super().__init__(text(""), rank=rank, key=key)
+        self._sqlite = sqlite
+        self._postgresql = postgresql
+
+    @cached_property
+    def sqlite(self) -> Compiled:
+        """It as SQLite takes it."""
+        return Compiled(PARAMETER.sub("?", self._sqlite), tuple(PARAMETER.findall(self._sqlite)), {})
+
+    @cached_property
+    def postgresql(self) -> Compiled:
+        """It as PostgreSQL takes it."""
+        numbers = count(1)
+        numbered = PARAMETER.sub(lambda _: f"${next(numbers)}", self._postgresql)
+        return Compiled(numbered, tuple(PARAMETER.findall(self._postgresql)), {})
 
 
 class Step(NamedTuple):

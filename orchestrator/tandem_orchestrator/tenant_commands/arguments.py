@@ -11,7 +11,7 @@ def add_arguments(
     run: Callable[[argparse.Namespace], int],
 ) -> None:
     """Add the commands; `run` gets what was asked, with `action` as the function of `commands` to call."""
-    help_ = "responses and conversations that tenants keep in the database"
+    help_ = "responses, conversations and files that tenants keep"
     actions = commands.add_parser("tenants", help=help_).add_subparsers(required=True)
     listed = actions.add_parser("list", parents=[shared], help="list tenants, and how much they keep")
     listed.add_argument("--output", choices=("text", "json"), default="text", help="what to print (default text)")
@@ -19,6 +19,8 @@ def add_arguments(
     export = actions.add_parser("export", parents=[shared], help="write all that a tenant keeps as JSON Lines")
     export.add_argument("tenant", help="whose")
     export.add_argument("--output", type=Path, metavar="FILE", help="where to (default: standard output)")
+    files = "write the contents of files into this folder, each under its id"
+    export.add_argument("--files", type=Path, metavar="FOLDER", help=files)
     export.set_defaults(run=run, action="export")
     purge = actions.add_parser("purge", parents=[shared], help="delete all that a tenant keeps, but for its keys")
     purge.add_argument("tenant", help="whose")

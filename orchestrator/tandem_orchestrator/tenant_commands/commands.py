@@ -4,23 +4,26 @@ import argparse
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import orjson
 
 from tandem_orchestrator import database_command
+from tandem_orchestrator.config import Source
 from tandem_orchestrator.database_command import Failed
-from tandem_orchestrator.responses.stores import MIGRATION
+from tandem_orchestrator.errors import GatewayError
+from tandem_orchestrator.files.filing import Filing
+from tandem_orchestrator.retrieval.kept import MIGRATION
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Step
 from tandem_orchestrator.tenant_commands import statements
-from tandem_orchestrator.tenant_commands.export import lines
+from tandem_orchestrator.tenant_commands.export import files, lines
 from tandem_orchestrator.tenant_commands.purge import purge as purge_all
 
 PAGE: Final = 1000
-COLUMNS: Final = ("tenant", "responses", "bytes", "conversations")
+COLUMNS: Final = ("tenant", "responses", "bytes", "conversations", "files", "file_bytes", "vector_stores")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,23 +49,30 @@ async def export(options: argparse.Namespace, database: Database) -> str:
         async for line in lines(database, options.tenant):
             file.write(line)
             number += 1
-    if options.output is not None:
-        return f"Wrote {number} documents of {options.tenant!r} to {options.output}."
-    return ""
+    told = [f"Wrote {number} documents of {options.tenant!r} to {options.output}."] if options.output else []
+    if options.files is not None:
+        number = await _write_files(options, database)
+        told += [f"Wrote {number} files into {options.files}."] if options.output else []
+    return " ".join(told)
 
 
 async def purge(options: argparse.Namespace, database: Database) -> str:
     """Delete all that a tenant keeps."""
     tenant = options.tenant
-    responses, conversations = await _numbers(database, tenant)
-    if not (options.yes or _confirmed(f"Delete {responses} responses and {conversations} conversations of {tenant!r}")):
+    responses, conversations, files, stores = await _numbers(database, tenant)
+    kept = f"{responses} responses, {conversations} conversations, {files} files and {stores} vector stores"
+    if not (options.yes or _confirmed(f"Delete {kept} of {tenant!r}")):
         raise Failed("nothing was deleted")
-    gone, left = await purge_all(database, tenant)
+    async with _filing(options, database) as filing:
+        gone, left = await purge_all(database, tenant, filing.files.blobs)
     kept = f"API keys are not touched: see `tandem-orchestrator keys list --tenant {tenant}`."
     told = (
         f"Deleted of {tenant!r}: {gone['responses']} responses ({gone['runs']} of them in the making, {gone['events']} "
-        f"rows of events), {gone['conversations']} conversations with {gone['items']} items. Its {kept}"
+        f"rows of events), {gone['conversations']} conversations with {gone['items']} items, {gone['files']} files, "
+        f"{gone['uploads']} uploads, {gone['stores']} vector stores. Its {kept}"
     )
+    if gone["unreached"]:
+        told += "\nBytes of files cannot be reached from here; a process that serves sweeps them within three hours."
     if left:
         raise Failed(f"{told}\nMore is added all the time: revoke its keys, and purge it again")
     return told
@@ -87,13 +97,54 @@ async def _tenants(database: Database) -> AsyncIterator[Row]:
         after = page[-1][0]
 
 
-async def _numbers(database: Database, tenant: str) -> tuple[int, int]:
-    """Return how many responses and conversations a tenant has. Raises `Failed` for one that keeps nothing."""
+async def _numbers(database: Database, tenant: str) -> tuple[int, int, int, int]:
+    """Return how many responses, conversations, files and vector stores a tenant has.
+
+    Raises `Failed` for one that keeps nothing.
+    """
     if await _is_open(database):
-        ((responses, conversations, counts),) = await database.read(Step(statements.LEFT, ({"tenant": tenant},)))
-        if responses or conversations or counts:
-            return responses, conversations
+        (numbers,) = await database.read(Step(statements.LEFT, ({"tenant": tenant},)))
+        if any(numbers):
+            responses, conversations, files, stores, *_ = numbers
+            return responses, conversations, files, stores
     raise Failed(f"no tenant {tenant!r} keeps anything in the database")
+
+
+@asynccontextmanager
+async def _filing(options: argparse.Namespace, database: Database) -> AsyncIterator[Filing]:
+    filing = Filing(Source(options.config).load("database"), database)
+    try:
+        yield filing
+    finally:
+        await filing.storage.close()
+
+
+async def _write_files(options: argparse.Namespace, database: Database) -> int:
+    """Write the contents of a tenant's files; return how many. Raises `Failed` with those that cannot be read."""
+    number, failed = 0, []
+    folder = _folder(options.files)
+    async with _filing(options, database) as filing:
+        async for file in files(database, options.tenant):
+            try:
+                async with aclosing(filing.files.read_file(file)) as chunks:
+                    with _target(folder / file.id) as target:
+                        async for chunk in chunks:
+                            target.write(chunk)
+                number += 1
+            except GatewayError as error:
+                failed.append(f"{file.id}: {error}")
+    if failed:
+        raise Failed("\n".join(failed))
+    return number
+
+
+def _folder(path: Path) -> Path:
+    """Return a folder, made where it is missing."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failed(f"{path}: {error.strerror}") from None
+    return path
 
 
 @contextmanager

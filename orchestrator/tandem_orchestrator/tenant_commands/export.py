@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.files.stored_file import StoredFile
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Statement, Step
 from tandem_orchestrator.tenant_commands import statements
@@ -14,10 +15,25 @@ MOST_BYTES: Final = 4_000_000  # at once, unless a single row is larger
 RESPONSE: Final = b'{"kind":"response","document":%b,"input":%b,"output":%b}}\n'
 CONVERSATION: Final = b'{"kind":"conversation","document":%b}\n'
 ITEM: Final = b'{"kind":"conversation_item","conversation_id":%b,"document":%b}\n'
+STORE: Final = b'{"kind":"vector_store","document":%b}\n'
+STORE_FILE: Final = b'{"kind":"vector_store_file","vector_store_id":%b,"document":%b}\n'
+FILE: Final = b'{"kind":"file","sha256":%b,"document":%b}\n'
+
+
+async def files(database: Database, tenant: str) -> AsyncIterator[StoredFile]:
+    """Yield a tenant's files in the order of their making. Raises `DatabaseDown`."""
+    after = ""
+    while page := await _read(database, statements.SOME_FILES, tenant=tenant, after=after, most=PAGE):
+        for row in page:
+            yield StoredFile(tenant, *row)
+        after = page[-1][0]
 
 
 async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
-    """Yield responses in the order of their making, then each conversation with its items. Raises `DatabaseDown`.
+    """Yield responses in the order of their making, then each conversation with its items, then each vector
+    store with its files, then what is said of files.
+
+    Raises `DatabaseDown`.
 
     A response that its client has deleted is not among them, though others may still be continuing it.
     """
@@ -31,6 +47,34 @@ async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
         where = {"tenant": tenant, "conversation_id": conversation_id}
         async for (item,) in _rows(database, queries, -1, **where):
             yield ITEM % (orjson.dumps(conversation_id), item.encode())
+    async for line in _stores(database, tenant):
+        yield line
+    async for file in files(database, tenant):
+        yield FILE % (orjson.dumps(file.digest), orjson.dumps(file.document()))
+
+
+async def _stores(database: Database, tenant: str) -> AsyncIterator[bytes]:
+    """Yield each vector store, followed by its files; what was made of these is made again of their contents."""
+    after = ""
+    while page := await _read(database, statements.SOME_STORES, tenant=tenant, after=after, most=PAGE):
+        for store_id, created, name, description, metadata in page:
+            document = {"id": store_id, "object": "vector_store", "created_at": created // 1000, "name": name}
+            document |= {"description": description, "metadata": orjson.Fragment(metadata)}
+            yield STORE % orjson.dumps(document)
+            async for line in _store_files(database, tenant, store_id):
+                yield line
+        after = page[-1][0]
+
+
+async def _store_files(database: Database, tenant: str, store_id: str) -> AsyncIterator[bytes]:
+    after = ""
+    where = {"tenant": tenant, "store_id": store_id, "most": PAGE}
+    while page := await _read(database, statements.SOME_STORE_FILES, **where, after=after):
+        for file_id, created, attributes, status in page:
+            document = {"id": file_id, "object": "vector_store.file", "created_at": created // 1000, "status": status}
+            document["attributes"] = orjson.Fragment(attributes)
+            yield STORE_FILE % (orjson.dumps(store_id), orjson.dumps(document))
+        after = page[-1][0]
 
 
 async def _conversations(database: Database, tenant: str) -> AsyncIterator[Row]:

@@ -17,7 +17,10 @@ from sqlalchemy import (
     update,
 )
 
+from tandem_orchestrator.files import tables as files
+from tandem_orchestrator.files.tables import BLOBS, FILES, PARTS, UPLOADS
 from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
+from tandem_orchestrator.retrieval.tables import INDEXES, STORE_FILES, VECTOR_STORES
 from tandem_orchestrator.store.statement import Statement
 
 _R = RESPONSES.c
@@ -37,16 +40,28 @@ def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _tenants() -> Statement:
-    names = union(select(STORED.c.tenant), select(_C.tenant)).subquery()
-    conversations = select(func.count()).select_from(CONVERSATIONS).where(_C.tenant == names.c.tenant)
+    counts = files.STORED
+    tenants = (STORED, CONVERSATIONS, counts, VECTOR_STORES)
+    names = union(*(select(table.c.tenant) for table in tenants)).subquery()
+
+    def number(table: FromClause) -> ColumnElement[int]:
+        return select(func.count()).select_from(table).where(table.c.tenant == names.c.tenant).scalar_subquery()
+
     return Statement(
         select(
             names.c.tenant,
             func.coalesce(STORED.c.responses, 0),
             func.coalesce(STORED.c.bytes, 0),
-            conversations.scalar_subquery(),
+            number(CONVERSATIONS),
+            func.coalesce(counts.c.files, 0),
+            func.coalesce(counts.c.bytes, 0),
+            number(VECTOR_STORES),
         )
-        .select_from(names.outerjoin(STORED, STORED.c.tenant == names.c.tenant))
+        .select_from(
+            names.outerjoin(STORED, STORED.c.tenant == names.c.tenant).outerjoin(
+                counts, counts.c.tenant == names.c.tenant
+            )
+        )
         .where(names.c.tenant > bindparam("after", type_=_R.tenant.type))
         .order_by(names.c.tenant)
         .limit(bindparam("most"))
@@ -54,15 +69,24 @@ def _tenants() -> Statement:
 
 
 TENANTS: Final = _tenants()
-"""Tenants after one, by name, with the numbers of their responses, bytes and conversations."""
+"""Tenants after one, by name: how many responses, bytes, conversations, files, bytes of these and vector stores."""
 
 
 def _number(table: FromClause) -> ColumnElement[int]:
     return select(func.count()).select_from(table).where(_of_tenant(table)).scalar_subquery()
 
 
-LEFT: Final = Statement(select(_number(RESPONSES), _number(CONVERSATIONS), _number(STORED)))
-"""How many responses and conversations a tenant has, and whether it is counted."""
+LEFT: Final = Statement(
+    select(
+        _number(RESPONSES),
+        _number(CONVERSATIONS),
+        _number(FILES),
+        _number(VECTOR_STORES),
+        _number(UPLOADS) + _number(BLOBS) + _number(INDEXES),
+        _number(STORED) + _number(files.STORED),
+    )
+)
+"""How many responses, conversations, files and vector stores a tenant has, what lies behind them, and what counts."""
 
 # Export: sizes first, so that no more is read at once than fits
 
@@ -91,6 +115,45 @@ ITEM_SIZES: Final = Statement(
     .limit(bindparam("most"))
 )
 SOME_ITEMS: Final = Statement(select(_I.item).where(_THE_ITEMS, _between(_I.position)).order_by(_I.position))
+SOME_FILES: Final = Statement(
+    select(
+        FILES.c.id,
+        FILES.c.digest,
+        FILES.c.filename,
+        FILES.c.purpose,
+        FILES.c.bytes,
+        FILES.c.created,
+        FILES.c.expires,
+        BLOBS.c.key,
+    )
+    .join(BLOBS, and_(BLOBS.c.tenant == FILES.c.tenant, BLOBS.c.digest == FILES.c.digest))
+    .where(_of_tenant(FILES), FILES.c.id > bindparam("after", type_=FILES.c.id.type))
+    .order_by(FILES.c.id)
+    .limit(bindparam("most"))
+)
+
+SOME_STORES: Final = Statement(
+    select(
+        VECTOR_STORES.c.id,
+        VECTOR_STORES.c.created,
+        VECTOR_STORES.c.name,
+        VECTOR_STORES.c.description,
+        VECTOR_STORES.c.metadata,
+    )
+    .where(_of_tenant(VECTOR_STORES), VECTOR_STORES.c.id > bindparam("after", type_=VECTOR_STORES.c.id.type))
+    .order_by(VECTOR_STORES.c.id)
+    .limit(bindparam("most"))
+)
+SOME_STORE_FILES: Final = Statement(
+    select(STORE_FILES.c.file_id, STORE_FILES.c.created, STORE_FILES.c.attributes, STORE_FILES.c.status)
+    .where(
+        _of_tenant(STORE_FILES),
+        STORE_FILES.c.store_id == bindparam("store_id"),
+        STORE_FILES.c.file_id > bindparam("after", type_=STORE_FILES.c.file_id.type),
+    )
+    .order_by(STORE_FILES.c.file_id)
+    .limit(bindparam("most"))
+)
 
 # Purge: some rows at a time, without waiting for what others change at this moment
 
@@ -102,8 +165,8 @@ def _some(table: FromClause, *where: ColumnElement[bool]) -> ColumnElement[bool]
     return tuple_(*key).in_(select(*found.c))
 
 
-def _delete(table: Any) -> Statement:
-    return Statement(delete(table).where(_some(table)).returning(table.c.tenant), key=("tenant",))
+def _delete(table: Any, *columns: ColumnElement[Any]) -> Statement:
+    return Statement(delete(table).where(_some(table)).returning(table.c.tenant, *columns), key=("tenant",))
 
 
 DELETE_RUNS: Final = _delete(RUNS)
@@ -120,8 +183,26 @@ DELETE_EVENTS: Final = _delete(EVENTS)
 DELETE_RESPONSES: Final = _delete(RESPONSES)
 DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
 DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
-FORGET: Final = Statement(
-    delete(STORED).where(_of_tenant(STORED), STORED.c.responses == 0, STORED.c.bytes == 0).returning(STORED.c.tenant),
+DELETE_STORES: Final = _delete(VECTOR_STORES)
+"""From then on nobody adds to their indexes,"""
+INDEXES_OF: Final = Statement(select(INDEXES.c.id).where(_of_tenant(INDEXES)).limit(bindparam("most")))
+"""whose tables are dropped before their rows are deleted."""
+FORGET_INDEX: Final = Statement(
+    delete(INDEXES).where(_of_tenant(INDEXES), INDEXES.c.id == bindparam("id")).returning(INDEXES.c.tenant),
     key=("tenant",),
 )
+DELETE_FILES: Final = _delete(FILES)
+DELETE_PARTS: Final = _delete(PARTS, PARTS.c.key)
+DELETE_UPLOADS: Final = _delete(UPLOADS)
+DELETE_BLOBS: Final = _delete(BLOBS, BLOBS.c.key)
+"""As of parts, what is returned besides is where bytes lie that are to be deleted then."""
+
+
+def _forget(counts: Any, number: ColumnElement[int]) -> Statement:
+    unused = delete(counts).where(_of_tenant(counts), number == 0, counts.c.bytes == 0)
+    return Statement(unused.returning(counts.c.tenant), key=("tenant",))
+
+
+FORGET: Final = _forget(STORED, STORED.c.responses)
 """Deletes a tenant's counts; never while they count something, so that they stay true."""
+FORGET_FILES: Final = _forget(files.STORED, files.STORED.c.files)

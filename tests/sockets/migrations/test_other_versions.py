@@ -13,8 +13,10 @@ from tests.sockets.keys.service import ADMIN, ask, make, until_status, with_admi
 from tests.sockets.running import until, until_awaited
 from tests.sockets.tenants.service import keep
 
-LATER = "the database has been migrated by a later version (0003, this one knows 0002)"
-MISSING = "the database lacks migration 0002 (responses and conversations), which its role may not run"
+LATER = "the database has been migrated by a later version (0004, this one knows 0003)"
+WANTED = "0002 (responses and conversations)"
+MISSING = f"the database lacks migration {WANTED}, which its role may not run"
+ALL_MISSING = f"database: {MISSING.replace(WANTED, f'{WANTED}, 0003 (files and uploads)')}"
 
 
 async def is_at(url: str, revision: str) -> None:
@@ -34,7 +36,7 @@ async def responses_work(service, key: str) -> None:
 
 
 async def test_a_later_versions_database_is_told_and_used(serve, engine, tmp_path, url):
-    await is_at(url, "0003")
+    await is_at(url, "0004")
     service = await serve(with_admin(engine, tmp_path, url))
     _, key = await make(service)
     assert await ask(service, key) == 200
@@ -49,7 +51,7 @@ async def test_what_others_migrate_meanwhile_is_noticed(serve, engine, tmp_path,
     service = await serve(with_admin(engine, tmp_path, url))
     _, key = await make(service)
     assert await problems(service) == []
-    for revision, expected in (("0003", [f"database: {LATER}"]), ("0002", [])):
+    for revision, expected in (("0004", [f"database: {LATER}"]), ("0003", [])):
         await is_at(url, revision)
         await until_awaited(lambda: problems(service), expected.__eq__)
     assert await ask(service, key) == 200
@@ -92,7 +94,7 @@ async def test_a_missing_migration_keeps_only_responses_away(serve, engine, tmp_
     async with service.client.post("/v1/responses", json=unkept, headers=headers) as answer:
         assert answer.status == 200
     (problem,) = await problems(service)
-    assert problem.startswith(f"database: {MISSING}; run `tandem-orchestrator migrate`")
+    assert problem.startswith(f"{ALL_MISSING}; run `tandem-orchestrator migrate`")
     assert (await service.get("/ready"))[0] == 200
     ledger = Database(Settings(url=url))
     await until_awaited(lambda: rows_in(ledger, "tandem_tokens"), bool)

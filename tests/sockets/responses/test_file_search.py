@@ -1,19 +1,22 @@
 """file_search: items, events, citations, and what retrieved text cannot do."""
 
 import asyncio
+from typing import Any
 
+import agents
 import openai
 import orjson
 import pytest
 from tandem_orchestrator.errors import RetryLater
-from tandem_orchestrator.observability.metrics import TOOL_CALLS
 from tandem_orchestrator.retrieval.attributes import Comparison
 from tandem_orchestrator.retrieval.searching import store_not_found
 from tandem_orchestrator.tools.passage import HEAD
 
 from tests.engine_double import Call, EngineDouble, Reply
 from tests.sockets.responses.asking import ResponsesClient, says, text_of, types_of
+from tests.sockets.running import until
 from tests.sockets.search_double import BUILT, ORDER, SEARCH, STORE, TOOL, SearchDouble, declared
+from tests.sockets.tools.mcp_server import RunningMcp
 from tests.sockets.tools.service import Says
 
 STREAMED = pytest.mark.parametrize("stream", [False, True])
@@ -411,11 +414,34 @@ class TestRetrievedTextIsData:
         assert second["output"][0]["status"] == "failed"  # nobody has said anything since
 
     @STREAMED
+    async def test_what_was_found_before_the_clients_call_is_cited_after_it(self, ask, engine, stream):
+        engine.replies += [Reply("", (SEARCH,)), Reply("", (Call("look"),)), Reply("Order AB-1234-X is sent.")]
+        first = await ask.either(stream=stream, tools=[TOOL, LOOK])
+        output = {"type": "function_call_output", "call_id": first["output"][-1]["call_id"], "output": "seen"}
+        second = await ask.either([output], stream=stream, previous_response_id=first["id"])
+        assert [each["file_id"] for each in annotations_of(second)] == ["file-2"]
+
+    @STREAMED
     async def test_what_a_person_says_next_counts(self, strict, engine, stream):
         engine.replies += [Reply("", (SEARCH,)), Reply("Found."), Reply("", (MATH,)), Reply("Four.")]
         first = await strict.either(stream=stream, **CALLING)
         second = await strict.either("2+2?", stream=stream, previous_response_id=first["id"], **CALLING)
         assert second["output"][0]["status"] == "completed"
+
+    async def test_what_a_person_allows_runs(self, start, engine, stores):
+        async with RunningMcp() as files:
+            orchestrator = await start(tools={"afterRetrieval": [], "mcp": [{"name": "files", "url": files.url}]})
+            stores.serve(orchestrator)
+            await until(lambda: "files_search" in orchestrator.app.services.toolbox.names)
+            ask = ResponsesClient(orchestrator.client)
+            engine.replies += [Reply("", (SEARCH,)), Reply("", (Call("files_search", '{"text": "abc"}'),)), Reply("3.")]
+            tools = [TOOL, {"type": "mcp", "server_label": "files"}]
+            first = await ask.create(tools=tools)
+            asked = first["output"][-1]
+            assert (asked["type"], files.calls) == ("mcp_approval_request", [])
+            answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+            second = await ask.create([answer], tools=tools, previous_response_id=first["id"])
+            assert (second["output"][0]["status"], files.calls) == ("completed", ["abc"])
 
 
 class TestElsewhere:
@@ -433,6 +459,28 @@ class TestElsewhere:
         assert stream.response["output"][0]["results"]
         assert (await ask.read_again(stream.response["id"])).names == stream.names
 
+    async def test_another_attempt_goes_on_with_what_was_found(self, start, engine, stores, monkeypatch):
+        orchestrator = await start(hold={"maxRequests": 0})
+        stores.serve(orchestrator)
+        ask = ResponsesClient(orchestrator.client)
+        search = stores.search
+
+        async def last_search(*asked):
+            engine.stop()
+            return await search(*asked)
+
+        monkeypatch.setattr(stores, "search", last_search)
+        engine.replies += [Reply("", (SEARCH,)), Reply("Order AB-1234-X is sent.")]
+        queued = await ask.create("Where?", tools=[TOOL], background=True)
+        async with asyncio.timeout(10):
+            while (waiting := await ask.get(queued["id"]))["status"] != "queued" or not waiting["output"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # it is another process's, as far as a client knows
+        await engine.start()
+        made = await ask.ended(queued["id"])
+        assert (made["status"], len(stores.asked)) == ("completed", 1)
+        assert BUILT.text in results_given(engine)[0]
+        assert [each["file_id"] for each in annotations_of(made)] == ["file-2"]
+
     async def test_a_store_that_is_gone_fails_what_waits_for_it(self, ask, engine, stores):
         engine.stop()
         queued = await ask.create(tools=[TOOL], background=True)
@@ -442,11 +490,16 @@ class TestElsewhere:
         assert made["status"] == "failed"
 
     @pytest.mark.usefixtures("searches")
-    async def test_it_is_counted(self, ask):
-        counted = TOOL_CALLS.labels("file_search", "success")
-        before = counted._value.get()  # noqa: SLF001 # its client shows no other way
+    async def test_it_is_counted(self, ask, orchestrator):
+        async def counted():
+            async with orchestrator.client.get("/metrics") as response:
+                wanted = 'tool_calls_total{status="success",tool_name="file_search"} '
+                found = [line for line in (await response.text()).splitlines() if line.startswith(wanted)]
+            return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+        before = await counted()
         await ask.create(tools=[TOOL])
-        assert counted._value.get() == before + 1  # noqa: SLF001
+        assert await counted() == before + 1
 
 
 class TestOwnResponses:
@@ -494,3 +547,20 @@ class TestOpenAIsClient:
             final = await stream.get_final_response()
         assert "response.output_text.annotation.added" in events
         assert final.output[1].content[0].annotations[0].file_id == "file-1"
+
+
+class TestAgentsSdk:
+    @pytest.fixture
+    def agent(self, client):
+        agents.set_tracing_disabled(disabled=True)  # they would go to OpenAI
+        model = agents.OpenAIResponsesModel(model="double", openai_client=client)
+        tool = agents.FileSearchTool(vector_store_ids=[STORE], max_num_results=3, include_search_results=True)
+        return agents.Agent("Bikes", model=model, tools=[tool])
+
+    async def test_its_hosted_tool(self, agent, engine, stores):
+        engine.replies += [Reply("", (SEARCH,)), Reply(ANSWER), Reply("Sure.")]
+        result = await agents.Runner.run(agent, "Where?")
+        assert (result.final_output, stores.asked[0][2].most) == (ANSWER, 3)
+        following: Any = [*result.to_input_list(), {"role": "user", "content": "Sure?"}]
+        await agents.Runner.run(agent, following)
+        assert BUILT.text in results_given(engine)[0]

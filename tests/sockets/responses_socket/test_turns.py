@@ -12,6 +12,7 @@ from tests.engine_double import Reply
 from tests.sockets.responses_socket.asking import SocketClient, asked
 from tests.sockets.responses_socket.shared import NOT_FOUND, heard
 from tests.sockets.running import question
+from tests.sockets.search_double import BUILT, SEARCH, TOOL, SearchDouble
 
 
 async def test_two_that_come_at_once_are_answered_one_after_the_other(orchestrator, engine):
@@ -177,3 +178,16 @@ async def test_a_changed_configuration_holds_from_the_next_response_on(start, en
         assert (await client.turn()).text
         assert (await client.ask(**deep)).error == (400, "invalid_json")
         assert len(closed) == 1
+
+
+async def test_what_a_search_found_is_remembered_but_not_shown(orchestrator, engine):
+    SearchDouble(BUILT).serve(orchestrator)
+    engine.replies += [Reply("", (SEARCH,)), Reply("In Dursley [1]."), Reply("Sure.")]
+    async with SocketClient(orchestrator) as client:
+        first = await client.ask("Where?", tools=[TOOL], store=False)
+        search, message = first.response["output"]
+        assert (search["status"], search["results"]) == ("completed", None)
+        assert [each["index"] for each in message["content"][0]["annotations"]] == [11]
+        assert "response.output_text.annotation.added" in first.types
+        await client.ask("Sure?", previous_response_id=first.response["id"], store=False)
+    assert BUILT.text in heard(engine.seen[-1])[2]

@@ -9,7 +9,10 @@ from tandem_orchestrator.store.database import Database
 
 from tests.sockets.running import config_for
 
-TABLES = ("responses", "response_runs", "response_events", "conversations", "conversation_items", "stored")
+TABLES = (
+    *("responses", "response_runs", "response_events", "conversations", "conversation_items", "stored"),
+    *("files", "blobs", "uploads", "upload_parts", "stored_files"),
+)
 KEYS = ["team-a:key-a", "team-b:key-b"]
 
 

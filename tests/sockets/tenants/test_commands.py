@@ -45,14 +45,23 @@ async def test_tenants_are_listed_with_what_they_keep(kept, command, database):
     async with database.transaction() as connection:
         stored = (await connection.exec_driver_sql("SELECT tenant, responses, bytes FROM tandem_stored")).all()
     expected = [
-        {"tenant": tenant, "responses": responses, "bytes": size, "conversations": 1}
+        {
+            "tenant": tenant,
+            "responses": responses,
+            "bytes": size,
+            "conversations": 1,
+            "files": 0,
+            "file_bytes": 0,
+            "vector_stores": 0,
+        }
         for tenant, responses, size in sorted(stored)
     ]
     assert json.loads(out) == expected
     assert [entry["responses"] for entry in expected] == [4, 4], "what a deleted one leaves as a context counts"
     code, out, _ = await command("tenants", "list")
-    assert out.splitlines()[0].split() == ["TENANT", "RESPONSES", "BYTES", "CONVERSATIONS"]
-    assert out.splitlines()[1].split() == ["team-a", "4", str(expected[0]["bytes"]), "1"]
+    headings, first = (line.split() for line in out.splitlines()[:2])
+    assert headings == ["TENANT", "RESPONSES", "BYTES", "CONVERSATIONS", "FILES", "FILE_BYTES", "VECTOR_STORES"]
+    assert first == ["team-a", "4", str(expected[0]["bytes"]), "1", "0", "0", "0"]
 
 
 async def test_many_tenants_are_listed_page_by_page(kept, command, monkeypatch):
@@ -65,7 +74,7 @@ async def test_a_tenant_with_empty_conversations_alone_is_listed(service, comman
     async with client_of(service, "team-a") as client:
         await client.conversations.create()
     _, out, _ = await command("tenants", "list")
-    assert out.splitlines()[1].split() == ["team-a", "0", "0", "1"]
+    assert out.splitlines()[1].split() == ["team-a", "0", "0", "1", "0", "0", "0"]
 
 
 @pytest.mark.parametrize(("page", "size"), [(500, 4_000_000), (1, 1), (2, 600)])
@@ -176,7 +185,7 @@ def adding(monkeypatch, kept, url):
     def add(before, times: int, previous_id: str | None) -> None:
         left = [times]
 
-        async def step(used, statement, tenant, run=purge._all):
+        async def step(used, statement, tenant, blobs, run=purge._all):
             if statement is before and left[0]:
                 left[0] -= 1
                 number = next(made)
@@ -184,7 +193,7 @@ def adding(monkeypatch, kept, url):
                 service = Database(Settings(url=url))  # in the command's own loop
                 await Stores(service).responses.add(row)
                 await service.close()
-            return await run(used, statement, tenant)
+            return await run(used, statement, tenant, blobs)
 
         monkeypatch.setattr(purge, "_all", step)
 
@@ -229,7 +238,9 @@ async def test_at_a_terminal_it_asks(command, database, monkeypatch, answer, lef
         monkeypatch.setattr("sys.stdin", stdin)
         code, _, error = await command("tenants", "purge", "team-a")
     assert code == bool(left)
-    assert error.startswith("Delete 4 responses and 1 conversations of 'team-a' for good? [y/N] ")
+    assert error.startswith(
+        "Delete 4 responses, 1 conversations, 0 files and 0 vector stores of 'team-a' for good? [y/N] "
+    )
     assert ("nothing was deleted" in error) == bool(code)
     assert (await rows_of(database, "team-a"))["responses"] == left
 

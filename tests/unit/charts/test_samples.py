@@ -25,7 +25,12 @@ REFUSED = (
 SERVICE_MONITOR = "monitoring.coreos.com/v1/ServiceMonitor"
 
 
-ALTERNATIVES = ("spec.orchestrator.state.sqlite", "spec.orchestrator.config.database.url")
+ALTERNATIVES = (
+    "spec.orchestrator.state.sqlite",
+    "spec.orchestrator.config.database.url",
+    "spec.orchestrator.files.claim",
+    "spec.orchestrator.retrieval.embedding.path",
+)
 """Fields in whose place full.yaml has others."""
 EVERYTHING = {"get", "list", "watch", "create", "patch", "delete"}
 LESS: dict[tuple[str, str], set[str]] = {
@@ -109,9 +114,13 @@ def test_full_has_every_field() -> None:
 
 
 def test_what_full_cannot_have_is_in_a_sample_of_its_own() -> None:
-    schema = version_schema(crd())["properties"]["spec"]["properties"]["orchestrator"]["properties"]["state"]
-    wanted = {path for path in defined("spec.orchestrator.state", schema) if not path.endswith(REFUSED)}
-    shown = {path for name in ("sqlite", "postgres") for path in written("spec", read(sample(name))["spec"])}
+    schema = version_schema(crd())["properties"]["spec"]["properties"]["orchestrator"]["properties"]
+    claim = schema["files"]["properties"]["claim"]
+    wanted = {
+        *(path for path in defined("spec.orchestrator.state", schema["state"]) if not path.endswith(REFUSED)),
+        *defined("spec.orchestrator.files.claim", claim),
+    }
+    shown = {path for name in ("sqlite", "postgres", "files") for path in written("spec", read(sample(name))["spec"])}
     assert sorted(wanted - shown) == []
 
 

@@ -14,11 +14,13 @@ from tandem_operator.status.compute import (
     DEGRADED,
     MONITORING,
     ServiceView,
+    documents_unread,
     fields_contested,
     monitor_not_written,
     monitoring_disabled,
     monitoring_not_served,
     parts_unusable,
+    queue_not_told,
 )
 from tandem_operator.status.finding import Policy, first_finding
 from tandem_operator.status.pods import (
@@ -109,10 +111,18 @@ def tier_view(  # whatever there is to see
 def service_view(of: LLMService, **observed: Any) -> ServiceView:
     seen = Observed(NOW, **observed)
     engine, orchestrator = gather(of, seen, of.engine), gather(of, seen, of.orchestrator)
-    return ServiceView(of, seen, engine, orchestrator, model_finding(engine))
+    ingestion = gather(of, seen, of.ingestion) if of.ingestion else None
+    return ServiceView(of, seen, engine, orchestrator, ingestion, model_finding(engine))
 
 
 REFUSED = Problem("Deployment", "demo-engine", "Refused", "no")
+READERS = service(
+    orchestrator={
+        "state": {"postgres": {"urlFrom": {"secretName": "app"}}},
+        "files": {"claimName": "shared"},
+        "retrieval": {"workers": {"replicas": {"min": 1, "max": 2}}},
+    }
+)
 MONITOR_REFUSED = Problem("ServiceMonitor", "demo-engine", "Refused", "no")
 CONTESTED = Problem("Deployment", "demo-engine", FIELDS_CONTESTED, "paused comes back", degrades=True)
 NONE, ONE, OLD = {"replicas": 0}, {"replicas": 1, "updatedReplicas": 1}, {"replicas": 1, "updatedReplicas": 0}
@@ -172,11 +182,19 @@ CASES: list[Case] = [
     (MONITORING, service_view(service(monitoring={"enabled": False})), monitoring_disabled, monitoring_not_served),
     (MONITORING, service_view(service(), problems=[MONITOR_REFUSED]), monitoring_not_served, monitor_not_written),
     (
+        MONITORING,
+        service_view(READERS, problems=[MONITOR_REFUSED], capabilities=frozenset({SERVICE_MONITOR_API})),
+        monitor_not_written,
+        queue_not_told,
+    ),
+    (
         DEGRADED,
         service_view(service(), problems=[CONTESTED], degraded=["database: no"]),
         fields_contested,
         parts_unusable,
     ),
+    (DEGRADED, service_view(READERS, problems=[CONTESTED]), fields_contested, documents_unread),
+    (DEGRADED, service_view(READERS, degraded=["database: no"]), documents_unread, parts_unusable),
 ]
 
 

@@ -33,6 +33,10 @@ SQLITE = service(orchestrator={"replicas": {"min": 1, "max": 1}, "state": {"sqli
 REDIS = {"redis": {"url": "redis://redis:6379/0"}}
 POSTGRES = service(orchestrator={"state": {"postgres": {"urlFrom": SECRET}}, "config": REDIS})
 ONLY_REDIS = service(orchestrator={"config": REDIS})
+BUCKET = {"s3": {"bucket": "b", "accessKeyId": SECRET, "secretAccessKey": {**SECRET, "secretName": "bucket"}}}
+FILES = service(orchestrator={"state": {"postgres": {"urlFrom": SECRET}}, "files": BUCKET})
+SHARED = {"claim": {"size": "1Gi", "accessModes": ["ReadWriteMany"]}}
+ON_A_VOLUME = service(orchestrator={"state": {"postgres": {"urlFrom": SECRET}}, "files": SHARED})
 CLAIM = Reference("PersistentVolumeClaim", "demo-orchestrator")
 JOB = Reference("Job", "demo-migrate-1")
 THERE = {"state-app": frozenset({"uri"})}
@@ -83,6 +87,8 @@ def test_stores_are_ready_by_the_word_of_those_that_use_them() -> None:
         (POSTGRES, "limits across replicas: TimeoutError", "RedisUnusable"),
         (ONLY_REDIS, "limits across replicas: TimeoutError", "RedisUnusable"),
         (ONLY_REDIS, "token budgets: TimeoutError", "RedisUnusable"),
+        (FILES, "files: the bucket b does not exist", "FilesUnusable"),
+        (SQLITE, "files: no space left", "FilesUnusable"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_named_and_leaves_ready_alone(of: Any, line: str, reason: str) -> None:
@@ -91,6 +97,34 @@ def test_a_store_that_cannot_be_used_is_named_and_leaves_ready_alone(of: Any, li
     assert message(computed, "StoresReady") == f"orchestrators cannot use it and go on without: {line}"
     assert conditions(computed)["Ready"] == ("True", "Serving")
     assert conditions(computed)["Degraded"][0] == "True"
+
+
+def test_vector_stores_of_another_embedding_model_are_told_with_what_to_do() -> None:
+    line = "retrieval: 3 vector stores were made with minilm-v1 and are not searchable with minilm-v2; reindex them"
+    computed = compute(FILES, degraded=[line])
+    assert conditions(computed)["StoresReady"] == ("False", "VectorStoresUnusable")
+    assert message(computed, "StoresReady") == line
+    assert conditions(computed)["Ready"] == ("True", "Serving")
+
+
+def test_nothing_is_told_of_files_where_there_are_none() -> None:
+    assert stores(POSTGRES, degraded=["files: nowhere", "retrieval: nothing"]) == ("True", "StoresUsable")
+
+
+def test_the_claim_of_files_is_told_as_that_of_the_database() -> None:
+    made: Json = {"metadata": {"name": "demo-files"}, "status": {"phase": "Pending"}}
+    children = {**SERVING, Reference("PersistentVolumeClaim", "demo-files"): made}
+    assert waiting_claim(ON_A_VOLUME, Observed(NOW, children)) is made
+    computed = compute(ON_A_VOLUME, children, degraded=[])
+    assert conditions(computed)["StoresReady"] == ("False", "ClaimPending")
+    assert "PersistentVolumeClaim demo-files, which keeps the files, is not bound" in message(computed, "StoresReady")
+    assert stores(FILES, children, degraded=[]) == ("True", "StoresUsable"), "it is left over, and not used"
+
+
+def test_a_bucket_s_secret_is_looked_for() -> None:
+    computed = compute(FILES, {}, pods=(), secrets=THERE)
+    assert conditions(computed)["StoresReady"] == ("False", "SecretMissing")
+    assert "the Secret bucket, which spec.orchestrator.files names" in message(computed, "StoresReady")
 
 
 def test_the_pods_own_words_are_masked() -> None:

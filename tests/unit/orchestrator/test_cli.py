@@ -48,6 +48,7 @@ keys: {values: ["team:hush"], required: false}
 rateLimits: {requestsPerMinute: 600, defaults: {tokensPerDay: 5}}
 database: {url: "postgresql://me:hu/hush@db/keys?password=hush"}
 redis: {url: "redis://:hush@redis:6379"}
+retrieval: {embedding: {path: /no/such/model}}
 tracing: {endpoint: "http://collector:4318"}
 """)
     assert main(["check", "--config", str(file)]) == 0
@@ -56,6 +57,7 @@ tracing: {endpoint: "http://collector:4318"}
     assert told >= {
         ("server", "http, 4 workers"),
         ("metrics", "at port 8002"),
+        ("embedding", "by the model in /no/such/model, in the orchestrator itself"),
         ("engine", "main (vllm) at http://engine:8000, each address of its name a replica: org/big"),
         ("model", "org/big as big, falls back on small"),
         ("tools", "calculate_math (always)"),
@@ -69,6 +71,7 @@ tracing: {endpoint: "http://collector:4318"}
     assert {line.partition(":")[0] for topic, line in told if topic == "warning" and ":" in line} == {
         "keys.required",
         "models.0.fallback",
+        "retrieval.embedding.path",
     }
     assert "hush" not in out
 

@@ -32,7 +32,7 @@ def key_version(secret: Mapping[str, Any] | None) -> str | None:
 
 
 def network_policy(service: LLMService) -> Iterable[Manifest]:
-    """Return a policy that admits the orchestrator and the monitoring namespace to the engine, and nobody else."""
+    """Return a policy that admits orchestrators and the monitoring namespace to the engine, and nobody else."""
     if not service.spec.networking.network_policy.enabled:
         return
     monitoring = {"kubernetes.io/metadata.name": service.spec.monitoring.namespace}
@@ -44,7 +44,7 @@ def network_policy(service: LLMService) -> Iterable[Manifest]:
             "ingress": [
                 {
                     "from": [
-                        {"podSelector": {"matchLabels": dict(service.orchestrator.selector)}},
+                        *({"podSelector": {"matchLabels": dict(each.selector)}} for each in service.orchestrators),
                         {"namespaceSelector": {"matchLabels": monitoring}},
                     ],
                     "ports": [{"protocol": "TCP", "port": names.ENGINE_PORT}],

@@ -1,42 +1,61 @@
-"""The orchestrator's HorizontalPodAutoscaler."""
+"""HorizontalPodAutoscalers of the orchestrator and of the pods that read documents."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
+from tandem_contract import names
+
+from tandem_operator.api.component import Component, Tier
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.orchestrator import ScalingRules
+from tandem_operator.api.orchestrator import OrchestratorSpec, ScalingRules
 from tandem_operator.manifests.component import Manifest, child
+from tandem_operator.manifests.platform import Platform
+
+_WAITING: Final = 4
+"""Files that may wait for each pod that reads them, before there is another."""
 
 
-def autoscaled(service: LLMService) -> bool:
-    """Return whether the autoscaler owns the orchestrator's replicas."""
-    replicas = service.spec.orchestrator.replicas
-    return replicas.min < replicas.max and not service.spec.suspend
+def replicas(service: LLMService, component: Component[OrchestratorSpec]) -> int | None:
+    """Return how many pods there are; None where the autoscaler decides."""
+    wanted = service.replicas(component)
+    if service.spec.suspend:
+        return 0
+    return None if wanted.is_wide else wanted.min
 
 
-def build(service: LLMService) -> Iterable[Manifest]:
-    """Return the autoscaler, if there is a range to scale in."""
-    if not autoscaled(service):
-        return
-    replicas, scaling = service.spec.orchestrator.replicas, service.spec.orchestrator.autoscaling
-    targets = {"cpu": scaling.cpu_utilization, "memory": scaling.memory_utilization}
-    yield {
-        **child(service, service.orchestrator, "autoscaling/v2", "HorizontalPodAutoscaler"),
+def build(service: LLMService, platform: Platform) -> Iterable[Manifest]:
+    """Return an autoscaler for each component that has a range to scale in."""
+    for component in service.orchestrators:
+        if replicas(service, component) is None:
+            yield _autoscaler(service, component, platform)
+
+
+def _autoscaler(service: LLMService, component: Component[OrchestratorSpec], platform: Platform) -> Manifest:
+    scaling, wanted = component.spec.autoscaling, service.replicas(component)
+    return {
+        **child(service, component, "autoscaling/v2", "HorizontalPodAutoscaler"),
         "spec": {
-            "scaleTargetRef": {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "name": service.orchestrator.name,
-            },
-            "minReplicas": replicas.min,
-            "maxReplicas": replicas.max,
-            "metrics": [_metric(name, percent) for name, percent in targets.items() if percent],
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": component.name},
+            "minReplicas": wanted.min,
+            "maxReplicas": wanted.max,
+            "metrics": [*_metrics(service, component, platform)],
             "behavior": {
                 "scaleUp": _direction(scaling.behavior.scale_up),
                 "scaleDown": _direction(scaling.behavior.scale_down),
             },
         },
     }
+
+
+def _metrics(service: LLMService, component: Component[OrchestratorSpec], platform: Platform) -> Iterator[Manifest]:
+    scaling = component.spec.autoscaling
+    targets = {"cpu": scaling.cpu_utilization, "memory": scaling.memory_utilization}
+    if component.tier == Tier.INGESTION and platform.tells_queued_files:
+        # The Service of a scraped pod is a label that Prometheus gives.
+        metric = {"name": names.INGESTION_QUEUED, "selector": {"matchLabels": {"service": service.name}}}
+        target = {"type": "AverageValue", "averageValue": str(_WAITING)}
+        yield {"type": "External", "external": {"metric": metric, "target": target}}
+    yield from (_metric(name, percent) for name, percent in targets.items() if percent)
 
 
 def _metric(name: str, percent: int) -> dict[str, Any]:

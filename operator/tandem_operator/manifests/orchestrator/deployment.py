@@ -1,15 +1,19 @@
-"""The orchestrator's Deployment."""
+"""The orchestrator's Deployment, and that of the pods which read documents in its place."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from tandem_contract import names
 from tandem_contract.config import NEEDS_RESTART
 
+from tandem_operator.api.component import Component
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.manifests.component import Manifest, checksum, deployment, grace_seconds
-from tandem_operator.manifests.orchestrator import claim, config
-from tandem_operator.manifests.orchestrator.autoscaler import autoscaled
+from tandem_operator.manifests.orchestrator import config, documents
+from tandem_operator.manifests.orchestrator.autoscaler import replicas
+from tandem_operator.manifests.orchestrator.volumes import STRATEGY, mounts, one_pod_at_a_time, volumes
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, pod, resources, variables
 
@@ -20,39 +24,47 @@ _PRE_STOP_SECONDS: Final = 5
 _STRATEGY: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
 
-def build(service: LLMService, platform: Platform, document: Manifest, key_version: str | None) -> Manifest:
-    """Return the Deployment, without replicas where the autoscaler owns them; `document` is the configuration file."""
-    spec = service.spec.orchestrator
+def build(service: LLMService, platform: Platform, document: Manifest, key_version: str | None) -> Iterable[Manifest]:
+    """Return a Deployment for each component, without replicas where the autoscaler owns them.
+
+    `document` is the configuration file.
+    """
+    stamps = {"tandem.dev/engine-key": key_version, "tandem.dev/config": _restart_mark(document)}
+    for component in service.orchestrators:
+        count = replicas(service, component)
+        yield deployment(
+            service,
+            component,
+            _pod(service, component, platform),
+            stamps,
+            **({} if count is None else {"replicas": count}),
+            strategy=STRATEGY if one_pod_at_a_time(service) else _STRATEGY,
+        )
+
+
+def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: Platform) -> Manifest:
     key = {"secret": {"name": service.engine_key_name, "items": [config.item(names.ENGINE_KEY, "engine-key/")]}}
     fields = {
         "terminationGracePeriodSeconds": grace_seconds(service, _PRE_STOP_SECONDS),
-        "topologySpreadConstraints": [_spread(service, key) for key in _SPREAD_OVER],
-        "containers": [_container(service, spec.image or platform.images.orchestrator)],
+        "topologySpreadConstraints": [_spread(component, key) for key in _SPREAD_OVER],
+        "containers": [_container(service, component, component.spec.image or platform.images.orchestrator)],
         "volumes": [
             {"name": "files", "projected": {"sources": [config.source(service), key]}},
             *config.volumes(service.secrets),
-            *claim.volumes(service),
+            *volumes(service),
             {"name": "tmp", "emptyDir": {}},
         ],
     }
-    stamps = {"tandem.dev/engine-key": key_version, "tandem.dev/config": _restart_mark(document)}
-    replicas = {} if autoscaled(service) else {"replicas": 0 if service.spec.suspend else spec.replicas.min}
-    return deployment(
-        service,
-        service.orchestrator,
-        pod(service.orchestrator, platform, **fields),
-        stamps,
-        **replicas,
-        strategy=claim.STRATEGY if claim.wanted(service) else _STRATEGY,
-    )
+    return pod(component, platform, **fields)
 
 
-def _container(service: LLMService, image: str) -> Manifest:
-    spec, tls, metrics = service.spec.orchestrator, service.serves_tls, service.metrics_port
+def _container(service: LLMService, component: Component[OrchestratorSpec], image: str) -> Manifest:
+    spec, tls, metrics = component.spec, service.serves_tls, service.metrics_port
     # As a variable, which an older image of the orchestrator leaves alone; in its file it would refuse it.
     ours = {"HOME": "/tmp", "TMPDIR": "/tmp", "TANDEM_SERVER__METRICS_PORT": str(metrics)}  # noqa: S108 # an emptyDir
+    ours |= documents.variables(service, component)
     return container(
-        "orchestrator",
+        str(component.tier),
         image,
         pre_stop=_PRE_STOP_SECONDS,
         args=["serve", f"--config={names.CONFIG_PATH}"],
@@ -61,11 +73,11 @@ def _container(service: LLMService, image: str) -> Manifest:
             {"name": "http", "containerPort": names.ORCHESTRATOR_PORT, "protocol": "TCP"},
             {"name": names.METRICS_PORT_NAME, "containerPort": metrics, "protocol": "TCP"},
         ],
-        resources=resources(spec.resources),
+        resources=resources(spec.resources, storage=documents.storage(service, component)),
         volumeMounts=[
             {"name": "files", "mountPath": config.FILES_PATH, "readOnly": True},
             *config.mounts(service.secrets),
-            *claim.mounts(service),
+            *mounts(service),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
         startupProbe=http_probe("/live", period=2, timeout=2, failures=60, tls=tls),
@@ -86,11 +98,11 @@ def _at(document: Any, path: str) -> Any:
     return document
 
 
-def _spread(service: LLMService, key: str) -> Manifest:
+def _spread(component: Component[OrchestratorSpec], key: str) -> Manifest:
     return {
         "maxSkew": 1,
         "topologyKey": key,
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": dict(service.orchestrator.selector)},
+        "labelSelector": {"matchLabels": dict(component.selector)},
         "matchLabelKeys": ["pod-template-hash"],
     }

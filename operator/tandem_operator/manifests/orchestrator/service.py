@@ -1,5 +1,6 @@
-"""The Service that clients call."""
+"""The Service that clients call, and the one by which Prometheus finds pods that serve no client."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from tandem_contract import names
@@ -22,3 +23,17 @@ def build(service: LLMService) -> Manifest:
         ports.append(service_port("https", _HTTPS_PORT, tls=True))
     spec = {"type": str(settings.type), "selector": dict(service.orchestrator.selector), "ports": ports}
     return {**clients, "spec": spec}
+
+
+def of_workers(service: LLMService) -> Iterable[Manifest]:
+    """Return the headless Service of the pods that read documents, where there are any."""
+    if (workers := service.ingestion) is None:
+        return
+    port = {"name": names.METRICS_PORT_NAME, "port": service.metrics_port, "targetPort": names.METRICS_PORT_NAME}
+    spec = {
+        "type": "ClusterIP",
+        "clusterIP": "None",
+        "selector": dict(workers.selector),
+        "ports": [{**port, "protocol": "TCP"}],
+    }
+    yield {**child(service, workers, "v1", "Service"), "spec": spec}

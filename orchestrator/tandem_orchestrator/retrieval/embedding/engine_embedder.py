@@ -31,9 +31,9 @@ from tandem_orchestrator.retrieval.embedding.embedder import clean
 from tandem_orchestrator.retrieval.embedding.identity import Identity
 from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension, of_answer
 
-BATCHES: Final = 4
-"""Requests of the background at the same time, in each process: with 2 an engine that takes one after the other is
-busy all the time, with 4 one behind a network or with two replicas is."""
+BATCHES: Final = 2
+"""Requests of the background at the same time, in each process: with one an engine that embeds text after text reached
+97 % of its rate, with two all of it, and with more no more."""
 RETRY_AFTER: Final = 5.0
 INPUT: Final = frozenset({400, 413, 422})  # statuses of engines that do not like a text, or so many of them
 TURN: Final = 64  # vectors that are read before others go on: a millisecond
@@ -133,11 +133,12 @@ class EngineEmbedder:
 
     async def _ask(self, texts: Numbered, record: Record) -> list[Vector]:
         """Raise `Refused` only for what the texts may be the reason of."""
+        in_base64 = self._in_base64  # another one's answer may change it meanwhile
         try:
             vectors = await self._read(await self._answer([text for _, text in texts], record), len(texts))
         except GatewayError as error:
             if isinstance(error, Refused) and error.status in INPUT:
-                if self._in_base64 and _is_about(error, "encoding_format", "base64"):
+                if in_base64 and _is_about(error, "encoding_format", "base64"):
                     self._in_base64 = False
                     return await self._ask(texts, record)
                 if not self._is_setting(error):

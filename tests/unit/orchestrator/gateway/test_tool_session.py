@@ -6,6 +6,7 @@ from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
 from tandem_orchestrator.gateway.request import parse
 from tandem_orchestrator.gateway.tool_session import ToolSession, Turn, turn_of
 from tandem_orchestrator.gateway.tool_use import ToolUse
+from tandem_orchestrator.tools.passage import Passage
 from tandem_orchestrator.tools.toolbox import Toolbox, ToolCall, ToolResult
 
 SERVER, CLIENT = ToolCall("1", "add", "{}"), ToolCall("2", "book", "{}")
@@ -158,3 +159,49 @@ def test_what_tools_took_is_no_longer_there_to_take():
     talk = conversation(Tools(total_seconds=5))
     talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 3.0)
     assert talk.seconds_left == 2.0
+
+
+FOUND = Passage("Tandems are long.", "bikes.pdf", file_id="file-1")
+SEARCH = ToolCall("4", "file_search", "{}")
+
+
+def found(call=SEARCH, *passages):
+    return ToolResult(call, "success", "", passages=passages)
+
+
+def test_what_was_found_is_numbered_over_all_rounds():
+    talk = conversation()
+    for _ in range(2):
+        talk.add_round(Turn(None, [SEARCH, SEARCH]), [found(SEARCH, FOUND), found(SEARCH, FOUND, FOUND)], 0.1)
+    given = "".join(message["content"] or "" for message in asked(talk)["messages"] if message["role"] == "tool")
+    assert [f'number="{n}"' in given for n in range(1, 8)] == [True] * 6 + [False]
+
+
+def test_the_whole_answer_is_cited():
+    talk = conversation()
+    talk.add_round(Turn("Hm [1]. ", [SEARCH]), [found(SEARCH, FOUND)], 0.1)
+    indices = [each["file_citation"]["index"] for each in talk.citations(Turn("Long [1]."))]
+    assert indices == [3, 13]
+    assert talk.citations(Turn(None)) == talk.citations(Turn(""))
+    assert conversation().citations(Turn("Long [1].")) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [([], ["add", "other"]), (["add"], ["other"]), (["*"], []), (["file_search"], ["add", "other"])],
+)
+def test_text_that_was_found_bounds_the_calls(rule, refused):
+    talk = conversation(Tools(after_retrieval=rule))
+    calls = [
+        SERVER,
+        ToolCall("3", "other", "{}"),
+        ToolCall("5", "unknown", "{}"),
+        SEARCH,
+        ToolCall("6", "web_search", "{}"),
+    ]
+    assert [talk.refusal(call) for call in calls] == [None] * 5
+    talk.add_round(Turn(None, [SEARCH]), [found(SEARCH)], 0.1)  # nothing
+    talk.add_round(Turn(None, [SERVER]), [done(SERVER)], 0.1)
+    assert [talk.refusal(call) for call in calls] == [None] * 5
+    talk.add_round(Turn(None, [SEARCH]), [found(SEARCH, FOUND)], 0.1)
+    assert [call.name for call in calls if talk.refusal(call)] == refused

@@ -1,8 +1,8 @@
 import pytest
 from tandem_orchestrator.errors import BadRequest
-from tandem_orchestrator.retrieval.attributes import attributes_of, filter_of
+from tandem_orchestrator.retrieval.attributes import Attributes, attributes_of, filter_of
 
-FILE = {"team": "search", "year": 2024, "score": 0.5, "public": True, "one": 1}
+FILE: Attributes = {"team": "search", "year": 2024, "score": 0.5, "public": True, "one": 1}
 
 
 def matches(kind, key, value, attributes=FILE):

@@ -72,6 +72,17 @@ class TestWithoutMarks:
     def test_a_word_that_several_have_tells_nothing(self):
         assert cited("Your order ab-1234-x is on its way!", [TWO, TWO._replace(file_id="file-3")]) == []
 
+    def test_a_word_within_another_tells_nothing(self):
+        assert cited("Your order is 12345.", [TWO._replace(text="Call 0123456 at any time.")]) == []
+
+    def test_emphasis_and_line_ends_do_not_count(self):
+        text = "It was **built in Dursley** by Mikael Pedersen."
+        assert cited(text, [ONE._replace(text=ONE.text.replace(" by ", "\nby "))]) == [("one.pdf", len(text))]
+
+    def test_samples_are_of_the_whole_text(self):
+        text = "Nothing of this was said by anybody. " * 50 + "The tandem was built in Dursley by Mikael Pedersen."
+        assert [name for name, _ in cited(text)] == ["one.pdf"]
+
     def test_a_sentence_of_the_web(self):
         found = citations("Yes. A tandem seats two riders. No.", [WEB])
         assert [(each["start_index"], each["end_index"]) for each in found] == [(4, 31)]

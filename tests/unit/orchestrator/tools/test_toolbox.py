@@ -10,8 +10,9 @@ from tandem_contract.config import Tools
 from tandem_contract.metrics import TOOL_CALLS_LEFT
 from tandem_orchestrator.tools import bounded_call, source
 from tandem_orchestrator.tools.calculator import Calculator
+from tandem_orchestrator.tools.passage import CUT_MARK
 from tandem_orchestrator.tools.tool import ToolError
-from tandem_orchestrator.tools.toolbox import CUT_MARK, InvalidTool, Toolbox, ToolCall
+from tandem_orchestrator.tools.toolbox import InvalidTool, Toolbox, ToolCall
 
 from tests.sockets.open_meteo import OpenMeteo
 from tests.sockets.running import until
