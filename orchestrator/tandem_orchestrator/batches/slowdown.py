@@ -9,15 +9,20 @@ LEAST_SLOPE: Final = 0.01  # by which one more request makes a token slower at l
 
 
 class Slowdown:
-    """Seconds a token, by how many requests run in a replica: rounded to powers of two, and smoothed."""
+    """Seconds a token, by how many requests run in a replica: in steps of the root of two, and smoothed."""
 
     def __init__(self) -> None:
         self._levels: dict[int, tuple[float, float]] = {}
         """Requests and seconds, both on average."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known yet."""
+        return not self._levels
+
     def note(self, running: float, seconds: float) -> None:
         """Note that a token took `seconds` while so many requests ran."""
-        level = round(log2(max(1.0, running)))
+        level = round(2 * log2(max(1.0, running)))
         requests, before = self._levels.get(level, (running, seconds))
         self._levels[level] = (
             requests + SMOOTHING * (running - requests),
