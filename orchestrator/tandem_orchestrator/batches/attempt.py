@@ -76,6 +76,8 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
         body = await ENDPOINTS[batch.endpoint](means.makers, line.body, Asker(principal, record, []))
         means.limiter.charge(principal, record.prompt_tokens + record.completion_tokens)
         outcome = answered(line.custom_id, record.request_id, body)
+    except Later:
+        raise
     except GatewayError as error:
         _sort_out(error, failures)
         record.tell(error)

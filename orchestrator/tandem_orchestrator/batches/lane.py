@@ -50,6 +50,7 @@ class Lane:
         self._requests = 0.0
         """Requests in an engine, times the seconds for which they were there."""
         self._looked = monotonic()
+        self._capacity = 0
         self._tasks: dict[asyncio.Task[None], tuple[Job, Record]] = {}
         self._changed = asyncio.Event()
         self._pause = PAUSE_SECONDS
@@ -110,6 +111,9 @@ class Lane:
         load, moment = self._loads.of(self.model), monotonic()
         self._requests += load.running * (moment - self._looked)
         self._looked = moment
+        if load.capacity and load.capacity != self._capacity:
+            self._capacity = load.capacity
+            self._slowdown.bound(load.capacity / load.replicas)
         if load.replicas:
             self.problem = None
         elif self.problem is None and self.supply:
@@ -151,7 +155,13 @@ class Lane:
         self._ledger.add(job.span, job.place, outcome)
         seconds = self._looked - began
         if record.completion_tokens >= LEAST_TOKENS and seconds > LEAST_SECONDS and not record.tool_calls:
-            self._slowdown.note((self._requests - requests) / seconds, seconds / record.completion_tokens)
+            self._learn((self._requests - requests) / seconds, seconds / record.completion_tokens)
+
+    def _learn(self, running: float, seconds: float) -> None:
+        """Note how long a token took while so many requests ran, unless some of them waited."""
+        load = self._loads.of(self.model)
+        if not load.capacity or running <= load.capacity / load.replicas:
+            self._slowdown.note(running, seconds)
 
     def _put_off(self, job: Job, later: Later) -> None:
         moment = monotonic()

@@ -11,6 +11,8 @@ LONGEST_QUIET: Final = 10.0
 GAPS: Final = 3.0  # times as long as others usually leave an engine alone
 SMOOTHING: Final = 0.2
 GROW_SECONDS: Final = 0.25  # between two times that lines become twice as many
+LEARN_SECONDS: Final = 5.0  # for which there are few lines at first, to learn how long a token takes then
+FEW: Final = 2
 HEADROOM: Final = 0.9  # of what an engine can run, so that a request finds a place in it
 
 
@@ -68,6 +70,7 @@ class Room:
         self._slowdown = slowdown
         self._quiet = Quiet()
         self._window = 0
+        self._learns_until = 0.0
         self._next = 0.0
         """When there may be more, on the monotonic clock."""
 
@@ -79,6 +82,10 @@ class Room:
         if not load.replicas:
             return Bounds(0, most)  # whether those under way end well is for their engine to say
         begin, keep = (most, most) if quiet else (self._beside(load, most, s) for s in (BEGIN_SHARE, KEEP_SHARE))
+        if quiet and self._slowdown.empty:
+            self._learns_until = self._learns_until or moment + LEARN_SECONDS
+            if moment < self._learns_until:
+                begin = min(begin, FEW)
         self._window = min(self._window, keep)
         if self._window < begin and load.lines >= self._window and moment >= self._next and not load.waiting:
             self._window = min(begin, max(1, 2 * self._window))

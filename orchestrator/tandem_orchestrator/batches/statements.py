@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -50,8 +51,13 @@ _MINE: Final = exists().where(_L.name == literal(LEASE), _L.owner == bindparam("
 # For clients
 
 
+def _total(column: ColumnElement[int]) -> ColumnElement[int]:
+    """Return a sum as the number that it is: PostgreSQL makes a decimal of it."""
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)
+
+
 def _sum(name: str) -> ColumnElement[Any]:
-    found = select(func.coalesce(func.sum(_O[name]), 0)).where(_O.tenant == _B.tenant, _O.batch_id == _B.id)
+    found = select(_total(_O[name])).where(_O.tenant == _B.tenant, _O.batch_id == _B.id)
     return found.scalar_subquery()
 
 
@@ -62,7 +68,8 @@ def _so_far(name: str) -> ColumnElement[Any]:
 
 
 COLUMNS: Final = tuple(_B)
-_SHOWN: Final = (*COLUMNS, *(_so_far(name) for name in SUMS))
+SHOWN: Final = (*COLUMNS, *(_so_far(name) for name in SUMS))
+"""Columns of a batch, and what its outcomes make together so far."""
 
 ADD_BATCH: Final = Statement(
     insert(BATCHES)
@@ -80,9 +87,9 @@ ADD_BATCH: Final = Statement(
     rank=BATCH_FIRST,
 )
 """Adds a batch while its tenant has fewer than `most` that are unfinished."""
-GET_BATCH: Final = Statement(select(*_SHOWN).where(_THE_BATCH))
+GET_BATCH: Final = Statement(select(*SHOWN).where(_THE_BATCH))
 PAGE_OF: Final = Statement(
-    select(*_SHOWN)
+    select(*SHOWN)
     .where(
         _B.tenant == bindparam("tenant"),
         or_(bindparam("after", type_=_B.id.type) == "", _B.id < bindparam("after", type_=_B.id.type)),
@@ -247,7 +254,7 @@ END_SPAN: Final = Statement(
     rank=SPANS_LAST,
     key=("tenant", "batch_id", "number"),
 )
-SUMS_OF: Final = Statement(select(*(func.coalesce(func.sum(_O[name]), 0) for name in SUMS)).where(_OF_IT))
+SUMS_OF: Final = Statement(select(*(_total(_O[name]) for name in SUMS)).where(_OF_IT))
 _AFTER: Final = tuple_(_O.span, _O.first) > tuple_(bindparam("span", type_=Integer), bindparam("first", type_=Integer))
 
 
@@ -294,9 +301,9 @@ ANY_UNCLEARED: Final = Statement(
 )
 ANY_LINES: Final = Statement(
     select(
-        func.coalesce(func.sum(_B.total), 0),
+        _total(_B.total),
         func.min(_B.created),
-        select(func.coalesce(func.sum(_O.completed + _O.failed), 0))
+        select(_total(_O.completed + _O.failed))
         .where(exists().where(_B.tenant == _O.tenant, _B.id == _O.batch_id, _B.status == "in_progress"))
         .scalar_subquery(),
     ).where(or_(_B.status == "validating", _B.status == "in_progress"))

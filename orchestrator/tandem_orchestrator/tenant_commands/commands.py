@@ -11,11 +11,11 @@ from typing import BinaryIO, Final
 import orjson
 
 from tandem_orchestrator import database_command
+from tandem_orchestrator.batches.desk import MIGRATION
 from tandem_orchestrator.config import Source
 from tandem_orchestrator.database_command import Failed
 from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.files.filing import Filing
-from tandem_orchestrator.retrieval.kept import MIGRATION
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Step
 from tandem_orchestrator.tenant_commands import statements
@@ -23,7 +23,8 @@ from tandem_orchestrator.tenant_commands.export import files, lines
 from tandem_orchestrator.tenant_commands.purge import purge as purge_all
 
 PAGE: Final = 1000
-COLUMNS: Final = ("tenant", "responses", "bytes", "conversations", "files", "file_bytes", "vector_stores")
+NUMBERS: Final = 5
+COLUMNS: Final = ("tenant", "responses", "bytes", "conversations", "files", "file_bytes", "vector_stores", "batches")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,8 +60,9 @@ async def export(options: argparse.Namespace, database: Database) -> str:
 async def purge(options: argparse.Namespace, database: Database) -> str:
     """Delete all that a tenant keeps."""
     tenant = options.tenant
-    responses, conversations, files, stores = await _numbers(database, tenant)
-    kept = f"{responses} responses, {conversations} conversations, {files} files and {stores} vector stores"
+    kept = "{} responses, {} conversations, {} files, {} vector stores and {} batches".format(
+        *await _numbers(database, tenant)
+    )
     if not (options.yes or _confirmed(f"Delete {kept} of {tenant!r}")):
         raise Failed("nothing was deleted")
     async with _filing(options, database) as filing:
@@ -69,7 +71,7 @@ async def purge(options: argparse.Namespace, database: Database) -> str:
     told = (
         f"Deleted of {tenant!r}: {gone['responses']} responses ({gone['runs']} of them in the making, {gone['events']} "
         f"rows of events), {gone['conversations']} conversations with {gone['items']} items, {gone['files']} files, "
-        f"{gone['uploads']} uploads, {gone['stores']} vector stores. Its {kept}"
+        f"{gone['uploads']} uploads, {gone['stores']} vector stores, {gone['batches']} batches. Its {kept}"
     )
     if gone["unreached"]:
         told += "\nBytes of files cannot be reached from here; a process that serves sweeps them within three hours."
@@ -97,16 +99,15 @@ async def _tenants(database: Database) -> AsyncIterator[Row]:
         after = page[-1][0]
 
 
-async def _numbers(database: Database, tenant: str) -> tuple[int, int, int, int]:
-    """Return how many responses, conversations, files and vector stores a tenant has.
+async def _numbers(database: Database, tenant: str) -> list[int]:
+    """Return how many responses, conversations, files, vector stores and batches a tenant has.
 
     Raises `Failed` for one that keeps nothing.
     """
     if await _is_open(database):
         (numbers,) = await database.read(Step(statements.LEFT, ({"tenant": tenant},)))
         if any(numbers):
-            responses, conversations, files, stores, *_ = numbers
-            return responses, conversations, files, stores
+            return [int(number) for number in numbers[:NUMBERS]]
     raise Failed(f"no tenant {tenant!r} keeps anything in the database")
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tandem_orchestrator.batches.batch import document as batch_document
 from tandem_orchestrator.files.stored_file import StoredFile
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Statement, Step
@@ -17,6 +18,7 @@ CONVERSATION: Final = b'{"kind":"conversation","document":%b}\n'
 ITEM: Final = b'{"kind":"conversation_item","conversation_id":%b,"document":%b}\n'
 STORE: Final = b'{"kind":"vector_store","document":%b}\n'
 STORE_FILE: Final = b'{"kind":"vector_store_file","vector_store_id":%b,"document":%b}\n'
+BATCH: Final = b'{"kind":"batch","document":%b}\n'
 FILE: Final = b'{"kind":"file","sha256":%b,"document":%b}\n'
 
 
@@ -31,7 +33,7 @@ async def files(database: Database, tenant: str) -> AsyncIterator[StoredFile]:
 
 async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
     """Yield responses in the order of their making, then each conversation with its items, then each vector
-    store with its files, then what is said of files.
+    store with its files, then batches, then what is said of files.
 
     Raises `DatabaseDown`.
 
@@ -49,8 +51,20 @@ async def lines(database: Database, tenant: str) -> AsyncIterator[bytes]:
             yield ITEM % (orjson.dumps(conversation_id), item.encode())
     async for line in _stores(database, tenant):
         yield line
+    async for line in _batches(database, tenant):
+        yield line
     async for file in files(database, tenant):
         yield FILE % (orjson.dumps(file.digest), orjson.dumps(file.document()))
+
+
+async def _batches(database: Database, tenant: str) -> AsyncIterator[bytes]:
+    """Yield each batch; what came of its lines is in files."""
+    after = ""
+    while page := await _read(database, statements.SOME_BATCHES, tenant=tenant, after=after, most=PAGE):
+        for row in page:
+            document = batch_document(row)
+            yield BATCH % orjson.dumps(document)
+            after = document["id"]
 
 
 async def _stores(database: Database, tenant: str) -> AsyncIterator[bytes]:

@@ -17,6 +17,8 @@ from sqlalchemy import (
     update,
 )
 
+from tandem_orchestrator.batches.statements import SHOWN
+from tandem_orchestrator.batches.tables import BATCHES, OUTCOMES, SPANS
 from tandem_orchestrator.files import tables as files
 from tandem_orchestrator.files.tables import BLOBS, FILES, PARTS, UPLOADS
 from tandem_orchestrator.responses.tables import CONVERSATION_ITEMS, CONVERSATIONS, EVENTS, RESPONSES, RUNS, STORED
@@ -41,7 +43,7 @@ def _between(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def _tenants() -> Statement:
     counts = files.STORED
-    tenants = (STORED, CONVERSATIONS, counts, VECTOR_STORES)
+    tenants = (STORED, CONVERSATIONS, counts, VECTOR_STORES, BATCHES)
     names = union(*(select(table.c.tenant) for table in tenants)).subquery()
 
     def number(table: FromClause) -> ColumnElement[int]:
@@ -56,6 +58,7 @@ def _tenants() -> Statement:
             func.coalesce(counts.c.files, 0),
             func.coalesce(counts.c.bytes, 0),
             number(VECTOR_STORES),
+            number(BATCHES),
         )
         .select_from(
             names.outerjoin(STORED, STORED.c.tenant == names.c.tenant).outerjoin(
@@ -69,7 +72,8 @@ def _tenants() -> Statement:
 
 
 TENANTS: Final = _tenants()
-"""Tenants after one, by name: how many responses, bytes, conversations, files, bytes of these and vector stores."""
+"""Tenants after one, by name: how many responses, bytes, conversations, files, bytes of these, vector stores and
+batches."""
 
 
 def _number(table: FromClause) -> ColumnElement[int]:
@@ -82,11 +86,13 @@ LEFT: Final = Statement(
         _number(CONVERSATIONS),
         _number(FILES),
         _number(VECTOR_STORES),
+        _number(BATCHES),
         _number(UPLOADS) + _number(BLOBS) + _number(INDEXES),
         _number(STORED) + _number(files.STORED),
     )
 )
-"""How many responses, conversations, files and vector stores a tenant has, what lies behind them, and what counts."""
+"""How many responses, conversations, files, vector stores and batches a tenant has, what lies behind them, and what
+counts."""
 
 # Export: sizes first, so that no more is read at once than fits
 
@@ -154,6 +160,12 @@ SOME_STORE_FILES: Final = Statement(
     .order_by(STORE_FILES.c.file_id)
     .limit(bindparam("most"))
 )
+SOME_BATCHES: Final = Statement(
+    select(*SHOWN)
+    .where(_of_tenant(BATCHES), BATCHES.c.id > bindparam("after", type_=BATCHES.c.id.type))
+    .order_by(BATCHES.c.id)
+    .limit(bindparam("most"))
+)
 
 # Purge: some rows at a time, without waiting for what others change at this moment
 
@@ -183,6 +195,17 @@ DELETE_EVENTS: Final = _delete(EVENTS)
 DELETE_RESPONSES: Final = _delete(RESPONSES)
 DELETE_ITEMS: Final = _delete(CONVERSATION_ITEMS)
 DELETE_CONVERSATIONS: Final = _delete(CONVERSATIONS)
+END_BATCHES: Final = Statement(
+    update(BATCHES)
+    .where(_some(BATCHES, BATCHES.c.ended.is_(None)))
+    .values(status="cancelled", ending="cancelled", ended=BATCHES.c.created)
+    .returning(BATCHES.c.tenant),
+    key=("tenant",),
+)
+"""From then on no process makes their lines."""
+DELETE_OUTCOMES: Final = _delete(OUTCOMES)
+DELETE_SPANS: Final = _delete(SPANS)
+DELETE_BATCHES: Final = _delete(BATCHES)
 DELETE_STORES: Final = _delete(VECTOR_STORES)
 """From then on nobody adds to their indexes,"""
 INDEXES_OF: Final = Statement(select(INDEXES.c.id).where(_of_tenant(INDEXES)).limit(bindparam("most")))

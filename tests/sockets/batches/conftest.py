@@ -12,5 +12,6 @@ def brisk(monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.batches.lane.IDLE_SECONDS", 0.05)
     monkeypatch.setattr("tandem_orchestrator.batches.room.GROW_SECONDS", 0.01)
     monkeypatch.setattr("tandem_orchestrator.batches.room.QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("tandem_orchestrator.batches.room.LEARN_SECONDS", 0.05)
     monkeypatch.setattr("tandem_orchestrator.auth.keys.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("tandem_orchestrator.auth.keys.MOST_SECONDS", 0.2)

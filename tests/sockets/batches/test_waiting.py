@@ -164,7 +164,6 @@ async def keyed(serve, engine, url, folder, tmp_path):
 
 
 KEYS = """
-keys:
 - {name: one, tenant: a, key: key-of-the-tenant-a}
 - {name: two, tenant: b, key: key-of-the-tenant-b, models: [other]}
 """
@@ -199,19 +198,21 @@ async def test_a_model_that_the_key_may_not_use(keyed, engine):
 
 async def test_a_key_that_was_taken_away(keyed, engine):
     server, keys = keyed
-    engine.rule = lambda _: Reply(before_first_byte=60)
+    engine.stop()
+    await until(lambda: not server.upstreams.all[0].ready, 20)
     async with client_of(server, "key-of-the-tenant-a") as client:
         made = await begun(client, jsonl(lines(5)))
-        await until(lambda: engine.running > 0)
-        keys.write_text(KEYS.replace("key-of-the-tenant-a", "another-key-of-the-tenant-a").replace("one", "three"))
-        engine.rule = lambda _: Reply()
-        engine.stop()
-        await engine.start()
+        await until_batch(client, made.id, lambda batch: batch.status == "in_progress")
+    keys.write_text(KEYS.replace("key-of-the-tenant-a", "another-key-of-the-tenant-a").replace("one", "three"))
+    header = [(b"authorization", b"Bearer another-key-of-the-tenant-a")]
+    await until(lambda: server.app.services.keys.know(header))
+    await engine.start()
     async with client_of(server, "another-key-of-the-tenant-a") as client:
         batch = await ended(client, made.id)
+        assert batch.request_counts.failed == 5
         errors = await content(client, batch.error_file_id)
         assert {each["response"]["status_code"] for each in errors} == {401}
-        assert batch.request_counts.failed == len(errors) > 0
+    assert not engine.seen
 
 
 async def test_a_budget_that_is_used_up(serve, engine, url, folder, monkeypatch):
@@ -227,6 +228,7 @@ async def test_a_budget_that_is_used_up(serve, engine, url, folder, monkeypatch)
         await until(lambda: engine.running == 0)
         batch = await client.batches.retrieve(made.id)
         assert batch.status == "in_progress"
+        assert batch.request_counts is not None
         assert batch.request_counts.failed == 0
         assert batch.request_counts.completed < 200
         before = len(engine.seen)

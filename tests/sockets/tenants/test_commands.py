@@ -53,6 +53,7 @@ async def test_tenants_are_listed_with_what_they_keep(kept, command, database):
             "files": 0,
             "file_bytes": 0,
             "vector_stores": 0,
+            "batches": 0,
         }
         for tenant, responses, size in sorted(stored)
     ]
@@ -60,8 +61,8 @@ async def test_tenants_are_listed_with_what_they_keep(kept, command, database):
     assert [entry["responses"] for entry in expected] == [4, 4], "what a deleted one leaves as a context counts"
     code, out, _ = await command("tenants", "list")
     headings, first = (line.split() for line in out.splitlines()[:2])
-    assert headings == ["TENANT", "RESPONSES", "BYTES", "CONVERSATIONS", "FILES", "FILE_BYTES", "VECTOR_STORES"]
-    assert first == ["team-a", "4", str(expected[0]["bytes"]), "1", "0", "0", "0"]
+    assert headings == [name.upper() for name in expected[0]]
+    assert first == [str(value) for value in expected[0].values()]
 
 
 async def test_many_tenants_are_listed_page_by_page(kept, command, monkeypatch):
@@ -74,7 +75,7 @@ async def test_a_tenant_with_empty_conversations_alone_is_listed(service, comman
     async with client_of(service, "team-a") as client:
         await client.conversations.create()
     _, out, _ = await command("tenants", "list")
-    assert out.splitlines()[1].split() == ["team-a", "0", "0", "1", "0", "0", "0"]
+    assert out.splitlines()[1].split() == ["team-a", "0", "0", "1", "0", "0", "0", "0"]
 
 
 @pytest.mark.parametrize(("page", "size"), [(500, 4_000_000), (1, 1), (2, 600)])
@@ -239,7 +240,7 @@ async def test_at_a_terminal_it_asks(command, database, monkeypatch, answer, lef
         code, _, error = await command("tenants", "purge", "team-a")
     assert code == bool(left)
     assert error.startswith(
-        "Delete 4 responses, 1 conversations, 0 files and 0 vector stores of 'team-a' for good? [y/N] "
+        "Delete 4 responses, 1 conversations, 0 files, 0 vector stores and 0 batches of 'team-a' for good? [y/N] "
     )
     assert ("nothing was deleted" in error) == bool(code)
     assert (await rows_of(database, "team-a"))["responses"] == left

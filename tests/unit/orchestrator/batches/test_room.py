@@ -1,7 +1,7 @@
 """How many lines may be under way, by what the engines do."""
 
 import pytest
-from tandem_orchestrator.batches.room import LONGEST_QUIET, Load, Room
+from tandem_orchestrator.batches.room import FEW, LEARN_SECONDS, LONGEST_QUIET, Load, Room
 from tandem_orchestrator.batches.slowdown import Slowdown
 
 IDLE = Load(replicas=1, urgent=0, lines=0, waiting=0, capacity=0)
@@ -34,8 +34,15 @@ class Clock:
         return self.lines
 
 
-def test_it_grows_while_nobody_asks():
+def test_few_lines_first_of_which_it_is_learned_how_long_a_token_takes():
     clock = Clock()
+    assert clock.wait(LEARN_SECONDS) == FEW
+    clock.room._slowdown.note(FEW, 0.02)
+    assert clock.wait(1) > FEW
+
+
+def test_it_grows_while_nobody_asks():
+    clock = Clock(learned(0.03))
     grown = [clock.wait(0.25) for _ in range(14)]
     assert grown == sorted(grown)
     assert 0 < grown[3] < 64
@@ -44,14 +51,14 @@ def test_it_grows_while_nobody_asks():
 
 def test_it_falls_at_once():
     clock = Clock()
-    clock.wait(5)
+    assert clock.wait(10) == 64
     assert clock.wait(0.01, IDLE._replace(urgent=1)) == 0
 
 
 def test_the_more_others_the_more_lines_may_be_beside_them():
     clock = Clock()
-    clock.wait(5)
-    assert clock.wait(1, IDLE._replace(urgent=40)) == 3, "0.08 of them"
+    clock.wait(10)
+    assert clock.wait(1, IDLE._replace(urgent=40)) == 4, "a tenth of them"
 
 
 @pytest.mark.parametrize("growth", [0.001, 0.01, 0.03, 0.1, 1.0])
@@ -81,7 +88,7 @@ def test_it_leaves_a_tenth_of_the_engine():
 
 
 def test_it_does_not_grow_while_some_wait_inside():
-    clock = Clock()
+    clock = Clock(learned(0.03))
     lines = clock.wait(0.8)
     assert clock.wait(10, IDLE._replace(waiting=1)) == lines
 
