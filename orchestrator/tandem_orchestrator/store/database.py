@@ -48,6 +48,10 @@ class Conflict(Exception):
     """What was to be written does not fit to what is there, such as a row that another one names."""
 
 
+class Denied(Exception):
+    """The database could do it, but not for this role, or not as it is installed."""
+
+
 class Database(Part):
     """Opened and migrated when it is first used, and again after each failure, since the URL may have changed."""
 
@@ -109,6 +113,23 @@ class Database(Part):
         Raises `DatabaseDown`, `StorageFull`, `Conflict`.
         """
         return self._writer.add(job)
+
+    async def system(self) -> str:
+        """Return which database it is: `sqlite` or `postgresql`. Raises `DatabaseDown`."""
+        engine: Engine = self._engine if self._engine is not None else await self._guarded(_itself)
+        return engine.system
+
+    async def define(self, job: "Job") -> None:
+        """Make or drop tables, in one transaction. Raises `DatabaseDown`, `Conflict`, `Denied`."""
+        await self._guarded(lambda engine: _or_denied(engine.write([job])))
+
+    async def unhurried(self, lock: int, statements: Sequence[str]) -> bool:
+        """Run PostgreSQL's own statements one by one, outside a transaction, however long they take.
+
+        Return False, and do nothing, while another process does something under the same lock. Raises `DatabaseDown`,
+        `Denied`.
+        """
+        return await self._guarded(lambda engine: _or_denied(engine.unhurried(lock, statements)))
 
     async def require(self, revision: str) -> None:
         """Raise `DatabaseDown` where a migration is missing, and somebody else has to run it."""
@@ -225,6 +246,14 @@ class Database(Part):
                 log.info("the database can be used again")
             else:
                 log.warning("the database cannot be used", problem=problem)
+
+
+async def _or_denied(doing: "Awaitable[Result]") -> "Result":
+    sql = _imported()
+    try:
+        return await doing
+    except sql.REFUSALS as error:
+        raise Denied(sql.reason(error)) from error
 
 
 async def _itself(engine: "Engine") -> "Engine":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Dialect, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.base import Executable
@@ -34,6 +34,13 @@ class Compiled(NamedTuple):
     constants: dict[str, Any]
     """Those whose value stands in the statement itself."""
 
+    @classmethod
+    def of(cls, clause: ClauseElement, dialect: Dialect) -> "Compiled":
+        """Compile a clause."""
+        compiled: Any = clause.compile(dialect=dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return cls(compiled.string, tuple(compiled.positiontup or ()), constants)
+
     def arguments(self, parameters: Parameters) -> Row:
         """Return the parameters as the driver takes them."""
         if self.constants:
@@ -58,6 +65,10 @@ class Statement:
     ) -> None:
         self.rank = rank
         self.key = key
+        self.long = False
+        """Whether it reads for so long that others should not wait behind it."""
+        self.settings: Mapping[str, str] = {}
+        """What PostgreSQL is told for this statement alone."""
         self._clause = clause
 
     def key_of(self, parameters: Parameters) -> tuple[Any, ...]:
@@ -78,9 +89,33 @@ class Statement:
         clause: Any = self._clause
         if not isinstance(clause, ClauseElement):
             clause = clause(insert)
-        compiled = clause.compile(dialect=dialect)
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return Compiled(compiled.string, tuple(compiled.positiontup or ()), constants)
+        return Compiled.of(clause, dialect)
+
+
+class TextStatement(Statement):
+    """SQL as each database has it, with `:name` for parameters: what SQLAlchemy has no words for.
+
+    `settings` are PostgreSQL's, for a read alone; a `long` read has a connection of its own in SQLite.
+    """
+
+    def __init__(
+        self,
+        sqlite: str,
+        postgresql: str,
+        *,
+        order: tuple[int, tuple[str, ...]] = (0, ()),
+        long: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(text(sqlite), rank=order[0], key=order[1])
+        self.long = long
+        self.settings = settings or {}
+        self._other = text(postgresql)
+
+    @cached_property
+    def postgresql(self) -> Compiled:
+        """It as PostgreSQL has it."""
+        return Compiled.of(self._other, POSTGRESQL)
 
 
 class Step(NamedTuple):
