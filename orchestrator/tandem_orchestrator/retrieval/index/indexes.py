@@ -13,7 +13,7 @@ import orjson
 from tandem_orchestrator.errors import BadRequest, DatabaseDown
 from tandem_orchestrator.retrieval.fusion import Ranking, fused
 from tandem_orchestrator.retrieval.index.chunks import Embedded, Found, Kept, Query, floats
-from tandem_orchestrator.retrieval.index.terms import RARE, spelled, telling, terms, tsvector
+from tandem_orchestrator.retrieval.index.terms import RARE, telling, terms, tsvector
 from tandem_orchestrator.store.database import Conflict, Database, Denied
 
 if TYPE_CHECKING:  # what speaks SQL is imported late
@@ -203,6 +203,7 @@ class Index:
         )
 
     async def _empty(self) -> None:
+        await self._define(self._tables.drop_text())
         while await self._read(self._tables.any_chunk):
             await self._database.write([_step(self._tables.remove_some, [{"most": SLICE}])])
 
@@ -229,7 +230,7 @@ class Index:
         vector = floats(chunk.vector, self.dimension)
         text = chunk.text.replace("\0", " ")  # which PostgreSQL takes nowhere
         heading = chunk.heading.replace("\0", " ")
-        searched = f"{heading} {text}"
+        words = terms(f"{heading} {text}")
         return {
             "file_id": chunk.file_id,
             "position": chunk.position,
@@ -239,8 +240,8 @@ class Index:
             "tokens": chunk.tokens,
             "vector": vector,
             "embedding": vector.tobytes(),
-            "words": tsvector(searched),
-            "spelled": spelled(searched),
+            "words": tsvector(words),
+            "spelled": " ".join(words),
         }
 
 

@@ -60,8 +60,13 @@ class Tables:
 
     def drop(self, system: str) -> list[Step]:
         """Return what drops the tables, where there are any."""
-        more = (self.text, self.blocks) if system == "sqlite" else ()
+        more = (self.blocks,) if system == "sqlite" else ()
         return _one_by_one([f"DROP TABLE IF EXISTS {name}" for name in (*more, self.words, self.state, self.chunks)])
+
+    def drop_text(self) -> list[Step]:
+        """Return what drops SQLite's words, before chunks go one by one: each would take its words out by itself."""
+        triggers = [f"DROP TRIGGER IF EXISTS {self.text}_{which}" for which in ("in", "out")]
+        return _one_by_one([*triggers, f"DROP TABLE IF EXISTS {self.text}"])
 
     @property
     def hnsw(self) -> str:
@@ -210,7 +215,7 @@ class Tables:
         self.count_of_files = TextStatement(
             "",
             f"SELECT count(*) FROM (SELECT 1 FROM {self.chunks} c WHERE {_OF_FILES['postgresql']} "
-            "LIMIT CAST(:most AS integer)) AS some",
+            "LIMIT CAST(:most AS integer)) AS few",
         )
 
     def _tend_statements(self) -> None:

@@ -5,7 +5,7 @@ Nothing but letters and digits remains, so that nobody can speak the query langu
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 LONGEST: Final = 64
@@ -35,19 +35,14 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def tsvector(text: str) -> str:
-    """Return the words with their positions, as PostgreSQL reads a `tsvector`."""
+def tsvector(words: Sequence[str]) -> str:
+    """Return words with their positions, as PostgreSQL reads a `tsvector`."""
     places: dict[str, list[str]] = {}
-    for place, term in enumerate(terms(text), start=1):
+    for place, term in enumerate(words, start=1):
         at = places.setdefault(term, [])
         if place <= LAST_POSITION and len(at) < POSITIONS:
             at.append(str(place))
     return " ".join(f"'{term}':{','.join(at)}" if at else f"'{term}'" for term, at in places.items())
-
-
-def spelled(text: str) -> str:
-    """Return the words with spaces between them, as SQLite's FTS5 is to read them."""
-    return " ".join(terms(text))
 
 
 def telling(words: Collection[str], shares: Mapping[str, float], most: float) -> list[str]:
