@@ -37,6 +37,8 @@ SAMPLE: Final = 3_000
 SEEN: Final = 6
 SEARCHED_SHARE: Final = 0.02
 """Of the chunks, by which words are looked for."""
+REMOVED: Final = 20
+"""Chunks of a file that are removed at once in SQLite."""
 SLICE: Final = 1_000
 """Chunks that are deleted at once where a whole index goes, so that other writers have their turn."""
 NO_RIGHTS: Final = (
@@ -102,8 +104,20 @@ class Index:
         return [_step(self._tables.add, [self._row(chunk) for chunk in chunks])]
 
     def removing(self, file_id: str) -> "list[Step]":
-        """Return the steps that remove the chunks of a file."""
+        """Return the steps that remove the chunks of a file at once; `remove` is better where there are many."""
         return [_step(statement, [{"file_id": file_id}]) for statement in self._tables.remove]
+
+    async def remove(self, file_id: str) -> None:
+        """Remove the chunks of a file.
+
+        SQLite takes some milliseconds for each, as it overwrites its words; others write meanwhile. Which words are
+        common is learned anew when `tend` is called next.
+        """
+        if await self._database.system() == "sqlite":
+            slice_ = {"file_id": file_id, "most": REMOVED}
+            while await self.texts(file_id, -1, 1):
+                await self._database.write([_step(self._tables.remove_some_of_file, [slice_])])
+        await self._database.write(self.removing(file_id))
 
     async def search(self, query: Query) -> list[Found]:
         """Return the chunks that answer best, the best first. Raises `BadRequest`."""

@@ -79,8 +79,7 @@ class Tables:
     def _create_sqlite(self) -> list[str]:
         new, old = "new.id, new.words", "'delete', old.id, old.words"
         return [
-            # the vector stands before the texts, so that it is read without them
-            (
+            (  # the vector stands before the texts, so that it is read without them
                 f"CREATE TABLE IF NOT EXISTS {self.chunks} (id INTEGER PRIMARY KEY AUTOINCREMENT, file_id TEXT NOT NULL, "
                 f"position INTEGER NOT NULL, page INTEGER, tokens INTEGER NOT NULL, embedding BLOB NOT NULL "
                 f"CHECK (length(embedding) = {4 * self.dimension}), heading TEXT NOT NULL, text TEXT NOT NULL, "
@@ -142,10 +141,12 @@ class Tables:
 
     def _remove(self) -> list[TextStatement]:
         order = (ADD_RANK, ("file_id",))
+        count_again = f"UPDATE {self.state} SET counted = 0"  # its words may be among those that `tend` learned
         chunks = f"DELETE FROM {self.chunks} WHERE file_id = :file_id"
         return [
             TextStatement(f"DELETE FROM {self.blocks} WHERE file_id = :file_id", "SELECT 1 WHERE false", order=order),
             TextStatement(chunks, chunks, order=order),
+            TextStatement(count_again, count_again, order=order),
         ]
 
     def _near(self, *, filtered: bool) -> TextStatement:
@@ -248,6 +249,10 @@ class Tables:
         slice_ = f"DELETE FROM {self.chunks} WHERE id IN (SELECT id FROM {self.chunks} LIMIT :most)"
         self.any_chunk = TextStatement(f"SELECT 1 FROM {self.chunks} LIMIT 1", "SELECT 1 WHERE false")
         self.remove_some = TextStatement(slice_, "SELECT 1 WHERE false")
+        of_file = (
+            f"DELETE FROM {self.chunks} WHERE id IN (SELECT id FROM {self.chunks} WHERE file_id = :file_id LIMIT :most)"
+        )
+        self.remove_some_of_file = TextStatement(of_file, "SELECT 1 WHERE false", order=(ADD_RANK, ("file_id",)))
         valid = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(CAST(:name AS text))"
         self.built = TextStatement("", valid)
 

@@ -1,6 +1,6 @@
 """The words of a text, as they are kept for search and asked for, in any language. Decides; does no I/O.
 
-Nothing but letters and digits remains, so that nobody can speak the query language of a database by them.
+Nothing but letters and digits remains (and vowel signs), so that nobody can speak a database's query language by them.
 """
 
 import re
