@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import files
 from pathlib import Path
@@ -45,7 +45,7 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(settings: Sequence[str] = FAST) -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="tandem-postgres-"))  # not tmp_path, which only its owner may enter
     programs, data = PROGRAMS, folder / "data"
     if USER:
@@ -60,7 +60,7 @@ def running_postgres() -> Iterator[Postgres]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        options = " ".join((f"-h 127.0.0.1 -p {port} -k {folder}", *(f"-c {setting}" for setting in FAST)))
+        options = " ".join((f"-h 127.0.0.1 -p {port} -k {folder}", *(f"-c {setting}" for setting in settings)))
         _run(*control, "-l", folder / "log", "-o", options, "start")
         yield Postgres(port)
 

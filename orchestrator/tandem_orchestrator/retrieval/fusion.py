@@ -1,16 +1,29 @@
-"""Makes one order of several, by reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009). Does no I/O."""
+"""Makes one ranking of several, by reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). Decides; does no I/O."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple
 
 K: Final = 60
+"""How little the first places of a ranking differ; the paper's."""
 
 
-def fused[Key](orders: Sequence[tuple[float, Sequence[Key]]]) -> list[tuple[Key, float]]:
-    """Return what is in any of the weighted orders, the best first, with scores up to 1 for the first of them all."""
-    total = sum(weight for weight, _ in orders)
+class Ranking[Key: Hashable](NamedTuple):
+    """What was found in one way, the best first, and how much it counts."""
+
+    weight: float
+    found: Sequence[Key]
+
+
+def fused[Key: Hashable](rankings: Sequence[Ranking[Key]], most: int) -> list[tuple[Key, float]]:
+    """Return the best `most`, each with its score: 1.0 for what is first in all rankings whose weight is above 0.
+
+    Of equal ones, the one that an earlier ranking has further ahead comes first.
+    """
+    counted = [ranking for ranking in rankings if ranking.weight > 0]
     scores: dict[Key, float] = {}
-    for weight, order in orders:
-        for rank, key in enumerate(order):
-            scores[key] = scores.get(key, 0.0) + weight * (K + 1) / (K + 1 + rank)
-    return sorted(((key, score / total) for key, score in scores.items()), key=lambda found: -found[1])
+    for weight, found in counted:
+        for rank, key in enumerate(found, start=1):
+            scores[key] = scores.get(key, 0.0) + weight / (K + rank)
+    best = sum(weight for weight, _ in counted) / (K + 1)
+    ordered = sorted(scores.items(), key=lambda item: -item[1])  # stable
+    return [(key, min(1.0, score / best)) for key, score in ordered[:most]]

@@ -16,7 +16,7 @@ from tandem_orchestrator.part import Part
 from tandem_orchestrator.retrieval.chunk import Chunk
 from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
-from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension
+from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension, numbers
 from tandem_orchestrator.retrieval.index import Embedded, Indexes
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.parsing import FileRefused, ParseLimits, Parser
@@ -165,7 +165,7 @@ class Ingestion(Part):
             outcome = await self._retry(job.work, to_do, error.message)
         else:
             await self._works.complete(job.work)
-            await self._indexes.tend(work.index_id)
+            await job.tend()
             outcome = "completed"
         return outcome
 
@@ -206,6 +206,7 @@ class Job:
         self._indexes = indexes
         self._record = Record(work.file_id)
         self._record.tenant = work.tenant
+        self._length = UNMADE
 
     async def fill(self, chunks: AsyncIterator[list[Chunk]], embedder: Embedder | None, length: int) -> None:
         """Add the pieces that are not there yet; while some are written, those that follow are embedded.
@@ -224,7 +225,7 @@ class Job:
                     vectors = await embedder.documents([chunk.text for chunk in new], self._record)
                 if length == UNMADE:
                     length = dimension(vectors[0]) if vectors is not None else 0
-                    await self._indexes.create(self.work.index_id, length)
+                    await self._indexes.index(self.work.index_id, length).create()
                 if writing is not None:
                     await writing
                 pieces = embedded(self.work.file_id, position - len(new), new, vectors)
@@ -236,6 +237,12 @@ class Job:
                 writing.cancel()
         if position == 0:
             raise FileRefused("invalid_file", "it holds no text")
+        self._length = length
+
+    async def tend(self) -> None:
+        """Do what makes searches in the index fast, where it has grown."""
+        if self._length != UNMADE:
+            await self._indexes.index(self.work.index_id, self._length).tend()
 
     async def _add(self, pieces: Sequence[Embedded], length: int) -> None:
         self.work = await self._works.add(self.work, pieces, length)
@@ -267,7 +274,7 @@ async def in_batches(chunks: AsyncIterator[list[Chunk]], size: int) -> AsyncIter
 def embedded(file_id: str, first: int, chunks: Sequence[Chunk], vectors: Sequence[Vector] | None) -> list[Embedded]:
     """Return pieces of a file as an index takes them; `first` is the number of the first one."""
     return [
-        Embedded._make((file_id, first + n, *chunk, vectors[n] if vectors is not None else None))
+        Embedded._make((file_id, first + n, *chunk, numbers(vectors[n]) if vectors is not None else None))
         for n, chunk in enumerate(chunks)
     ]
 

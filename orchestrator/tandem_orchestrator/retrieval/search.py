@@ -11,9 +11,10 @@ from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.attributes import Attributes, Filter
 from tandem_orchestrator.retrieval.embedding.embedder import Embedder
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
-from tandem_orchestrator.retrieval.embedding.vector import Vector
+from tandem_orchestrator.retrieval.embedding.vector import numbers
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.index import Found, Query
+from tandem_orchestrator.retrieval.index.chunks import Vector as Floats
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.question import Question
 from tandem_orchestrator.retrieval.rerank import Reranker
@@ -73,12 +74,14 @@ class Search:
         if question.filters is not None and not (files := await self._files(tenant, store.id, question.filters)):
             return []
         most = max(question.most, RERANKED if self._reranker is not None else 0) + SPARE
-        weights = question.ranking.embedding_weight, question.ranking.text_weight
+        by_meaning, by_words = question.ranking.embedding_weight, question.ranking.text_weight
         vectors = await self._vectors(store, question, record)
         asked = [
-            Query(vector, text, most, files, weights) for text, vector in zip(question.queries, vectors, strict=True)
+            Query(most, vector, text, files, by_meaning, by_words)
+            for text, vector in zip(question.queries, vectors, strict=True)
         ]
-        found = await asyncio.gather(*(self._indexes.search(store.index_id, query) for query in asked))
+        index = self._indexes.index(store.index_id, store.dimension)
+        found = await asyncio.gather(*(index.search(query) for query in asked))
         best: dict[tuple[str, int], Found] = {}
         for each in (each for some in found for each in some):
             before = best.get((each.file_id, each.position))
@@ -86,7 +89,7 @@ class Search:
                 best[each.file_id, each.position] = each
         return await self._shown(tenant, store.id, list(best.values()))
 
-    async def _vectors(self, store: Store, question: Question, record: Record) -> Sequence[bytes | None]:
+    async def _vectors(self, store: Store, question: Question, record: Record) -> Sequence[Floats | None]:
         if store.identity is None or not question.ranking.embedding_weight:
             return [None] * len(question.queries)
         embedder = await self._embedders.of(store.identity)
@@ -125,9 +128,9 @@ class Search:
         ]
 
 
-async def _vector(embedder: Embedder, text: str, record: Record) -> Vector | None:
+async def _vector(embedder: Embedder, text: str, record: Record) -> Floats | None:
     """Return a question's vector; None for one that the model cannot read, which is searched by its words alone."""
     try:
-        return await embedder.query(text, record)
+        return numbers(await embedder.query(text, record))
     except TextRefused:
         return None

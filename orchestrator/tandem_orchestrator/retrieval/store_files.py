@@ -8,6 +8,7 @@ from tandem_contract.config import StoreQuota
 
 from tandem_orchestrator.errors import BadRequest, NotFound
 from tandem_orchestrator.retrieval.attributes import attributes_of
+from tandem_orchestrator.retrieval.index.indexes import Index
 from tandem_orchestrator.retrieval.kept import Kept
 from tandem_orchestrator.retrieval.quota import check_quota
 from tandem_orchestrator.retrieval.searching import store_not_found
@@ -160,27 +161,32 @@ class StoreFiles:
         """Take a file and all that was made of it out of a store; the file itself stays."""
         await self._file(tenant, store_id, file_id)
         made = await self._made(tenant, store_id)
-        removing = [step for index_id in made for step in self._indexes.removing(index_id, file_id)]
+        removing = [step for index in made.values() for step in index.removing(file_id)]
         row = {"tenant": tenant, "store_id": store_id, "file_id": file_id}
         await self._rows.write(("DELETE_FILE", [row]), *removing)
-        for index_id in await self._made(tenant, store_id) - made:  # nobody adds to it from now on
-            await self._rows.write(*self._indexes.removing(index_id, file_id))
+        for index_id, index in (await self._made(tenant, store_id)).items():  # nobody adds to one from now on
+            if index_id not in made:
+                await self._rows.write(*index.removing(file_id))
 
-    async def _made(self, tenant: str, store_id: str) -> set[str]:
+    async def _made(self, tenant: str, store_id: str) -> dict[str, Index]:
         """Return a store's indexes that have tables."""
         store = await self._stores.row(tenant, store_id)
-        made = {store.index_id} if store.dimension != UNMADE else set()
+        dimensions = {store.index_id: store.dimension}
         if store.next_index_id is not None:
-            rows = await self._rows.read("DIMENSION", tenant=tenant, id=store.next_index_id)
-            made |= {store.next_index_id for (dimension,) in rows if dimension != UNMADE}
-        return made
+            for (dimension,) in await self._rows.read("DIMENSION", tenant=tenant, id=store.next_index_id):
+                dimensions[store.next_index_id] = dimension
+        return {
+            index_id: self._indexes.index(index_id, dimension)
+            for index_id, dimension in dimensions.items()
+            if dimension != UNMADE
+        }
 
     async def content(self, tenant: str, store_id: str, file_id: str, after: int) -> dict[str, Any]:
         """Return the texts of a file's pieces after number `after`, as far as they are made."""
         store = await self._stores.row(tenant, store_id)
         await self._file(tenant, store_id, file_id)
         found = (
-            await self._indexes.texts(store.index_id, file_id, after, CONTENT_PAGE + 1)
+            await self._indexes.index(store.index_id, store.dimension).texts(file_id, after, CONTENT_PAGE + 1)
             if store.dimension != UNMADE
             else []
         )

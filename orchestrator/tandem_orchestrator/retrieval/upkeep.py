@@ -122,7 +122,7 @@ class Upkeep(Part):
         total = 0
         while rows := await self._rows.read("ANY_DROPPED", most=MOST_AT_ONCE):
             for (index_id,) in rows:
-                await self._indexes.drop(index_id)
+                await self._indexes.index(index_id, 0).drop()
                 await self._rows.write(("ANY_FORGET_INDEX", [{"id": index_id}]))
             total += len(rows)
         return total

@@ -94,7 +94,9 @@ class Works:
         progress = self._mine(work) | {"new_position": position, "more_bytes": size}
         counted = {"id": work.index_id, "more_chunks": len(pieces), "new_dimension": dimension}
         await self._rows.write(
-            ("PROGRESS", [progress]), *self._indexes.adding(work.index_id, pieces), ("COUNT_CHUNKS", [counted])
+            ("PROGRESS", [progress]),
+            *self._indexes.index(work.index_id, dimension).adding(pieces),
+            ("COUNT_CHUNKS", [counted]),
         )
         return work._replace(position=position, bytes=work.bytes + size)
 

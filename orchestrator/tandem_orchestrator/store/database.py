@@ -48,6 +48,10 @@ class Conflict(Exception):
     """What was to be written does not fit to what is there, such as a row that another one names."""
 
 
+class Denied(Exception):
+    """The database could do it, but not for this role, or not as it is installed."""
+
+
 class Database(Part):
     """Opened and migrated when it is first used, and again after each failure, since the URL may have changed."""
 
@@ -92,15 +96,6 @@ class Database(Part):
             return True
         return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).exists()
 
-    @property
-    def is_postgresql(self) -> bool:
-        """Whether it is PostgreSQL, as far as its URL can be read."""
-        if self._engine is not None:
-            return self._engine.system == "postgresql"
-        with suppress(SecretError):
-            return not self._url().startswith(SQLITE)
-        return False
-
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["AsyncConnection"]:
         """Open a transaction, which is committed at its end. Raises `DatabaseDown`, whose message holds no secret."""
@@ -126,6 +121,23 @@ class Database(Part):
         Raises `DatabaseDown`, `StorageFull`, `Conflict`.
         """
         return self._writer.add(job)
+
+    async def system(self) -> str:
+        """Return which database it is: `sqlite` or `postgresql`. Raises `DatabaseDown`."""
+        engine: Engine = self._engine if self._engine is not None else await self._guarded(_itself)
+        return engine.system
+
+    async def define(self, job: "Job") -> None:
+        """Make or drop tables, in one transaction. Raises `DatabaseDown`, `Conflict`, `Denied`."""
+        await self._guarded(lambda engine: _or_denied(engine.write([job])))
+
+    async def unhurried(self, lock: int, statements: Sequence[str]) -> bool:
+        """Run PostgreSQL's own statements one by one, outside a transaction, however long they take.
+
+        Return False, and do nothing, while another process does something under the same lock. Raises `DatabaseDown`,
+        `Denied`.
+        """
+        return await self._guarded(lambda engine: _or_denied(engine.unhurried(lock, statements)))
 
     async def require(self, revision: str) -> None:
         """Raise `DatabaseDown` where a migration is missing, and somebody else has to run it."""
@@ -242,6 +254,14 @@ class Database(Part):
                 log.info("the database can be used again")
             else:
                 log.warning("the database cannot be used", problem=problem)
+
+
+async def _or_denied(doing: "Awaitable[Result]") -> "Result":
+    sql = _imported()
+    try:
+        return await doing
+    except sql.REFUSALS as error:
+        raise Denied(sql.reason(error)) from error
 
 
 async def _itself(engine: "Engine") -> "Engine":

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -38,6 +38,8 @@ MISTAKES: Final = (
     asyncpg.IntegrityConstraintViolationError,
 )
 """which are ours."""
+REFUSALS: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFileError)
+"""Or it is neither to blame: a role that may not, an extension that is not installed."""
 FULL: Final = ("database or disk is full", "disk I/O error", "No space left on device")
 
 Result = TypeVar("Result")
@@ -85,6 +87,12 @@ class Engine:
         """Run one thing in a transaction of its own, whatever tables there are."""
         async with self._engine.begin() as connection:
             return await connection.run_sync(change)
+
+    async def unhurried(self, lock: int, statements: Sequence[str]) -> bool:
+        """Run statements that PostgreSQL takes only outside a transaction; False where another has the lock."""
+        if isinstance(self._rows, SqliteFile):
+            raise TypeError("SQLite has no statements of this kind")
+        return await self._rows.alone(lock, statements)
 
     async def _migrate(self) -> None:
         """Bring the tables up to date; where somebody else has to, it is enough that there are any."""

@@ -10,6 +10,7 @@ from tandem_contract.config import Database as Settings
 from tandem_orchestrator.observability.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from tandem_orchestrator.store.statement import Job, Missing, Parameters, Row, Rows, Statement, Step
 
+NAME: Final = "tandem-orchestrator"
 CONNECT_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
 ATTEMPTS: Final = 4  # at a transaction that PostgreSQL broke off, as it and another one waited for each other
@@ -48,12 +49,28 @@ class PostgresqlPool:
             timeout=CONNECT_SECONDS,
             command_timeout=self._seconds,
             reset=_as_it_is,  # asyncpg would ask the server once more before each result is told
-            server_settings={"statement_timeout": milliseconds, "application_name": "tandem-orchestrator"},
+            server_settings={"statement_timeout": milliseconds, "application_name": NAME},
         )
 
     async def read(self, step: Step) -> list[Row]:
         """Return the rows of one query."""
+        if step.statement.settings:
+            return await self._with_connection(lambda connection: _run_with_settings(connection, step))
         return await self._with_connection(lambda connection: _run(connection, step.statement, step.parameters))
+
+    async def alone(self, lock: int, statements: Sequence[str]) -> bool:
+        """Run statements outside a transaction, however long they take, unless somebody else has the lock."""
+        connection = await asyncpg.connect(
+            self._url, timeout=CONNECT_SECONDS, server_settings={"statement_timeout": "0", "application_name": NAME}
+        )
+        try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):
+                return False
+            for statement in statements:
+                await connection.execute(statement)
+            return True
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
 
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
         """Run all in one transaction, one call at a time; return the rows that each step of each job returned."""
@@ -123,6 +140,14 @@ async def _transaction(connection: Any, groups: Groups) -> dict[Statement, list[
     async with connection.transaction():
         await connection.execute(HOLD_COUNTS, sorted(tenants))
         return {statement: await _run(connection, statement, rows) for statement, rows in groups}
+
+
+async def _run_with_settings(connection: Any, step: Step) -> list[Row]:
+    async with connection.transaction(readonly=True):
+        await connection.execute(
+            "; ".join(f"SET LOCAL {name} = {value}" for name, value in step.statement.settings.items())
+        )
+        return await _run(connection, step.statement, step.parameters)
 
 
 async def _run(connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> list[Row]:

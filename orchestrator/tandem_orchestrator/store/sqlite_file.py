@@ -19,12 +19,13 @@ Work = tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]
 
 
 class SqliteFile:
-    """One connection that writes and one that reads, which no writer holds up."""
+    """One connection that writes, one that reads, which no writer holds up, and one for reads that take long."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._writing = SqliteThread(path)
         self._reading = SqliteThread(path)
+        self._searching = SqliteThread(path)
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -33,7 +34,8 @@ class SqliteFile:
 
     async def read(self, step: Step) -> list[Row]:
         """Return the rows of one query."""
-        return await self._reading.run(lambda connection: _run(connection, step))
+        thread = self._searching if step.statement.long else self._reading
+        return await thread.run(lambda connection: _run(connection, step))
 
     async def write(self, jobs: Sequence[Job]) -> list[Rows]:
         """Run all in one transaction; return the rows that each step of each job returned."""
@@ -41,8 +43,8 @@ class SqliteFile:
             return await self._writing.run(lambda connection: _transaction(connection, jobs))
 
     async def close(self) -> None:
-        """Close both, after what they do."""
-        await asyncio.gather(self._writing.close(), self._reading.close())
+        """Close all, after what they do."""
+        await asyncio.gather(self._writing.close(), self._reading.close(), self._searching.close())
 
 
 class SqliteThread:
@@ -97,22 +99,10 @@ def _tell(done: asyncio.Future[Any], tell: Callable[[Any], None], what: Any) -> 
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=256)
-    load_vectors(connection)
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted leaves no bytes in the file
     return connection
-
-
-def load_vectors(connection: sqlite3.Connection) -> None:
-    """Have the connection know vectors, where sqlite-vec is installed and Python can load it."""
-    try:
-        import sqlite_vec  # type: ignore[import-untyped] # noqa: PLC0415 # may be missing
-
-        connection.enable_load_extension(True)  # noqa: FBT003
-        sqlite_vec.load(connection)
-        connection.enable_load_extension(False)  # noqa: FBT003
-    except (ImportError, AttributeError, sqlite3.Error):
-        pass
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -1,9 +1,7 @@
 """A statement, written once with SQLAlchemy and compiled for each database when it is first used."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Dialect, Table, text
@@ -14,9 +12,6 @@ from sqlalchemy.sql.expression import ClauseElement
 
 POSTGRESQL: Final[Dialect] = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 SQLITE: Final = sqlite.dialect(paramstyle="qmark")
-
-PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
-"""In `Sql`; `::` is PostgreSQL's cast."""
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any]
@@ -42,6 +37,13 @@ class Compiled(NamedTuple):
     """Parameters, in the order of their places."""
     constants: dict[str, Any]
     """Those whose value stands in the statement itself."""
+
+    @classmethod
+    def of(cls, clause: ClauseElement, dialect: Dialect) -> "Compiled":
+        """Compile a clause."""
+        compiled: Any = clause.compile(dialect=dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return cls(compiled.string, tuple(compiled.positiontup or ()), constants)
 
     def arguments(self, parameters: Parameters) -> Row:
         """Return the parameters as the driver takes them."""
@@ -70,6 +72,10 @@ class Statement:
         self.rank = rank
         self.key = key
         self.required = required
+        self.long = False
+        """Whether it reads for so long that others should not wait behind it."""
+        self.settings: Mapping[str, str] = {}
+        """What PostgreSQL is told for this statement alone."""
         self._clause = clause
 
     def key_of(self, parameters: Parameters) -> tuple[Any, ...]:
@@ -90,30 +96,33 @@ class Statement:
         clause: Any = self._clause
         if not isinstance(clause, ClauseElement):
             clause = clause(insert)
-        compiled = clause.compile(dialect=dialect)
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return Compiled(compiled.string, tuple(compiled.positiontup or ()), constants)
+        return Compiled.of(clause, dialect)
 
 
-class Sql(Statement):
-    """One statement as SQL of each database, for what SQLAlchemy has no words for; `:name` stands for a parameter."""
+class TextStatement(Statement):
+    """SQL as each database has it, with `:name` for parameters: what SQLAlchemy has no words for.
 
-    def __init__(self, sqlite: str, postgresql: str, *, rank: int = 0, key: tuple[str, ...] = ()) -> None:
-        super().__init__(text(""), rank=rank, key=key)
-        self._sqlite = sqlite
-        self._postgresql = postgresql
+    `settings` are PostgreSQL's, for a read alone; a `long` read has a connection of its own in SQLite.
+    """
 
-    @cached_property
-    def sqlite(self) -> Compiled:
-        """It as SQLite takes it."""
-        return Compiled(PARAMETER.sub("?", self._sqlite), tuple(PARAMETER.findall(self._sqlite)), {})
+    def __init__(
+        self,
+        sqlite: str,
+        postgresql: str,
+        *,
+        order: tuple[int, tuple[str, ...]] = (0, ()),
+        long: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(text(sqlite), rank=order[0], key=order[1])
+        self.long = long
+        self.settings = settings or {}
+        self._other = text(postgresql)
 
     @cached_property
     def postgresql(self) -> Compiled:
-        """It as PostgreSQL takes it."""
-        numbers = count(1)
-        numbered = PARAMETER.sub(lambda _: f"${next(numbers)}", self._postgresql)
-        return Compiled(numbered, tuple(PARAMETER.findall(self._postgresql)), {})
+        """It as PostgreSQL has it."""
+        return Compiled.of(self._other, POSTGRESQL)
 
 
 class Step(NamedTuple):

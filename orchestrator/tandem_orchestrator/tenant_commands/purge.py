@@ -63,7 +63,7 @@ async def _drop_indexes(database: Database, tenant: str) -> None:
     indexes = Indexes(database)
     while rows := await database.read(Step(statements.INDEXES_OF, ({"tenant": tenant, "most": MOST_AT_ONCE},))):
         for (index_id,) in rows:
-            await indexes.drop(index_id)
+            await indexes.index(index_id, 0).drop()
             await database.write([Step(statements.FORGET_INDEX, ({"tenant": tenant, "id": index_id},))])
 
 

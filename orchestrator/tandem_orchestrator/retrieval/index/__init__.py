@@ -1,6 +1,6 @@
-"""Where the pieces of documents and their vectors are kept and searched: tables of its own for each index."""
+"""Where chunks and their vectors are kept and searched."""
 
+from tandem_orchestrator.retrieval.index.chunks import Embedded, Found, Query
 from tandem_orchestrator.retrieval.index.indexes import Indexes
-from tandem_orchestrator.retrieval.index.piece import Embedded, Found, Query
 
 __all__ = ["Embedded", "Found", "Indexes", "Query"]

@@ -1,7 +1,7 @@
 """Files on their way into indexes: engines that are away, processes that end, files that go meanwhile."""
 
-import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import openai
 import orjson
@@ -15,7 +15,7 @@ from tests.sockets.retrieval.stores.documents import RIVERS, Documents
 from tests.sockets.running import AT_ONCE, until, until_awaited
 
 MANY = "\n\n".join(f"Paragraph {n} is about subject {n * 7919 % 1000}." for n in range(400))
-SMALL = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+SMALL: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
 
 
 async def chunks(database, store_id):
@@ -29,7 +29,7 @@ async def chunks(database, store_id):
 
 async def test_an_engine_that_is_away_is_waited_for_and_named(start, engine, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.retrieval.ingestion.FIRST_PAUSE_MS", 50)
-    engine.rule = lambda request: Reply(status=503, error={"error": {"message": "loading", "code": 503}})
+    engine.rule = lambda _: Reply(status=503, error={"error": {"message": "loading", "code": 503}})
     orchestrator = await start(**AT_ONCE)
     async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
         documents = Documents(client)
@@ -77,7 +77,7 @@ async def test_files_are_cut_as_asked(client, documents, database):
     file = await documents.attach(store.id, MANY, chunking_strategy=SMALL)
     assert (file.status, file.chunking_strategy.static.max_chunk_size_tokens) == ("completed", 100)
     small = len(await chunks(database, store.id))
-    await documents.client.vector_stores.files.create(file.id, vector_store_id=store.id)
+    await documents.client.vector_stores.files.create(store.id, file_id=file.id)
     await documents.done(store.id)
     assert 0 < len(await chunks(database, store.id)) < small, "attached anew, it is cut anew"
 
@@ -138,7 +138,7 @@ async def test_each_of_many_files_is_read_once_by_two_processes(start, engine):
     async with openai.AsyncOpenAI(base_url=f"{first.url}/v1", api_key="key-a", max_retries=0) as client:
         documents = Documents(client)
         texts = [f"Note number {n} about {n * 31 % 97}." for n in range(40)]
-        files = await asyncio.gather(*(documents.upload(text, f"{n}.txt") for n, text in enumerate(texts)))
+        files = [await documents.upload(text, f"{n}.txt") for n, text in enumerate(texts)]
         store = await client.vector_stores.create()
         batch = await client.vector_stores.file_batches.create_and_poll(
             store.id, file_ids=[file.id for file in files], poll_interval_ms=100

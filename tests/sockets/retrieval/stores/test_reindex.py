@@ -1,5 +1,7 @@
 """Another embedding model: stores are indexed anew beside the old index, and searched all the while."""
 
+import re
+
 import openai
 import pytest
 from tandem_orchestrator.retrieval.upkeep import Upkeep
@@ -38,7 +40,7 @@ async def reindexed(documents, store_id):
 
 async def tables(database):
     names = "SELECT name FROM sqlite_master"
-    if database.is_postgresql:
+    if await database.system() == "postgresql":
         names = "SELECT tablename FROM pg_tables"
     async with database.transaction() as connection:
         found = (await connection.exec_driver_sql(names)).scalars().all()
@@ -84,7 +86,7 @@ async def test_without_its_model_a_store_says_what_to_do(start_with, engine, oth
     await documents.client.close()
     await before.stop()
     orchestrator, documents = await start_with(other, model="other")
-    with pytest.raises(openai.ConflictError, match="embedding model 'double'.*reindex") as refused:
+    with pytest.raises(openai.ConflictError, match=r"embedding model 'double'.*reindex") as refused:
         await documents.found(store.id, "Rhine")
     assert refused.value.code == "embedding_mismatch"
     by_words = {"hybrid_search": {"embedding_weight": 0, "text_weight": 1}}
