@@ -112,17 +112,13 @@ def bare(folder: Path, megabytes: int) -> float:
 
 
 async def main(megabytes: int) -> None:
-    print(
-        f"| {megabytes} MiB | time | memory over idle | slowest other answer | most CPU before one |\n|---|---|---|---|---|"
-    )
-    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as name:
-        folder, bucket = Path(name, "folder"), Path(name, "bucket")  # each with a database of its own
-        for each in (folder, bucket):
-            each.mkdir()  # nothing else runs yet
-        print(f"| bare writes | {bare(folder, megabytes):.1f} s | | | |")
-        await measure(folder, "folder", {"folder": str(folder / "files")}, megabytes)
-        with running_s3() as server:
-            await measure(bucket, "bucket", {"s3": server.settings()}, megabytes)
+    print(f"| {megabytes} MiB | time | memory over idle | slowest other answer | most CPU before one |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+        print(f"| bare writes | {bare(Path(folder), megabytes):.1f} s | | | |")
+        await measure(Path(folder), "folder", {"folder": f"{folder}/files"}, megabytes)
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder, running_s3() as server:
+        await measure(Path(folder), "bucket", {"s3": server.settings()}, megabytes)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def ensure(uv: Callable[[], Path], python: Callable[[], Path]) -> Path:
             program = uv() / "uv"
             base = (python() / "python").resolve()
             run([program, "venv", "--quiet", "--relocatable", "--no-python-downloads", "--python", base, folder])
-            where = ["--python", folder / "bin" / "python"]
-            run([program, "pip", "install", "--quiet", "--require-hashes", *where, "-r", LOCK])
+            into = folder / "bin" / "python"
+            run([program, "pip", "install", "--quiet", "--require-hashes", "--python", into, "-r", LOCK])
 
     return cache.ensure(cache.tool("moto", digest), install) / "bin"

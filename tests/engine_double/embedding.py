@@ -2,6 +2,7 @@
 
 import base64
 import random
+import re
 import time
 from array import array
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.engine_double.reply import Reply
+
+WORD = re.compile(r"\w+")
 
 Entries = list[dict[str, Any]]
 
@@ -69,8 +72,10 @@ class Embedding:
 
 
 def vector_of(text: str, dimension: int = 8) -> list[float]:
-    """What it makes of a text, of length 1."""
-    made = random.Random(text)
-    numbers = [made.gauss(0, 1) for _ in range(dimension)]
+    """What it makes of a text, of length 1: texts that share words lie near each other."""
+    numbers = [0.0] * dimension
+    for word in WORD.findall(text.lower()) or [text]:
+        made = random.Random(word)
+        numbers = [number + made.gauss(0, 1) for number in numbers]
     length = sum(number * number for number in numbers) ** 0.5
     return [number / length for number in numbers]

@@ -60,7 +60,7 @@ class S3Server:
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
-            command = [tools.executable("moto_server"), "-H", "127.0.0.1", "-p", str(self.port)]
+            command = [str(tools.executable("moto_server")), "-H", "127.0.0.1", "-p", str(self.port)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while not self._made_bucket():

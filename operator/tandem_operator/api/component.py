@@ -29,6 +29,7 @@ class Tier(StrEnum):
     ENGINE = "engine"
     ORCHESTRATOR = "orchestrator"
     INGESTION = "ingestion"
+    """The orchestrator's program in pods that read documents and serve nobody."""
 
 
 @dataclass(frozen=True)

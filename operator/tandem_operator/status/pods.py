@@ -148,7 +148,7 @@ def unschedulable(view: PodView) -> Finding | None:
         return None
     cause = quoted(condition.get("message", ""))
     if "persistentvolumeclaim" in cause and view.tier != Tier.ENGINE:
-        remedy = "StoresReady tells of its claim; one that spec.orchestrator.files.claimName names, create"
+        remedy = "StoresReady tells of its claim; one that spec.orchestrator.files.claimName names is yours to create"
         return Finding("VolumeMissing", f"{view.name}: {cause}; {remedy}")
     if "persistentvolumeclaim" in cause:
         message = f"{view.name}: {cause}; create the claim or correct spec.model.source"

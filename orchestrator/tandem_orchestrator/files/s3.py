@@ -38,22 +38,19 @@ class Bucket:
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """See `BytesStore`. A piece is sent while the next one arrives."""
-        sending: asyncio.Task[Any] | None = None
-        number = -1
+        sending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sending.set_result(None)
+        number, piece = 0, b""
         try:
-            async for number, piece in _numbered(batched(chunks, PIECE_BYTES)):
-                if sending is not None:
-                    await sending
-                sending = asyncio.create_task(self._put(key, number, piece))
-            if sending is not None:
+            async for piece in batched(chunks, PIECE_BYTES):
                 await sending
-            if (number + 1) and len(piece) < PIECE_BYTES:
-                return
-            await self._put(key, number + 1, b"")  # one that is short is the last
+                sending = asyncio.create_task(self._put(key, number, piece))
+                number += 1
+            await sending
+            if len(piece) in (0, PIECE_BYTES):  # one that is short is the last
+                await self._put(key, number, b"")
         except BaseException:
-            if sending is not None:
-                await asyncio.wait([sending])
-                sending.cancelled() or sending.exception()
+            await asyncio.gather(sending, return_exceptions=True)
             await self._abandon(key)
             raise
 
@@ -160,13 +157,6 @@ class Bucket:
 
     def _failed(self, reason: str) -> FilesUnavailable:
         return FilesUnavailable(f"the bucket {self._settings.bucket!r} for files cannot be used: {reason}")
-
-
-async def _numbered(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
-    number = 0
-    async for piece in pieces:
-        yield number, piece
-        number += 1
 
 
 async def _next(stream: Any) -> Any:

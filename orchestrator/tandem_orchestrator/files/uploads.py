@@ -105,7 +105,7 @@ class Uploads:
         if md5 is not None and md5.lower() != digest.hexdigest():
             await self._files.blobs.drop(blob.key)
             raise BadRequest(
-                f"the bytes have the MD5 {blob.md5}, not {md5[:64]}", param="md5", code="checksum_mismatch"
+                f"the bytes have the MD5 {digest.hexdigest()}, not {md5[:64]}", param="md5", code="checksum_mismatch"
             )
         file = new_file(tenant, blob, Terms(upload.filename, upload.purpose, upload.file_seconds))
         ending = {"tenant": tenant, "id": upload_id, "now": file.created, "new_file_id": file.id}
@@ -155,6 +155,7 @@ class Uploads:
         for n, part_id in enumerate(part_ids):
             part = there.pop(part_id, None) if isinstance(part_id, str) else None
             if part is None:
+                await self._pending(tenant, upload.id)  # whoever has ended it meanwhile has dropped its parts
                 twice = "twice" if part_id in part_ids[:n] else "which this upload does not have"
                 raise BadRequest(f"`part_ids` names {part_id!r}, {twice}", param=f"part_ids.{n}", code="part_not_found")
             parts.append(part)

@@ -82,10 +82,10 @@ async def test_completed_twice_at_once(client, kept):
     ids = await added(client, upload, DATA[:5], DATA[5:])
     asked = [client.uploads.complete(upload.id, part_ids=ids) for _ in range(4)]
     found = await asyncio.gather(*asked, return_exceptions=True)
-    errors = [each for each in found if isinstance(each, openai.BadRequestError)]
-    assert [error.code for error in errors] == ["upload_not_pending"] * 3
+    errors = [each.code for each in found if isinstance(each, openai.BadRequestError)]
+    assert errors == ["upload_not_pending"] * 3
     (file,) = (await client.files.list()).data
-    assert [each.file.id for each in found if each not in errors] == [file.id]
+    assert [each.file.id for each in found if not isinstance(each, BaseException)] == [file.id]
     assert (await client.files.content(file.id)).content == DATA
     assert len(kept.keys()) == 1
 

@@ -9,7 +9,7 @@ from tandem_orchestrator.retrieval.parsing.chunker import Chunker
 from tests import documents as d
 
 MIB = 1 << 20
-LIMITS = ParseLimits(memory_bytes=128 * MIB, seconds=60, pages=100, unpacked_bytes=32 * MIB)
+LIMITS = ParseLimits(memory_bytes=128 * MIB, seconds=300, pages=100, unpacked_bytes=32 * MIB)
 CHUNKER = Chunker(400, 0, structure=True)
 WORDS = d.word_xml(d.paragraph("harmless"))
 
@@ -128,12 +128,12 @@ READ = {
     "deep JSON": ("a.json", lambda: b"[" * 100_000 + b"]" * 100_000, "[[[["),
     "deep JSON lines": ("a.jsonl", lambda: b'{"a":' * 100_000, '{"a":'),
     "no JSON": ("a.json", lambda: b"{no", "{no"),
-    "a long field": ("a.csv", lambda: b'a,b\n1,"' + b"word " * (10 * MIB) + b'"\n', "word word"),
+    "a long field": ("a.csv", lambda: b'a,b\n1,"' + b"x" * (50 * MIB) + b'"\n', "xxx"),
     "a quotation mark without end": ("a.csv", lambda: b'a,b\n1,"2\n3,4\n', "3,4"),
     "deep HTML": ("a.html", lambda: b"<div>" * 100_000 + b"deep", "deep"),
     "a late NUL": ("a.txt", lambda: b"word " * 20_000 + b"\0end", "end"),
     "half a character at the end": ("a.txt", lambda: "größer ü".encode()[:-1], "größer"),
-    "a PDF without its last line": ("a.pdf", lambda: d.pdf_file("first page")[:-30], "first page"),
+    "a PDF without its last line": ("a.pdf", lambda: d.pdf_file("first page").partition(b"startxref")[0], "first page"),
     "a long line": ("a.txt", lambda: b"x" * (8 * MIB), "xxx"),
     "blanks only, almost": ("a.txt", lambda: b" " * (8 * MIB) + b"end", "end"),
     "line breaks only, almost": ("a.txt", lambda: b"begin" + b"\n" * (8 * MIB) + b"end", "begin"),
@@ -183,7 +183,7 @@ async def test_a_page_that_unpacks_to_more_than_memory(tmp_path):
     content = d.pdf_with_flate_bomb(1 << 30)
     assert len(content) < 100_000
     words = await ended(tmp_path, content, "a.pdf")
-    assert "128 MiB of memory" in words or words in {"it holds no text", "reading it took longer than 60 s"}
+    assert "128 MiB of memory" in words or words in {"it holds no text", "reading it took longer than 300 s"}
 
 
 async def test_too_much_text(tmp_path):

@@ -297,11 +297,11 @@ def test_the_engine_admits_workers_for_its_embeddings() -> None:
     assert admitted == ["orchestrator", "ingestion"]
 
 
-def scaler(of: LLMService, *capabilities: str) -> Json | None:
+def scaler(of: LLMService, *capabilities: str, tier: str = "ingestion") -> Json | None:
     found = [
         item["spec"]
         for item in build(of, Platform(frozenset(capabilities)))
-        if (item["kind"], item["metadata"]["name"]) == ("HorizontalPodAutoscaler", "demo-ingestion")
+        if (item["kind"], item["metadata"]["name"]) == ("HorizontalPodAutoscaler", f"demo-{tier}")
     ]
     return found[0] if found else None
 
@@ -319,6 +319,9 @@ def test_workers_are_scaled_by_the_files_that_wait_where_that_is_told() -> None:
         "name": "tandem_ingestion_queued",
         "selector": {"matchLabels": {"service": "demo"}},
     }
+    serving = scaler(reading(), INGESTION_QUEUED_API, tier="orchestrator")
+    assert serving
+    assert [metric["type"] for metric in serving["metrics"]] == ["Resource"], "it has no use for more"
     fixed = reading(retrieval={"workers": {"replicas": {"min": 2, "max": 2}}})
     assert scaler(fixed) is None
     assert deployment(fixed, "ingestion")["replicas"] == 2

@@ -76,6 +76,25 @@ tracing: {endpoint: "http://collector:4318"}
     assert "hush" not in out
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("", "in tandem-files, up to 536870912 bytes each"),
+        ("files: {folder: /data/files, maxBytes: 9}", "in /data/files, up to 9 bytes each"),
+        ('database: {url: "postgresql://db/tandem"}', "none are kept: set files.folder or files.s3"),
+        (
+            'files: {s3: {bucket: b, endpoint: "http://minio:9000", prefix: tandem/}}',
+            "in the bucket b at http://minio:9000, below tandem/, up to 536870912 bytes each",
+        ),
+    ],
+)
+def test_check_says_where_files_are_kept(tmp_path, capsys, settings, told):
+    file = tmp_path / "config.yaml"
+    file.write_text(f'upstreams: [{{name: main, url: "http://engine:8000"}}]\n{settings}\n')
+    main(["check", "--config", str(file)])
+    assert f"files     {told}" in capsys.readouterr().out.splitlines()
+
+
 def test_check_tells_newer_names_and_what_sets_nothing(capsys, monkeypatch):
     for name, value in {"VLLM_BASE_URL": "http://engine", "REDIS_DEFAULT_TTL": "1", "ENABLE_METRICS": "false"}.items():
         monkeypatch.setenv(name, value)

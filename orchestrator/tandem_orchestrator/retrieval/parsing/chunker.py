@@ -50,7 +50,7 @@ class Chunker(NamedTuple):
                 yield from filling.end()
             filling.page, filling.heading = block.page, block.heading
             put = filling.put if self.structure else filling.put_words
-            yield from put(block.gap + text)
+            yield from put(block.gap + text if filling.begun else text)
         yield from filling.end()
 
 
@@ -72,6 +72,11 @@ class _Filling:
         self._parts: list[_Part] = []
         self._tokens = 0
         self._new = 0  # parts that no piece has yet
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is in it."""
+        return bool(self._parts)
 
     def put(self, text: str, level: int = 0) -> Iterator[Chunk]:
         """Add text, cut as `CUTS` has it from `level` on where it must be; yield the pieces that it fills."""

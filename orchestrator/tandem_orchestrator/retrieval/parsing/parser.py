@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ class Parser:
     def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
 
-    async def chunks(self, path: Path, filename: str, chunker: Chunker) -> AsyncIterator[list[Chunk]]:
+    async def chunks(self, path: Path, filename: str, chunker: Chunker) -> AsyncGenerator[list[Chunk]]:
         """Yield the pieces of a file, some at a time; the file is read on only as they are taken.
 
         The same file and chunker give the same pieces. `filename` is what the file is called by whoever sent it.

@@ -43,26 +43,27 @@ class Machine(NamedTuple):
     denied: tuple[int, ...]
 
 
-# Of both: socket, socketpair, bind, listen, accept, connect, execve, execveat, ptrace, kill, tkill, rt_sigqueueinfo,
-# rt_tgsigqueueinfo, pidfd_open, pidfd_getfd, pidfd_send_signal, process_vm_readv, process_vm_writev, kcmp, openat,
-# openat2, open_by_handle_at, memfd_create, mkdirat, mknodat, unlinkat, renameat, renameat2, linkat, symlinkat,
-# fchmodat, fchmodat2, fchownat, utimensat, truncate, setxattr, lsetxattr, mount, umount2, unshare, setns, bpf,
-# perf_event_open, userfaultfd, io_uring_setup, io_uring_enter, io_uring_register, keyctl, add_key, request_key,
-# setpriority, sched_setaffinity, sendmmsg, mq_open, shmget, semget, msgget; of x86_64 also open, creat, fork, vfork,
-# mkdir, rmdir, unlink, rename, link, symlink, chmod, chown, lchown, mknod, utime, utimes
+# Of both: setrlimit, fchmod, fchown, fsetxattr, socket, socketpair, bind, listen, accept, connect, execve, execveat,
+# ptrace, kill, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open, pidfd_getfd, pidfd_send_signal,
+# process_vm_readv, process_vm_writev, kcmp, openat, openat2, open_by_handle_at, memfd_create, mkdirat, mknodat,
+# unlinkat, renameat, renameat2, linkat, symlinkat, fchmodat, fchmodat2, fchownat, utimensat, truncate, setxattr,
+# lsetxattr, mount, umount2, unshare, setns, bpf, perf_event_open, userfaultfd, io_uring_setup, io_uring_enter,
+# io_uring_register, keyctl, add_key, request_key, setpriority, sched_setaffinity, sendmmsg, mq_open, shmget, semget,
+# msgget; of x86_64 also open, creat, fork, vfork, mkdir, rmdir, unlink, rename, link, symlink, chmod, chown, lchown,
+# mknod, utime, utimes
 MACHINES: Final = {
     "x86_64": Machine(
         0xC000003E, 56, 435, 234, 302,
-        (41, 53, 49, 50, 43, 42, 59, 322, 101, 62, 200, 129, 297, 434, 438, 424, 310, 311, 312, 257, 437, 304, 319, 258,
-         259, 263, 264, 316, 265, 266, 268, 452, 260, 280, 76, 188, 189, 165, 166, 272, 308, 321, 298, 323, 425, 426,
-         427, 250, 248, 249, 141, 203, 307, 240, 29, 64, 68, 2, 85, 57, 58, 83, 84, 87, 82, 86, 88, 90, 92, 94, 133,
-         132, 235),
+        (160, 91, 93, 190, 41, 53, 49, 50, 43, 42, 59, 322, 101, 62, 200, 129, 297, 434, 438, 424, 310, 311, 312,
+         257, 437, 304, 319, 258, 259, 263, 264, 316, 265, 266, 268, 452, 260, 280, 76, 188, 189, 165, 166, 272, 308,
+         321, 298, 323, 425, 426, 427, 250, 248, 249, 141, 203, 307, 240, 29, 64, 68, 2, 85, 57, 58, 83, 84, 87, 82,
+         86, 88, 90, 92, 94, 133, 132, 235),
     ),
     "aarch64": Machine(
         0xC00000B7, 220, 435, 131, 261,
-        (198, 199, 200, 201, 202, 203, 221, 281, 117, 129, 130, 138, 240, 434, 438, 424, 270, 271, 272, 56, 437, 265,
-         279, 34, 33, 35, 38, 276, 37, 36, 53, 452, 54, 88, 45, 5, 6, 40, 39, 97, 268, 280, 241, 282, 425, 426, 427,
-         219, 217, 218, 140, 122, 269, 180, 194, 190, 186),
+        (164, 52, 55, 7, 198, 199, 200, 201, 202, 203, 221, 281, 117, 129, 130, 138, 240, 434, 438, 424, 270, 271,
+         272, 56, 437, 265, 279, 34, 33, 35, 38, 276, 37, 36, 53, 452, 54, 88, 45, 5, 6, 40, 39, 97, 268, 280, 241,
+         282, 425, 426, 427, 219, 217, 218, 140, 122, 269, 180, 194, 190, 186),
     ),
 }  # fmt: skip
 

