@@ -28,6 +28,7 @@ from tandem_orchestrator.store.rows import now
 
 LOOK_SECONDS: Final = 1.0  # between two looks for what others have changed
 WRITE_SECONDS: Final = 0.25  # for which outcomes wait for others
+TELL_SECONDS: Final = 5.0  # between two times that it is counted what is left
 SWEEP_SECONDS: Final = 60.0
 STEPS: Final = 4  # inputs that are read, and results that are kept, at the same time
 FIRST_PAUSE: Final = 1.0
@@ -75,7 +76,7 @@ class Runner(Part):
         self._stuck: dict[Key, Stuck] = {}
         self._led = 0.0
         """When it was last known, on the monotonic clock, that this process works at batches; 0 while it does not."""
-        self._swept = 0.0
+        self._told = self._swept = 0.0
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
@@ -266,6 +267,9 @@ class Runner(Part):
         log.info("a batch ended", id=key[1], status=status)
 
     async def _tell(self) -> None:
+        if monotonic() - self._told < TELL_SECONDS:
+            return
+        self._told = monotonic()
         number, since = await self._work.lines()
         BATCH_LINES_QUEUED.set(number)
         BATCH_AGE.set((now() - since) / 1000)

@@ -56,20 +56,25 @@ def _total(column: ColumnElement[int]) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
-def _sum(name: str) -> ColumnElement[Any]:
-    found = select(_total(_O[name])).where(_O.tenant == _B.tenant, _O.batch_id == _B.id)
-    return found.scalar_subquery()
-
-
-def _so_far(name: str) -> ColumnElement[Any]:
-    """Return a sum over the outcomes while a batch is in progress, as texts beside them are large."""
-    ended = _B[name] if name in _B else literal(0)
-    return case((_B.ended.is_(None), _sum(name)), else_=ended).label(f"{name}_so_far")
-
-
 COLUMNS: Final = tuple(_B)
-SHOWN: Final = (*COLUMNS, *(_so_far(name) for name in SUMS))
-"""Columns of a batch, and what its outcomes make together so far."""
+
+
+def shown(*where: ColumnElement[bool]) -> Any:
+    """Return the select of a tenant's batches: their columns, and what their outcomes make together.
+
+    While a batch is in progress, these are sums over its outcomes; afterwards its own columns have them.
+    """
+    sums = [_total(_O[name]).label(name) for name in SUMS]
+    of_tenant = select(_O.batch_id, *sums).where(_O.tenant == bindparam("tenant"), *where).group_by(_O.batch_id)
+    found = of_tenant.subquery()
+
+    def so_far(name: str) -> ColumnElement[Any]:
+        ended = _B[name] if name in _B else literal(0)
+        return case((_B.ended.is_(None), func.coalesce(found.c[name], 0)), else_=ended)
+
+    joined = BATCHES.outerjoin(found, found.c.batch_id == _B.id)
+    return select(*COLUMNS, *map(so_far, SUMS)).select_from(joined).where(_B.tenant == bindparam("tenant"))
+
 
 ADD_BATCH: Final = Statement(
     insert(BATCHES)
@@ -87,11 +92,10 @@ ADD_BATCH: Final = Statement(
     rank=BATCH_FIRST,
 )
 """Adds a batch while its tenant has fewer than `most` that are unfinished."""
-GET_BATCH: Final = Statement(select(*SHOWN).where(_THE_BATCH))
+GET_BATCH: Final = Statement(shown(_O.batch_id == bindparam("id")).where(_THE_BATCH))
 PAGE_OF: Final = Statement(
-    select(*SHOWN)
+    shown()
     .where(
-        _B.tenant == bindparam("tenant"),
         or_(bindparam("after", type_=_B.id.type) == "", _B.id < bindparam("after", type_=_B.id.type)),
     )
     .order_by(_B.id.desc())

@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from tandem_orchestrator.batches.statements import SHOWN
+from tandem_orchestrator.batches.statements import shown
 from tandem_orchestrator.batches.tables import BATCHES, OUTCOMES, SPANS
 from tandem_orchestrator.files import tables as files
 from tandem_orchestrator.files.tables import BLOBS, FILES, PARTS, UPLOADS
@@ -161,8 +161,8 @@ SOME_STORE_FILES: Final = Statement(
     .limit(bindparam("most"))
 )
 SOME_BATCHES: Final = Statement(
-    select(*SHOWN)
-    .where(_of_tenant(BATCHES), BATCHES.c.id > bindparam("after", type_=BATCHES.c.id.type))
+    shown()
+    .where(BATCHES.c.id > bindparam("after", type_=BATCHES.c.id.type))
     .order_by(BATCHES.c.id)
     .limit(bindparam("most"))
 )

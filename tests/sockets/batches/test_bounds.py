@@ -137,7 +137,10 @@ async def test_as_many_as_a_tenant_may_queue(client, server, engine):
         assert response.headers["retry-after"] == "60"
     await client.batches.cancel(made[0].id)
     await until_batch(client, made[0].id, lambda batch: batch.status == "cancelled")
-    await begun(client, jsonl(lines(1)))
+    third = await begun(client, jsonl(lines(1)))
+    engine.loading = False
+    for each in (made[1], third):
+        await ended(client, each.id)
 
 
 async def test_an_input_that_was_deleted(client, server, engine):

@@ -17,9 +17,9 @@ async def test_up_to_a_revision_and_on(command, database):
     assert (code, out, error) == (0, "The database was at no migration and is at 0001 now.", "")
     assert "tandem_keys" in await tables(database)
     assert "tandem_responses" not in await tables(database)
-    assert await command("migrate") == (0, "The database was at 0001 and is at 0003 now.", "")
+    assert await command("migrate") == (0, "The database was at 0001 and is at 0005 now.", "")
     assert "tandem_responses" in await tables(database)
-    assert await command("migrate") == (0, "Nothing to do: the database is at 0003.", "")
+    assert await command("migrate") == (0, "Nothing to do: the database is at 0005.", "")
 
 
 async def test_the_state_is_told_and_left_as_it_is(command, database):
@@ -31,6 +31,8 @@ async def test_the_state_is_told_and_left_as_it_is(command, database):
         ["0001", "applied"],
         ["0002", "missing"],
         ["0003", "missing"],
+        ["0004", "missing"],
+        ["0005", "missing"],
     ]
     assert "responses and conversations" in out
     assert "tandem_responses" not in await tables(database)
@@ -45,7 +47,7 @@ async def test_no_file_is_made_to_tell_its_state(command, url, tmp_path, monkeyp
 
 async def test_back_while_nothing_is_lost(command, database):
     await command("migrate")
-    assert await command("migrate", "--down", "0001") == (0, "The database was at 0003 and is at 0001 now.", "")
+    assert await command("migrate", "--down", "0001") == (0, "The database was at 0005 and is at 0001 now.", "")
     assert [name for name in await tables(database) if "response" in name or "conversation" in name] == []
     await command("migrate")
     assert "tandem_responses" in await tables(database)
@@ -80,9 +82,9 @@ async def test_keys_and_tokens_outlast_the_way_back(command, database):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--to", "0099"), "there is no migration '0099' here, only 0001, 0002, 0003"),
-        (("--down", "base"), "there is no migration 'base' here, only 0001, 0002, 0003"),
-        (("--to", "0001"), "the database is at 0003 already; --down 0001 would lead back"),
+        (("--to", "0099"), "there is no migration '0099' here, only 0001, 0002, 0003, 0004, 0005"),
+        (("--down", "base"), "there is no migration 'base' here, only 0001, 0002, 0003, 0004, 0005"),
+        (("--to", "0001"), "the database is at 0005 already; --down 0001 would lead back"),
         (("--discard",), "--discard goes with --down"),
     ],
 )
@@ -102,12 +104,12 @@ async def test_no_way_down_leads_up(command):
 
 async def test_a_later_versions_database_is_left_to_it(command, database):
     await command("migrate")
-    await database.alone(lambda connection: connection.execute(text("UPDATE tandem_schema SET version_num = '0004'")))
-    problem = "the database has been migrated by a later version (0004, this one knows 0003)"
+    await database.alone(lambda connection: connection.execute(text("UPDATE tandem_schema SET version_num = '0006'")))
+    problem = "the database has been migrated by a later version (0006, this one knows 0005)"
     assert await command("migrate") == (0, f"Nothing to do: {problem}.", "")
     assert await command("migrate", "--down", "0001") == (1, "", f"{problem}: only that version can change it\n")
     _, out, _ = await command("migrate", "--status")
-    assert out.splitlines()[-1].split() == ["0004", "applied", "unknown", "to", "this", "version"]
+    assert out.splitlines()[-1].split() == ["0006", "applied", "unknown", "to", "this", "version"]
 
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/nowhere", "sqlite:////nowhere/tandem.db"])

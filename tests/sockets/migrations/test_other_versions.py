@@ -13,10 +13,11 @@ from tests.sockets.keys.service import ADMIN, ask, make, until_status, with_admi
 from tests.sockets.running import until, until_awaited
 from tests.sockets.tenants.service import keep
 
-LATER = "the database has been migrated by a later version (0004, this one knows 0003)"
+LATER = "the database has been migrated by a later version (0006, this one knows 0005)"
 WANTED = "0002 (responses and conversations)"
 MISSING = f"the database lacks migration {WANTED}, which its role may not run"
-ALL_MISSING = f"database: {MISSING.replace(WANTED, f'{WANTED}, 0003 (files and uploads)')}"
+LATEST = f"{WANTED}, 0003 (files and uploads), 0004 (vector stores), 0005 (batches)"
+ALL_MISSING = f"database: {MISSING.replace(WANTED, LATEST)}"
 
 
 async def is_at(url: str, revision: str) -> None:
@@ -36,7 +37,7 @@ async def responses_work(service, key: str) -> None:
 
 
 async def test_a_later_versions_database_is_told_and_used(serve, engine, tmp_path, url):
-    await is_at(url, "0004")
+    await is_at(url, "0006")
     service = await serve(with_admin(engine, tmp_path, url))
     _, key = await make(service)
     assert await ask(service, key) == 200
@@ -51,7 +52,7 @@ async def test_what_others_migrate_meanwhile_is_noticed(serve, engine, tmp_path,
     service = await serve(with_admin(engine, tmp_path, url))
     _, key = await make(service)
     assert await problems(service) == []
-    for revision, expected in (("0004", [f"database: {LATER}"]), ("0003", [])):
+    for revision, expected in (("0006", [f"database: {LATER}"]), ("0005", [])):
         await is_at(url, revision)
         await until_awaited(lambda: problems(service), expected.__eq__)
     assert await ask(service, key) == 200
