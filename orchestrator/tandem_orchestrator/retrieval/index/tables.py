@@ -80,8 +80,9 @@ class Tables:
         new, old = "new.id, new.words", "'delete', old.id, old.words"
         return [
             (  # the vector stands before the texts, so that it is read without them
-                f"CREATE TABLE IF NOT EXISTS {self.chunks} (id INTEGER PRIMARY KEY AUTOINCREMENT, file_id TEXT NOT NULL, "
-                f"position INTEGER NOT NULL, page INTEGER, tokens INTEGER NOT NULL, embedding BLOB NOT NULL "
+                f"CREATE TABLE IF NOT EXISTS {self.chunks} (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "file_id TEXT NOT NULL, position INTEGER NOT NULL, page INTEGER, tokens INTEGER NOT NULL, "
+                f"embedding BLOB NOT NULL "
                 f"CHECK (length(embedding) = {4 * self.dimension}), heading TEXT NOT NULL, text TEXT NOT NULL, "
                 "words TEXT NOT NULL, UNIQUE (file_id, position))"
             ),

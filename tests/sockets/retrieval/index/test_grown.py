@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tandem_contract.config import Database as DatabaseSettings
+from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.retrieval.index import indexes, postgresql, sqlite
 from tandem_orchestrator.retrieval.index.chunks import Query, floats
 from tandem_orchestrator.retrieval.index.indexes import Indexes
@@ -37,12 +38,8 @@ async def grown(database, small):
     await index.create()
     random = Random(1)
     for n in range(FILES):
-        of_file = [
-            chunk(
-                f"f{n}", p, [random.gauss(3 if n % 8 == d else 0, 1) for d in range(8)], f"common word{n} only{n}x{p}"
-            )
-            for p in range(CHUNKS)
-        ]
+        texts = [f"common word{n} only{n}x{p}" for p in range(CHUNKS)]
+        of_file = [chunk(f"f{n}", p, _near(random, n), text) for p, text in enumerate(texts)]
         await add(database, index, *of_file)
         await index.tend()
     return index
@@ -115,7 +112,7 @@ async def test_role_that_may_not_create_tables_learns_what_to_grant(url, postgre
         await connection.close()
     poor = Database(DatabaseSettings(url=url.replace("postgres:secret-password", role)))
     try:
-        with pytest.raises(indexes.DatabaseDown, match="GRANT CREATE ON SCHEMA public") as caught:
+        with pytest.raises(DatabaseDown, match="GRANT CREATE ON SCHEMA public") as caught:
             await Indexes(poor).index(new_id(), 2).create()
         assert caught.value.code == "vectors_unavailable"
         assert poor.problem is None  # all else goes on
@@ -137,7 +134,7 @@ async def test_missing_extension_is_said(url, postgres, database):
         await connection.close()
     poor = Database(DatabaseSettings(url=url.replace("postgres:secret-password", role)))
     try:
-        with pytest.raises(indexes.DatabaseDown, match="CREATE EXTENSION vector"):
+        with pytest.raises(DatabaseDown, match="CREATE EXTENSION vector"):
             await Indexes(poor).index(new_id(), 2).create()
     finally:
         await poor.close()
@@ -146,7 +143,7 @@ async def test_missing_extension_is_said(url, postgres, database):
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_sqlite_without_numpy_is_said(database, monkeypatch):
     monkeypatch.setattr(indexes, "find_spec", lambda _: None)
-    with pytest.raises(indexes.DatabaseDown, match="sqlite-vectors"):
+    with pytest.raises(DatabaseDown, match="sqlite-vectors"):
         await Indexes(database).index(new_id(), 2).create()
 
 
