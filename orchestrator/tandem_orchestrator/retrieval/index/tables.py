@@ -223,7 +223,10 @@ class Tables:
     def _tend_statements(self) -> None:
         progress = f"SELECT s.folded, s.counted, (SELECT coalesce(max(id), 0) FROM {self.chunks}) FROM {self.state} s"
         self.progress = TextStatement(progress, progress)
-        rest = f"SELECT c.id, c.embedding, c.file_id FROM {self.chunks} c WHERE c.id > :after "
+        rest = (
+            f"SELECT c.id, c.embedding, c.file_id FROM {self.chunks} c "
+            f"WHERE c.id > coalesce(:after, (SELECT folded FROM {self.state})) "
+        )
         order = "ORDER BY c.id LIMIT :most"
         self.rest = TextStatement(rest + order, "SELECT 1", long=True)
         self.rest_of_files = TextStatement(f"{rest} AND {_OF_FILES['sqlite']} {order}", "SELECT 1", long=True)
