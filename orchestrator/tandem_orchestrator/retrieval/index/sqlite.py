@@ -38,14 +38,15 @@ class SqliteVectors:
     async def near(self, vector: array[float], files: Sequence[str] | None, most: int) -> list[tuple[int, float]]:
         """Return the nearest chunks' ids and cosine similarities, the nearest first."""
         tables, query, of_files = self._tables, vector.tobytes(), {"files_json": orjson.dumps(files).decode()}
-        folded = (await self._read(tables.progress))[0][0]  # first: what is folded meanwhile is found twice, not never
-        rows = await self._read(tables.near if files is None else tables.near_of_files, **of_files)
-        blocks = [(row[0], row[1]) for row in rows]
-        near = await asyncio.to_thread(signs.candidates, blocks, query, max(CANDIDATES, OVER * most))
-        rows = await self._read(tables.embeddings, ids_json=orjson.dumps(near).decode())
-        rest = tables.rest if files is None else tables.rest_of_files
-        more = await self._read(rest, after=folded, most=ALL, **of_files)
-        vectors = {row[0]: row[1] for row in (*rows, *more)}
+        unfolded, folded = (tables.rest, tables.near) if files is None else (tables.rest_of_files, tables.near_of_files)
+        # In this order, by one thread: what is folded in between is found twice, and not never.
+        rest, blocks = await asyncio.gather(
+            self._read(unfolded, after=None, most=ALL, **of_files), self._read(folded, **of_files)
+        )
+        signed = [(row[0], row[1]) for row in blocks]
+        near = await asyncio.to_thread(signs.candidates, signed, query, max(CANDIDATES, OVER * most))
+        rows = await self._read(tables.embeddings, ids_json=orjson.dumps(near).decode()) if near else []
+        vectors = {row[0]: row[1] for row in (*rows, *rest)}
         return await asyncio.to_thread(signs.nearest, [*vectors.items()], query, most)
 
     async def tend(self, folded: int, last: int) -> None:

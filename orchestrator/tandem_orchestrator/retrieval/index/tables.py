@@ -80,9 +80,9 @@ class Tables:
         new, old = "new.id, new.words", "'delete', old.id, old.words"
         return [
             (  # the vector stands before the texts, so that it is read without them
-                f"CREATE TABLE IF NOT EXISTS {self.chunks} "
-                "(id INTEGER PRIMARY KEY AUTOINCREMENT, file_id TEXT NOT NULL, "
-                f"position INTEGER NOT NULL, page INTEGER, tokens INTEGER NOT NULL, embedding BLOB NOT NULL "
+                f"CREATE TABLE IF NOT EXISTS {self.chunks} (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "file_id TEXT NOT NULL, position INTEGER NOT NULL, page INTEGER, tokens INTEGER NOT NULL, "
+                f"embedding BLOB NOT NULL "
                 f"CHECK (length(embedding) = {4 * self.dimension}), heading TEXT NOT NULL, text TEXT NOT NULL, "
                 "words TEXT NOT NULL, UNIQUE (file_id, position))"
             ),
@@ -223,7 +223,10 @@ class Tables:
     def _tend_statements(self) -> None:
         progress = f"SELECT s.folded, s.counted, (SELECT coalesce(max(id), 0) FROM {self.chunks}) FROM {self.state} s"
         self.progress = TextStatement(progress, progress)
-        rest = f"SELECT c.id, c.embedding, c.file_id FROM {self.chunks} c WHERE c.id > :after "
+        rest = (
+            f"SELECT c.id, c.embedding, c.file_id FROM {self.chunks} c "
+            f"WHERE c.id > coalesce(:after, (SELECT folded FROM {self.state})) "
+        )
         order = "ORDER BY c.id LIMIT :most"
         self.rest = TextStatement(rest + order, "SELECT 1", long=True)
         self.rest_of_files = TextStatement(f"{rest} AND {_OF_FILES['sqlite']} {order}", "SELECT 1", long=True)

@@ -38,12 +38,8 @@ async def grown(database, small):
     await index.create()
     random = Random(1)
     for n in range(FILES):
-        of_file = [
-            chunk(
-                f"f{n}", p, [random.gauss(3 if n % 8 == d else 0, 1) for d in range(8)], f"common word{n} only{n}x{p}"
-            )
-            for p in range(CHUNKS)
-        ]
+        texts = [f"common word{n} only{n}x{p}" for p in range(CHUNKS)]
+        of_file = [chunk(f"f{n}", p, _near(random, n), text) for p, text in enumerate(texts)]
         await add(database, index, *of_file)
         await index.tend()
     return index

@@ -172,9 +172,9 @@ async def test_vector_that_does_not_fit_is_refused(index, vector):
 
 
 @pytest.mark.parametrize("index_id", ["", "x" * 32, "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n", "0'; DROP TABLE a"])
-def test_id_is_checked(index_id):
+async def test_id_is_checked(index_id, database):
     with pytest.raises(ValueError, match="hexadecimal"):
-        Indexes(Database(DatabaseSettings())).index(index_id, 2)
+        Indexes(database).index(index_id, 2)
 
 
 @pytest.mark.parametrize("most", [0, -1, 201])

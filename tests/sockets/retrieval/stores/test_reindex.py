@@ -44,9 +44,7 @@ async def tables(database):
         names = "SELECT tablename FROM pg_tables"
     async with database.transaction() as connection:
         found = (await connection.exec_driver_sql(names)).scalars().all()
-    return [
-        name for name in found if name.startswith("tandem_chunks_") and "_" not in name.removeprefix("tandem_chunks_")
-    ]
+    return [name for name in found if re.fullmatch(r"tandem_chunks_[0-9a-f]{32}", name)]
 
 
 async def test_a_store_changes_its_model_while_it_is_searched(start_with, engine, other, database):

@@ -3,7 +3,9 @@ from tandem_orchestrator.retrieval.fusion import Ranking, fused
 
 
 def test_first_everywhere_is_one():
-    assert fused([Ranking(0.3, "ab"), Ranking(0.7, "ac")], 10)[0] == ("a", pytest.approx(1.0))
+    ((key, score), *_) = fused([Ranking(0.3, "ab"), Ranking(0.7, "ac")], 10)
+    assert key == "a"
+    assert score == pytest.approx(1.0)
 
 
 def test_scores_by_hand():
@@ -17,7 +19,7 @@ def test_order_is_by_score_and_then_by_the_first_ranking():
 
 
 def test_ranking_without_weight_does_not_count():
-    assert fused([Ranking(1, "a"), Ranking(0, "b")], 10) == [("a", pytest.approx(1.0))]
+    assert dict(fused([Ranking(1, "a"), Ranking(0, "b")], 10)) == pytest.approx({"a": 1.0})
     assert fused([Ranking(0, "a")], 10) == []
 
 
