@@ -12,7 +12,6 @@ ORCHESTRATOR_PORT: Final = 8001
 SERVICE_PORT: Final = 80
 METRICS_PORT: Final = 8002
 METRICS_PORT_NAME: Final = "metrics"
-INGESTION_QUEUED: Final = "tandem_ingestion_queued"  # files of a service that wait to be read: workers are scaled by it
 
 CONFIG_KEY: Final = "config.yaml"
 CONFIG_PATH: Final = "/etc/tandem/config.yaml"

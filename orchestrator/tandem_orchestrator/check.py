@@ -9,7 +9,6 @@ from pydantic import SecretStr
 from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
 
 from tandem_orchestrator.config import Found, unknown_variables
-from tandem_orchestrator.retrieval.embedding.static_embedder import lacks
 
 _LOGIN: Final = re.compile(r"//.*@")  # a password may hold a slash
 
@@ -47,7 +46,11 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
 
 def _embedding_problems(config: OrchestratorConfig) -> list[str]:
     path = config.retrieval.embedding.path
-    problem = lacks(Path(path)) if path is not None else None
+    if path is None:
+        return []
+    from tandem_orchestrator.retrieval.embedding.static_embedder import lacks  # noqa: PLC0415 # metrics come with it
+
+    problem = lacks(Path(path))
     return [problem] if problem is not None else []
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from tandem_contract import names
+from tandem_contract import metrics
 
 from tandem_operator.api.pod import PodSettings
 
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
 """Optional API, written as in Helm's --api-versions."""
-INGESTION_QUEUED_API: Final = f"external.metrics.k8s.io/v1beta1/{names.INGESTION_QUEUED}"
+INGESTION_QUEUED_API: Final = f"external.metrics.k8s.io/v1beta1/{metrics.INGESTION_QUEUED}"
 """The metric by whose value pods for ingestion are scaled, where an adapter serves it."""
 ENGINE_KEY_SUFFIX: Final = "-engine-key"
 MIGRATION: Final = "migration"

@@ -64,12 +64,13 @@ class Storage(Part):
     def configured(self) -> bool:
         """Whether there is anything to keep bytes in, be it unusable."""
         settings = self._settings
-        return settings.s3 is not None or settings.folder is not None or self._database.is_file
+        placed = settings.s3 is not None or settings.folder is not None or self._database.is_file
+        return settings.enabled and placed
 
     async def check(self) -> None:
         """See whether it can be used; a folder that nobody asked for is not made for that."""
         settings = self._settings
-        if settings.s3 is not None or settings.folder is not None:
+        if settings.enabled and (settings.s3 is not None or settings.folder is not None):
             await self._noted(self._store().check())
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
@@ -121,13 +122,14 @@ class Storage(Part):
 
     def _made(self) -> BytesStore:
         settings = self._settings
-        if settings.s3 is not None:
+        if settings.enabled and settings.s3 is not None:
             from tandem_orchestrator.files.s3 import Bucket  # noqa: PLC0415 # 20 MB, which few need
 
             return Bucket(settings.s3)
         if not self.configured:
             raise FilesUnavailable(
-                "no files are kept here: set files.folder or files.s3, since the database is not a file",
+                "no files are kept here: set files.folder or files.s3, since the database is not a file (or files.enabled is "
+                "false)",
                 code="files_not_configured",
             )
         return Folder(settings.folder or DEFAULT_FOLDER, self._threads)
@@ -155,5 +157,5 @@ def new_key(owner: str, tenant_hash: str) -> str:
     return f"{owner}/{tenant_hash}/{token_hex(16)}"
 
 
-def _where(settings: Settings) -> tuple[object, object]:
-    return settings.folder, settings.s3
+def _where(settings: Settings) -> tuple[object, ...]:
+    return settings.enabled, settings.folder, settings.s3

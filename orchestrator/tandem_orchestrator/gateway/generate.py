@@ -18,7 +18,7 @@ from tandem_orchestrator.gateway.request import Headers, Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
 from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.gateway.tool_stream import stream_with_tools
-from tandem_orchestrator.gateway.tool_use import tool_use
+from tandem_orchestrator.gateway.tool_use import named_tools, tool_use
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import Toolbox
 
@@ -94,5 +94,8 @@ class Generator:
         return Call(request.endpoint.path, model, record, affinity)
 
     def _tools(self, request: Request, principal: Principal, headers: Headers) -> ToolSession | None:
-        use = tool_use(request, headers, principal, self._toolbox) if request.endpoint.chat else None
+        if not request.endpoint.chat:
+            return None
+        find = tool_use if request.payload.get("tools") and self._toolbox.bindings else named_tools
+        use = find(request, headers, principal, self._toolbox)
         return None if use is None else ToolSession(request, use, self._settings.tools)

@@ -23,7 +23,16 @@ from tandem_orchestrator.errors import (
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.event_stream import EventStream, end_with_error
 from tandem_orchestrator.gateway.generate import Generator
-from tandem_orchestrator.gateway.request import LARGE, Deadlines, Headers, parse, read_body, too_large, weigh
+from tandem_orchestrator.gateway.request import (
+    LARGE,
+    Deadlines,
+    Headers,
+    checked,
+    json_object,
+    read_body,
+    too_large,
+    weigh,
+)
 from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
 from tandem_orchestrator.transport.served import EXCHANGE, Served, served
@@ -138,7 +147,7 @@ class HotPath:
             ticket.settle(record.prompt_tokens + record.completion_tokens)
 
     async def _answer(self, endpoint: Endpoint, arrived: Arrived) -> None:
-        request = parse(endpoint, arrived.body, self._settings.limits.max_depth)
+        request = checked(endpoint, json_object(arrived.body, self._settings.limits.max_depth))
         if len(arrived.body) > LARGE:
             arrived.body = b""  # or it would be held as long as the engine takes
             await asyncio.sleep(0)  # others go on before it is written again

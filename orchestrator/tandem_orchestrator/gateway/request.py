@@ -183,11 +183,6 @@ def json_object(body: bytes, max_depth: int) -> dict[str, Any]:
     return payload
 
 
-def parse(endpoint: Endpoint, body: bytes, max_depth: int) -> Request:
-    """Return the request in `body`. Raises `BadRequest`, which names the field."""
-    return checked(endpoint, json_object(body, max_depth))
-
-
 def checked(endpoint: Endpoint, payload: dict[str, Any]) -> Request:
     """Return the request that is in JSON's object. Raises `BadRequest`, which names the field."""
     if endpoint.chat:

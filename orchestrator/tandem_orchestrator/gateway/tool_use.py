@@ -54,7 +54,7 @@ def tool_use(
     the server's tools are attached anyway, another of the same name is the client's. Raises `BadRequest`, `Forbidden`.
     """
     asked = _asked(request.payload, principal, toolbox)
-    use = _named(request, headers, principal, toolbox)
+    use = named_tools(request, headers, principal, toolbox)
     if not asked:
         return use
     use = use or ToolUse(toolbox, frozenset())
@@ -79,12 +79,9 @@ def twice(name: str, path: str) -> BadRequest:
 
 def _asked(payload: dict[str, Any], principal: Principal, toolbox: Toolbox) -> dict[str, Bound]:
     """Take out of a request what it declares by types that engines do not know; return what it may call of that."""
-    tools = payload.get("tools")
-    if not tools or not toolbox.bindings:
-        return {}
     found: dict[str, Bound] = {}
     kept = []
-    for n, tool in enumerate(tools):
+    for n, tool in enumerate(payload.get("tools") or ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
         if not isinstance(kind, str) or kind not in toolbox.bindings:
             kept.append(tool)
@@ -108,10 +105,10 @@ def _leave(payload: dict[str, Any], tools: list[Any], found: dict[str, Bound]) -
     return {} if choice == "none" else found
 
 
-def _named(
+def named_tools(
     request: Request, headers: list[tuple[bytes, bytes]], principal: Principal, toolbox: Toolbox
 ) -> ToolUse | None:
-    """Return the tools that are the server's by their names."""
+    """Return what `tool_use` does for a request without tools that it declares by a type of their own."""
     payload = request.payload
     wish: bool | list[str] | None = None
     events = False

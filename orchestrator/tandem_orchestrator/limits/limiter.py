@@ -93,7 +93,9 @@ class Limiter:
 
     def admit(self, principal: Principal) -> Ticket:
         """Count a request. Raises `LimitExceeded`, and then nothing has been counted."""
-        account = self._account(principal)
+        account = self._accounts.get(principal.key_id)
+        if account is None or account.principal is not principal:
+            account = self._open(principal)
         if account.free:
             return Ticket(self, None, [])
         second = int(self._clock())
@@ -148,9 +150,7 @@ class Limiter:
 
     def _account(self, principal: Principal) -> Account:
         account = self._accounts.get(principal.key_id)
-        if account is None or account.principal is not principal:
-            account = self._open(principal)
-        return account
+        return account if account is not None and account.principal is principal else self._open(principal)
 
     def _open(self, principal: Principal) -> Account:
         second = int(self._clock())

@@ -8,19 +8,26 @@ from typing import Any
 
 import pytest
 
-from tests.engine_double import Reply
+from tests.engine_double import Call, Reply
+from tests.engine_double.embedding import Embedding
 from tests.sockets.running import config_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-NAMES = ["basic", "multi_turn", "streaming", "sdk"]
+NAMES = ["basic", "multi_turn", "streaming", "sdk", "rag"]
 MOST_LINES = 40
+BORROWING = (
+    "Visitors may borrow a telescope for three nights, against a deposit of eighty euros. "
+    "Members keep one for two weeks."
+)
 
 
 @pytest.fixture
 async def run(serve, engine, tmp_path):
     """Runs a program against a service with keys; its output."""
     keys = {"values": ["examples:key-of-examples"]}
-    service = await serve(config_for(engine, keys=keys, database={"url": f"sqlite:///{tmp_path}/tandem.db"}))
+    settings = {"keys": keys, "database": {"url": f"sqlite:///{tmp_path}/tandem.db"}}
+    settings |= {"files": {"folder": f"{tmp_path}/files"}, "retrieval": {"embedding": {"model": engine.model}}}
+    service = await serve(config_for(engine, **settings))
 
     async def program(name: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -75,6 +82,26 @@ async def test_the_client_as_a_drop_in(run, engine):
         "conversation: assistant: 1 messages",
         "conversation: user: How far away is it?",
         "conversation: assistant: 3 messages",
+    ]
+
+
+def reading(request: dict[str, Any]) -> Reply:
+    """A model that searches, and answers with what it found; it makes vectors too."""
+    if "messages" not in request:
+        return Embedding()(request)
+    last = request["messages"][-1]
+    if last["role"] == "user":
+        return Reply("", (Call("file_search", '{"queries": ["borrow a telescope for nights"]}'),))
+    return Reply("For three nights [1]." if "three nights" in last["content"] else "I do not know.")
+
+
+async def test_a_document_is_searched_and_cited(run, engine):
+    engine.rule = reading
+    assert (await run("rag")).splitlines() == [
+        "handbook.md: completed",
+        f"found: {BORROWING}",
+        "For three nights [1].",
+        "cited: handbook.md",
     ]
 
 

@@ -189,7 +189,7 @@ async def test_a_busy_favourite_gets_help(serve, engine, twin, addresses):
 
 
 async def until_counted(orchestrator, *waiting):
-    loads = [replica._backlog for replica in orchestrator.upstreams.all[0].replicas]
+    loads = [replica.backlog for replica in orchestrator.upstreams.all[0].replicas]
     await until(lambda: tuple(load._waiting for load in loads) == waiting)
 
 
@@ -223,7 +223,7 @@ async def test_who_waited_already_waits_for_room(serve, engine, addresses):
     asking = asyncio.create_task(orchestrator.chat())
     await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     replica = orchestrator.upstreams.all[0].replicas[0]
-    replica._backlog.seen(4, 0, 0)
+    replica.backlog.seen(4, 0, 0)
     replica._recount()
     engine.waiting = 4
     await engine.start()
@@ -237,7 +237,7 @@ async def test_an_engine_that_fails_to_count_is_taken_to_be_full(serve, engine, 
     monkeypatch.setattr("tandem_orchestrator.engines.replica.MAX_METRICS", 1000)
     monkeypatch.setattr(engine, "_metrics", lambda: b" " * 1001)
     orchestrator = await serve(config_for(engine))
-    await until(lambda: orchestrator.upstreams.all[0].replicas[0]._backlog._room == 0)
+    await until(lambda: orchestrator.upstreams.all[0].replicas[0].backlog._room == 0)
 
 
 async def test_an_engine_that_tells_no_load_is_never_full(serve, engine):

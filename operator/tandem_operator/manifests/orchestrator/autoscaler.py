@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from tandem_contract import names
+from tandem_contract import metrics
 
 from tandem_operator.api.component import Component, Tier
 from tandem_operator.api.llmservice import LLMService
@@ -52,7 +52,7 @@ def _metrics(service: LLMService, component: Component[OrchestratorSpec], platfo
     targets = {"cpu": scaling.cpu_utilization, "memory": scaling.memory_utilization}
     if component.tier == Tier.INGESTION and platform.tells_queued_files:
         # The Service of a scraped pod is a label that Prometheus gives.
-        metric = {"name": names.INGESTION_QUEUED, "selector": {"matchLabels": {"service": service.name}}}
+        metric = {"name": metrics.INGESTION_QUEUED, "selector": {"matchLabels": {"service": service.name}}}
         target = {"type": "AverageValue", "averageValue": str(_WAITING)}
         yield {"type": "External", "external": {"metric": metric, "target": target}}
     yield from (_metric(name, percent) for name, percent in targets.items() if percent)

@@ -10,7 +10,7 @@ from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway.generate import Generator
-from tandem_orchestrator.gateway.request import parse
+from tandem_orchestrator.gateway.request import checked
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import Toolbox
 
@@ -46,7 +46,7 @@ async def ask(dispatcher, catalogue, models=None, **fields):
     parts: tuple[Any, ...] = (Keys(), catalogue, dispatcher, Toolbox((), Tools()))
     settings = OrchestratorConfig.model_validate({"upstreams": [{"name": "a", "url": "http://a"}]})
     generator = Generator(parts[0], parts[1], parts[2], parts[3], settings)
-    request = parse(ENDPOINTS[CHAT], orjson.dumps({"messages": [{"role": "user", "content": "?"}], **fields}), 128)
+    request = checked(ENDPOINTS[CHAT], {"messages": [{"role": "user", "content": "?"}], **fields})
     principal = Principal("key", "team", KeyLimits(), models)
     return await generator.whole(request, principal, Record("id"), [])
 

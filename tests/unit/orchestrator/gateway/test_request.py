@@ -16,7 +16,7 @@ MAX_DEPTH = 128
 
 
 def parse(raw, path=CHAT):
-    return request.parse(ENDPOINTS[path], raw, MAX_DEPTH)
+    return request.checked(ENDPOINTS[path], request.json_object(raw, MAX_DEPTH))
 
 
 def body(**fields):
@@ -70,7 +70,7 @@ def test_what_readers_differ_about_is_no_json(raw):
 
 def test_the_deepest_body_can_be_sent():
     deepest = Limits.model_fields["max_depth"].metadata[1].le
-    asked = request.parse(ENDPOINTS[CHAT], body(extra=nested(deepest - 2)), deepest)
+    asked = request.checked(ENDPOINTS[CHAT], request.json_object(body(extra=nested(deepest - 2)), deepest))
     assert asked.body() == body(extra=nested(deepest - 2))
 
 

@@ -7,7 +7,7 @@ from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway import rewrite
-from tandem_orchestrator.gateway.request import Request, parse
+from tandem_orchestrator.gateway.request import Request, checked, json_object
 
 ASKED: dict[str, dict[str, Any]] = {
     CHAT: {"messages": [{"role": "user", "content": "?"}]},
@@ -17,7 +17,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 
 def request(path=CHAT, **fields) -> Request:
-    return parse(ENDPOINTS[path], orjson.dumps({"model": "m", **ASKED[path], **fields}), 128)
+    return checked(ENDPOINTS[path], json_object(orjson.dumps({"model": "m", **ASKED[path], **fields}), 128))
 
 
 def model(*, takes_cache_salt=False, **settings) -> Model:

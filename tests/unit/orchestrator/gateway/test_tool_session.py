@@ -3,7 +3,7 @@ import pytest
 from tandem_contract.config import Tools
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, ToolLoopFailed
-from tandem_orchestrator.gateway.request import parse
+from tandem_orchestrator.gateway.request import checked, json_object
 from tandem_orchestrator.gateway.tool_session import ToolSession, Turn, turn_of
 from tandem_orchestrator.gateway.tool_use import ToolUse
 from tandem_orchestrator.tools.passage import Passage
@@ -16,7 +16,7 @@ def conversation(settings=None, added=(), **fields):
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "book")]
     body = orjson.dumps({"model": "m", "messages": [{"role": "user"}], "tools": tools, **fields})
     use = ToolUse(Toolbox((), Tools()), frozenset({"add", "other"}), [orjson.Fragment(tool) for tool in added])
-    return ToolSession(parse(ENDPOINTS[CHAT], body, 128), use, settings or Tools())
+    return ToolSession(checked(ENDPOINTS[CHAT], json_object(body, 128)), use, settings or Tools())
 
 
 def asked(session, *, stream=False):
@@ -128,7 +128,7 @@ def test_a_message_becomes_a_turn():
 
 def test_the_first_pass_is_what_the_client_sent():
     raw = b'{"model":"m","messages":[{"role":"user"}],"tools":[{"function":{"name":"add"}}]}'
-    request = parse(ENDPOINTS[CHAT], raw, 128)
+    request = checked(ENDPOINTS[CHAT], json_object(raw, 128))
     talk = ToolSession(request, ToolUse(Toolbox((), Tools()), frozenset({"add"})), Tools())
     assert talk.next_body(stream=False) == raw
 

@@ -4,7 +4,7 @@ from tandem_contract.config import KeyLimits, Tools
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, Forbidden
-from tandem_orchestrator.gateway.request import parse
+from tandem_orchestrator.gateway.request import checked, json_object
 from tandem_orchestrator.gateway.tool_use import tool_use
 from tandem_orchestrator.tools.calculator import Calculator
 from tandem_orchestrator.tools.toolbox import Toolbox
@@ -24,7 +24,7 @@ def asked(attach="declared", headers=NO_HEADERS, tools=None, declares=(), tools_
     """The use and the request that an engine would get."""
     declared = tools_sent or [{"type": "function", "function": {"name": name}} for name in declares]
     body = {"model": "m", "messages": [{"role": "user"}], **({"tools": declared} if declared else {}), **fields}
-    request = parse(ENDPOINTS[CHAT], orjson.dumps(body), 128)
+    request = checked(ENDPOINTS[CHAT], json_object(orjson.dumps(body), 128))
     principal = Principal("key", "tenant", KeyLimits(), tools=tools)
     toolbox = Toolbox([Calculator(), Clock()], Tools(attach=attach))
     return tool_use(request, headers, principal, toolbox), orjson.loads(request.body())
