@@ -23,8 +23,12 @@ print(f"{file.filename}: {attached.status}")
 found = client.vector_stores.search(store.id, query=QUESTION, max_num_results=1)
 print(f"found: {found.data[0].content[0].text.splitlines()[-1]}")
 
-search = {"type": "file_search", "vector_store_ids": [store.id], "max_num_results": 3}
-response = client.responses.create(model=model, input=QUESTION, tools=[search], max_output_tokens=300)
+response = client.responses.create(
+    model=model,
+    input=QUESTION,
+    tools=[{"type": "file_search", "vector_store_ids": [store.id], "max_num_results": 3}],
+    max_output_tokens=300,
+)
 print(response.output_text)
 for item in response.output:
     for part in item.content if item.type == "message" else []:

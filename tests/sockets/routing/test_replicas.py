@@ -190,7 +190,7 @@ async def test_a_busy_favourite_gets_help(serve, engine, twin, addresses):
 
 async def until_counted(orchestrator, *waiting):
     loads = [replica.backlog for replica in orchestrator.upstreams.all[0].replicas]
-    await until(lambda: tuple(load._waiting for load in loads) == waiting)
+    await until(lambda: tuple(load.waiting for load in loads) == waiting)
 
 
 async def test_full_engines_refuse_early(serve, engine, twin, addresses):
