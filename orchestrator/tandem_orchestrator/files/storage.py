@@ -128,8 +128,8 @@ class Storage(Part):
             return Bucket(settings.s3)
         if not self.configured:
             raise FilesUnavailable(
-                "no files are kept here: set files.folder or files.s3, as the database is not a file, or files.enabled is "
-                "false",
+                "no files are kept here: set files.folder or files.s3, as the database is not a file, or files.enabled "
+                "is false",
                 code="files_not_configured",
             )
         return Folder(settings.folder or DEFAULT_FOLDER, self._threads)
