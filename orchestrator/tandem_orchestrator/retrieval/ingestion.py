@@ -58,6 +58,7 @@ class Ingestion(Part):
         self._embedders = embedders
         self._may_begin = may_begin
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._forgotten: set[tuple[str, str]] = set()
         self.update(config)
 
     def update(self, config: OrchestratorConfig) -> None:
@@ -105,10 +106,15 @@ class Ingestion(Part):
         INGESTION_QUEUED.set(number)
         INGESTION_AGE.set((now() - since) / 1000)
         if self._tasks:
-            tasks = dict(self._tasks)
-            mine = await self._works.mine()
-            for key in tasks.keys() - mine:  # detached, or taken over
-                tasks[key].cancel()
+            await self._works.live()
+        tasks = dict(self._tasks)  # those that are begun meanwhile may not be in what is read
+        mine = await self._works.mine()
+        for key in tasks.keys() - mine:  # detached, or taken over
+            tasks[key].cancel()
+        forgotten = mine - self._tasks.keys()
+        for key in forgotten & self._forgotten:  # how they ended could not be written
+            await self._works.abandon(key)
+        self._forgotten = forgotten
         room = self._settings.concurrency - len(self._tasks)
         if room > 0 and self._may_begin():
             for work in await self._works.claim_left(room):

@@ -167,6 +167,7 @@ class StoreFiles:
         for index_id, index in (await self._made(tenant, store_id)).items():  # nobody adds to one from now on
             if index_id not in made:
                 await self._rows.write(*index.removing(file_id))
+            await self._rows.write(("RECOUNT", [{"id": index_id, "new_chunks": await index.count()}]))
 
     async def _made(self, tenant: str, store_id: str) -> dict[str, Index]:
         """Return a store's indexes that have tables."""

@@ -64,6 +64,10 @@ class Works:
         ((number, since),) = await self._rows.read("ANY_QUEUED")
         return number, since or now()
 
+    async def live(self) -> None:
+        """Give a sign of life, or others take what this process has taken."""
+        await self._leases.live()
+
     async def mine(self) -> set[tuple[str, str]]:
         """Return the keys of all that this process has taken, as the database sees it."""
         return {(row[0], row[1]) for row in await self._rows.read("MINE", owner=self._owner)}
@@ -124,6 +128,11 @@ class Works:
         release = self._mine(work) | {"new_due": now() + pause_ms, "new_failures": work.failures + 1}
         note = self._note(work, "in_progress", code, reason)
         await self._rows.write(note, ("RELEASE", [release]))
+
+    async def abandon(self, key: tuple[str, str]) -> None:
+        """Give back what nobody here works at any more."""
+        index_id, file_id = key
+        await self._rows.write(("ABANDON", [{"index_id": index_id, "file_id": file_id, "owner": self._owner}]))
 
     async def hand_over(self, work: Work) -> None:
         """Give work back that others are to go on with."""

@@ -182,6 +182,12 @@ COUNT_CHUNKS: Final = Statement(
     rank=INDEX_LAST,
     key=("id",),
 )
+RECOUNT: Final = Statement(
+    update(INDEXES).where(_X.id == bindparam("id")).values(chunks=bindparam("new_chunks")).returning(_X.id),
+    rank=INDEX_LAST,
+    key=("id",),
+)
+"""Notes how many pieces are left; what is added at this very moment may be missed until the next time."""
 RELEASE: Final = Statement(
     update(WORK)
     .where(_MINE)
@@ -191,6 +197,9 @@ RELEASE: Final = Statement(
     key=_WORK_KEY,
 )
 """Gives work back, for another try."""
+ABANDON: Final = Statement(
+    update(WORK).where(_MINE).values(owner=NOBODY).returning(_W.index_id, _W.file_id), rank=WORK_THEN, key=_WORK_KEY
+)
 END: Final = Statement(
     delete(WORK).where(_MINE).returning(_W.index_id, _W.file_id), rank=STORE_FIRST, key=_WORK_KEY, required=True
 )

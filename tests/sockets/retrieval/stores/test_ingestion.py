@@ -1,11 +1,14 @@
 """Files on their way into indexes: engines that are away, processes that end, files that go meanwhile."""
 
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import Any
 
 import openai
 import orjson
 import pytest
+from tandem_orchestrator.errors import DatabaseDown
+from tandem_orchestrator.retrieval.work import Works
 
 from tests.engine_double import Reply
 from tests.engine_double.embedding import Embedding
@@ -104,7 +107,7 @@ async def test_what_a_killed_process_has_begun_is_gone_on_with(start, elsewhere,
     async with elsewhere() as other:
         async with openai.AsyncOpenAI(base_url=f"{other.url}/v1", api_key="key-a", max_retries=0) as client:
             documents = Documents(client)
-            file = await documents.upload(MANY)
+            file = await documents.upload(MANY * 8)  # several transactions long
             store = await client.vector_stores.create(file_ids=[file.id], chunking_strategy=SMALL)
 
             async def begun():
@@ -147,3 +150,42 @@ async def test_each_of_many_files_is_read_once_by_two_processes(start, engine):
     embedded = [text for seen in engine.seen for text in seen.body["input"]]
     assert sorted(embedded) == sorted(texts)
     assert second is not first
+
+
+async def test_a_file_that_takes_longer_than_a_lease_stays_with_its_process(start, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.store.leases.LEASE_MS", 1000)
+    monkeypatch.setattr("tandem_orchestrator.retrieval.ingestion.LIFE_SECONDS", 0.2)
+    engine.rule = Embedding(seconds_a_text=0.01)
+    first, _ = await start(), await start()
+    async with openai.AsyncOpenAI(base_url=f"{first.url}/v1", api_key="key-a", max_retries=0) as client:
+        documents = Documents(client)
+        file = await documents.upload(MANY * 4)
+        store = await client.vector_stores.create(file_ids=[file.id], chunking_strategy=SMALL)
+        await documents.done(store.id)
+    embedded = Counter(text for seen in engine.seen for text in seen.body["input"])
+    assert max(embedded.values()) <= 4, "as often as the text stands in the file"
+
+
+async def test_work_whose_end_could_not_be_written_is_taken_again(start, engine, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.retrieval.ingestion.LIFE_SECONDS", 0.1)
+    engine.rule = Embedding()
+    failures = {"add": 1, "give_back": 2}
+
+    def failing(name):
+        own = getattr(Works, name)
+
+        async def call(self, *arguments):
+            if failures[name]:
+                failures[name] -= 1
+                raise DatabaseDown("the database is away", retry_after=1)
+            return await own(self, *arguments)
+
+        monkeypatch.setattr(Works, name, call)
+
+    failing("add")
+    failing("give_back")
+    orchestrator = await start()
+    async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
+        documents = Documents(client)
+        store = await documents.store(RIVERS)
+        assert store.file_counts.completed == 1

@@ -154,6 +154,16 @@ async def test_quotas(start, quota, number):
         assert refused.value.code == "storage_quota_exceeded"
 
 
+async def test_what_is_detached_counts_no_more(start):
+    orchestrator = await start({"quota": {"chunks": 1}})
+    async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
+        documents = Documents(client)
+        store = await documents.store(RIVERS)
+        (file,) = [file async for file in client.vector_stores.files.list(store.id)]
+        await client.vector_stores.files.delete(file.id, vector_store_id=store.id)
+        assert (await documents.attach(store.id, PLANETS)).status == "completed"
+
+
 async def test_an_expired_store_is_emptied_and_not_searched(client, documents, orchestrator, database):
     store = await documents.store(RIVERS, expires_after={"anchor": "last_active_at", "days": 1})
     async with database.transaction() as connection:
