@@ -43,7 +43,7 @@ test-fast: venv ## Unit, golden and chart tests: no cluster, under 30 seconds
 test-python: venv
 	@python3 -m hack tools chromium curl helm moto_server openssl redis-server > /dev/null
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/golden tests/sockets
+	@$(BIN)/coverage run -m pytest -q -n logical --dist worksteal tests/unit tests/golden tests/sockets
 	@$(BIN)/coverage combine -q
 	@echo "lines and branches that these tests pass, in percent (.venv/bin/coverage report -m lists the others):"
 	@for package in $(PACKAGES); do \
@@ -53,7 +53,7 @@ test-python: venv
 .PHONY: test-compiled
 test-compiled: venv ## The orchestrator's tests once more, compiled as in its image
 	@python3 -m hack tools chromium curl moto_server openssl redis-server > /dev/null
-	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q tests/sockets
+	@compiled=$$(python3 -m hack compiled) && PYTHONPATH=$$compiled $(PYTEST) -q -n logical --dist worksteal tests/sockets
 
 .PHONY: test-integration
 test-integration: venv ## The operator on a real API server (no root)
