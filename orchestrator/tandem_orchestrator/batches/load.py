@@ -1,7 +1,5 @@
 """Reads what the engines of a model do."""
 
-from weakref import WeakKeyDictionary
-
 from tandem_orchestrator.batches.room import Load
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.dispatch import Dispatcher
@@ -39,7 +37,7 @@ class Loads:
     def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher) -> None:
         self._catalogue = catalogue
         self._dispatcher = dispatcher
-        self._others: WeakKeyDictionary[Replica, _Others] = WeakKeyDictionary()
+        self._others: dict[str, dict[Replica, _Others]] = {}
 
     def name_of(self, name: str | None) -> str:
         """Return the name under which engines know a model, the default one for None; "" if there is none yet."""
@@ -61,11 +59,9 @@ class Loads:
     def _sum(self, model: Model, ready: list[Replica]) -> Load:
         lines = sum(replica.yielding for replica in ready)
         urgent = sum(replica.in_flight for replica in ready) - lines + self._dispatcher.held(model.name)
-        for replica in ready:
-            others = self._others.get(replica)
-            if others is None:
-                others = self._others[replica] = _Others()
-            urgent += others.look(replica)
+        known = self._others.get(model.name, {})
+        self._others[model.name] = known = {replica: known.get(replica) or _Others() for replica in ready}
+        urgent += sum(others.look(replica) for replica, others in known.items())
         capacities = [replica.backlog.capacity for replica in ready]
         return Load(
             len(ready),

@@ -20,6 +20,7 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Opened = TypeVar("Opened", BinaryIO, BinaryIO | None)
 
 
 class Folder:
@@ -31,7 +32,7 @@ class Folder:
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """See `BytesStore`."""
-        file = await self._call(self._create, key)
+        file = await self._opened(self._create, key)
         try:
             async for batch in batched(chunks, WRITTEN_AT_ONCE):
                 await self._call(file.write, batch)
@@ -42,7 +43,7 @@ class Folder:
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """See `BytesStore`."""
-        file = await self._call(self._open, key)
+        file = await self._opened(self._open, key)
         if file is None:
             return
         try:
@@ -78,6 +79,15 @@ class Folder:
             return await asyncio.get_running_loop().run_in_executor(self._threads, do, *arguments)
         except OSError as error:
             self._fail(error)
+
+    async def _opened(self, open_: Callable[[str], Opened], key: str) -> Opened:
+        """Open a file; one whose opener is cancelled meanwhile is closed again."""
+        opening = asyncio.ensure_future(self._call(open_, key))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
 
     def _fail(self, error: OSError) -> NoReturn:
         if error.errno in FULL:
@@ -136,3 +146,8 @@ def _finish(file: BinaryIO, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _close(opening: "asyncio.Task[BinaryIO | None]") -> None:
+    if not opening.cancelled() and opening.exception() is None and (file := opening.result()) is not None:
+        file.close()

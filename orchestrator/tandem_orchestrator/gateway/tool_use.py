@@ -59,8 +59,8 @@ def tool_use(
         return use
     use = use or ToolUse(toolbox, frozenset())
     use.asked = list(asked.values())
-    use.names |= asked.keys()
-    use.replaced |= asked.keys()
+    use.names |= frozenset(asked)
+    use.replaced |= frozenset(asked)
     return use
 
 
