@@ -114,6 +114,8 @@ def _limits(config: OrchestratorConfig) -> str:
 
 def _files(config: OrchestratorConfig) -> str:
     files = config.files
+    if not files.enabled:
+        return "none"
     if files.s3 is not None:
         server = f" at {_shown(str(files.s3.endpoint))}" if files.s3.endpoint else ""
         where = f"in the bucket {files.s3.bucket}{server}{f', below {files.s3.prefix}' if files.s3.prefix else ''}"
