@@ -1,6 +1,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import Any
 
 import pytest
 from tandem_orchestrator.files.folder import Folder
@@ -8,7 +9,8 @@ from tandem_orchestrator.files.folder import Folder
 
 async def test_a_file_that_is_opened_for_nobody_is_closed(tmp_path, monkeypatch):
     (tmp_path / "key").write_bytes(b"bytes")
-    begun, go_on, opened = Event(), Event(), []
+    begun, go_on = Event(), Event()
+    opened: list[Any] = []
     own = Folder._open
 
     def slowly(self, key):
