@@ -25,18 +25,6 @@ class Searching(Protocol):
         """
 
 
-class NoStores:
-    """There are no vector stores."""
-
-    async def check(self, _: str, store_ids: Sequence[str]) -> Sequence[str]:
-        """See `Searching`."""
-        raise store_not_found(store_ids[0])
-
-    async def search(self, _: str, store_ids: Sequence[str], __: Question) -> list[Hit]:
-        """See `Searching`."""
-        raise store_not_found(store_ids[0])
-
-
 def store_not_found(store_id: str) -> NotFound:
     """Return the error for a vector store that the tenant does not have."""
     return NotFound(f"there is no vector store {store_id!r}", code="vector_store_not_found")

@@ -30,8 +30,8 @@ class Retrieval:
 
     async def answer(self, principal: Principal, record: Record, store_id: str, question: Question) -> dict[str, Any]:
         """Return a page of what a search found, as OpenAI has it. Raises `GatewayError`."""
-        await self.search.check(principal.tenant, [store_id])
         if question.rewrite:
+            await self.search.check(principal.tenant, [store_id])  # before a model is asked
             rewriting = (self._rewriter.rewritten(query, principal, record) for query in question.queries)
             question = question._replace(queries=tuple(await asyncio.gather(*rewriting)))
         hits = await self.search.search(principal.tenant, [store_id], question)

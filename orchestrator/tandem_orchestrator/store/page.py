@@ -1,12 +1,11 @@
 """Pages of lists, as OpenAI has them."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tandem_orchestrator.errors import BadRequest
 
 Order = Literal["asc", "desc"]
-MOST: Final = 100
 
 
 class Page(NamedTuple):
