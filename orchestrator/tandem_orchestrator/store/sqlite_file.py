@@ -43,8 +43,9 @@ class SqliteFile:
             return await self._writing.run(lambda connection: _transaction(connection, jobs))
 
     async def close(self) -> None:
-        """Close all, after what they do."""
-        await asyncio.gather(self._writing.close(), self._reading.close(), self._searching.close())
+        """Close all, after what they do, one by one: the last folds the log into the file, if no other is closing."""
+        for thread in (self._reading, self._searching, self._writing):
+            await thread.close()
 
 
 class SqliteThread:

@@ -126,12 +126,12 @@ async def test_a_process_that_ends_while_a_file_is_added(filing, kept, sweeper, 
 
 def _kill(filing, monkeypatch, step: str) -> None:
     """Has the process end at a step of adding a file; what would clean up is not run either."""
-    storage, rows = filing.storage, filing.rows
+    storage, database = filing.storage, filing.database
 
     async def nothing(*_):
         raise Killed
 
-    write, commit = storage.write, rows.write
+    write, commit = storage.write, database.write
 
     async def write_whole(key, data):
         await write(key, data)
@@ -141,8 +141,8 @@ def _kill(filing, monkeypatch, step: str) -> None:
         await write(key, chunks(b"a part of it"))
         raise Killed
 
-    async def commit_and_end(*steps):
-        await commit(*steps)
+    async def commit_and_end(job):
+        await commit(job)
         raise Killed
 
     match step:
@@ -153,7 +153,7 @@ def _kill(filing, monkeypatch, step: str) -> None:
         case "between bytes and rows":
             monkeypatch.setattr(storage, "write", write_whole)
         case "after rows":
-            monkeypatch.setattr(rows, "write", commit_and_end)
+            monkeypatch.setattr(database, "write", commit_and_end)
         case _:
             monkeypatch.setattr(storage, "delete", nothing)
 
@@ -192,14 +192,14 @@ async def test_a_process_that_ends_while_it_sweeps(filing, kept, sweeper, monkey
 
 async def test_a_commit_of_which_nothing_is_heard(orchestrator, client, kept, sweeper, monkeypatch):
     """The client hears of a failure; the file may be there all the same, and then it is whole."""
-    rows = orchestrator.app.services.filing.rows
-    commit = rows.write
+    database = orchestrator.app.services.filing.database
+    commit = database.write
 
-    async def silent(*steps):
-        await commit(*steps)
+    async def silent(job):
+        await commit(job)
         raise DatabaseDown("the connection broke", retry_after=1)
 
-    monkeypatch.setattr(rows, "write", silent)
+    monkeypatch.setattr(database, "write", silent)
     status, _ = await posted(orchestrator, FORM)
     assert status == 503
     monkeypatch.undo()
