@@ -77,7 +77,7 @@ def manifest(service: Service) -> str:
 def run(cluster: Cluster, model: str | None) -> None:
     """Bring the demo up and talk to it; raises Failure with what went wrong."""
     service = hub_model(announced(Hub().model(model))) if model else own_model()
-    names = ["operator", "orchestrator", "engine-cpu", *([] if model else ["demo-model"])]
+    names = [name for name in images.NAMES if name != "demo-model" or not model]
     with images.being_built(names):
         cluster.up()
     images.load(cluster, names)

@@ -20,6 +20,7 @@ def operator(kubeconfig: Path, *, echo: bool = False) -> None:
         "image.repository": repository,
         "image.tag": tag,
         "images.orchestrator": images.reference("orchestrator"),
+        "images.orchestratorFull": images.reference("orchestrator-full"),
         "images.engineCpu": images.reference("engine-cpu"),
     }
     arguments = [

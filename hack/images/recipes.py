@@ -6,9 +6,10 @@ from typing import Final
 from hack import versions
 
 TIERS: Final = ("operator", "orchestrator")
-NAMES: Final = (*TIERS, "engine-cpu", "demo-model")
+FULL: Final = "orchestrator-full"
+NAMES: Final = (*TIERS, FULL, "engine-cpu", "demo-model")
 """What a cluster needs for the demo."""
-TEST_NAMES: Final = ("postgres",)
+TEST_NAMES: Final = ("postgres", "s3", "minilm")
 """What its tests need besides."""
 
 
@@ -32,12 +33,15 @@ def recipe(name: str, base: str, *, registry: bool) -> Recipe:
     """Return how to build an image on `base`; what `registry` allows is pulled rather than made of packages."""
     pinned = versions.pinned("images")
     on_base = {"BASE": base, "UV_VERSION": versions.pinned("tools")["uv"]}
-    if name in TIERS:
-        locks = (f"requirements/{name}.lock", "requirements/dev.lock")
-        return Recipe(f"{name}/Dockerfile", ".", (name, "contract", *locks), on_base, layers=True)
+    if name in (*TIERS, FULL):
+        tier = name.removesuffix("-full")
+        locks = tuple(f"requirements/{lock}.lock" for lock in (*{tier: 0, name: 0}, "dev"))
+        arguments = {**on_base, **({"DEPENDENCIES": "full"} if name == FULL else {})}
+        return Recipe(f"{tier}/Dockerfile", ".", (tier, "contract", *locks), arguments, layers=True)
     folder = f"hack/images/{name}"
-    if name == "postgres":
-        return Recipe(f"{folder}/Dockerfile", ".", (folder, "requirements/dev.lock"), on_base)
+    if name in TEST_NAMES:
+        lock = f"requirements/{'moto' if name == 's3' else 'dev'}.lock"
+        return Recipe(f"{folder}/Dockerfile", ".", (folder, lock), on_base)
     if name == "demo-model":
         return Recipe(f"{folder}/Dockerfile", "hack/demo_model/model", ("hack/demo_model/model",))
     if registry:

@@ -2,29 +2,12 @@
 
 from hack import images
 from tests.e2e.cluster import Json
+from tests.e2e.pods import pod
 
 
 def client_pod(name: str, script: str, *arguments: str) -> Json:
     """A pod that runs the script once; it has the standard library only."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 10001,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": name,
-                    "image": images.reference("orchestrator"),
-                    "command": ["python3", "-u", "-c", script, *arguments],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
+    command = ["python3", "-u", "-c", script, *arguments]
+    made = pod(name, images.reference("orchestrator"), command=command)
+    made["spec"]["restartPolicy"] = "Never"
+    return made

@@ -27,9 +27,9 @@ def test_a_restart_of_the_engine_fails_no_request(service: Namespace) -> None:
 
 
 @contextmanager
-def load(service: Namespace) -> Iterator[None]:
-    """Clients that ask through the Service for as long as the block takes."""
-    service.apply(client_pod("clients", CLIENTS, "demo", API_KEY))
+def load(service: Namespace, *search: str) -> Iterator[None]:
+    """Clients that ask through the Service for as long as the block takes; `search` as in clients.py."""
+    service.apply(client_pod("clients", CLIENTS, "demo", API_KEY, *search))
     try:
         service.kubectl("wait", "--for=condition=Ready", "pod/clients", "--timeout=60s")
         yield

@@ -33,7 +33,7 @@ LONG: Json = {
 @pytest.fixture(scope="module")
 def stateful(service: Namespace) -> Namespace:
     """The demo, which keeps its state in a PostgreSQL from now on; it moved there while clients asked."""
-    service.apply(*postgres())
+    service.apply(*postgres("database"))
     service.kubectl("wait", "--for=condition=Ready", "pod/database", "--timeout=120s")
     before = set(service.names("pods", ORCHESTRATORS))
     with load(service):

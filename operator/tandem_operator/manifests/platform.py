@@ -8,6 +8,7 @@ from tandem_contract import __version__
 
 from tandem_operator.api.component import INGESTION_QUEUED_API, SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
 from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CPU, EngineType
 
@@ -19,15 +20,25 @@ class Images:
     """Images of services that name none; those of engines are vLLM's, others have those of their releases."""
 
     orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
+    orchestrator_full: str = f"{orchestrator}-full"
+    """Of services with retrieval: it reads every kind of document."""
     engine_nvidia: str = _VLLM["nvidia.com/gpu"]
     engine_amd: str = _VLLM["amd.com/gpu"]
     engine_cpu: str = _VLLM[CPU]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read images from TANDEM_ORCHESTRATOR_IMAGE and TANDEM_ENGINE_{NVIDIA,AMD,CPU}_IMAGE, where they are set."""
+        """Read images from TANDEM_ORCHESTRATOR[_FULL]_IMAGE and TANDEM_ENGINE_{NVIDIA,AMD,CPU}_IMAGE, where they are set.
+
+        Who gives an orchestrator alone has it everywhere: a registry of one's own is not left for the release's.
+        """
         given = {item.name: environment.get(f"TANDEM_{item.name.upper()}_IMAGE") for item in fields(cls)}
+        given["orchestrator_full"] = given["orchestrator_full"] or given["orchestrator"]
         return cls(**{name: image for name, image in given.items() if image})
+
+    def orchestrator_of(self, spec: OrchestratorSpec) -> str:
+        """Return the orchestrator's image."""
+        return spec.image or (self.orchestrator_full if spec.retrieval else self.orchestrator)
 
     def engine(self, spec: EngineSpec) -> str:
         """Return the engine's image; the spec's rules see to it that there is one."""

@@ -60,7 +60,8 @@ class Store(NamedTuple):
         return self.expires is not None and self.expires < now()
 
     def shown(self, counts: "Counts") -> dict[str, Any]:
-        """Return it as OpenAI has it."""
+        """Return it as OpenAI has it, with what made its vectors, and whether its index is being made anew."""
+        identity = self.identity
         status = "expired" if self.expired else "in_progress" if counts.files["in_progress"] else "completed"
         return {
             "id": self.id,
@@ -77,6 +78,8 @@ class Store(NamedTuple):
             "expires_at": None if self.expires is None else self.expires // 1000,
             "last_active_at": self.used // 1000,
             "metadata": orjson.loads(self.metadata),
+            "embedding": identity and {"model": identity.model, "dimensions": identity.dimension},
+            "reindexing": self.next_index_id is not None,
         }
 
 

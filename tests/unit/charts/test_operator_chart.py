@@ -202,7 +202,8 @@ class TestPod:
 
     def test_default_images_reach_the_operator(self) -> None:
         assert not [name for name in environment() if name.endswith("_IMAGE")]
-        images = dict.fromkeys(("orchestrator", "engineNvidia", "engineAmd", "engineCpu"), "example.com/own:1")
+        names = ("orchestrator", "orchestratorFull", "engineNvidia", "engineAmd", "engineCpu")
+        images = dict.fromkeys(names, "example.com/own:1")
         given = Images.from_environment(environment({"images": images}))
         assert {getattr(given, image.name) for image in fields(given)} == {"example.com/own:1"}
 

@@ -38,6 +38,12 @@ async def reindexed(documents, store_id):
     assert answer["id"] == store_id
 
 
+async def made_with(documents, store_id):
+    """Return whether a store is being indexed anew, and what embedded what is searched."""
+    store = await documents.client.vector_stores.retrieve(store_id)
+    return store.reindexing, store.embedding
+
+
 async def tables(database):
     names = "SELECT name FROM sqlite_master"
     if await database.system() == "postgresql":
@@ -56,15 +62,15 @@ async def test_a_store_changes_its_model_while_it_is_searched(start_with, engine
     orchestrator, documents = await start_with(engine, other, model="other")
     assert "Saturn" in (await documents.found(store.id, "Saturn rings"))[0], "by the model that it was made with"
     (old,) = await tables(database)
+    assert (await made_with(documents, store.id)) == (False, {"model": "double", "dimensions": 8})
     await reindexed(documents, store.id)
 
     async def searched():
         assert "Saturn" in (await documents.found(store.id, "Saturn rings"))[0]
-        async with database.transaction() as connection:
-            query = "SELECT next_index_id FROM tandem_vector_stores"
-            return (await connection.exec_driver_sql(query)).scalar_one()
+        return await made_with(documents, store.id)
 
-    await until_awaited(searched, lambda next_index: next_index is None, 20)
+    assert (await searched())[0]
+    await until_awaited(searched, lambda made: made == (False, {"model": "other", "dimensions": 12}), 20)
     asked = len(engine.seen)
     assert "Saturn" in (await documents.found(store.id, "Saturn rings"))[0]
     assert len(engine.seen) == asked, "the old model is asked no more"

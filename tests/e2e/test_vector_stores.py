@@ -1,0 +1,187 @@
+"""Documents in, cited answers out, on two orchestrators: one of them is killed while it reads, and stores change their
+embedding model while they are searched.
+"""
+
+import json
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import openai
+import pytest
+
+from hack import images
+from tests.documents import pdf_file
+from tests.e2e.cluster import Json, Namespace, eventually
+from tests.e2e.conftest import API_KEY, CONFIG
+from tests.e2e.embedding_pod import embedding
+from tests.e2e.pods import secret, server
+from tests.e2e.postgres_pod import postgres
+from tests.e2e.test_engine_restart import ENOUGH, finish, load, results, wait_for_answers
+
+ORCHESTRATORS = "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator"
+PORT, METRICS_PORT = 8001, 8002
+BUCKET = "library"
+MODELS = ("minilm", "other")
+TIMEOUT = 120.0
+ROLL_OUT_SECONDS = 300
+READING_SECONDS = 240
+QUESTION = "What is the capital of France?"
+PAGES = (
+    "Borrowing a telescope\nVisitors keep a telescope for three nights.",
+    "Towns\nThe capital of France is Paris.",
+    "Care of the mirrors\nNever wipe a mirror.",
+)
+LINES = 4000
+PIECE = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+
+
+@pytest.fixture(scope="module")
+def library(service: Namespace) -> Namespace:
+    """The demo with files in a bucket, vector stores in a PostgreSQL, and two models that embed."""
+    key = uuid.uuid4().hex
+    service.apply(
+        *postgres("library"),
+        secret("bucket", id="library", key=key),
+        *server("s3", images.reference("s3"), 9000),
+        *embedding(MODELS[0], "minilm"),
+        *embedding(MODELS[1], "demo-model", "--convert", "embed"),
+    )
+    service.kubectl(
+        "wait", "--for=condition=Ready", "pod/library", "pod/s3", "pod/minilm", "pod/other", "--timeout=400s"
+    )
+    with service.forward("pod/s3", 9000) as url:
+        httpx.put(f"{url}/{BUCKET}").raise_for_status()
+    before = set(service.names("pods", ORCHESTRATORS))
+    settings = {
+        "state": {"postgres": {"urlFrom": {"secretName": "library", "secretKey": "url"}}},
+        "files": {
+            "s3": {
+                "bucket": BUCKET,
+                "endpoint": "http://s3:9000",
+                "accessKeyId": {"secretName": "bucket", "secretKey": "id"},
+                "secretAccessKey": {"secretName": "bucket", "secretKey": "key"},
+            }
+        },
+        "retrieval": {"embedding": {"model": MODELS[0], "batchSize": 16}},
+        "config": {**CONFIG, "upstreams": [{"name": n, "url": f"http://{n}:8000", "model": n} for n in MODELS]},
+        "resources": {"limits": {"memory": "1Gi"}},
+    }
+    change(service, settings)
+    eventually(lambda: rolled_out(service, before), within=ROLL_OUT_SECONDS, what="orchestrators have a library")
+    return service
+
+
+def change(service: Namespace, orchestrator: Json) -> None:
+    patch = json.dumps({"spec": {"orchestrator": orchestrator}})
+    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", patch)
+
+
+def rolled_out(service: Namespace, before: set[str]) -> bool:
+    ready = service.is_ready("demo") and service.condition("demo", "StoresReady").get("status") == "True"
+    return ready and before.isdisjoint(service.names("pods", ORCHESTRATORS))
+
+
+@contextmanager
+def api(service: Namespace, pod: str) -> Iterator[openai.OpenAI]:
+    """A client of one pod."""
+    with (
+        service.forward(pod, PORT) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=API_KEY, timeout=TIMEOUT) as client,
+    ):
+        yield client
+
+
+def store_of(client: openai.OpenAI, name: str, content: bytes) -> str:
+    """A vector store with one document, which is still to be read."""
+    store = client.vector_stores.create(name=name)
+    file = client.files.create(file=(name, content), purpose="assistants")
+    client.vector_stores.files.create(file.id, vector_store_id=store.id, chunking_strategy=PIECE)
+    return store.id
+
+
+def read(client: openai.OpenAI, store: str) -> str | None:
+    """The id of a store's document once it has been read, None while it has not."""
+    (file,) = client.vector_stores.files.list(store).data
+    assert file.status in ("in_progress", "completed"), file.last_error
+    return file.id if file.status == "completed" else None
+
+
+def test_an_answer_cites_the_page(library: Namespace) -> None:
+    first, second = library.names("pods", ORCHESTRATORS)[:2]
+    with api(library, first) as uploading, api(library, second) as asking:
+        store = store_of(uploading, "handbook.pdf", pdf_file(*PAGES))
+        file = eventually(lambda: read(asking, store), within=READING_SECONDS, what="the document has been read")
+        (best, *_) = asking.vector_stores.search(store, query=QUESTION).data
+        assert PAGES[1].splitlines()[1] in best.content[0].text
+        response = asking.responses.create(
+            model="tandem-demo",
+            input=QUESTION,
+            tools=[{"type": "file_search", "vector_store_ids": [store], "max_num_results": 2}],
+            tool_choice={"type": "file_search"},
+            temperature=0,
+        )
+        assert "Paris" in response.output_text
+        cited = [note for item in response.output if item.type == "message" for note in item.content[0].annotations]
+        assert [(note.type, note.file_id, note.filename) for note in cited] == [
+            ("file_citation", file, "handbook.pdf")
+        ], response.output
+        assert cited[0].page == 2
+
+
+def test_a_pod_is_killed_while_it_reads(library: Namespace) -> None:
+    """Another goes on where it was; each line of the document is there once."""
+    text = "\n".join(f"Line {n} of the ledger tells what was paid for barrel {n * 7919 % 10007}." for n in range(LINES))
+    pods = library.names("pods", ORCHESTRATORS)[:2]
+    with api(library, pods[0]) as client:
+        store = store_of(client, "ledger.txt", text.encode())
+    victim = eventually(lambda: reader(library, pods), within=READING_SECONDS, what="a pod has read some pieces")
+    library.kubectl("delete", victim, "--force", "--grace-period=0")
+    (survivor,) = set(pods) - {victim}
+    with api(library, survivor) as client:
+        assert read(client, store) is None, "it was killed too late"
+        file = eventually(lambda: read(client, store), within=READING_SECONDS, what="another pod has read the rest")
+        pieces = [part.text for part in client.vector_stores.files.content(file, vector_store_id=store)]
+    lines = Counter(int(n) for piece in pieces for n in re.findall(r"^Line (\d+) of", piece, re.MULTILINE))
+    assert lines == Counter(range(LINES))
+
+
+def reader(service: Namespace, pods: list[str]) -> str | None:
+    """The pod that has added more than a first few pieces."""
+    return next((pod for pod in pods if added(service, pod) > 50), None)
+
+
+def added(service: Namespace, pod: str) -> float:
+    """How many pieces a pod has added to stores since it was started."""
+    with service.forward(pod, METRICS_PORT) as url:
+        (value,) = re.findall(r"^tandem_ingested_chunks_total (\S+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+    return float(value)
+
+
+def made_by(client: openai.OpenAI, store: str, model: str) -> bool:
+    """Whether a store's index is of a model's vectors, and whole."""
+    found = client.vector_stores.retrieve(store).model_dump()
+    return (found["reindexing"], found["embedding"]["model"]) == (False, model)
+
+
+def test_another_embedding_model_under_load(library: Namespace) -> None:
+    wanted = "Visitors keep a telescope"
+    pod = library.names("pods", ORCHESTRATORS)[0]
+    with api(library, pod) as client:
+        store = store_of(client, "again.pdf", pdf_file(*PAGES))
+        eventually(lambda: read(client, store), within=READING_SECONDS, what="the document has been read")
+    with load(library, store, "How long may visitors keep a telescope?", wanted):
+        wait_for_answers(library, ENOUGH)
+        change(library, {"retrieval": {"embedding": {"model": MODELS[1]}}})
+        eventually(lambda: library.is_ready("demo"), within=ROLL_OUT_SECONDS, what="the other model is in use")
+        with api(library, pod) as client:
+            client.post(f"/vector_stores/{store}/reindex", cast_to=object)
+            eventually(lambda: made_by(client, store, MODELS[1]), within=READING_SECONDS, what="it has the other model")
+        wait_for_answers(library, len(results(library)) + ENOUGH)
+        library.kubectl("delete", f"pod/{MODELS[0]}", "--grace-period=1")
+        wait_for_answers(library, len(results(library)) + ENOUGH)
+        finish(library)
+        assert [line for line in results(library) if not line.startswith("ok ")] == []
