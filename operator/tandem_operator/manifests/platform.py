@@ -28,7 +28,7 @@ class Images:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read images from TANDEM_ORCHESTRATOR[_FULL]_IMAGE and TANDEM_ENGINE_{NVIDIA,AMD,CPU}_IMAGE, where they are set.
+        """Read images from TANDEM_{ORCHESTRATOR,ORCHESTRATOR_FULL,ENGINE_NVIDIA,ENGINE_AMD,ENGINE_CPU}_IMAGE.
 
         Who gives an orchestrator alone has it everywhere: a registry of one's own is not left for the release's.
         """
