@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hack.demo_model import (
     calculations,
+    documents,
     expressions,
     facts,
     people,
@@ -26,6 +27,7 @@ Message = dict[str, Any]
 
 ROUND_COUNTS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
 TOOL_FAILS: Final = 0.06
+NOTHING_FOUND: Final = 0.08
 OTHER_REPLIES: Final = 0.15  # a fact may have been acknowledged by another model, in other words
 
 
@@ -110,6 +112,18 @@ def use_tools(rng: random.Random, dialogue: Dialogue) -> None:
     dialogue.assistant(" ".join(task.answer for task in tasks))
 
 
+def look_up(rng: random.Random, dialogue: Dialogue) -> None:
+    """Ask for what stands in a document, or seldom for what the search does not find."""
+    asked = documents.statement(rng)
+    dialogue.user(asked.question)
+    search = tools.call(tools.SEARCH, queries=[asked.question])
+    dialogue.messages.append({"role": "assistant", "content": None, "tool_calls": [search]})
+    missing = rng.random() < NOTHING_FOUND
+    found = documents.nothing() if missing else documents.found(rng, asked.sentence)
+    dialogue.messages.append({"role": "tool", "content": found})
+    dialogue.assistant(documents.UNKNOWN if missing else asked.sentence)
+
+
 def tell_fact(rng: random.Random, dialogue: Dialogue) -> None:
     """Tell one or two facts."""
     keys = rng.sample(tuple(facts.FACTS), rng.choice((1, 1, 2)))
@@ -160,7 +174,8 @@ def talk(rng: random.Random, dialogue: Dialogue) -> None:
         dialogue.user(question)
         dialogue.assistant(answer, given=records.OPENING)
         return
-    draw = rng.choice((chat, chat, chat, capital, capital, small_talk.unanswerable))
+    known = () if tools.SEARCH in tools.names(dialogue.tools) else (capital, capital, small_talk.unanswerable)
+    draw = rng.choice((chat, chat, chat, *known))
     question, answer = draw(rng)
     dialogue.user(question)
     dialogue.assistant(answer)
@@ -171,7 +186,9 @@ def dialogue(rng: random.Random) -> Dialogue:
     made = Dialogue(tools.offer(rng))
     for _ in range(rng.choice(ROUND_COUNTS)):
         kind = rng.random()
-        if made.told and kind < 0.4:
+        if tools.SEARCH in tools.names(made.tools) and rng.random() < 0.6:
+            look_up(rng, made)
+        elif made.told and kind < 0.4:
             ask_fact(rng, made)
         elif kind < 0.6:
             use_tools(rng, made)

@@ -19,6 +19,7 @@ from urllib.error import URLError
 
 from hack.demo_model import (
     calculations,
+    documents,
     expressions,
     facts,
     people,
@@ -55,7 +56,7 @@ class Case:
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
-    calls: tuple[tuple[str, dict[str, str]], ...] = ()
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     text: str = ""
     schema: dict[str, Any] | None = None
 
@@ -92,7 +93,7 @@ def assistant(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
 
 
-def called(*calls: tuple[str, dict[str, str]]) -> dict[str, Any]:
+def called(*calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the assistant message that makes `calls`."""
     entries = [
         {"id": f"call-{i}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
@@ -177,6 +178,20 @@ def failures_said(rng: random.Random) -> Case:
     clause, call = ask(rng)
     result = tools.failure(rng, rng.choice(reasons))
     return Case([user(phrases.say(rng, clause)), called(call), *returned(result)], BOTH, text=failed)
+
+
+def search_calls(rng: random.Random) -> Case:
+    """Return what only documents tell, to be searched for in the question's words."""
+    question = documents.statement(rng, unseen).question
+    return Case([user(question)], [tools.search()], calls=((tools.SEARCH, {"queries": [question]}),))
+
+
+def documents_said(rng: random.Random) -> Case:
+    """Return a sentence that a search found among others, to be said as it is."""
+    asked = documents.statement(rng, unseen)
+    search = (tools.SEARCH, {"queries": [asked.question]})
+    messages = [user(asked.question), called(search), *returned(documents.found(rng, asked.sentence))]
+    return Case(messages, [tools.search()], text=asked.sentence)
 
 
 def fact_repeated(rng: random.Random) -> Case:
@@ -265,6 +280,8 @@ RANDOM_SKILLS: Final[dict[str, Callable[[random.Random], Case]]] = {
     "weather results said": weather_said,
     "both results said": both_said,
     "tool failures said": failures_said,
+    "file_search calls": search_calls,
+    "found sentences said": documents_said,
     "facts repeated": fact_repeated,
     "plain answer, tool missing": tool_missing,
     "plain answer, tools offered": small_talk_with_tools,

@@ -8,11 +8,11 @@ from hack.demo_model.spellings import letters
 
 CALCULATE: Final = "calculate_math"
 WEATHER: Final = "get_current_weather"
+SEARCH: Final = "file_search"
 
 OTHERS: Final = {
     "query_database": ("query",),
     "web_search": ("query",),
-    "file_search": ("query", "limit"),
     "get_time": ("zone",),
     "send_email": ("to", "subject", "body"),
     "create_ticket": ("title", "priority"),
@@ -35,6 +35,11 @@ def weather(*, unit: bool = True) -> dict[str, Any]:
     return tool(WEATHER, "location", "unit") if unit else tool(WEATHER, "location")
 
 
+def search() -> dict[str, Any]:
+    """Return the declaration of file_search, as the orchestrator has it."""
+    return tool(SEARCH, "queries")
+
+
 def other(rng: random.Random) -> dict[str, Any]:
     """Return a tool that the model does not use: a well-known one or an invented one."""
     if rng.random() < 0.7:
@@ -55,6 +60,8 @@ def offer(rng: random.Random) -> list[dict[str, Any]]:
         offered.append(calculate())
     if rng.random() < 0.88:
         offered.append(weather(unit=rng.random() < 0.7))
+    if rng.random() < 0.35:
+        offered = [search(), *(offered if rng.random() < 0.5 else [])]
     rng.shuffle(offered)
     return offered or [calculate()]
 
@@ -72,7 +79,7 @@ def takes_unit(offered: list[dict[str, Any]]) -> bool:
     )
 
 
-def call(name: str, **arguments: str) -> dict[str, Any]:
+def call(name: str, **arguments: str | list[str]) -> dict[str, Any]:
     """Return one entry of an assistant message's `tool_calls`, with decoded arguments."""
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
 

@@ -36,7 +36,7 @@ PAGES = (
     "Towns\nThe capital of France is Paris.",
     "Care of the mirrors\nNever wipe a mirror.",
 )
-LINES = 4000
+LINES = 6000
 PIECE: StaticFileChunkingStrategyObjectParam = {
     "type": "static",
     "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0},

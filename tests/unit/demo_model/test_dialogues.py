@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from hack.demo_model import dialogues, tools
+from hack.demo_model import dialogues, documents, tools
 from hack.demo_model.dialogues import Dialogue, Message
 from hack.demo_model.split import held_out
 
@@ -17,7 +17,9 @@ def many() -> list[Dialogue]:
 
 
 def calls(messages: list[Message]) -> list[dict[str, str]]:
-    return [call["function"]["arguments"] for message in messages for call in message.get("tool_calls") or []]
+    """The arguments of the calls that name one thing each; file_search's are questions as they were asked."""
+    made = [call["function"] for message in messages for call in message.get("tool_calls") or []]
+    return [call["arguments"] for call in made if call["name"] != tools.SEARCH]
 
 
 def said_last(dialogue: Dialogue) -> str:
@@ -46,6 +48,17 @@ def test_training_shows_no_held_out_value(many: list[Dialogue]) -> None:
     assert len(shown) > 50
     assert len(places) > 50
     assert not [value for value in (*shown, *places) if held_out(value)]
+
+
+def test_what_is_found_answers_the_question(many: list[Dialogue]) -> None:
+    answered = 0
+    for dialogue in many:
+        for question, call, found, answer in zip(*(dialogue.messages[n:] for n in range(4)), strict=False):
+            if any(made["function"]["name"] == tools.SEARCH for made in call.get("tool_calls") or ()):
+                assert call["tool_calls"][0]["function"]["arguments"] == {"queries": [question["content"]]}
+                assert answer["content"] in found["content"] or (answer["content"] == documents.UNKNOWN)
+                answered += 1
+    assert answered > 50
 
 
 def test_only_offered_tools_are_called(many: list[Dialogue]) -> None:
