@@ -18,6 +18,10 @@ from tandem_operator.status.stores import HEARD, StoresView, stores_finding
 from tandem_operator.status.tier import TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
+_EMBEDDING_AWAY: Final = "EmbeddingAway"
+_DOCUMENTS_UNREAD: Final = "DocumentsUnread"
+_SEEN: Final = (FIELDS_CONTESTED, _EMBEDDING_AWAY, _DOCUMENTS_UNREAD)
+"""Reasons of Degraded that the operator sees itself, whether or not it hears of orchestrators."""
 _OWN_ENGINES: Final = tuple(names.UPSTREAM_PROBLEM.format(name=name, problem="") for name in (ENGINE, EMBEDDING))
 
 
@@ -76,7 +80,7 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
 
 def _unheard(verdicts: list[Verdict], degraded: Condition | None) -> list[Condition]:
     """Return Degraded as it was, if there is no new word of it and the last was the orchestrators'."""
-    if degraded is None or degraded.reason == FIELDS_CONTESTED or any(v.type == degraded.type for v in verdicts):
+    if degraded is None or degraded.reason in _SEEN or any(v.type == degraded.type for v in verdicts):
         return []
     return [degraded]
 
@@ -271,7 +275,7 @@ def documents_unread(view: ServiceView) -> Finding | None:
     tier = view.ingestion
     if tier is None or view.service.spec.suspend or tier.counts.ready_replicas or not tier.finding:
         return None
-    return Finding("DocumentsUnread", f"files wait, as no pod of {tier.name} reads them: {tier.finding.message}")
+    return Finding(_DOCUMENTS_UNREAD, f"files wait, as no pod of {tier.name} reads them: {tier.finding.message}")
 
 
 def embedding_away(view: ServiceView) -> Finding | None:
@@ -280,7 +284,7 @@ def embedding_away(view: ServiceView) -> Finding | None:
     if tier is None or view.worst or tier.counts.ready_replicas or not tier.finding:
         return None
     message = f"chat goes on, but no pod of {tier.name} makes vectors of texts: {tier.finding.message}"
-    return Finding("EmbeddingAway", message)
+    return Finding(_EMBEDDING_AWAY, message)
 
 
 DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, embedding_away, documents_unread, parts_unusable)

@@ -23,7 +23,7 @@ def test_a_change_is_seen(tmp_path: Path) -> None:
     (tmp_path / "crds").mkdir()
     (tmp_path / generation.CRD).write_text(changed)
     difference = generation.difference(generation.CRD, tmp_path)
-    assert "-    shortNames:\n+    shortName:\n" in difference
+    assert "-    shortNames: [llm]\n+    shortName: [llm]\n" in difference
 
 
 def test_the_definition_fits_kubernetes() -> None:
