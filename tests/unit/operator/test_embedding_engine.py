@@ -301,6 +301,18 @@ class TestStatus:
             "chat goes on, but no pod of demo-embedding makes vectors of texts: demo-embedding-0"
         )
 
+    def test_a_service_that_does_not_serve_is_not_degraded_by_it_as_well(self) -> None:
+        seen = dict([deployment("engine", 0), deployment("orchestrator", 2), deployment("embedding", 0)])
+        computed = status.compute(service(), Observed(NOW, seen, degraded=[]))
+        assert told(computed)["Ready"][0] == told(computed)["EmbeddingReady"][0] == "False"
+        assert told(computed)["Degraded"] == ("False", "PartsUsable")
+
+    def test_what_orchestrators_say_of_it_is_told_by_its_own_condition(self) -> None:
+        said = ["upstream embedding: no address"]
+        assert told(compute(service(), 1, EMBEDDING_POD, degraded=said))["Degraded"] == ("False", "PartsUsable")
+        theirs = service(None, orchestrator={"config": {"upstreams": [{**HOSTED, "name": "embedding"}]}})
+        assert told(compute(theirs, 1, degraded=said))["Degraded"] == ("True", "PartsUnusable")
+
     def test_what_it_lacks_is_not_held_against_the_first_engine(self) -> None:
         refused = Problem("Deployment", "demo-embedding", "Refused", "no")
         computed = compute(service(), 1, EMBEDDING_POD, problems=[refused])
