@@ -11,7 +11,7 @@ from tests.unit.charts import helm
 from tests.unit.charts.helm import ROOT, Json
 from tests.unit.charts.schemas import crd, problems
 
-LARGEST_DEFINITION = 262_144  # bytes: what kubectl apply can keep in its annotation
+LARGEST_DEFINITION = 262_144  # bytes; kubectl apply keeps it as JSON, which takes less (test_schema.py)
 
 
 def test_nothing_is_stale() -> None:
