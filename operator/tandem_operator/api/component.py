@@ -57,16 +57,6 @@ class EngineComponent(Component[EngineSpec]):
     """Path of its settings in the service, such as spec.engine."""
     model_path: str
 
-    @property
-    def makes_vectors(self) -> bool:
-        """Whether its model makes vectors of texts, and no texts."""
-        return self.tier is Tier.EMBEDDING
-
-    @property
-    def pods_service_name(self) -> str:
-        """The headless Service, whose DNS name has an address for each of its pods that serves."""
-        return f"{self.name}-pods"
-
 
 class Reference(NamedTuple):
     """One object of a service."""

@@ -148,7 +148,7 @@ class LLMService(Ruled):
     def configuration(self) -> OrchestratorConfig:
         """The orchestrator's whole configuration, with where its engines are."""
         made = self.spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
-        urls = [f"http://{engine.pods_service_name}:{names.ENGINE_PORT}" for engine in self.engines]
+        urls = [f"http://{self.pods_service_name(engine)}:{names.ENGINE_PORT}" for engine in self.engines]
         own = [upstream.model_copy(update={"url": url}) for upstream, url in zip(made.upstreams, urls, strict=False)]
         return made.model_copy(update={"upstreams": [*own, *made.upstreams[len(own) :]]})
 
@@ -162,6 +162,10 @@ class LLMService(Ruled):
     def state_secrets(self) -> dict[str, frozenset[str]]:
         """Secrets among these that say where the database is, as `spec.orchestrator.state` names them."""
         return secrets(self.spec.orchestrator.state)
+
+    def pods_service_name(self, engine: EngineComponent) -> str:
+        """Return the headless Service, whose DNS name has an address for each of the engine's pods that serves."""
+        return f"{engine.name}-pods"
 
     @property
     def files_claim_name(self) -> str:

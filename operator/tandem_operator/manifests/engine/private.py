@@ -66,4 +66,4 @@ def services(service: LLMService) -> Iterable[Manifest]:
         # Its port has a name of its own, so that a ServiceMonitor for `http` does not count every pod twice.
         ports = [service_port("pods", names.ENGINE_PORT)]
         spec = {"type": "ClusterIP", "clusterIP": "None", "selector": selector, "ports": ports}
-        yield {**child(service, engine, "v1", "Service", engine.pods_service_name), "spec": spec}
+        yield {**child(service, engine, "v1", "Service", service.pods_service_name(engine)), "spec": spec}
