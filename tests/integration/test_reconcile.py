@@ -376,18 +376,19 @@ async def test_a_missing_secret_is_named(kubernetes: Kubernetes, namespace: str)
     assert await kubernetes.reconcile(key) == [], "looking writes nothing"
 
 
-async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str) -> None:
+@pytest.mark.parametrize("name", ["demo", "demo-embedding"])
+async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str, name: str) -> None:
     theirs = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "demo", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"ports": [{"port": 5432}], "selector": {"app": "database"}},
     }
     await kubernetes.create(theirs)
-    key = await kubernetes.serve(namespace)
+    key = await kubernetes.serve(namespace, embeddingEngine={"model": {"source": "hf://org/minilm"}})
     with pytest.raises(RetryError, match="does not belong to this LLMService"):
         await kubernetes.reconcile(key)
-    assert (await child(kubernetes, key, "Service", "demo"))["spec"]["selector"] == {"app": "database"}
+    assert (await child(kubernetes, key, "Service", name))["spec"]["selector"] == {"app": "database"}
     conditions = await kubernetes.conditions(key)
     assert (conditions["Stalled"]["status"], conditions["Stalled"]["reason"]) == ("True", "NameTaken")
 

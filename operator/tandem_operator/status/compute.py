@@ -12,7 +12,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
-from tandem_operator.status.observed import FIELDS_CONTESTED, Observed
+from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
 from tandem_operator.status.stored import Verdict, conditions, former_conditions
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding
 from tandem_operator.status.tier import TierView, gather, model_finding
@@ -43,8 +43,15 @@ class ServiceView:
     @property
     def worst(self) -> Finding | None:
         """Why the service does not serve, first what stays so until a person does something; None when it serves."""
-        findings = [finding for finding in (self.engine.finding, self.orchestrator.finding, self.model) if finding]
+        found = [self.engine.finding, self.orchestrator.finding, self.model, *self._taken]
+        findings = [finding for finding in found if finding]
         return min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
+
+    @property
+    def _taken(self) -> list[Finding]:
+        """Names that keep all from being written, though the tier that they are of is not needed to serve."""
+        beside = [tier.finding for tier in (self.embedding, self.ingestion) if tier]
+        return [finding for finding in beside if finding and finding.reason == NAME_TAKEN]
 
 
 def waits_for_secrets(service: LLMService, observed: Observed) -> bool:

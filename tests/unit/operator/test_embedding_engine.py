@@ -320,6 +320,14 @@ class TestStatus:
         assert told(computed)["OrchestratorReady"] == ("True", "Serving")
         assert told(computed)["EmbeddingReady"] == ("False", "Refused")
 
+    def test_a_name_that_is_taken_keeps_all_from_being_written_and_so_is_told_by_ready(self) -> None:
+        taken = Problem("Service", "demo-embedding", status.NAME_TAKEN, "exists")
+        computed = compute(service(), 1, EMBEDDING_POD, problems=[taken])
+        assert [told(computed)[kind] for kind in ("Ready", "Stalled")] == [
+            ("False", "NameTaken"),
+            ("True", "NameTaken"),
+        ]
+
     @pytest.mark.parametrize(
         ("embedding", "sick", "says"),
         [
