@@ -29,7 +29,7 @@ from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
 from tandem_operator.manifests.orchestrator import migration
 from tandem_operator.rollout import Rollout
-from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
+from tandem_operator.status import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
 logger = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ def _problem(manifest: Object, error: ApiError | NameTakenError) -> Problem:
     """Tell the status what was refused; what is only late or in conflict is tried again without a word there."""
     kind, name = reference(manifest)
     if isinstance(error, NameTakenError):
-        return Problem(kind, name, "NameTaken", str(error), terminal=error.terminal)
+        return Problem(kind, name, NAME_TAKEN, str(error), terminal=error.terminal)
     if error.passes:
         raise RetryError(f"{kind} {name}: {error}") from error
     cause = status.quoted(str(error), _LONGEST_CAUSE)

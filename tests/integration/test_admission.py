@@ -15,6 +15,7 @@ from tests.integration.cluster import Kubernetes
 
 ROOT = Path(__file__).parents[2]
 SOURCE = {"model": {"source": "hf://org/model"}}
+EMBEDDING = {"model": {"source": "hf://org/minilm", "name": "minilm"}}
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no scheme": ({"model": {"source": "org/model"}}, "spec.model.source", "must begin with hf://"),
@@ -110,6 +111,42 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         },
         "spec.engine.env",
         "exactly one",
+    ),
+    "embedding without a model": ({**SOURCE, "embeddingEngine": {}}, "spec.embeddingEngine.model", "equired"),
+    "embedding's source": (
+        {**SOURCE, "embeddingEngine": {"model": {"source": "minilm"}}},
+        "spec.embeddingEngine.model.source",
+        "must begin with hf://",
+    ),
+    "embedding's gpus": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "gpus": 1}},
+        "spec.embeddingEngine.gpus",
+        "embeddingEngine.gpus must be at least 1",
+    ),
+    "embedding's accelerator": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "accelerator": "vendor.io/npu"}},
+        "spec.embeddingEngine",
+        "embeddingEngine.image is needed",
+    ),
+    "embedding's arguments": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "extraArgs": ["--served-model-name=x"]}},
+        "spec.embeddingEngine.extraArgs",
+        "operator sets",
+    ),
+    "embedding's variables": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "env": [{"name": "VLLM_PORT", "value": "1"}]}},
+        "spec.embeddingEngine.env",
+        "VLLM_API_KEY",
+    ),
+    "embedding's duration": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "startupTimeout": "1s"}},
+        "spec.embeddingEngine.startupTimeout",
+        "between 1m and 24h",
+    ),
+    "embedding's label": (
+        {**SOURCE, "embeddingEngine": {**EMBEDDING, "podLabels": {"tandem.dev/tier": "engine"}}},
+        "spec.embeddingEngine.podLabels",
+        "podLabels must not have",
     ),
     "quantity": ({**SOURCE, "engine": {"sharedMemory": "lots"}}, "spec.engine.sharedMemory", ""),
     "type": ({**SOURCE, "engine": {"type": "sglang"}}, "spec.engine.type", ""),
@@ -333,6 +370,24 @@ async def test_a_name_that_no_service_can_have_is_refused(kubernetes: Kubernetes
     for name in ("7b-model", "a.b", "x" * 51):
         with pytest.raises(ApiError, match=r"metadata.name must begin with a letter"):
             await kubernetes.serve(namespace, name)
+
+
+async def test_a_name_leaves_room_for_what_the_engine_for_embeddings_is_called(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    with pytest.raises(ApiError, match=r"at most 48 characters where there is spec\.embeddingEngine"):
+        await kubernetes.serve(namespace, "x" * 49, embeddingEngine=EMBEDDING)
+    await kubernetes.serve(namespace, "x" * 49)
+    await kubernetes.serve(namespace, "x" * 48, embeddingEngine=EMBEDDING)
+
+
+async def test_the_operator_reads_an_engine_for_embeddings_as_the_api_server_stores_it(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    key = await kubernetes.serve(namespace, embeddingEngine=EMBEDDING)
+    stored = LLMService.model_validate(await kubernetes.get(LLM_SERVICE, *key))
+    plain = {"metadata": {"name": "demo"}, "spec": {**SOURCE, "embeddingEngine": EMBEDDING}}
+    assert stored.spec == LLMService.model_validate(plain).spec
 
 
 async def test_a_model_source_alone_is_a_valid_spec(kubernetes: Kubernetes, namespace: str) -> None:

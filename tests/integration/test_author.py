@@ -32,7 +32,7 @@ from tests.unit.charts import helm
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
 """A spec with every field, less what takes more than rights to read."""
 ONE = {"min": 1, "max": 1}
-for tier in ("engine", "orchestrator"):
+for tier in ("engine", "embeddingEngine", "orchestrator"):
     for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
         FULL[tier].pop(field)
 del FULL["networking"]["service"]["annotations"]
@@ -110,12 +110,13 @@ class TestReading:
         ("spec", "field"),
         [
             ({"model": {"source": "pvc://database/base"}}, "model.source"),
+            ({"embeddingEngine": {"model": {"source": "pvc://database/base"}}}, "embeddingEngine.model.source"),
             (
                 {"orchestrator": {"replicas": ONE, "state": {"sqlite": {}}, "files": {"claimName": "database"}}},
                 "orchestrator.files.claimName",
             ),
         ],
-        ids=["model", "files"],
+        ids=["model", "embedding", "files"],
     )
     async def test_a_claim(
         self, kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, field: str
@@ -178,8 +179,13 @@ async def accepted(author: Kubernetes, namespace: str, spec: Object) -> None:
         ({"engine": {"podLabels": {"app": "payments"}}}, "pods"),  # its Service would send requests here
         ({"orchestrator": {"podAnnotations": {"vault.example.com/role": "payments"}}}, "pods"),
         ({"engine": {"priorityClassName": "urgent"}}, "pods"),
+        ({"embeddingEngine": {"model": {"source": "hf://org/e"}, "priorityClassName": "urgent"}}, "pods"),
+        ({"embeddingEngine": {"model": {"source": "hf://org/e"}, "podAnnotations": {"a": "b"}}}, "pods"),
     ],
-    ids=["load balancer", "node port", "annotation", "toleration", "every taint", "label", "pod's", "priority"],
+    ids=[
+        *("load balancer", "node port", "annotation", "toleration", "every taint", "label", "pod's", "priority"),
+        *("priority for embeddings", "annotation for embeddings"),
+    ],
 )
 async def test_what_takes_a_right_needs_it(
     kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, needs: str

@@ -4,6 +4,7 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
+import yaml
 from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.kube.resources import CHILDREN, LLM_SERVICE, Object
 from tandem_operator.kube.store import Key
@@ -202,6 +203,50 @@ async def test_a_feature_that_is_switched_off_takes_its_objects_along(kubernetes
     assert "chat-template" not in str(engine["spec"])
 
 
+CHILDREN_FOR_EMBEDDINGS = {
+    ("Deployment", "demo-embedding"),
+    ("NetworkPolicy", "demo-embedding"),
+    ("PodDisruptionBudget", "demo-embedding"),
+    ("Service", "demo-embedding"),
+    ("Service", "demo-embedding-pods"),
+    ("ServiceAccount", "demo-embedding"),
+}
+
+
+async def test_an_engine_for_embeddings_comes_and_goes_with_its_field(kubernetes: Kubernetes, namespace: str) -> None:
+    key = await kubernetes.serve(namespace)
+    await kubernetes.reconcile(key)
+    before = await child(kubernetes, key, "Deployment", "demo-orchestrator")
+    second = {"model": {"source": "hf://org/minilm", "name": "minilm"}, "replicas": 2}
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"embeddingEngine": second}})
+    await kubernetes.reconcile(key)
+    assert owned(await kubernetes.objects(key)).keys() == CHILDREN_OF_MINIMAL | CHILDREN_FOR_EMBEDDINGS
+    assert await kubernetes.reconcile(key) == []
+    engine = await child(kubernetes, key, "Deployment", "demo-embedding")
+    assert engine["spec"]["replicas"] == 2
+    assert "--runner=pooling" in engine["spec"]["template"]["spec"]["containers"][0]["args"]
+    settings = (await child(kubernetes, key, "ConfigMap", "demo-orchestrator"))["data"]["config.yaml"]
+    assert [each["name"] for each in yaml.safe_load(settings)["upstreams"]] == ["engine", "embedding"]
+    after = await child(kubernetes, key, "Deployment", "demo-orchestrator")
+    assert after["spec"] == before["spec"], "orchestrators learn of it from their file, and go on"
+    conditions = await kubernetes.conditions(key)
+    assert (conditions["EmbeddingReady"]["status"], conditions["EmbeddingReady"]["reason"]) == (
+        "False",
+        "RolloutPending",
+    )
+
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"suspend": True}})
+    await kubernetes.reconcile(key)
+    assert await replicas(kubernetes, key, "demo-embedding") == 0
+    assert (await kubernetes.conditions(key))["EmbeddingReady"]["reason"] == "Suspended"
+
+    await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"suspend": False, "embeddingEngine": None}})
+    await kubernetes.reconcile(key)
+    assert owned(await kubernetes.objects(key)).keys() == CHILDREN_OF_MINIMAL
+    assert "EmbeddingReady" not in await kubernetes.conditions(key)
+    assert await kubernetes.reconcile(key) == []
+
+
 async def test_service_monitors_come_with_their_api(kubernetes: Kubernetes, namespace: str) -> None:
     key = await kubernetes.serve(namespace, monitoring={"labels": {"release": "prometheus"}})
     await kubernetes.reconcile(key)
@@ -331,18 +376,19 @@ async def test_a_missing_secret_is_named(kubernetes: Kubernetes, namespace: str)
     assert await kubernetes.reconcile(key) == [], "looking writes nothing"
 
 
-async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str) -> None:
+@pytest.mark.parametrize("name", ["demo", "demo-embedding"])
+async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str, name: str) -> None:
     theirs = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "demo", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"ports": [{"port": 5432}], "selector": {"app": "database"}},
     }
     await kubernetes.create(theirs)
-    key = await kubernetes.serve(namespace)
+    key = await kubernetes.serve(namespace, embeddingEngine={"model": {"source": "hf://org/minilm"}})
     with pytest.raises(RetryError, match="does not belong to this LLMService"):
         await kubernetes.reconcile(key)
-    assert (await child(kubernetes, key, "Service", "demo"))["spec"]["selector"] == {"app": "database"}
+    assert (await child(kubernetes, key, "Service", name))["spec"]["selector"] == {"app": "database"}
     conditions = await kubernetes.conditions(key)
     assert (conditions["Stalled"]["status"], conditions["Stalled"]["reason"]) == ("True", "NameTaken")
 

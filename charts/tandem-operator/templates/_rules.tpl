@@ -38,15 +38,15 @@
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# Keeps both tiers answering while nodes are drained.
+# Keeps all tiers answering while nodes are drained.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Closes the engine to everyone but its orchestrator and the monitoring namespace.
+# Closes the engines to everyone but their orchestrator and the monitoring namespace.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
-# Scraping of both tiers, where the Prometheus operator is installed.
+# Scraping of all tiers, where the Prometheus operator is installed.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]

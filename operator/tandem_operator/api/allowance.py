@@ -74,7 +74,7 @@ def excess(service: LLMService, allowance: Allowance, selected: Collection[str] 
     return [
         *_secrets(named_secrets(service), allowance.secrets, selected),
         *_service(service, allowance),
-        *_pods("spec.engine", service.spec.engine, allowance),
+        *(line for engine in service.engines for line in _pods(engine.spec_path, engine.spec, allowance)),
         *_pods("spec.orchestrator", service.spec.orchestrator, allowance),
     ]
 

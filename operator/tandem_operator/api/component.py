@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from tandem_contract import metrics
 
+from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pod import PodSettings
 
 SERVICE_MONITOR_API: Final = "monitoring.coreos.com/v1/ServiceMonitor"
@@ -27,6 +29,8 @@ class Tier(StrEnum):
     """What a component does in its service; also the name of its container."""
 
     ENGINE = "engine"
+    EMBEDDING = "embedding"
+    """A second engine, which makes vectors of texts."""
     ORCHESTRATOR = "orchestrator"
     INGESTION = "ingestion"
     """The orchestrator's program in pods that read documents and serve nobody."""
@@ -42,6 +46,16 @@ class Component[Spec: PodSettings]:
     selector: Mapping[str, str]
     """Labels that pick its pods; they never change."""
     spec: Spec
+
+
+@dataclass(frozen=True)
+class EngineComponent(Component[EngineSpec]):
+    """An engine, with what it serves and where the service's spec says so."""
+
+    model: ModelSpec
+    spec_path: str
+    """Path of its settings in the service, such as spec.engine."""
+    model_path: str
 
 
 class Reference(NamedTuple):

@@ -9,17 +9,21 @@ from tandem_contract import names
 from tandem_contract.config import Database, Discovery, Files, FileSettings, OrchestratorConfig, Retrieval, Upstream
 from tandem_contract.config.checks import errors
 
+from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.files import FilesSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.reading import reading
 from tandem_operator.api.retrieval import RetrievalSpec
 from tandem_operator.api.workers import workers
-from tandem_operator.engines.base import Engine
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import EngineType
 
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
-_OWN_ENGINE: Final = f" (upstreams.0 is the service's own engine, called {ENGINE})"
+EMBEDDING: Final = "embedding"
+"""Name of its engine for embeddings there."""
 STATE_FOLDER: Final = "/var/lib/tandem"
 """Where a pod has its volume, if it has one."""
 FILES_FOLDER: Final = "/var/lib/tandem-files"
@@ -29,38 +33,71 @@ _POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
 """Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
 
 
-def configuration(model: ModelSpec, orchestrator: OrchestratorSpec, engine: Engine) -> OrchestratorConfig:
-    """Return the valid configuration, its engine at a URL that stands for the real one.
+def configuration(
+    model: ModelSpec, engine: EngineSpec, embedding: EmbeddingEngineSpec | None, orchestrator: OrchestratorSpec
+) -> OrchestratorConfig:
+    """Return the valid configuration, the service's own engines first, at URLs that stand for the real ones.
 
     PydanticCustomError names what contradicts itself across sections.
     """
     settings = orchestrator.config
-    own = Upstream(
-        name=ENGINE,
-        url="http://engine",
-        discovery=Discovery.DNS,
-        model=model.served_name,
-        api_key_file=names.ENGINE_KEY_PATH,
-    )
-    if engine.upstream_type != own.type:  # what is the default anyway is not written
-        own = own.model_copy(update={"type": engine.upstream_type})
+    own = [_upstream(ENGINE, model, engine.type)]
+    if embedding:
+        own.append(_upstream(EMBEDDING, embedding.model, embedding.type))
+        _models_differ(model, embedding.model)
     server = settings.server.model_copy(update={"workers": workers(orchestrator)})
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
     if not _keeps_responses(orchestrator):
         written["responses"] = settings.responses.model_copy(update={"store": False})
     if orchestrator.files:
         written["files"] = _files(orchestrator.files)
-    if orchestrator.retrieval:
-        written["retrieval"] = _retrieval(orchestrator.retrieval)
-    ours = {"server": server, "upstreams": [own, *settings.upstreams], "database": _database(orchestrator)}
+    if orchestrator.retrieval or (embedding and orchestrator.files_place):
+        written["retrieval"] = _retrieval(orchestrator.retrieval, embedding)
+    ours = {"server": server, "upstreams": [*own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
     except ValidationError as error:
-        raise _refusal(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()) from error
+        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise _refusal(problems, own) from error
     if found := errors(config):
-        raise _refusal(found)
+        raise _refusal(found, own)
+    _embedding_is_served(config)
     _documents_fit(orchestrator)
     return config
+
+
+def _upstream(name: str, model: ModelSpec, engine: EngineType) -> Upstream:
+    made = Upstream(
+        name=name,
+        url=f"http://{name}",
+        discovery=Discovery.DNS,
+        model=model.served_name,
+        api_key_file=names.ENGINE_KEY_PATH,
+    )
+    kind = ENGINES[engine].upstream_type
+    return made if kind == made.type else made.model_copy(update={"type": kind})  # the default is not written
+
+
+def _models_differ(model: ModelSpec, embedding: ModelSpec) -> None:
+    if model.served_name == embedding.served_name:
+        text = (
+            f"embeddingEngine.model: {embedding.served_name!r} is what clients call spec.model already, so that a "
+            "request could mean either; give one of them another name"
+        )
+        raise PydanticCustomError("configuration", "{text}", {"text": text})
+
+
+def _embedding_is_served(config: OrchestratorConfig) -> None:
+    """Refuse an embedding model that no engine has, where all of them say which models they have."""
+    wanted, served = config.retrieval.embedding.model, [upstream.model for upstream in config.upstreams]
+    known = {*served, *(name for model in config.models for name in (model.name, *model.aliases))}
+    if wanted is not None and None not in served and wanted not in known:
+        text = (
+            f"orchestrator.retrieval.embedding.model: no engine has the model {wanted!r}; name one of "
+            f"{', '.join(map(repr, served))}, run it as spec.embeddingEngine, or add its engine to "
+            "orchestrator.config.upstreams"
+        )
+        raise PydanticCustomError("configuration", "{text}", {"text": text})
 
 
 def _database(orchestrator: OrchestratorSpec) -> Database:
@@ -77,8 +114,12 @@ def _files(files: FilesSpec) -> Files:
     return Files.model_validate({**written, **({"folder": FILES_FOLDER} if files.has_volume else {})})
 
 
-def _retrieval(retrieval: RetrievalSpec) -> Retrieval:
-    written = {name: getattr(retrieval, name) for name in Retrieval.model_fields if name in retrieval.model_fields_set}
+def _retrieval(retrieval: RetrievalSpec | None, engine: EmbeddingEngineSpec | None) -> Retrieval:
+    """Return what is written of it, with the service's own embedding model where no other is named."""
+    said = retrieval or RetrievalSpec()
+    written = {name: getattr(said, name) for name in Retrieval.model_fields if name in said.model_fields_set}
+    if engine and said.embedding.model is None and said.embedding.path is None:
+        written["embedding"] = said.embedding.model_copy(update={"model": engine.model.served_name})
     return Retrieval.model_validate(written)
 
 
@@ -101,6 +142,8 @@ def _keeps_responses(orchestrator: OrchestratorSpec) -> bool:
     return responses.store if "store" in responses.model_fields_set else orchestrator.has_database
 
 
-def _refusal(problems: Iterable[str]) -> PydanticCustomError:
-    lines = [f"orchestrator.config.{line}{_OWN_ENGINE if line.startswith('upstreams') else ''}" for line in problems]
+def _refusal(problems: Iterable[str], own: list[Upstream]) -> PydanticCustomError:
+    which = " and ".join(f"upstreams.{number} is {upstream.name}" for number, upstream in enumerate(own))
+    hint = f" ({which}, which the service runs itself)"
+    lines = [f"orchestrator.config.{line}{hint if line.startswith('upstreams') else ''}" for line in problems]
     return PydanticCustomError("configuration", "{text}", {"text": "; ".join(lines)})

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from tandem_operator.api.pod import ImageReference, PodSettings, Resources
+from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CPU, Engine, EngineType
@@ -16,6 +16,13 @@ from tandem_operator.rules import NOT_STORED, Rule, Ruled
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
+
+Accelerator = Annotated[
+    str,
+    StringConstraints(pattern=r"^(cpu|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*)$", max_length=253),
+]
+Gpus = Annotated[int, Field(ge=0, le=_MOST_GPUS)]
+EngineReplicas = Annotated[int, Field(ge=1, le=64)]
 
 
 class DType(StrEnum):
@@ -77,7 +84,7 @@ class PodDisruptionBudget(Ruled):
     """Replicas that may be away for a drain at once; with 0 no drain takes one that serves."""
 
 
-def _gpus_fit_accelerator(engine: "EngineSpec") -> bool:
+def _gpus_fit_accelerator(engine: "EngineBasics") -> bool:
     return engine.gpus is None or (engine.gpus == 0) == (engine.accelerator == CPU)
 
 
@@ -90,7 +97,7 @@ def _parallelism_fits(engine: "EngineSpec") -> bool:
     return engine.gpus == parallelism.accelerators if parallelism.tensor else engine.gpus % parallelism.pipeline == 0
 
 
-def _timeout_in_range(engine: "EngineSpec") -> bool:
+def _timeout_in_range(engine: "EngineBasics") -> bool:
     text = engine.startup_timeout
     return bool(re.match(_DURATION, text)) and 60 <= seconds(text) <= _LONGEST_STARTUP  # noqa: PLR2004
 
@@ -108,28 +115,17 @@ def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
         yield rule.where(f"self.type == '{kind}'", lambda spec: spec.type == kind)
 
 
-class EngineSpec(PodSettings):
-    """The engine's image, accelerator and arguments."""
+class EngineBasics(PodBasics):
+    """What a spec may say of any engine: its image, accelerator and arguments."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        *PodSettings.rules,
+        *PodBasics.rules,
         Rule(
             cel="!has(self.gpus) || (self.gpus == 0) == (self.accelerator == 'cpu')",
             holds=_gpus_fit_accelerator,
             message="engine.gpus must be at least 1 with a GPU accelerator and 0 with accelerator cpu; "
             "leave it out for the default",
             field="gpus",
-        ),
-        Rule(
-            cel="self.accelerator == 'cpu' || (!has(self.gpus)"
-            " ? (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline"
-            f" <= {_MOST_GPUS} : has(self.parallelism.tensor)"
-            " ? self.parallelism.tensor * self.parallelism.pipeline == self.gpus"
-            " : self.gpus % self.parallelism.pipeline == 0)",
-            holds=_parallelism_fits,
-            message="engine.parallelism.tensor * engine.parallelism.pipeline must be engine.gpus, "
-            f"and at most {_MOST_GPUS}; leave one of them out to have it follow from the others",
-            field="parallelism",
         ),
         Rule(
             cel=f"self.startupTimeout.matches('{_DURATION}') && duration(self.startupTimeout) >= duration('1m')"
@@ -155,17 +151,48 @@ class EngineSpec(PodSettings):
     """Inference engine."""
     image: ImageReference | None = None
     """Engine image. Default: vLLM's release image for the accelerator."""
-    accelerator: Annotated[
-        str,
-        StringConstraints(pattern=r"^(cpu|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*)$", max_length=253),
-    ] = "nvidia.com/gpu"
+    accelerator: Accelerator = "nvidia.com/gpu"
     """Extended resource that a replica asks for, such as nvidia.com/gpu or amd.com/gpu, or cpu for none."""
-    gpus: Annotated[int, Field(ge=0, le=_MOST_GPUS)] | None = None
+    gpus: Gpus | None = None
+    """Accelerators for each replica. Default: 1; with accelerator cpu 0."""
+    replicas: EngineReplicas = 1
+    """Engine pods."""
+    resources: Resources = Resources(requests={"cpu": "2", "memory": "8Gi"})
+    """CPU and memory of a replica; accelerators are set by gpus."""
+    extra_args: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default=[], max_length=64)
+    """Further arguments of the engine, placed last."""
+    startup_timeout: Annotated[str, Field(min_length=2, max_length=16)] = "30m"
+    """How long a replica may take from its container's start until it serves."""
+    runtime_class_name: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
+    ) = None
+    """RuntimeClass of the pods, such as nvidia."""
+
+
+class EngineSpec(EngineBasics, PodSettings):
+    """The engine's image, accelerator and arguments."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *EngineBasics.rules,
+        Rule(
+            cel="self.accelerator == 'cpu' || (!has(self.gpus)"
+            " ? (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline"
+            f" <= {_MOST_GPUS} : has(self.parallelism.tensor)"
+            " ? self.parallelism.tensor * self.parallelism.pipeline == self.gpus"
+            " : self.gpus % self.parallelism.pipeline == 0)",
+            holds=_parallelism_fits,
+            message="engine.parallelism.tensor * engine.parallelism.pipeline must be engine.gpus, "
+            f"and at most {_MOST_GPUS}; leave one of them out to have it follow from the others",
+            field="parallelism",
+        ),
+    )
+
+    gpus: Gpus | None = None
     """Accelerators for each replica. Default: parallelism.tensor times parallelism.pipeline, each 1 where it is not
     set; with accelerator cpu 0."""
     parallelism: Parallelism = Parallelism()
     """How a replica spreads over its accelerators."""
-    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    replicas: EngineReplicas = 1
     """Engine pods. `kubectl scale llm` sets it."""
     dtype: DType = DType.AUTO
     """Number format of weights and activations."""
@@ -177,22 +204,12 @@ class EngineSpec(PodSettings):
     """Requests that run at once in one replica. Default: the engine's own."""
     tool_calling: ToolCalling = ToolCalling()
     """Tool calls and reasoning."""
-    resources: Resources = Resources(requests={"cpu": "2", "memory": "8Gi"})
-    """CPU and memory of a replica; accelerators are set by gpus."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm; it counts as memory of the pod."""
     model_cache: Annotated[ModelCache, Field(json_schema_extra=NOT_STORED)] = ModelCache()
     """Disk space for downloaded models and compiled kernels."""
     pod_disruption_budget: Annotated[PodDisruptionBudget, Field(json_schema_extra=NOT_STORED)] = PodDisruptionBudget()
     """What drains of nodes may take."""
-    extra_args: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default=[], max_length=64)
-    """Further arguments of the engine, placed last."""
-    startup_timeout: Annotated[str, Field(min_length=2, max_length=16)] = "30m"
-    """How long a replica may take from its container's start until it serves."""
-    runtime_class_name: (
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None
-    ) = None
-    """RuntimeClass of the pods, such as nvidia."""
 
     @property
     def gpu_count(self) -> int:

@@ -9,21 +9,22 @@ from pydantic.alias_generators import to_camel
 from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
-from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, Tier
+from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
 from tandem_operator.api.configuration import configuration
+from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
-from tandem_operator.api.pod import PodSettings
 from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
-from tandem_operator.engines import ENGINES
 from tandem_operator.rules import Rule, Ruled
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
+_LONGEST_WITH_EMBEDDING: Final = 48
+"""NAME-embedding-pods is a DNS label, too."""
 
 
 class Metadata(BaseModel):
@@ -44,6 +45,8 @@ class LLMServiceSpec(Ruled):
     """What is served; model.source alone is a complete spec."""
     engine: EngineSpec = EngineSpec()
     """The inference engine that holds the accelerator."""
+    embedding_engine: EmbeddingEngineSpec | None = None
+    """A second, small engine that makes vectors of texts: Deployment and Service NAME-embedding. Default: none."""
     orchestrator: OrchestratorSpec = OrchestratorSpec()
     """The tier that speaks to clients, runs tools and scales on CPU."""
     monitoring: MonitoringSpec = MonitoringSpec()
@@ -51,12 +54,12 @@ class LLMServiceSpec(Ruled):
     networking: NetworkingSpec = NetworkingSpec()
     """Service and NetworkPolicy."""
     suspend: bool = False
-    """Whether both tiers are scaled to zero; configuration and address stay."""
+    """Whether all tiers are scaled to zero; configuration and address stay."""
     _configuration: OrchestratorConfig
 
     @model_validator(mode="after")
     def _the_configuration_holds(self) -> Self:
-        self._configuration = configuration(self.model, self.orchestrator, ENGINES[self.engine.type])
+        self._configuration = configuration(self.model, self.engine, self.embedding_engine, self.orchestrator)
         return self
 
 
@@ -69,6 +72,14 @@ class LLMService(Ruled):
             holds=lambda service: bool(re.match(_NAME, service.metadata.name)),
             message="metadata.name must begin with a letter, have lower-case letters, digits and dashes only, "
             "and at most 50 characters: Services are named after it",
+        ),
+        Rule(
+            cel=f"!has(self.spec.embeddingEngine) || self.metadata.name.size() <= {_LONGEST_WITH_EMBEDDING}",
+            holds=lambda service: (
+                service.spec.embedding_engine is None or len(service.metadata.name) <= _LONGEST_WITH_EMBEDDING
+            ),
+            message=f"metadata.name must have at most {_LONGEST_WITH_EMBEDDING} characters where there is "
+            "spec.embeddingEngine: its Services are named after it",
         ),
     )
 
@@ -89,20 +100,34 @@ class LLMService(Ruled):
         return self.metadata.namespace
 
     @cached_property
-    def engine(self) -> Component[EngineSpec]:
+    def engine(self) -> EngineComponent:
         """The component that holds the accelerator."""
-        return self._component(Tier.ENGINE, self.spec.engine)
+        head = self._head(Tier.ENGINE)
+        return EngineComponent(*head, self.spec.engine, self.spec.model, "spec.engine", "spec.model")
+
+    @cached_property
+    def embedding(self) -> EngineComponent | None:
+        """The component that makes vectors of texts; None where the service runs no engine for that."""
+        if (settings := self.spec.embedding_engine) is None:
+            return None
+        path = "spec.embeddingEngine"
+        return EngineComponent(*self._head(Tier.EMBEDDING), settings.engine, settings.model, path, f"{path}.model")
+
+    @property
+    def engines(self) -> tuple[EngineComponent, ...]:
+        """The components that run an inference engine."""
+        return (self.engine, self.embedding) if self.embedding else (self.engine,)
 
     @cached_property
     def orchestrator(self) -> Component[OrchestratorSpec]:
         """The component that speaks to clients."""
-        return self._component(Tier.ORCHESTRATOR, self.spec.orchestrator)
+        return Component(*self._head(Tier.ORCHESTRATOR), self.spec.orchestrator)
 
     @cached_property
     def ingestion(self) -> Component[OrchestratorSpec] | None:
         """The component that reads documents; None where the orchestrator does."""
         settings = self.spec.orchestrator
-        return self._component(Tier.INGESTION, settings) if settings.workers else None
+        return Component(*self._head(Tier.INGESTION), settings) if settings.workers else None
 
     @property
     def orchestrators(self) -> tuple[Component[OrchestratorSpec], ...]:
@@ -117,15 +142,15 @@ class LLMService(Ruled):
     @property
     def components(self) -> tuple[Component[Any], ...]:
         """All of them, in the order in which they are started."""
-        return self.engine, *self.orchestrators
+        return *self.engines, *self.orchestrators
 
     @cached_property
     def configuration(self) -> OrchestratorConfig:
-        """The orchestrator's whole configuration, with where its engine is."""
+        """The orchestrator's whole configuration, with where its engines are."""
         made = self.spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
-        own, *others = made.upstreams
-        url = f"http://{self.pods_service_name}:{names.ENGINE_PORT}"
-        return made.model_copy(update={"upstreams": [own.model_copy(update={"url": url}), *others]})
+        urls = [f"http://{self.pods_service_name(engine)}:{names.ENGINE_PORT}" for engine in self.engines]
+        own = [upstream.model_copy(update={"url": url}) for upstream, url in zip(made.upstreams, urls, strict=False)]
+        return made.model_copy(update={"upstreams": [*own, *made.upstreams[len(own) :]]})
 
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
@@ -138,10 +163,9 @@ class LLMService(Ruled):
         """Secrets among these that say where the database is, as `spec.orchestrator.state` names them."""
         return secrets(self.spec.orchestrator.state)
 
-    @property
-    def pods_service_name(self) -> str:
-        """The headless Service, whose DNS name has an address for each engine pod that serves."""
-        return f"{self.engine.name}-pods"
+    def pods_service_name(self, engine: EngineComponent) -> str:
+        """Return the headless Service, whose DNS name has an address for each of the engine's pods that serves."""
+        return f"{engine.name}-pods"
 
     @property
     def files_claim_name(self) -> str:
@@ -150,7 +174,7 @@ class LLMService(Ruled):
 
     @property
     def engine_key_name(self) -> str:
-        """The Secret with the engine's API key."""
+        """The Secret with the engines' API key."""
         return f"{self.name}{ENGINE_KEY_SUFFIX}"
 
     @property
@@ -168,6 +192,6 @@ class LLMService(Ruled):
         """Where clients inside the cluster reach the service."""
         return f"{'https' if self.serves_tls else 'http'}://{self.name}.{self.namespace}.svc"
 
-    def _component[Spec: PodSettings](self, tier: Tier, spec: Spec) -> Component[Spec]:
-        selector = {names.LABEL_SERVICE: self.name, names.LABEL_TIER: str(tier)}
-        return Component(tier, f"{self.name}-{tier}", selector, spec)
+    def _head(self, tier: Tier) -> tuple[Tier, str, dict[str, str]]:
+        """Return what a component is told apart by: its tier, its name and its selector."""
+        return tier, f"{self.name}-{tier}", {names.LABEL_SERVICE: self.name, names.LABEL_TIER: str(tier)}

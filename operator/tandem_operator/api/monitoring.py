@@ -9,7 +9,7 @@ from tandem_operator.rules import Ruled
 
 
 class MonitoringSpec(Ruled):
-    """ServiceMonitors for both tiers, where the Prometheus operator is installed."""
+    """ServiceMonitors for all tiers, where the Prometheus operator is installed."""
 
     enabled: bool = True
     """Whether ServiceMonitors are made where their API exists."""

@@ -26,10 +26,10 @@ class ServiceSettings(Ruled):
 
 
 class NetworkPolicySettings(Ruled):
-    """The NetworkPolicy in front of the engine."""
+    """The NetworkPolicy in front of each engine."""
 
     enabled: bool = True
-    """Whether only the orchestrator and the monitoring namespace may reach the engine."""
+    """Whether only the orchestrator and the monitoring namespace may reach the engines."""
 
 
 class NetworkingSpec(Ruled):
@@ -38,4 +38,4 @@ class NetworkingSpec(Ruled):
     service: ServiceSettings = ServiceSettings()
     """The Service that clients call."""
     network_policy: NetworkPolicySettings = NetworkPolicySettings()
-    """The NetworkPolicy in front of the engine."""
+    """The NetworkPolicy in front of each engine."""

@@ -192,8 +192,8 @@ def _without(field: str, pattern: str, message: str) -> Rule:
     )
 
 
-class PodSettings(Ruled):
-    """What both tiers let a spec say about their pods."""
+class PodBasics(Ruled):
+    """What every tier lets a spec say about its pods."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         _qualified("podLabels"),
@@ -239,7 +239,12 @@ class PodSettings(Ruled):
     """Labels that a node must have."""
     tolerations: list[Toleration] = Field(default=[], max_length=32)
     """Taints that the pods put up with."""
-    affinity: Annotated[Affinity, Field(json_schema_extra={"x-defaults-described": True})] = Affinity()
-    """Kubernetes affinity: nodeAffinity, podAffinity, podAntiAffinity."""
     image_pull_secrets: list[PullSecret] = Field(default=[], max_length=8)
     """Registry credentials for the image."""
+
+
+class PodSettings(PodBasics):
+    """What the engine and the orchestrator let a spec say about their pods."""
+
+    affinity: Annotated[Affinity, Field(json_schema_extra={"x-defaults-described": True})] = Affinity()
+    """Kubernetes affinity: nodeAffinity, podAffinity, podAntiAffinity."""

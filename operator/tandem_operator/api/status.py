@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"
     MODEL_READY = "ModelReady"
     ENGINE_READY = "EngineReady"
+    EMBEDDING_READY = "EmbeddingReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
     MONITORING_READY = "MonitoringReady"
@@ -85,9 +86,11 @@ class LLMServiceStatus(Section):
     model: str | None = None
     """Name that clients write as `model`."""
     gpus: int | None = None
-    """Accelerators that all engine replicas ask for."""
+    """Accelerators that all replicas of its engines ask for."""
     engine: TierStatus | None = None
     """Engine pods."""
+    embedding: TierStatus | None = None
+    """Pods of the engine for embeddings."""
     orchestrator: TierStatus | None = None
     """Orchestrator pods."""
     selector: str | None = None

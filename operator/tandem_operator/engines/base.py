@@ -12,6 +12,7 @@ from tandem_contract.config import UpstreamType
 from tandem_operator.rules import Rule
 
 if TYPE_CHECKING:
+    from tandem_operator.api.component import EngineComponent
     from tandem_operator.api.llmservice import LLMService
     from tandem_operator.manifests.engine.model_files import ModelFiles
 
@@ -59,9 +60,9 @@ class Engine(ABC):
     """What it prints when it cannot load its model."""
 
     @abstractmethod
-    def arguments(self, service: "LLMService", files: "ModelFiles") -> list[str]:
+    def arguments(self, service: "LLMService", component: "EngineComponent", files: "ModelFiles") -> list[str]:
         """Return its arguments, those of the spec last."""
 
     @abstractmethod
-    def environment(self, service: "LLMService") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
         """Return its environment variables, but for what its model's source needs and the spec sets."""

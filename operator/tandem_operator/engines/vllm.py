@@ -17,6 +17,7 @@ from tandem_operator.engines.base import CACHE_PATH, CPU, TEMPLATE_PATH, Engine,
 from tandem_operator.rules import Rule
 
 if TYPE_CHECKING:
+    from tandem_operator.api.component import EngineComponent
     from tandem_operator.api.llmservice import LLMService
     from tandem_operator.manifests.engine.model_files import ModelFiles
 
@@ -119,14 +120,15 @@ class Vllm(Engine):
         r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
     )
 
-    def arguments(self, service: "LLMService", files: "ModelFiles") -> list[str]:
+    def arguments(self, service: "LLMService", component: "EngineComponent", files: "ModelFiles") -> list[str]:
         """See `Engine`."""
-        engine, tools = service.spec.engine, service.spec.engine.tool_calling
+        engine, tools = component.spec, component.spec.tool_calling
         template = TEMPLATE_PATH if tools.inline_chat_template else tools.chat_template
         options = {
             "--revision": files.revision,
             "--load-format": "runai_streamer" if files.streamed else None,
-            "--served-model-name": service.spec.model.served_name,
+            "--served-model-name": component.model.served_name,
+            "--runner": "pooling" if component is service.embedding else None,
             # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
             "--host": "$(VLLM_HOST_IP)",
             "--port": names.ENGINE_PORT,
@@ -144,11 +146,11 @@ class Vllm(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
 
-    def environment(self, service: "LLMService") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
         """See `Engine`."""
         key = {"secretKeyRef": {"name": service.engine_key_name, "key": names.ENGINE_KEY}}
         address = {"fieldRef": {"fieldPath": "status.podIP"}}
         # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
-        patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(service.spec.engine.startup_seconds)}
+        patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
         plain = [{"name": name, "value": value} for name, value in {**_ENV, **patience}.items()]
         return [*plain, {"name": "VLLM_API_KEY", "valueFrom": key}, {"name": "VLLM_HOST_IP", "valueFrom": address}]

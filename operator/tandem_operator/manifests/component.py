@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import Component
+from tandem_operator.api.component import Component, EngineComponent
 from tandem_operator.api.llmservice import API_VERSION, LLMService
 from tandem_operator.api.pod import PodSettings
 from tandem_operator.engines import ENGINES
@@ -93,9 +93,9 @@ def grace_seconds(service: LLMService, pre_stop: int) -> int:
 
 
 def disruption_budgets(service: LLMService) -> Iterable[Manifest]:
-    """Return budgets that let drains take as many engines as the spec says, and of all else one pod at a time."""
+    """Return budgets that let drains take as many engines as the spec says, and of orchestrators one pod at a time."""
     away: list[tuple[Component[Any], int | str]] = [
-        (service.engine, service.engine.spec.pod_disruption_budget.max_unavailable),
+        *((engine, engine.spec.pod_disruption_budget.max_unavailable) for engine in service.engines),
         *((component, 1) for component in service.orchestrators),
     ]
     for component, pods in away:
@@ -114,8 +114,9 @@ def service_monitors(service: LLMService, platform: Platform) -> Iterable[Manife
     monitoring = service.spec.monitoring
     if not (monitoring.enabled and platform.has_service_monitors):
         return
-    ours = ((component, _metrics(service)) for component in service.orchestrators)
-    for component, where in ((service.engine, _engine_metrics(service)), *ours):
+    engines = ((engine, _engine_metrics(service, engine)) for engine in service.engines)
+    orchestrators = ((component, _metrics(service)) for component in service.orchestrators)
+    for component, where in (*engines, *orchestrators):
         monitor = child(service, component, "monitoring.coreos.com/v1", "ServiceMonitor")
         monitor["metadata"]["labels"] = {**monitoring.labels, **monitor["metadata"]["labels"]}
         yield {
@@ -129,9 +130,9 @@ def checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _engine_metrics(service: LLMService) -> Manifest:
+def _engine_metrics(service: LLMService, engine: EngineComponent) -> Manifest:
     """Return where an engine tells its metrics, without its key."""
-    path = ENGINES[service.engine.spec.type].metrics_path
+    path = ENGINES[engine.spec.type].metrics_path
     return {"port": "http", "path": path, "interval": service.spec.monitoring.interval}
 
 

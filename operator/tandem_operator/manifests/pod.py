@@ -1,4 +1,4 @@
-"""What both tiers' pods have in common: the restricted Pod Security Standard and the spec's own wishes."""
+"""What all tiers' pods have in common: the restricted Pod Security Standard and the spec's own wishes."""
 
 from typing import Any, Final
 

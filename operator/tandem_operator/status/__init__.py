@@ -4,12 +4,13 @@ from tandem_operator.status.changes import changes
 from tandem_operator.status.compute import compute, waits_for_secrets
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.not_computed import failed, invalid, not_allowed, refused
-from tandem_operator.status.observed import FIELDS_CONTESTED, Observed, Problem
+from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
 from tandem_operator.status.stored import written
 from tandem_operator.status.stores import waiting_claim
 
 __all__ = [
     "FIELDS_CONTESTED",
+    "NAME_TAKEN",
     "Observed",
     "Problem",
     "changes",

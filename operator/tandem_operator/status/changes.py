@@ -9,7 +9,7 @@ from tandem_operator.status.stored import former_conditions
 _SUMMARY: Final = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
 """Conditions that no Event is about: they say in other terms what Ready and the parts say."""
 _PROGRESS: Final = frozenset(
-    {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning"}
+    {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning", "EmbeddingAway"}
     | {"ScalingDown", "Suspended", "Disabled", "Migrating", "ClaimPending", "NotHeard", "ServiceMonitorApiMissing"}
 )
 """Reasons that are no warning, as they belong to the course of things or to what the spec asks for."""

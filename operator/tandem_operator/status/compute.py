@@ -7,18 +7,22 @@ from typing import Final
 from tandem_contract import names
 
 from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API
-from tandem_operator.api.configuration import ENGINE
+from tandem_operator.api.configuration import EMBEDDING, ENGINE
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
-from tandem_operator.status.observed import FIELDS_CONTESTED, Observed
+from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
 from tandem_operator.status.stored import Verdict, conditions, former_conditions
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding
 from tandem_operator.status.tier import TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
-_OWN_ENGINE: Final = names.UPSTREAM_PROBLEM.format(name=ENGINE, problem="")
+_EMBEDDING_AWAY: Final = "EmbeddingAway"
+_DOCUMENTS_UNREAD: Final = "DocumentsUnread"
+_SEEN: Final = (FIELDS_CONTESTED, _EMBEDDING_AWAY, _DOCUMENTS_UNREAD)
+"""Reasons of Degraded that the operator sees itself, whether or not it hears of orchestrators."""
+_OWN_ENGINES: Final = tuple(names.UPSTREAM_PROBLEM.format(name=name, problem="") for name in (ENGINE, EMBEDDING))
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class ServiceView:
     service: LLMService
     observed: Observed
     engine: TierView
+    embedding: TierView | None
+    """The engine for embeddings, where the service runs one."""
     orchestrator: TierView
     ingestion: TierView | None
     """The pods that read documents, where they are not those of the orchestrator."""
@@ -37,8 +43,15 @@ class ServiceView:
     @property
     def worst(self) -> Finding | None:
         """Why the service does not serve, first what stays so until a person does something; None when it serves."""
-        findings = [finding for finding in (self.engine.finding, self.orchestrator.finding, self.model) if finding]
+        found = [self.engine.finding, self.orchestrator.finding, self.model, *self._taken]
+        findings = [finding for finding in found if finding]
         return min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
+
+    @property
+    def _taken(self) -> list[Finding]:
+        """Names that keep all from being written, though the tier that they are of is not needed to serve."""
+        beside = [tier.finding for tier in (self.embedding, self.ingestion) if tier]
+        return [finding for finding in beside if finding and finding.reason == NAME_TAKEN]
 
 
 def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
@@ -50,17 +63,19 @@ def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
 def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
     """Return the status of a service as observed."""
     engine = gather(service, observed, service.engine)
+    embedding = gather(service, observed, service.embedding) if service.embedding else None
     orchestrator = gather(service, observed, service.orchestrator)
     ingestion = gather(service, observed, service.ingestion) if service.ingestion else None
-    view = ServiceView(service, observed, engine, orchestrator, ingestion, model_finding(engine))
+    view = ServiceView(service, observed, engine, embedding, orchestrator, ingestion, model_finding(engine))
     verdicts = [verdict for condition in CONDITIONS if (verdict := condition(view))]
     labels, former = dict(service.engine.selector), former_conditions(service.status)
     return LLMServiceStatus(
         observed_generation=service.metadata.generation,
         url=service.url,
         model=service.spec.model.served_name,
-        gpus=0 if service.spec.suspend else service.spec.engine.gpu_count * service.spec.engine.replicas,
+        gpus=0 if service.spec.suspend else sum(each.spec.gpu_count * each.spec.replicas for each in service.engines),
         engine=engine.counts,
+        embedding=embedding.counts if embedding else None,
         orchestrator=orchestrator.counts,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
         conditions=[
@@ -72,7 +87,7 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
 
 def _unheard(verdicts: list[Verdict], degraded: Condition | None) -> list[Condition]:
     """Return Degraded as it was, if there is no new word of it and the last was the orchestrators'."""
-    if degraded is None or degraded.reason == FIELDS_CONTESTED or any(v.type == degraded.type for v in verdicts):
+    if degraded is None or degraded.reason in _SEEN or any(v.type == degraded.type for v in verdicts):
         return []
     return [degraded]
 
@@ -112,6 +127,11 @@ def engine_ready(view: ServiceView) -> Verdict:
     return _tier_ready(ConditionType.ENGINE_READY, view.engine)
 
 
+def embedding_ready(view: ServiceView) -> Verdict | None:
+    """Return whether the engine for embeddings serves; nothing is told of a service that runs none."""
+    return _tier_ready(ConditionType.EMBEDDING_READY, view.embedding) if view.embedding else None
+
+
 def orchestrator_ready(view: ServiceView) -> Verdict:
     """Return whether the orchestrator serves."""
     return _tier_ready(ConditionType.ORCHESTRATOR_READY, view.orchestrator)
@@ -137,8 +157,8 @@ def stores_ready(view: ServiceView) -> Verdict | None:
 
 
 def monitoring_ready(view: ServiceView) -> Verdict:
-    """Return whether Prometheus can find both tiers."""
-    message = "Prometheus finds both tiers by their ServiceMonitors"
+    """Return whether Prometheus can find all tiers."""
+    message = "Prometheus finds all tiers by their ServiceMonitors"
     return _good(ConditionType.MONITORING_READY, first_finding(MONITORING, view), "Created", message)
 
 
@@ -161,6 +181,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     stalled,
     model_ready,
     engine_ready,
+    embedding_ready,
     orchestrator_ready,
     stores_ready,
     monitoring_ready,
@@ -245,8 +266,9 @@ def parts_unusable(view: ServiceView) -> Finding | None:
 
 
 def _unusable(view: ServiceView) -> Finding | None:
-    """Return what the orchestrators cannot use; the service's own engine has a condition of its own."""
-    lines = {line for line in view.observed.degraded or () if not line.startswith(_OWN_ENGINE)}
+    """Return what the orchestrators cannot use; the service's own engines have conditions of their own."""
+    own = _OWN_ENGINES if view.embedding else _OWN_ENGINES[:1]
+    lines = {line for line in view.observed.degraded or () if not line.startswith(own)}
     if not lines:
         return None
     message = "; ".join(sorted({masked(" ".join(line.split())) for line in lines}))
@@ -260,8 +282,17 @@ def documents_unread(view: ServiceView) -> Finding | None:
     tier = view.ingestion
     if tier is None or view.service.spec.suspend or tier.counts.ready_replicas or not tier.finding:
         return None
-    return Finding("DocumentsUnread", f"files wait, as no pod of {tier.name} reads them: {tier.finding.message}")
+    return Finding(_DOCUMENTS_UNREAD, f"files wait, as no pod of {tier.name} reads them: {tier.finding.message}")
 
 
-DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, documents_unread, parts_unusable)
+def embedding_away(view: ServiceView) -> Finding | None:
+    """Find that nothing makes vectors while the service serves: chat goes on."""
+    tier = view.embedding
+    if tier is None or view.worst or tier.counts.ready_replicas or not tier.finding:
+        return None
+    message = f"chat goes on, but no pod of {tier.name} makes vectors of texts: {tier.finding.message}"
+    return Finding(_EMBEDDING_AWAY, message)
+
+
+DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, embedding_away, documents_unread, parts_unusable)
 """What is amiss while the service serves."""

@@ -9,6 +9,8 @@ from tandem_operator.api.component import Reference
 
 Object = Mapping[str, Any]
 
+NAME_TAKEN: Final = "NameTaken"
+"""Reason of a problem: a child's name is somebody else's, so that nothing at all is written."""
 FIELDS_CONTESTED: Final = "FieldsContested"
 """Reason of a problem: somebody changes again what was put right."""
 

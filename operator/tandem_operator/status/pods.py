@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import Tier
+from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.model import ImageVolume
 from tandem_operator.api.text import shortened
+from tandem_operator.engines import ENGINES
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import LONGEST_QUOTE, masked, quoted
 from tandem_operator.status.observed import Object
@@ -82,15 +84,8 @@ class PodView:
 
     pod: Object
     now: datetime
-    accelerator: str | None = None
-    """Extended resource that it asks for."""
-    accelerators: int = 0
-    startup_seconds: int | None = None
-    """Startup budget of its container."""
-    model_image: str | None = None
-    """Image that it mounts for the model's files."""
-    model_errors: re.Pattern[str] | None = None
-    """What its main container prints when it cannot load a model."""
+    engine: EngineComponent | None = None
+    """The component that it is of, if that is an engine."""
 
     @property
     def name(self) -> str:
@@ -135,6 +130,12 @@ class PodView:
         """Return whether a container is the tier, and neither a sidecar nor an init container."""
         return container.name == self.tier and container.kind == "container"
 
+    @property
+    def model_image(self) -> str | None:
+        """Image that it mounts for the model's files."""
+        source = self.engine.model.parsed_source if self.engine else None
+        return source.reference if isinstance(source, ImageVolume) else None
+
     def condition(self, kind: str) -> Object:
         """Return one of its conditions; empty if it has none of this kind."""
         conditions = self.pod.get("status", {}).get("conditions", [])
@@ -146,18 +147,18 @@ def unschedulable(view: PodView) -> Finding | None:
     condition = view.condition("PodScheduled")
     if condition.get("status") != "False" or condition.get("reason") not in ("Unschedulable", "SchedulerError"):
         return None
-    cause = quoted(condition.get("message", ""))
-    if "persistentvolumeclaim" in cause and view.tier != Tier.ENGINE:
+    cause, engine = quoted(condition.get("message", "")), view.engine
+    if "persistentvolumeclaim" in cause and engine is None:
         remedy = "StoresReady tells of its claim; one that spec.orchestrator.files.claimName names is yours to create"
         return Finding("VolumeMissing", f"{view.name}: {cause}; {remedy}")
-    if "persistentvolumeclaim" in cause:
-        message = f"{view.name}: {cause}; create the claim or correct spec.model.source"
+    if "persistentvolumeclaim" in cause and engine:
+        message = f"{view.name}: {cause}; create the claim or correct {engine.model_path}.source"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)
     waited = view.now - moment(condition.get("lastTransitionTime"))
     terminal = waited > SCHEDULING_GRACE
-    if view.accelerator and f"Insufficient {view.accelerator}" in cause:
-        needs = f"needs {view.accelerators} {view.accelerator} on one node"
-        message = f"{view.name} {needs}: {cause}; add such nodes or lower spec.engine.gpus"
+    if engine and engine.spec.gpu_count and f"Insufficient {engine.spec.accelerator}" in cause:
+        needs = f"needs {engine.spec.gpu_count} {engine.spec.accelerator} on one node"
+        message = f"{view.name} {needs}: {cause}; add such nodes or lower {engine.spec_path}.gpus"
         return Finding("Unschedulable", message, terminal)
     return Finding("Unschedulable", f"{view.name}: {cause}", terminal)
 
@@ -208,12 +209,14 @@ def out_of_memory(view: PodView) -> Finding | None:
 
 def too_slow_to_start(view: PodView) -> Finding | None:
     """Find that the engine was killed because its startup budget was used up."""
-    container = view.main
-    if not view.startup_seconds or not container or container.status.get("started"):
+    container, engine = view.main, view.engine
+    if not engine or not container or container.status.get("started"):
         return None
     lasted = (moment(container.end.get("finishedAt")) - moment(container.end.get("startedAt"))).total_seconds()
-    if container.end.get("exitCode") in _KILLED and lasted >= view.startup_seconds:
-        message = f"{view.name}: not ready within {view.startup_seconds} s; raise spec.engine.startupTimeout"
+    if container.end.get("exitCode") in _KILLED and lasted >= engine.spec.startup_seconds:
+        message = (
+            f"{view.name}: not ready within {engine.spec.startup_seconds} s; raise {engine.spec_path}.startupTimeout"
+        )
         return Finding("StartupTimeout", message, terminal=True)
     return None
 
@@ -228,7 +231,7 @@ def crashing(view: PodView) -> Finding | None:
         times = container.restarts + ("running" not in container.state)
         last = f": {last_line(output)}" if output else "; kubectl logs --previous shows why"
         how = f"{container.kind} {container.name} ended {times}x, exit code {end.get('exitCode', 'unknown')}{last}"
-        if view.is_main(container) and view.model_errors and view.model_errors.search(output):
+        if view.is_main(container) and view.engine and ENGINES[view.engine.spec.type].model_errors.search(output):
             return Finding("ModelUnavailable", f"{view.name}: {how}", terminal=True, about_model=True)
         return Finding("CrashLoopBackOff" if loops or times > 1 else "Crashed", f"{view.name}: {how}", times > 1)
     return None
@@ -289,6 +292,6 @@ def _where(view: PodView, container: ContainerView) -> str:
 
 
 def _remedy(view: PodView, container: ContainerView, *, of_model: bool) -> str:
-    if of_model:
-        return "check spec.model.source and spec.model.credentials"
+    if view.engine and of_model:
+        return f"check {view.engine.model_path}.source and {view.engine.model_path}.credentials"
     return "check its name and imagePullSecrets" if view.is_main(container) else "check what has injected it"

@@ -9,12 +9,10 @@ from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import Component, Reference, Tier
+from tandem_operator.api.component import Component, EngineComponent, Reference, Tier
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.model import ImageVolume
 from tandem_operator.api.pod import PodSettings
 from tandem_operator.api.status import TierStatus
-from tandem_operator.engines import ENGINES
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.migration import awaited_migration
@@ -42,6 +40,11 @@ class TierView:
         return self.component.tier
 
     @property
+    def engine(self) -> EngineComponent | None:
+        """The same as an engine, if it is one."""
+        return self.component if isinstance(self.component, EngineComponent) else None
+
+    @property
     def name(self) -> str:
         """The name of its Deployment, with which the names of its other children begin."""
         return self.component.name
@@ -59,8 +62,8 @@ class TierView:
     @property
     def wanted(self) -> int:
         """How many pods must serve; the autoscaler may ask for more, and only the fewest count."""
-        if self.tier == Tier.ENGINE:
-            return self.service.spec.engine.replicas
+        if self.engine:
+            return self.engine.spec.replicas
         return self.service.replicas(self.component).min
 
     @property
@@ -89,24 +92,8 @@ def gather(service: LLMService, observed: Observed, component: Component[PodSett
         and "deletionTimestamp" not in pod["metadata"]
     ]
     pods.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
-    views = [_pod(service, observed, component, pod) for pod in pods]
-    return TierView(service, component, observed, deployment, views)
-
-
-def _pod(service: LLMService, observed: Observed, component: Component[PodSettings], pod: Object) -> PodView:
-    engine = service.engine.spec
-    if component.tier != Tier.ENGINE:
-        return PodView(pod, observed.now)
-    source = service.spec.model.parsed_source
-    return PodView(
-        pod,
-        observed.now,
-        accelerator=engine.accelerator if engine.gpu_count else None,
-        accelerators=engine.gpu_count,
-        startup_seconds=engine.startup_seconds,
-        model_image=source.reference if isinstance(source, ImageVolume) else None,
-        model_errors=ENGINES[engine.type].model_errors,
-    )
+    engine = component if isinstance(component, EngineComponent) else None
+    return TierView(service, component, observed, deployment, [PodView(pod, observed.now, engine) for pod in pods])
 
 
 def child_not_written(view: TierView) -> Finding | None:
@@ -126,7 +113,7 @@ def _concerns(view: TierView, problem: Problem) -> bool:
 
 def held_back(view: TierView) -> Finding | None:
     """Find that the orchestrator's Deployment is left as it is until the database is migrated."""
-    return None if view.tier == Tier.ENGINE else awaited_migration(view.service, view.observed)
+    return None if view.engine else awaited_migration(view.service, view.observed)
 
 
 def not_created(view: TierView) -> Finding | None:
@@ -163,7 +150,7 @@ def secret_missing(view: TierView) -> Finding | None:
     Pods that run keep what they have mounted, so that only those that do not are told of it.
     """
     there = view.observed.secrets
-    if view.tier == Tier.ENGINE or there is None or not first_finding(UNFINISHED, view):
+    if view.engine or there is None or not first_finding(UNFINISHED, view):
         return None
     return missing_secret(view.service, view.service.secrets, there)
 

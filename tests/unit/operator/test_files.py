@@ -210,7 +210,8 @@ def test_the_keys_of_a_bucket_are_mounted_and_have_to_be_allowed() -> None:
 def test_what_is_said_of_files_and_retrieval_reaches_the_pods() -> None:
     files = {**SHARED, "maxBytes": 5, "retentionDays": 2, "quota": {"bytes": 7}}
     retrieval = {"embedding": {"model": "minilm"}, "chunking": {"maxTokens": 400, "overlapTokens": 50}}
-    read = settings(service(**POSTGRES, files=files, retrieval=retrieval))
+    upstreams = [{"name": "embeddings", "url": "http://embeddings:8000", "model": "minilm"}]
+    read = settings(service(**POSTGRES, files=files, retrieval=retrieval, config={"upstreams": upstreams}))
     assert (read.files.max_bytes, read.files.retention_days, read.files.quota.bytes) == (5, 2, 7)
     assert (read.retrieval.embedding.model, read.retrieval.chunking.overlap_tokens) == ("minilm", 50)
 

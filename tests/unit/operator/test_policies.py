@@ -15,6 +15,7 @@ from tandem_operator.status.compute import (
     MONITORING,
     ServiceView,
     documents_unread,
+    embedding_away,
     fields_contested,
     monitor_not_written,
     monitoring_disabled,
@@ -89,7 +90,7 @@ def pod(*containers: dict[str, Any], name: str = "0", of: str = "engine", **pod_
 
 
 def pod_view(*containers: dict[str, Any], **pod_status: Any) -> PodView:
-    return PodView(pod(*containers, **pod_status), NOW, startup_seconds=60)
+    return PodView(pod(*containers, **pod_status), NOW, service(engine={"startupTimeout": "1m"}).engine)
 
 
 def tier_view(  # whatever there is to see
@@ -111,17 +112,32 @@ def tier_view(  # whatever there is to see
 def service_view(of: LLMService, **observed: Any) -> ServiceView:
     seen = Observed(NOW, **observed)
     engine, orchestrator = gather(of, seen, of.engine), gather(of, seen, of.orchestrator)
+    embedding = gather(of, seen, of.embedding) if of.embedding else None
     ingestion = gather(of, seen, of.ingestion) if of.ingestion else None
-    return ServiceView(of, seen, engine, orchestrator, ingestion, model_finding(engine))
+    return ServiceView(of, seen, engine, embedding, orchestrator, ingestion, model_finding(engine))
+
+
+def serving(*tiers: str) -> dict[str, Any]:
+    """What is seen of a service of which these tiers serve."""
+    counts = dict.fromkeys(
+        ("observedGeneration", "replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 2
+    )
+    names = [f"demo-{tier}" for tier in tiers]
+    children = {
+        Reference("Deployment", name): {"metadata": {"name": name, "generation": 2}, "status": counts} for name in names
+    }
+    return {"children": children, "pods": [pod(container(ready=True))]}
 
 
 REFUSED = Problem("Deployment", "demo-engine", "Refused", "no")
+EMBEDDING = {"embeddingEngine": {"model": {"source": "hf://org/embedding"}}}
 READERS = service(
+    **EMBEDDING,
     orchestrator={
         "state": {"postgres": {"urlFrom": {"secretName": "app"}}},
         "files": {"claimName": "shared"},
         "retrieval": {"workers": {"replicas": {"min": 1, "max": 2}}},
-    }
+    },
 )
 MONITOR_REFUSED = Problem("ServiceMonitor", "demo-engine", "Refused", "no")
 CONTESTED = Problem("Deployment", "demo-engine", FIELDS_CONTESTED, "paused comes back", degrades=True)
@@ -193,7 +209,13 @@ CASES: list[Case] = [
         fields_contested,
         parts_unusable,
     ),
-    (DEGRADED, service_view(READERS, problems=[CONTESTED]), fields_contested, documents_unread),
+    (
+        DEGRADED,
+        service_view(READERS, problems=[CONTESTED], **serving("engine", "orchestrator")),
+        fields_contested,
+        embedding_away,
+    ),
+    (DEGRADED, service_view(READERS, **serving("engine", "orchestrator")), embedding_away, documents_unread),
     (DEGRADED, service_view(READERS, degraded=["database: no"]), documents_unread, parts_unusable),
 ]
 
@@ -211,6 +233,7 @@ def test_of_two_causes_the_first_of_the_chain_is_told(chain: Any, view: Any, fir
 def test_every_condition_is_told_in_the_order_of_the_api() -> None:
     redis = {"config": {"redis": {"url": "redis://redis:6379/0"}}}
     told = status(
-        service(orchestrator=redis), Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API}))
+        service(**EMBEDDING, orchestrator=redis),
+        Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API})),
     )
     assert [condition.type for condition in told.conditions] == list(ConditionType)

@@ -1,4 +1,4 @@
-"""The engine's Deployment, and the chat template that it may mount."""
+"""The engines' Deployments, and the chat template that one may mount."""
 
 import math
 from collections.abc import Iterable
@@ -6,9 +6,10 @@ from typing import Final
 
 from tandem_contract import names
 
+from tandem_operator.api.component import EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Probe
+from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
 from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
 from tandem_operator.manifests.platform import Platform
@@ -28,9 +29,15 @@ def chat_template(service: LLMService) -> Iterable[Manifest]:
         yield {**child(service, service.engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
 
 
-def build(service: LLMService, platform: Platform, key_version: str | None) -> Manifest:
-    """Return the Deployment; its rollout needs no spare accelerator."""
-    spec, files = service.spec.engine, model_files(service)
+def build(service: LLMService, platform: Platform, key_version: str | None) -> Iterable[Manifest]:
+    """Return a Deployment for each engine; its rollout needs no spare accelerator."""
+    return (_deployment(service, component, platform, key_version) for component in service.engines)
+
+
+def _deployment(
+    service: LLMService, component: EngineComponent, platform: Platform, key_version: str | None
+) -> Manifest:
+    spec, files = component.spec, model_files(component.model)
     engine, template = ENGINES[spec.type], spec.tool_calling.inline_chat_template
     cache_size = spec.model_cache.size_limit
     volumes: list[Manifest] = [
@@ -41,11 +48,11 @@ def build(service: LLMService, platform: Platform, key_version: str | None) -> M
     if files.volume:
         volumes.append({"name": "model", **files.volume})
     if template:
-        volumes.append({"name": "chat-template", "configMap": {"name": service.engine.name}})
+        volumes.append({"name": "chat-template", "configMap": {"name": component.name}})
     grace = grace_seconds(service, engine.pre_stop_seconds)
     fields: Manifest = {
         "terminationGracePeriodSeconds": grace,
-        "containers": [_container(service, engine, platform.images.engine(spec), files)],
+        "containers": [_container(service, component, platform.images.engine(spec), files)],
         "volumes": volumes,
     }
     if spec.runtime_class_name:
@@ -62,8 +69,8 @@ def build(service: LLMService, platform: Platform, key_version: str | None) -> M
     }
     return deployment(
         service,
-        service.engine,
-        pod(service.engine, platform, **fields),
+        component,
+        pod(component, platform, **fields),
         stamps,
         replicas=0 if service.spec.suspend else spec.replicas,
         progressDeadlineSeconds=spec.startup_seconds + grace + _PULL_SECONDS,
@@ -71,8 +78,8 @@ def build(service: LLMService, platform: Platform, key_version: str | None) -> M
     )
 
 
-def _container(service: LLMService, engine: Engine, image: str, files: ModelFiles) -> Manifest:
-    spec = service.spec.engine
+def _container(service: LLMService, component: EngineComponent, image: str, files: ModelFiles) -> Manifest:
+    spec, engine = component.spec, ENGINES[component.spec.type]
     accelerators = {spec.accelerator: str(spec.gpu_count)} if spec.gpu_count else {}
     mounts: list[Manifest] = [
         {"name": "cache", "mountPath": CACHE_PATH},
@@ -84,14 +91,14 @@ def _container(service: LLMService, engine: Engine, image: str, files: ModelFile
     if spec.tool_calling.inline_chat_template:
         mounts.append({"name": "chat-template", "mountPath": _TEMPLATE_FOLDER, "readOnly": True})
     return container(
-        "engine",
+        str(component.tier),
         image,
         pre_stop=engine.pre_stop_seconds,
         # NVIDIA's hook for CDI links libraries into it before the container starts, and fails where it cannot.
         read_only=not spec.gpu_count,
         command=list(engine.command),
-        args=engine.arguments(service, files),
-        env=environment([*engine.environment(service), *files.env], spec),
+        args=engine.arguments(service, component, files),
+        env=environment([*engine.environment(service, component), *files.env], spec),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
         resources=resources(spec.resources, accelerators, spec.model_cache.size_limit),
         volumeMounts=mounts,

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume
+from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, ModelSpec
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 
@@ -28,11 +27,10 @@ class ModelFiles:
     pull_secrets: list[Manifest] = field(default_factory=list)
 
 
-def model_files(service: LLMService) -> ModelFiles:
-    """Return where the engine finds the model, and what its pod needs for that."""
-    credentials = service.spec.model.credentials
-    secret = credentials.secret_name if credentials else None
-    match service.spec.model.parsed_source:
+def model_files(model: ModelSpec) -> ModelFiles:
+    """Return where an engine finds the model, and what its pod needs for that."""
+    secret = model.credentials.secret_name if model.credentials else None
+    match model.parsed_source:
         case HuggingFace(repository, revision):
             return ModelFiles(repository, revision, env=_keys(secret, ("HF_TOKEN",)))
         case Claim(claim, path):

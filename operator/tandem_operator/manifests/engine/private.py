@@ -1,9 +1,9 @@
-"""How the orchestrator reaches the engine, and how nobody else does: its key, its NetworkPolicy and its Services.
+"""How the orchestrator reaches the engines, and how nobody else does: their key, NetworkPolicies and Services.
 
 The key is no part of the Secret's manifest: the operator fills it in once and never overwrites it, so that deleting the
 Secret is all that a rotation takes.
 
-The orchestrator finds the engine's pods by the headless Service, to balance over them and to send what begins alike to
+The orchestrator finds an engine's pods by the headless Service, to balance over them and to send what begins alike to
 the same pod. A pod that is ending leaves its DNS name at once, long before it stops listening.
 """
 
@@ -20,7 +20,7 @@ from tandem_operator.manifests.pod import service_port
 
 
 def secret(service: LLMService) -> Manifest:
-    """Return the Secret of the engine's key, without its data."""
+    """Return the Secret of the engines' key, without its data."""
     return {**child(service, service.engine, "v1", "Secret", service.engine_key_name), "type": "Opaque"}
 
 
@@ -31,37 +31,39 @@ def key_version(secret: Mapping[str, Any] | None) -> str | None:
     return hashlib.sha256(b64decode(key)).hexdigest()[:16] if key else None
 
 
-def network_policy(service: LLMService) -> Iterable[Manifest]:
-    """Return a policy that admits orchestrators and the monitoring namespace to the engine, and nobody else."""
+def network_policies(service: LLMService) -> Iterable[Manifest]:
+    """Return policies that admit orchestrators and the monitoring namespace to each engine, and nobody else."""
     if not service.spec.networking.network_policy.enabled:
         return
     monitoring = {"kubernetes.io/metadata.name": service.spec.monitoring.namespace}
-    yield {
-        **child(service, service.engine, "networking.k8s.io/v1", "NetworkPolicy"),
-        "spec": {
-            "podSelector": {"matchLabels": dict(service.engine.selector)},
-            "policyTypes": ["Ingress"],
-            "ingress": [
-                {
-                    "from": [
-                        *({"podSelector": {"matchLabels": dict(each.selector)}} for each in service.orchestrators),
-                        {"namespaceSelector": {"matchLabels": monitoring}},
-                    ],
-                    "ports": [{"protocol": "TCP", "port": names.ENGINE_PORT}],
-                }
-            ],
-        },
-    }
+    for engine in service.engines:
+        yield {
+            **child(service, engine, "networking.k8s.io/v1", "NetworkPolicy"),
+            "spec": {
+                "podSelector": {"matchLabels": dict(engine.selector)},
+                "policyTypes": ["Ingress"],
+                "ingress": [
+                    {
+                        "from": [
+                            *({"podSelector": {"matchLabels": dict(each.selector)}} for each in service.orchestrators),
+                            {"namespaceSelector": {"matchLabels": monitoring}},
+                        ],
+                        "ports": [{"protocol": "TCP", "port": names.ENGINE_PORT}],
+                    }
+                ],
+            },
+        }
 
 
 def services(service: LLMService) -> Iterable[Manifest]:
-    """Return the Service that has one address, and the headless one that has each pod's."""
-    selector = dict(service.engine.selector)
-    yield {
-        **child(service, service.engine, "v1", "Service"),
-        "spec": {"type": "ClusterIP", "selector": selector, "ports": [service_port("http", names.ENGINE_PORT)]},
-    }
-    # Its port has a name of its own, so that a ServiceMonitor for `http` does not count every pod twice.
-    ports = [service_port("pods", names.ENGINE_PORT)]
-    spec = {"type": "ClusterIP", "clusterIP": "None", "selector": selector, "ports": ports}
-    yield {**child(service, service.engine, "v1", "Service", service.pods_service_name), "spec": spec}
+    """Return for each engine the Service that has one address, and the headless one that has each pod's."""
+    for engine in service.engines:
+        selector = dict(engine.selector)
+        yield {
+            **child(service, engine, "v1", "Service"),
+            "spec": {"type": "ClusterIP", "selector": selector, "ports": [service_port("http", names.ENGINE_PORT)]},
+        }
+        # Its port has a name of its own, so that a ServiceMonitor for `http` does not count every pod twice.
+        ports = [service_port("pods", names.ENGINE_PORT)]
+        spec = {"type": "ClusterIP", "clusterIP": "None", "selector": selector, "ports": ports}
+        yield {**child(service, engine, "v1", "Service", service.pods_service_name(engine)), "spec": spec}

@@ -1,0 +1,31 @@
+"""`spec.embeddingEngine`: a second, small engine, which makes vectors of texts."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.pod import Resources
+from tandem_operator.engines.base import CPU
+from tandem_operator.rules import Rule
+
+
+class EmbeddingEngineSpec(EngineBasics):
+    """An engine beside the LLM's that serves /v1/embeddings, with pods, model and accelerator of its own."""
+
+    rules: ClassVar[tuple[Rule, ...]] = tuple(
+        replace(rule, message=rule.message.replace("engine.", "embeddingEngine.")) for rule in EngineBasics.rules
+    )
+
+    model: ModelSpec
+    """The embedding model; clients write its name as `model`."""
+    accelerator: Accelerator = CPU
+    """Extended resource that a replica asks for, such as nvidia.com/gpu or amd.com/gpu, or cpu for none."""
+    resources: Resources = Resources(requests={"cpu": "1", "memory": "4Gi"})
+    """CPU and memory of a replica; accelerators are set by gpus."""
+
+    @property
+    def engine(self) -> EngineSpec:
+        """The same as the spec of an engine, which calls no tools."""
+        same = {name: getattr(self, name) for name in EngineBasics.model_fields}
+        return EngineSpec.model_validate({**same, "tool_calling": ToolCalling(enabled=False)})
