@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hack.demo_model import people, places, quantities, spellings
+from hack.demo_model import people, places, quantities, small_talk, spellings
 from hack.demo_model.split import Draw, trained
 
 sys.path.append(str(Path(__file__).parents[2] / "orchestrator"))  # training has the project's sources alone
@@ -90,7 +90,8 @@ def _beside(rng: random.Random) -> str:
     """Return a sentence that was not asked for: of a document's kind, or of words."""
     if rng.random() < 0.6:
         return statement(rng).sentence
-    return " ".join(spellings.letters(rng) for _ in range(rng.randint(3, 7))).capitalize() + "."
+    words = [rng.choice(small_talk.WORDS) if rng.random() < 0.5 else spellings.letters(rng) for _ in range(6)]
+    return " ".join(words[: rng.randint(3, 6)]).capitalize() + "."
 
 
 def _passage(rng: random.Random, file: str, texts: list[str]) -> Passage:

@@ -156,10 +156,12 @@ def batches(tok: PreTrainedTokenizerFast, rng: random.Random, draw: Draw) -> Ite
         rows = []
         for dialogue in (draw(rng) for _ in range(POOL)):
             ids = tok.encode(render(tok, dialogue), add_special_tokens=False)
+            if len(ids) > CONTEXT:
+                continue
             said = [message for message in dialogue.messages if message["role"] == "assistant"]
             given = [len(tok.encode(message.get("given", ""), add_special_tokens=False)) for message in said]
             rows.append((ids, stretched_positions(rng, ids, end), assistant_labels(ids, opening, end, given)))
-        groups = grouped(sorted((row for row in rows if len(row[0]) <= CONTEXT), key=lambda row: len(row[0])))
+        groups = grouped(sorted(rows, key=lambda row: len(row[0])))
         rng.shuffle(groups)
         for group in groups:
             ids, positions, labels = zip(*group, strict=True)

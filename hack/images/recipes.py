@@ -35,7 +35,7 @@ def recipe(name: str, base: str, *, registry: bool) -> Recipe:
     on_base = {"BASE": base, "UV_VERSION": versions.pinned("tools")["uv"]}
     if name in (*TIERS, FULL):
         tier = name.removesuffix("-full")
-        locks = tuple(f"requirements/{lock}.lock" for lock in (*{tier: 0, name: 0}, "dev"))
+        locks = tuple(f"requirements/{lock}.lock" for lock in dict.fromkeys((tier, name, "dev")))
         arguments = {**on_base, **({"DEPENDENCIES": "full"} if name == FULL else {})}
         return Recipe(f"{tier}/Dockerfile", ".", (tier, "contract", *locks), arguments, layers=True)
     folder = f"hack/images/{name}"

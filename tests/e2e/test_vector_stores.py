@@ -1,5 +1,5 @@
-"""Documents in, cited answers out, on two orchestrators: one of them is killed while it reads, and stores change their
-embedding model while they are searched.
+"""Documents in, cited answers out, on two orchestrators and an engine for embeddings: an orchestrator is killed
+while it reads, and a store changes its embedding model while it is searched.
 """
 
 import json
@@ -26,9 +26,9 @@ from tests.e2e.test_engine_restart import ENOUGH, finish, load, results, wait_fo
 ORCHESTRATORS = "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator"
 PORT, METRICS_PORT = 8001, 8002
 BUCKET = "library"
-MODELS = ("minilm", "other")
+OTHER = "other"
 TIMEOUT = 120.0
-ROLL_OUT_SECONDS = 300
+ROLL_OUT_SECONDS = 400
 READING_SECONDS = 240
 QUESTION = "What is the capital of France?"
 PAGES = (
@@ -51,12 +51,9 @@ def library(service: Namespace) -> Namespace:
         *postgres("library"),
         secret("bucket", id="library", key=key),
         *server("s3", images.reference("s3"), 9000),
-        *embedding(MODELS[0], "minilm"),
-        *embedding(MODELS[1], "demo-model", "--convert", "embed"),
+        *embedding(OTHER, "demo-model", "--convert", "embed"),
     )
-    service.kubectl(
-        "wait", "--for=condition=Ready", "pod/library", "pod/s3", "pod/minilm", "pod/other", "--timeout=400s"
-    )
+    service.kubectl("wait", "--for=condition=Ready", "pod/library", "pod/s3", f"pod/{OTHER}", "--timeout=400s")
     with service.forward("pod/s3", 9000) as url:
         httpx.put(f"{url}/{BUCKET}").raise_for_status()
     before = set(service.names("pods", ORCHESTRATORS))
@@ -70,22 +67,29 @@ def library(service: Namespace) -> Namespace:
                 "secretAccessKey": {"secretName": "bucket", "secretKey": "key"},
             }
         },
-        "retrieval": {"embedding": {"model": MODELS[0], "batchSize": 16}},
-        "config": {**CONFIG, "upstreams": [{"name": n, "url": f"http://{n}:8000", "model": n} for n in MODELS]},
+        "retrieval": {"embedding": {"batchSize": 16}},
+        "config": {**CONFIG, "upstreams": [{"name": OTHER, "url": f"http://{OTHER}:8000", "model": OTHER}]},
         "resources": {"limits": {"memory": "1Gi"}},
     }
-    change(service, settings)
+    engine = {
+        "model": {"source": f"oci://{images.reference('minilm')}", "name": "minilm"},
+        "extraArgs": ["--enforce-eager", "--dtype=float32"],
+        "env": [{"name": "VLLM_CPU_KVCACHE_SPACE", "value": "1"}],
+        "resources": {"requests": {"cpu": "200m", "memory": "2Gi"}, "limits": {"memory": "6Gi"}},
+    }
+    change(service, {"embeddingEngine": engine, "orchestrator": settings})
     eventually(lambda: rolled_out(service, before), within=ROLL_OUT_SECONDS, what="orchestrators have a library")
     return service
 
 
-def change(service: Namespace, orchestrator: Json) -> None:
-    patch = json.dumps({"spec": {"orchestrator": orchestrator}})
+def change(service: Namespace, spec: Json) -> None:
+    patch = json.dumps({"spec": spec})
     service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", patch)
 
 
 def rolled_out(service: Namespace, before: set[str]) -> bool:
-    ready = service.is_ready("demo") and service.condition("demo", "StoresReady").get("status") == "True"
+    conditions = ("Ready", "EmbeddingReady", "StoresReady")
+    ready = all(service.condition("demo", kind).get("status") == "True" for kind in conditions)
     return ready and before.isdisjoint(service.names("pods", ORCHESTRATORS))
 
 
@@ -177,13 +181,14 @@ def test_another_embedding_model_under_load(library: Namespace) -> None:
         eventually(lambda: read(client, store), within=READING_SECONDS, what="the document has been read")
     with load(library, store, "How long may visitors keep a telescope?", wanted):
         wait_for_answers(library, ENOUGH)
-        change(library, {"retrieval": {"embedding": {"model": MODELS[1]}}})
+        change(library, {"orchestrator": {"retrieval": {"embedding": {"model": OTHER}}}})
         eventually(lambda: library.is_ready("demo"), within=ROLL_OUT_SECONDS, what="the other model is in use")
         with api(library, pod) as client:
             client.post(f"/vector_stores/{store}/reindex", cast_to=object)
-            eventually(lambda: made_by(client, store, MODELS[1]), within=READING_SECONDS, what="it has the other model")
+            eventually(lambda: made_by(client, store, OTHER), within=READING_SECONDS, what="it has the other model")
         wait_for_answers(library, len(results(library)) + ENOUGH)
-        library.kubectl("delete", f"pod/{MODELS[0]}", "--grace-period=1")
+        change(library, {"embeddingEngine": None})
+        eventually(lambda: library.get("deployment", "demo-embedding") is None, within=120, what="its engine is gone")
         wait_for_answers(library, len(results(library)) + ENOUGH)
         finish(library)
         assert [line for line in results(library) if not line.startswith("ok ")] == []

@@ -8,7 +8,7 @@ from tandem_contract import __version__
 
 from tandem_operator.api.component import INGESTION_QUEUED_API, SECURITY_CONTEXT_CONSTRAINTS_API, SERVICE_MONITOR_API
 from tandem_operator.api.engine import EngineSpec
-from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_operator.api.llmservice import LLMServiceSpec
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CPU, EngineType
 
@@ -36,9 +36,10 @@ class Images:
         given["orchestrator_full"] = given["orchestrator_full"] or given["orchestrator"]
         return cls(**{name: image for name, image in given.items() if image})
 
-    def orchestrator_of(self, spec: OrchestratorSpec) -> str:
-        """Return the orchestrator's image."""
-        return spec.image or (self.orchestrator_full if spec.retrieval else self.orchestrator)
+    def orchestrator_of(self, spec: LLMServiceSpec) -> str:
+        """Return the image of a service's orchestrator."""
+        retrieval = spec.orchestrator.retrieval or (spec.embedding_engine and spec.orchestrator.files_place)
+        return spec.orchestrator.image or (self.orchestrator_full if retrieval else self.orchestrator)
 
     def engine(self, spec: EngineSpec) -> str:
         """Return the engine's image; the spec's rules see to it that there is one."""

@@ -56,7 +56,9 @@ def test_another_base_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_says_which_images_there_are() -> None:
-    with pytest.raises(Failure, match=r"no such image: engine\. There are: operator, orchestrator, engine-cpu"):
+    with pytest.raises(
+        Failure, match=r"no such image: engine\. There are: operator, orchestrator, orchestrator-full, engine-cpu"
+    ):
         images.build("engine")
 
 

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from tandem_contract.config import OrchestratorConfig
 from tandem_operator.api.allowance import Allowance, excess
 from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API
-from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.llmservice import LLMService, LLMServiceSpec
 from tandem_operator.api.quantity import number
 from tandem_operator.documents import problems
-from tandem_operator.manifests import Platform, build
+from tandem_operator.manifests import Images, Platform, build
 from tandem_orchestrator.config import variables
 
 Json = dict[str, Any]
@@ -344,3 +344,28 @@ def test_workers_share_their_volume() -> None:
 
 def test_without_workers_there_is_no_trace_of_them() -> None:
     assert "ingestion" not in {item["metadata"]["labels"]["tandem.dev/tier"] for item in build(service(), Platform())}
+
+
+class TestImage:
+    def image(self, images: Images, **orchestrator: Any) -> str:
+        spec = LLMServiceSpec.model_validate({"model": {"source": "hf://org/model"}, "orchestrator": orchestrator})
+        return images.orchestrator_of(spec)
+
+    def test_services_with_retrieval_have_the_one_that_reads_every_document(self) -> None:
+        images = Images()
+        assert self.image(images) == images.orchestrator
+        assert self.image(images, **SQLITE, retrieval={}) == f"{images.orchestrator}-full"
+        assert self.image(images, **SQLITE, retrieval={}, image="own:1") == "own:1"
+
+    def test_an_engine_for_embeddings_is_retrieval_where_there_are_files(self) -> None:
+        engine = {"model": {"source": "hf://org/minilm"}}
+        spec = {"model": {"source": "hf://org/model"}, "embeddingEngine": engine}
+        without, with_files = (LLMServiceSpec.model_validate({**spec, "orchestrator": each}) for each in ({}, SQLITE))
+        assert Images().orchestrator_of(without) == Images().orchestrator
+        assert Images().orchestrator_of(with_files) == Images().orchestrator_full
+
+    def test_whoever_gives_one_orchestrator_has_it_everywhere(self) -> None:
+        given = Images.from_environment({"TANDEM_ORCHESTRATOR_IMAGE": "own:1"})
+        assert self.image(given, **SQLITE, retrieval={}) == "own:1"
+        both = {"TANDEM_ORCHESTRATOR_IMAGE": "own:1", "TANDEM_ORCHESTRATOR_FULL_IMAGE": "own:1-full"}
+        assert self.image(Images.from_environment(both), **SQLITE, retrieval={}) == "own:1-full"

@@ -47,7 +47,7 @@ def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: 
     fields = {
         "terminationGracePeriodSeconds": grace_seconds(service, _PRE_STOP_SECONDS),
         "topologySpreadConstraints": [_spread(component, key) for key in _SPREAD_OVER],
-        "containers": [_container(service, component, platform.images.orchestrator_of(component.spec))],
+        "containers": [_container(service, component, platform.images.orchestrator_of(service.spec))],
         "volumes": [
             {"name": "files", "projected": {"sources": [config.source(service), key]}},
             *config.volumes(service.secrets),

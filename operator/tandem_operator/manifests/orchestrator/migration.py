@@ -48,7 +48,7 @@ def _template(service: LLMService, platform: Platform) -> Manifest:
     ours = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108 # an emptyDir
     migrate = container(
         MIGRATION,
-        platform.images.orchestrator_of(settings),
+        platform.images.orchestrator_of(service.spec),
         args=["migrate", f"--config={names.CONFIG_PATH}"],
         env=environment(variables(ours), settings),
         resources=resources(settings.resources),
