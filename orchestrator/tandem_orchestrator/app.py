@@ -57,6 +57,7 @@ from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.extras import Extras
 from tandem_orchestrator.retrieval.file_search import FileSearch
 from tandem_orchestrator.retrieval.ingestion import Ingestion
 from tandem_orchestrator.retrieval.kept import Kept
@@ -126,6 +127,7 @@ class App:
             Retention(config, self._stores),
             self._filing.storage,
             self._filing.files,
+            Extras(config, database, self._filing.storage),
             Sweeper(config, self._filing, self._stores.leases),
             StoresUpkeep(database, self._stores.leases, self._kept, self.embedders),
             Ingestion(config, database, self._kept, self.embedders, self._may_begin),
