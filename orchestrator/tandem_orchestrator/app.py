@@ -211,7 +211,7 @@ class App:
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
         search = Search(self._kept, self.embedders, self._reranker(config))
-        toolbox.bindings = {FileSearch.name: FileSearch(search)}
+        toolbox.bindings = {FileSearch.name: FileSearch(search, self._limiter.charge)}
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         generator.answers = self._answers

@@ -182,9 +182,8 @@ async def test_the_answer_of_a_fallback_is_not_the_models(serve, engine, redis):
 
 
 async def test_what_is_too_long_is_not_kept(cached, engine, monkeypatch):
-    monkeypatch.setattr(answer_cache, "MOST_ANSWERED", 100)
-    monkeypatch.setattr("tandem_orchestrator.gateway.generate.MOST_ANSWERED", 100)
     service = await cached()
+    service.app.services.generator.answers.most = 100
     assert await twice(service, **EQUAL) == ("miss", "miss")
     assert await twice(service, stream=True, **EQUAL) == ("miss", "miss")
     monkeypatch.setattr(answer_cache, "MOST_ASKED", 10)

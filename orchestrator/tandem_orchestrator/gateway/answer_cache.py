@@ -43,6 +43,8 @@ class AnswerCache(Part):
     def __init__(self, settings: Redis, seconds: int) -> None:
         self._redis = RedisCache(RedisStore(settings), "Redis cannot be used, engines answer all requests")
         self._seconds = seconds
+        self.most = MOST_ANSWERED
+        """Bytes of an answer; a longer one is not kept."""
 
     def place(self, request: Request, principal: Principal, headers: Headers, body: bytes) -> "Place | None":
         """Return where the answer to `body` is kept; None where there is no such place.
@@ -71,7 +73,7 @@ class AnswerCache(Part):
 
     def put(self, key: str, answer: bytes) -> None:
         """Keep an answer, for which nobody waits."""
-        if len(answer) <= MOST_ANSWERED and self._redis.under_way < MOST_UNDER_WAY:
+        if len(answer) <= self.most and self._redis.under_way < MOST_UNDER_WAY:
             with suppress(RedisDown):
                 self._redis.begin(WRITE, [self._redis.key("answers", key)], (self._seconds, answer))
 

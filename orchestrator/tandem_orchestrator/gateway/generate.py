@@ -12,7 +12,7 @@ from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway import rewrite
-from tandem_orchestrator.gateway.answer_cache import MOST_ANSWERED, AnswerCache, Place
+from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
@@ -77,7 +77,7 @@ class Generator:
         hide_usage = rewrite.count_usage(request)
         body = request.body()
         if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
-            return self._stream_kept(place, call, body, stream, CopiedEvents(MOST_ANSWERED, hide_usage=hide_usage))
+            return self._stream_kept(place, call, body, stream, CopiedEvents(self.answers.most, hide_usage=hide_usage))
         return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage))
 
     async def _whole_kept(self, place: Place, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
