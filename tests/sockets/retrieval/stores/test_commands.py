@@ -75,24 +75,34 @@ async def test_many_stores_are_listed_page_by_page(listed, documents, monkeypatc
     assert sorted(made) == [each["id"] for each in await listed(model="double")]
 
 
-async def test_all_stores_of_another_model_are_indexed_anew(stores, listed, start, documents, engine):
+async def test_all_stores_of_another_model_are_indexed_anew(stores, listed, start, documents, orchestrator):
     store = await documents.store(RIVERS)
-    empty = await documents.client.vector_stores.create()
+    await orchestrator.stop()  # it knows no other model, and would put the work off
     async with EngineDouble(model="other") as other:
         other.rule = Embedding(dimension=12)
-        upstreams = [{"name": each.model, "url": each.url, "model": each.model} for each in (engine, other)]
+        upstreams = [{"name": each.model, "url": each.url, "model": each.model} for each in (other,)]
         await start({"embedding": {"model": "other"}}, upstreams=upstreams)
         code, out, error = await stores("reindex", "--all", "--wait", model="other")
         assert code == 0, error
         assert f"{store.id} of team-a is indexed anew: 1 files." in out
-        assert f"{empty.id} of team-a is indexed anew: 0 files." in out
-        assert "2 vector stores are searched in their new index." in out
+        assert "1 vector stores are searched in their new index." in out
         assert "vector stores wait for" in error
         found = {each["id"]: each for each in await listed(model="other")}
         assert (found[store.id]["model"], found[store.id]["dimension"]) == ("other", 12)
         assert {each["state"] for each in found.values()} == {"current"}
         code, out, _ = await stores("reindex", "--all", model="other")
         assert (code, out) == (0, "All vector stores are made as the settings are now.")
+
+
+async def test_a_store_without_files_is_indexed_anew_too(stores, listed, documents, orchestrator):
+    empty = await documents.client.vector_stores.create()
+    code, out, _ = await stores("reindex", empty.id, model="other")
+    assert (code, out) == (0, f"{empty.id} of team-a is indexed anew: 0 files.")
+
+    async def found():
+        return (await listed(model="other"))[0]
+
+    await until_awaited(found, lambda store: (store["state"], store["model"]) == ("current", "other"), 20)
 
 
 async def test_named_stores_are_indexed_anew_whatever_made_them(stores, listed, documents, engine):
