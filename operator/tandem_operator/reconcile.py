@@ -1,7 +1,7 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -15,6 +15,7 @@ from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.said import Said
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.api.text import listed
 from tandem_operator.documents import problems
@@ -46,8 +47,8 @@ class Cluster:
     allowance: Allowance = field(default_factory=Allowance)
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
-    degraded: Mapping[Key, Sequence[str]] = field(default_factory=dict)
-    """What each service's orchestrators say is degraded; a service that was not heard is not in it."""
+    said: Mapping[Key, Said] = field(default_factory=dict)
+    """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
     contests: Contests = field(default_factory=Contests)
 
 
@@ -76,6 +77,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
     failed = [problem async for problem in _bring_about(cluster, children, service, platform)]
+    said = cluster.said.get(key)
     awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))
     observed = Observed(
         now,
@@ -83,7 +85,8 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         cluster.store.pods(key),
         [*failed, *_contested(cluster.contests.of(key))],
         cluster.capabilities,
-        degraded=cluster.degraded.get(key),
+        degraded=said.degraded if said else None,
+        limitations=said.limitations if said else (),
         migration=reference(awaited) if awaited else None,
     )
     if status.waits_for_secrets(service, observed):

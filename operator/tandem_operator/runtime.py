@@ -127,8 +127,8 @@ async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float)
     directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:
         await asyncio.sleep(seconds)
-        degraded = await orchestrators.ask(await directory.urls())
-        turned = [key for key, lines in degraded.items() if lines != cluster.degraded.get(key)]
-        cluster.degraded = degraded
+        said = await orchestrators.ask(await directory.urls())
+        turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
+        cluster.said = said
         for key in turned:
             queue.add(key)

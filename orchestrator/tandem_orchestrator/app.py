@@ -40,6 +40,7 @@ from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
+from tandem_orchestrator.gateway.answer_cache import answer_cache
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.request import deadlines
@@ -57,6 +58,7 @@ from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.socket import Serving, Sockets
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.retrieval.embedding.embedders import Embedders
+from tandem_orchestrator.retrieval.extras import Extras
 from tandem_orchestrator.retrieval.file_search import FileSearch
 from tandem_orchestrator.retrieval.ingestion import Ingestion
 from tandem_orchestrator.retrieval.kept import Kept
@@ -126,6 +128,7 @@ class App:
             Retention(config, self._stores),
             self._filing.storage,
             self._filing.files,
+            Extras(config, database, self._filing.storage),
             Sweeper(config, self._filing, self._stores.leases),
             StoresUpkeep(database, self._stores.leases, self._kept, self.embedders),
             Ingestion(config, database, self._kept, self.embedders, self._may_begin),
@@ -133,8 +136,8 @@ class App:
             Runner(config, self._desk, self._batch_means, Loads(self._catalogue, self._dispatcher), self._may_begin),
         ]
         """Closed from the last to the first: what others use comes before them."""
-        if tracer is not None:
-            self.parts.append(tracer)
+        self._answers = answer_cache(config.redis)
+        self.parts += (part for part in (self._answers, tracer) if part is not None)
         self._now = self._generation(config, RunningTools(config.tools))
         self._closing: set[asyncio.Task[None]] = set()
         self._rest = self._fastapi()
@@ -208,9 +211,10 @@ class App:
     def _generation(self, config: OrchestratorConfig, tools: RunningTools) -> Generation:
         toolbox = tools.toolbox
         search = Search(self._kept, self.embedders, self._reranker(config))
-        toolbox.bindings = {FileSearch.name: FileSearch(search)}
+        toolbox.bindings = {FileSearch.name: FileSearch(search, self._limiter.charge)}
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
+        generator.answers = self._answers
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
         retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)

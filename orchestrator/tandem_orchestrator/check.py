@@ -21,6 +21,7 @@ def report(config: OrchestratorConfig, older: Found) -> list[str]:
         *(f"{'note':<10}{note}" for note in older.notes),
         *(f"{'warning':<10}{problem}" for problem in (*checks.warnings(config), *older.warnings)),
         *(f"{'warning':<10}{problem}" for problem in _embedding_problems(config)),
+        *_what_is_not_installed(config),
         *(f"{'warning':<10}{name} looks like a setting, but sets nothing" for name in unknown_variables()),
     ]
 
@@ -52,6 +53,19 @@ def _embedding_problems(config: OrchestratorConfig) -> list[str]:
 
     problem = lacks(Path(path))
     return [problem] if problem is not None else []
+
+
+def _what_is_not_installed(config: OrchestratorConfig) -> Iterator[str]:
+    url = config.database.url.get_secret_value()
+    sqlite = config.database.url_from is None and url.startswith("sqlite")
+    if not config.files.enabled or not (sqlite or config.files.folder or config.files.s3 or config.database.url_from):
+        return
+    from tandem_orchestrator.retrieval.extras import limitations, unusable  # noqa: PLC0415 # metrics come with it
+
+    for problem in unusable(config, sqlite=sqlite):
+        yield f"{'warning':<10}retrieval: {problem}"
+    for limitation in limitations():
+        yield f"{'note':<10}{limitation}"
 
 
 def _embedding(config: OrchestratorConfig) -> str:

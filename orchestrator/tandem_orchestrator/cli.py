@@ -1,4 +1,4 @@
-"""tandem-orchestrator serve | check | keys | tenants | migrate | load-test."""
+"""tandem-orchestrator serve | check | keys | tenants | stores | migrate | load-test."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ from tandem_orchestrator.load_test import command as load_test
 from tandem_orchestrator.observability import logs
 from tandem_orchestrator.process.shared_folder import shared_folder
 from tandem_orchestrator.schema_commands import arguments as schema_commands
+from tandem_orchestrator.store_commands import arguments as store_commands
 from tandem_orchestrator.tenant_commands import arguments as tenant_commands
 
 FAILED: Final = 1
@@ -102,6 +103,12 @@ def _tenants(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _stores(options: argparse.Namespace) -> int:
+    from tandem_orchestrator.store_commands.commands import run  # noqa: PLC0415 # see `_serve`
+
+    return run(options)
+
+
 def _migrate(options: argparse.Namespace) -> int:
     from tandem_orchestrator.schema_commands.commands import run  # noqa: PLC0415 # see `_serve`
 
@@ -124,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     key_commands.add_arguments(commands, shared, _keys)
     tenant_commands.add_arguments(commands, shared, _tenants)
+    store_commands.add_arguments(commands, shared, _stores)
     schema_commands.add_arguments(commands, shared, _migrate)
     load = commands.add_parser("load-test", help="put a running service under load, and judge how it bears it")
     load_test.add_arguments(load)

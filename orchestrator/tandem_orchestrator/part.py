@@ -25,5 +25,10 @@ class Part:
         """A line for each thing that it does not do as it should."""
         return []
 
+    @property
+    def limitations(self) -> list[str]:
+        """A line for each thing that it cannot do here though nothing is amiss, such as for want of a library."""
+        return []
+
     async def close(self) -> None:
         """Write what is left to write, and let go of what is open."""

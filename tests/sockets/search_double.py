@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.file_search import FileSearch
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.question import Question
@@ -45,15 +46,15 @@ class SearchDouble:
                 raise store_not_found(store_id)
         return [self.stores[tenant, store_id] for store_id in store_ids]
 
-    async def search(self, tenant: str, store_ids: Sequence[str], question: Question) -> list[Hit]:
-        self.asked.append((tenant, tuple(store_ids), question))
+    async def search(self, record: Record, store_ids: Sequence[str], question: Question) -> list[Hit]:
+        self.asked.append((record.tenant or "", tuple(store_ids), question))
         if self.failure is not None:
             raise self.failure
         return self.hits[: question.most]
 
     def serve(self, orchestrator: Orchestrator) -> None:
         """Becomes what an orchestrator's file_search asks."""
-        orchestrator.app.services.toolbox.bindings[FileSearch.name] = FileSearch(self)
+        orchestrator.app.services.toolbox.bindings[FileSearch.name] = FileSearch(self, lambda *_: None)
 
 
 def declared(**fields: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def errors(settings: OrchestratorSettings) -> list[str]:
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
     """Return what can be meant as it is written, but most often is a mistake."""
-    return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings)]
+    return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings), *_redis(settings)]
 
 
 def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
@@ -92,3 +92,9 @@ def _keys(settings: OrchestratorSettings) -> Iterator[str]:
 def _tracing(settings: OrchestratorSettings) -> Iterator[str]:
     if settings.tracing.headers and settings.tracing.endpoint is None:
         yield "tracing.headers: nothing is traced without tracing.endpoint"
+
+
+def _redis(settings: OrchestratorSettings) -> Iterator[str]:
+    redis = settings.redis
+    if redis.answers_seconds is not None and redis.url is None and redis.url_from is None:
+        yield "redis.answersSeconds: no answer is kept without redis.url or redis.urlFrom"

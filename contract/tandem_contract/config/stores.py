@@ -40,3 +40,5 @@ class Redis(Section):
     """Start of every key, so that services may share a Redis."""
     sync_seconds: Seconds = Field(default=0.2, le=60)
     """How often counts are shared, which is how far replicas lag behind each other; requests never wait for it."""
+    answers_seconds: int | None = Field(default=None, ge=1, le=86_400)
+    """How long answers are kept and given again (docs/caching.md)."""

@@ -18,6 +18,7 @@ from tandem_contract import names
 from yarl import URL
 
 from tandem_operator.api.component import Reference, Tier
+from tandem_operator.api.said import Said
 from tandem_operator.api.text import printable
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
@@ -80,8 +81,8 @@ class Directory:
         return self._makers[owner["uid"]] == str(deployment["metadata"]["uid"])
 
 
-async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
-    """Return what is degraded by the word of each service's pods; a service of which no pod answers is left out."""
+async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, Said]:
+    """Return what each service's pods say of themselves; a service of which no pod answers is left out."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with aiohttp.ClientSession(
         timeout=_TIMEOUT,
@@ -92,32 +93,37 @@ async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, list[str]]:
         answers = await asyncio.gather(
             *(_answer(session, gate, key, url) for key, found in urls.items() for url in found)
         )
-    degraded: dict[Key, list[str]] = {}
-    for key, lines in answers:
-        if lines is not None:
-            degraded.setdefault(key, []).extend(lines)
-    metrics.UNHEARD.set(len(urls) - len(degraded))
-    return degraded
+    said: dict[Key, Said] = {}
+    for key, answer in answers:
+        if answer is not None:
+            said[key] = said.get(key, Said()) + answer
+    metrics.UNHEARD.set(len(urls) - len(said))
+    return said
 
 
 async def _answer(
     session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, url: URL
-) -> tuple[Key, list[str] | None]:
+) -> tuple[Key, Said | None]:
     try:
         async with gate, session.get(url, ssl=False, allow_redirects=False) as response:
-            return key, _lines(response.status, await _read(response.content))
+            return key, _said(response.status, await _read(response.content))
     except Exception as error:  # noqa: BLE001 # whatever a pod does, the others must be asked
         logger.info("%s/%s: %s does not say how it is: %s: %s", *key, url, type(error).__name__, error)
         return key, None
 
 
-def _lines(status: int, content: bytes) -> list[str]:
+def _said(status: int, content: bytes) -> Said:
     if status != HTTPStatus.OK:
         raise ValueError(f"it answered {status}")
-    degraded = json.loads(content)["degraded"]
-    if not isinstance(degraded, list) or not all(isinstance(line, str) for line in degraded):
-        raise TypeError("degraded is no list of texts")
-    return [printable(line)[:_LONGEST_LINE] for line in degraded[:_MOST_LINES]]
+    answer = json.loads(content)
+    # an orchestrator of an older release tells of no limitations
+    return Said(_lines("degraded", answer["degraded"]), _lines("limitations", answer.get("limitations", [])))
+
+
+def _lines(name: str, lines: object) -> tuple[str, ...]:
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise TypeError(f"{name} is no list of texts")
+    return tuple(printable(line)[:_LONGEST_LINE] for line in lines[:_MOST_LINES])
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -14,7 +14,7 @@ from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
 from tandem_operator.status.stored import Verdict, conditions, former_conditions
-from tandem_operator.status.stores import HEARD, StoresView, stores_finding
+from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usable
 from tandem_operator.status.tier import TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
@@ -149,7 +149,7 @@ def stores_ready(view: ServiceView) -> Verdict | None:
             kind, ConditionStatus.FALSE, "Suspended", "nothing uses them; set spec.suspend to false to go on"
         )
     if view.observed.degraded is not None:
-        return Verdict(kind, ConditionStatus.TRUE, "StoresUsable", "orchestrators find nothing amiss with their stores")
+        return Verdict(kind, ConditionStatus.TRUE, "StoresUsable", usable(stores))
     former = former_conditions(view.service.status).get(kind)
     if former and former.reason in HEARD:  # what they said last counts until they are heard again
         return Verdict(kind, former.status, former.reason, former.message)

@@ -44,6 +44,8 @@ class Observed:
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
     degraded: Sequence[str] | None = None
     """Lines of what the orchestrators themselves say is degraded; None while none was heard."""
+    limitations: Sequence[str] = ()
+    """Lines of what they say they cannot do though nothing is amiss."""
     migration: Reference | None = None
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
     claim_event: str | None = None

@@ -70,6 +70,12 @@ class StoresView:
         return (masked(" ".join(line.split())) for line in said)
 
 
+def usable(view: StoresView) -> str:
+    """Return what is told of stores that can be used, with what they are not able to do."""
+    limits = sorted({masked(" ".join(line.split())) for line in view.observed.limitations}) if view.has_files else []
+    return "; ".join(["orchestrators find nothing amiss with their stores", *limits])[:_LONGEST_MESSAGE]
+
+
 def waiting_claim(service: LLMService, observed: Observed) -> Object | None:
     """Return the claim that is not bound, about which Kubernetes may have said why."""
     waiting = StoresView(service, observed).waiting_claim

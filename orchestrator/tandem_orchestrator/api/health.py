@@ -32,7 +32,7 @@ async def ready(services: FromApp, insider: Insider, response: Response) -> dict
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    details = {"degraded": _problems(services)} if insider else {}
+    details = {"degraded": _problems(services), "limitations": _limitations(services)} if insider else {}
     if services.state.draining or not all(part.checked for part in services.parts):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", **details}
@@ -51,6 +51,7 @@ async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
         "version": VERSION,
         "authentication": services.keys.authentication,
         "problems": problems,
+        "limitations": _limitations(services),
         "needs_restart": services.state.needs_restart,
         "backend": upstreams.all[0].url,
         "model": upstreams.default_model,
@@ -67,6 +68,11 @@ def _problems(services: Services) -> list[str]:
         *services.toolbox.degraded(),
         *refused,
     ]
+
+
+def _limitations(services: Services) -> list[str]:
+    """Return a line for each thing that cannot be done here though nothing is amiss."""
+    return [limitation for part in services.parts for limitation in part.limitations]
 
 
 @router.get("/metrics", include_in_schema=False)

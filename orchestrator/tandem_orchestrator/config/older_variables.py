@@ -76,7 +76,7 @@ OLDER_VARIABLES: Final[dict[str, OlderName]] = {
     "REDIS_URL": _renamed("redis.url"),
     "REDIS_DEFAULT_TTL": OlderName(
         nothing,
-        "sets nothing: nothing is cached in Redis, and counts there end with their minute, day or month; "
+        "sets nothing: answers are kept for redis.answersSeconds, and counts end with their minute, day or month; "
         "responses and conversations are kept in the database for responses.retentionDays",
         idle=True,
     ),

@@ -12,8 +12,9 @@ from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway import rewrite
+from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
 from tandem_orchestrator.gateway.event_stream import EventStream
-from tandem_orchestrator.gateway.relay import relay_stream
+from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
 from tandem_orchestrator.gateway.tool_session import ToolSession
@@ -41,6 +42,8 @@ class Generator:
         self._catalogue = catalogue
         self._toolbox = toolbox
         self._settings = settings
+        self.answers: AnswerCache | None = None
+        """Answers that may be given again; None where nobody has asked for that."""
         self.engines = dispatcher
         """Asks an engine once; for those with passes of their own."""
 
@@ -55,9 +58,12 @@ class Generator:
         """Get an answer in one piece: its JSON, and the same read. Raises `GatewayError`."""
         call = self.call(request, self.find(request.model, principal), principal, record)
         session = self._tools(request, principal, headers)
-        if session is None:
-            return self.engines.complete(call, request.body())
-        return self._with_tools(call, session)
+        if session is not None:
+            return self._with_tools(call, session)
+        body = request.body()
+        if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
+            return self._whole_kept(place, call, body)
+        return self.engines.complete(call, body)
 
     def stream(
         self, request: Request, principal: Principal, record: Record, headers: Headers, stream: EventStream
@@ -66,10 +72,34 @@ class Generator:
         call = self.call(request, self.find(request.model, principal), principal, record)
         call.heartbeat = stream.heartbeat
         session = self._tools(request, principal, headers)
-        if session is None:
-            hide_usage = rewrite.count_usage(request)
-            return relay_stream(self.engines, call, request.body(), stream, hide_usage=hide_usage)
-        return stream_with_tools(self.engines, call, session, stream, self._settings.hold.heartbeat_seconds)
+        if session is not None:
+            return stream_with_tools(self.engines, call, session, stream, self._settings.hold.heartbeat_seconds)
+        hide_usage = rewrite.count_usage(request)
+        body = request.body()
+        if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
+            return self._stream_kept(place, call, body, stream, CopiedEvents(self.answers.most, hide_usage=hide_usage))
+        return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage))
+
+    async def _whole_kept(self, place: Place, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
+        kept = await place.get(call.record)
+        if kept is not None:
+            return kept, orjson.loads(kept)
+        answer, document = await self.engines.complete(call, body)
+        place.put_whole(call.record, answer, document)
+        return answer, document
+
+    async def _stream_kept(
+        self, place: Place, call: Call, body: bytes, stream: EventStream, events: CopiedEvents
+    ) -> None:
+        kept = await place.get(call.record, b"usage hidden" if events.hide_usage else b"usage shown")
+        if kept is not None:
+            await stream.write(kept)
+            call.record.tell(None)
+            await stream.end()
+            return
+        await relay_stream(self.engines, call, body, stream, events)
+        if (copy := events.copy()) is not None:
+            place.put_stream(call.record, copy)
 
     async def _with_tools(self, call: Call, session: ToolSession) -> tuple[bytes, dict[str, Any]]:
         answer = await complete_with_tools(self.engines, call, session)

@@ -19,15 +19,11 @@ USAGE: Final = b'"usage"'
 NO_USAGE: Final = b'"usage":null'  # in each of OpenAI's own chunks but one
 
 
-async def relay_stream(
-    dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, *, hide_usage: bool
-) -> None:
-    """Answer with the engine's events. Raises `GatewayError`, also after the stream's start.
-
-    `hide_usage` keeps the event with the usage from the client, who did not ask for it.
+async def relay_stream(dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, events: "Events") -> None:
+    """Answer with the engine's events, as `events` lets them pass. Raises `GatewayError`, also after the stream's
+    start.
     """
     response = await dispatcher.stream(call, body)
-    events = Events(hide_usage=hide_usage)
     failure: EngineError | None = None
     try:
         await stream.start()
@@ -55,10 +51,13 @@ async def _relay(response: EngineStream, events: "Events", stream: EventStream) 
 
 
 class Events:
-    """Lets whole events of a stream pass, so that a client never sees half of one, and reads what matters here."""
+    """Lets whole events of a stream pass, so that a client never sees half of one, and reads what matters here.
+
+    `hide_usage` keeps the event with the usage from the client, who did not ask for it.
+    """
 
     def __init__(self, *, hide_usage: bool = False) -> None:
-        self._hide_usage = hide_usage
+        self.hide_usage = hide_usage
         self._reader = EventReader()
         self._last = b""  # of the events but the usage's
         self.count = 0
@@ -139,6 +138,42 @@ class Events:
         if isinstance(usage := document.get("usage"), dict):
             self.usage = usage
             if not document.get("choices"):
-                return not self._hide_usage
+                return not self.hide_usage
         self._last = event.raw
         return True
+
+
+class CopiedEvents(Events):
+    """Keeps a copy of what has passed, of `most` bytes at most."""
+
+    def __init__(self, most: int, *, hide_usage: bool = False) -> None:
+        super().__init__(hide_usage=hide_usage)
+        self._pieces: list[bytes] = []
+        self._left = most
+
+    def copy(self) -> bytes | None:
+        """Return all that has passed; None if that is too long, or no complete answer."""
+        return b"".join(self._pieces) if self.complete and self.failure is None and self._left >= 0 else None
+
+    def take(self, data: bytes) -> bytes:
+        """Do what `Events` does."""
+        return self._copied(super().take(data))
+
+    def pass_on(self, write: Callable[[bytes], bool], data: bytes) -> bool:
+        """Do what `Events` does."""
+        passed = super().pass_on(write, data)
+        if passed:
+            self._copied(data)
+        return passed
+
+    def end(self) -> bytes:
+        """Do what `Events` does."""
+        return self._copied(super().end())
+
+    def _copied(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left >= 0:
+            self._pieces.append(data)
+        else:
+            self._pieces.clear()
+        return data

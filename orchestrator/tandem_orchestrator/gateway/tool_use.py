@@ -69,7 +69,7 @@ def bind(toolbox: Toolbox, declared: dict[str, Any], path: str, principal: Princ
     name = declared["type"]
     if principal.tools is not None and name not in principal.tools:
         raise Forbidden(f"this key may not use the tool {name}", param=path)
-    return toolbox.bindings[name].bound(declared, path, principal.tenant)
+    return toolbox.bindings[name].bound(declared, path, principal)
 
 
 def twice(name: str, path: str) -> BadRequest:

@@ -1,8 +1,11 @@
 """file_search: the model asks, and the request says in which vector stores, under which filters and for whom."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
+from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import BadRequest, GatewayError, NotFound
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.question import MOST_QUERIES, Question, options_of, queries_of
 from tandem_orchestrator.retrieval.searching import Searching
@@ -32,14 +35,15 @@ PARAMETERS: Final[dict[str, Any]] = {
 
 
 class FileSearch:
-    """Binds the tool to what a request declares."""
+    """Binds the tool to what a request declares; `charge` counts the tokens of a search against a key's budgets."""
 
     name = "file_search"
 
-    def __init__(self, searching: Searching) -> None:
-        self._searching = searching
+    def __init__(self, searching: Searching, charge: Callable[[Principal, int], None]) -> None:
+        self.searching = searching
+        self.charge = charge
 
-    def bound(self, declared: dict[str, Any], path: str, tenant: str) -> "BoundSearch":
+    def bound(self, declared: dict[str, Any], path: str, principal: Principal) -> "BoundSearch":
         """Return the search that a request declares, its fields beside `type` or under `file_search`.
 
         Raises `BadRequest`.
@@ -54,7 +58,7 @@ class FileSearch:
         if len(store_ids) > MOST_STORES:
             raise BadRequest(f"`{where}` must have at most {MOST_STORES} ids", param=where)
         options = options_of(wanted, f"{path}.{self.name}" if wanted is inner else path)
-        return BoundSearch(self._searching, tenant, store_ids, options, where)
+        return BoundSearch(self, principal, store_ids, options, where)
 
 
 class BoundSearch:
@@ -64,11 +68,11 @@ class BoundSearch:
     parameters = PARAMETERS
 
     def __init__(
-        self, searching: Searching, tenant: str, store_ids: tuple[str, ...], options: Question, path: str
+        self, tool: FileSearch, principal: Principal, store_ids: tuple[str, ...], options: Question, path: str
     ) -> None:
         self.description = DESCRIPTION
-        self._searching = searching
-        self._tenant = tenant
+        self._tool = tool
+        self._principal = principal
         self._store_ids = store_ids
         self._options = options
         self._path = path
@@ -76,7 +80,7 @@ class BoundSearch:
     async def ready(self) -> "BoundSearch":
         """Return it, once its stores are known to be there. Raises `NotFound`, `GatewayError`."""
         try:
-            about = await self._searching.check(self._tenant, self._store_ids)
+            about = await self._tool.searching.check(self._principal.tenant, self._store_ids)
         except NotFound as error:
             error.param = self._path
             raise
@@ -86,11 +90,15 @@ class BoundSearch:
 
     async def call(self, arguments: dict[str, Any]) -> Found:
         """Return what is found for `queries`. Raises `ToolError`."""
+        record = Record(self._store_ids[0])
+        record.tenant = self._principal.tenant
         try:
             question = self._options._replace(queries=queries_of(arguments["queries"], "queries"))
-            hits = await self._searching.search(self._tenant, self._store_ids, question)
+            hits = await self._tool.searching.search(record, self._store_ids, question)
         except GatewayError as error:
             raise ToolError(error.message) from error
+        finally:
+            self._tool.charge(self._principal, record.prompt_tokens + record.completion_tokens)
         return Found([_passage(hit) for hit in hits])
 
 

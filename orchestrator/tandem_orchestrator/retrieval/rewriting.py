@@ -17,6 +17,7 @@ INSTRUCTIONS: Final = (
     "Turn the user's message into one short query for a search in documents: the words that the answer must be about, "
     "without greetings, without filler. Reply with the query alone."
 )
+NOT_KEPT: Final = [(b"cache-control", b"no-store")]  # or the search would tell whether its query was found in a cache
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class Rewriter:
         }
         request = Request(ENDPOINTS[CHAT], payload, self._generator.default_model, stream=False)
         try:
-            _, answer = await self._generator.whole(request, principal, record, [])
+            _, answer = await self._generator.whole(request, principal, record, NOT_KEPT)
             said = answer["choices"][0]["message"]["content"]
         except GatewayError as error:
             log.warning("a query could not be rewritten", problem=error.message)

@@ -43,10 +43,9 @@ class Search:
         stores = [await self._usable(tenant, store_id) for store_id in store_ids]
         return [store.description or store.name for store in stores]
 
-    async def search(self, tenant: str, store_ids: Sequence[str], question: Question) -> list[Hit]:
+    async def search(self, record: Record, store_ids: Sequence[str], question: Question) -> list[Hit]:
         """Return what was found, the best first. Raises `GatewayError`."""
-        record = Record(store_ids[0])
-        record.tenant = tenant
+        tenant = record.tenant or ""
         stores = [await self._usable(tenant, store_id) for store_id in dict.fromkeys(store_ids)]
         found = await asyncio.gather(*(self._in_store(tenant, store, question, record) for store in stores))
         hits = sorted((hit for some in found for hit in some), key=lambda hit: -hit.score)

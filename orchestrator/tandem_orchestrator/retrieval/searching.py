@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tandem_orchestrator.errors import NotFound
+from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.retrieval.hit import Hit
 from tandem_orchestrator.retrieval.question import Question
 
@@ -17,8 +18,10 @@ class Searching(Protocol):
         Raises `NotFound` (code `vector_store_not_found`), `RetryLater`.
         """
 
-    async def search(self, tenant: str, store_ids: Sequence[str], question: Question) -> list[Hit]:
+    async def search(self, record: Record, store_ids: Sequence[str], question: Question) -> list[Hit]:
         """Return what fits the question best in all the stores together, the best first.
+
+        `record` is of who asks: it has the tenant, and gets the tokens that engines have read.
 
         Raises `NotFound` (code `vector_store_not_found`), `RetryLater` where the database or what makes embeddings is
         away, `GatewayError` in general.

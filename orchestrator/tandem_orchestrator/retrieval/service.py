@@ -34,7 +34,7 @@ class Retrieval:
             await self.search.check(principal.tenant, [store_id])  # before a model is asked
             rewriting = (self._rewriter.rewritten(query, principal, record) for query in question.queries)
             question = question._replace(queries=tuple(await asyncio.gather(*rewriting)))
-        hits = await self.search.search(principal.tenant, [store_id], question)
+        hits = await self.search.search(record, [store_id], question)
         return {
             "object": "vector_store.search_results.page",
             "search_query": list(question.queries),

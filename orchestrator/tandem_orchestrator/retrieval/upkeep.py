@@ -78,6 +78,7 @@ class Upkeep(Part):
 
     async def sweep(self) -> dict[str, int]:
         """Take away all that is needless; return how much of each kind. Raises `DatabaseDown`."""
+        await self._switch()
         swept = {
             "vector_store_files": await self._lost_files(),
             "vector_stores": await self._expired(),
@@ -117,6 +118,14 @@ class Upkeep(Part):
             ("ADD_INDEX", [index]),
             ("DROP_OTHERS", [where]),
         )
+
+    async def _switch(self) -> None:
+        """Put indexes in their place that no file's end has put there: of stores without files, say."""
+        for tenant, store_id, index_id in await self._rows.read("ANY_MADE", most=MOST_AT_ONCE):
+            of_store = {"tenant": tenant, "store_id": store_id, "index_id": index_id}
+            await self._rows.write(
+                ("SWITCH", [of_store | {"id": store_id}]), ("SETTLE", [of_store]), ("DROP_OTHERS", [of_store])
+            )
 
     async def _dropped(self) -> int:
         total = 0

@@ -316,3 +316,45 @@ ANY_LOST_FILES: Final = Statement(
     .limit(bindparam("most"))
 )
 """Files of stores that have been deleted themselves."""
+ANY_MADE: Final = Statement(
+    select(_S.tenant, _S.id, _S.next_index_id)
+    .where(_S.next_index_id.is_not(None), ~exists().where(_W.index_id == _S.next_index_id))
+    .limit(bindparam("most"))
+)
+"""Stores whose next index has all files, and that nobody has put in its place: it may be that there were none."""
+
+# Telling
+
+_of_store: Final = and_(_F.tenant == _S.tenant, _F.store_id == _S.id)
+_of: Final = bindparam("of", type_=_S.tenant.type)
+ANY_STORES: Final = Statement(
+    select(
+        _S.tenant,
+        _S.id,
+        _S.name,
+        _S.next_index_id,
+        _X.embedding,
+        _X.chunking,
+        _X.dimension,
+        _X.chunks,
+        select(func.count()).select_from(STORE_FILES).where(_of_store).scalar_subquery(),
+        select(func.count())
+        .select_from(WORK)
+        .where(_W.index_id == func.coalesce(_S.next_index_id, _S.index_id))
+        .scalar_subquery(),
+        select(func.min(_F.error))
+        .where(
+            _of_store,
+            exists().where(_W.file_id == _F.file_id, _W.index_id == func.coalesce(_S.next_index_id, _S.index_id)),
+        )
+        .scalar_subquery(),
+    )
+    .select_from(VECTOR_STORES.join(INDEXES, and_(_X.tenant == _S.tenant, _X.id == _S.index_id)))
+    .where(
+        or_(_of == "", _S.tenant == _of),
+        tuple_(_S.tenant, _S.id) > tuple_(bindparam("tenant", type_=_S.tenant.type), bindparam("id", type_=_S.id.type)),
+    )
+    .order_by(_S.tenant, _S.id)
+    .limit(bindparam("most"))
+)
+"""Stores after one, of all tenants or of one, with how many files they have, how many of them wait, and why."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.tools.passage import Passage
 
 
@@ -42,8 +43,8 @@ class Binding(Protocol):
     name: str
     """The type, and how the model knows the tool."""
 
-    def bound(self, declared: dict[str, Any], path: str, tenant: str) -> Bound:
-        """Return what a request declares under `path`. Raises `BadRequest`."""
+    def bound(self, declared: dict[str, Any], path: str, principal: Principal) -> Bound:
+        """Return what a request of `principal` declares under `path`. Raises `BadRequest`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from tandem_contract.config import Redis
 from tandem_orchestrator.retrieval.embedding import cache
 from tandem_orchestrator.retrieval.embedding.cache import VectorCache
 from tandem_orchestrator.retrieval.embedding.vector import numbers, of_numbers
+from tandem_orchestrator.store import redis_cache
 from tandem_orchestrator.store.redis import RedisStore
 from tandem_orchestrator.store.script import Script
 
@@ -21,7 +22,7 @@ AWAY = "Redis cannot be used, texts are embedded anew"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.store.redis_client.TIMEOUT", 0.5)
-    monkeypatch.setattr(cache, "WAIT_SECONDS", 5.0)  # on a machine that is busy with other tests
+    monkeypatch.setattr(redis_cache, "WAIT_SECONDS", 5.0)  # on a machine that is busy with other tests
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +120,7 @@ async def test_a_redis_that_is_not_there_costs_nothing_but_a_warning(engine):
 
 
 async def test_a_redis_that_does_not_answer_is_not_waited_for(engine, redis, redis_server, monkeypatch):
-    monkeypatch.setattr(cache, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(redis_cache, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr("tandem_orchestrator.store.redis_client.TIMEOUT", 30.0)
     async with embedding(config(engine, redis=redis)) as embedder:
         await embedder.documents(TEXTS, record())
@@ -133,8 +134,8 @@ async def test_a_redis_that_does_not_answer_is_not_waited_for(engine, redis, red
 
 
 async def test_after_it_was_held_no_text_gets_anothers_vector(engine, redis, redis_server, monkeypatch):
-    monkeypatch.setattr(cache, "REST_SECONDS", 0.0)
-    monkeypatch.setattr(cache, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(redis_cache, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(redis_cache, "WAIT_SECONDS", 0.02)
     async with embedding(config(engine, redis=redis)) as embedder:
         for turn in range(6):
             if turn in (1, 3):
@@ -146,7 +147,7 @@ async def test_after_it_was_held_no_text_gets_anothers_vector(engine, redis, red
 
 
 async def test_after_it_was_away_it_is_used_again(engine, redis, redis_server, monkeypatch):
-    monkeypatch.setattr(cache, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(redis_cache, "REST_SECONDS", 0.0)
     async with embedding(config(engine, redis=redis)) as embedder:
         await embedder.query("one", record())
         redis_server.stop()

@@ -3,6 +3,9 @@
 import asyncio
 from importlib.metadata import version
 
+from tandem_orchestrator.retrieval import extras
+from tandem_orchestrator.retrieval.parsing import kinds
+
 from tests.sockets.process import free_port
 from tests.sockets.running import config_for
 
@@ -76,3 +79,26 @@ async def test_a_database_that_is_away_degrades_and_fails_nobody(serve, engine):
         assert "\ntandem_database_down 1.0\n" in await response.text()
     assert (await orchestrator.get("/ready"))[0] == 200
     assert (await orchestrator.chat())[0] == 200
+
+
+async def test_what_cannot_be_read_for_want_of_a_library_degrades_nobody(serve, engine, tmp_path, monkeypatch):
+    monkeypatch.setitem(kinds.LIBRARIES, "pdf", "no_such_library")
+    settings = config_for(engine, files={"folder": str(tmp_path)})
+    orchestrator = await serve(settings)
+    _, health = await orchestrator.get("/health")
+    assert (health["status"], health["problems"]) == ("ok", [])
+    assert any(line.startswith("pdf files are not read: ") for line in health["limitations"])
+    status, ready = await orchestrator.get("/ready")
+    assert (status, ready["degraded"], ready["limitations"]) == (200, [], health["limitations"])
+    orchestrator.app.reload(config_for(engine, files={"enabled": False}))
+    assert (await orchestrator.get("/ready"))[1]["limitations"] == []
+
+
+async def test_vectors_that_sqlite_cannot_keep_are_a_problem(serve, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    files = {"folder": str(tmp_path)}
+    orchestrator = await serve(config_for(engine, files=files, retrieval={"embedding": {"model": "double"}}))
+    _, line = await until_problem(orchestrator, "NumPy")
+    assert line.startswith("retrieval: vector stores on SQLite need NumPy")
+    orchestrator.app.reload(config_for(engine, files=files))
+    assert (await orchestrator.get("/health"))[1]["problems"] == []

@@ -35,6 +35,7 @@ def test_the_targets_are_recorded() -> None:
         "tandem:request_latency_seconds:p95",
         "tandem:tool_calls:success_ratio",
         "tandem:database_connections:used_ratio",
+        "tandem:cache_requests:hit_ratio",
     } <= RECORDS
 
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import generate_latest
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.said import Said
 from tandem_operator.kube import metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.orchestrators import Directory
@@ -29,7 +30,7 @@ A, B, DEMO = Key("ns", "a"), Key("ns", "b"), Key("ns", "demo")
 @pytest.fixture
 async def orchestrator() -> AsyncIterator[Service]:
     async with Service() as running:
-        running.says["/ready"] = Says({"status": "ready", "degraded": ["one", "two"]})
+        running.says["/ready"] = Says({"status": "ready", "degraded": ["one", "two"], "limitations": ["three"]})
         yield running
 
 
@@ -106,7 +107,7 @@ async def test_each_service_is_told_of_by_its_own_pods(orchestrator: Service) ->
     async with Service() as other:
         other.says["/ready"] = Says({"status": "ready", "degraded": []})
         said = await orchestrators.ask({A: [at(orchestrator), at(other)], B: [at(other)]})
-    assert said == {A: ["one", "two"], B: []}
+    assert said == {A: Said(("one", "two"), ("three",)), B: Said()}, "one of an older release tells no limitations"
     assert unheard() == 0
 
 
@@ -194,7 +195,7 @@ async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says
     orchestrator.says = {"/ready": says, "/other": Says({"degraded": []})}
     async with Service() as other:
         other.says["/ready"] = Says({"degraded": []})
-        assert await orchestrators.ask({A: [at(orchestrator)], B: [at(other)]}) == {B: []}
+        assert await orchestrators.ask({A: [at(orchestrator)], B: [at(other)]}) == {B: Said()}
     assert len(orchestrator.asked) == 1
     assert unheard() == 1
 
@@ -225,7 +226,7 @@ async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
         url = URL.build(scheme="https", host="127.0.0.1", port=runner.addresses[0][1], path="/ready")
-        assert await orchestrators.ask({A: [url]}) == {A: ["by TLS"]}
+        assert await orchestrators.ask({A: [url]}) == {A: Said(("by TLS",))}
     finally:
         await runner.cleanup()
 
@@ -233,8 +234,8 @@ async def test_https_is_spoken_whatever_names_the_certificate_has(tmp_path: Path
 async def test_what_is_said_is_bounded_and_printable(orchestrator: Service) -> None:
     lines = ["\x1b[2J\u202eno\n", "x" * 5_000, *["y"] * 900]
     orchestrator.says["/ready"] = Says({"degraded": lines})
-    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A]
-    assert said[:3] == [" [2J no ", "x" * 1_024, "y"]
+    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A].degraded
+    assert said[:3] == (" [2J no ", "x" * 1_024, "y")
     assert len(said) == 256
 
 

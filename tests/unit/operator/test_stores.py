@@ -107,6 +107,15 @@ def test_vector_stores_of_another_embedding_model_are_told_with_what_to_do() -> 
     assert conditions(computed)["Ready"] == ("True", "Serving")
 
 
+def test_what_orchestrators_cannot_do_is_told_and_nothing_is_amiss() -> None:
+    line = "pdf files are not read: tandem-orchestrator[documents] is not installed (pypdfium2 is missing)"
+    computed = compute(FILES, degraded=[], limitations=[line, line])
+    assert conditions(computed)["StoresReady"] == ("True", "StoresUsable")
+    assert message(computed, "StoresReady") == f"orchestrators find nothing amiss with their stores; {line}"
+    assert conditions(computed)["Degraded"] == ("False", "PartsUsable")
+    assert "pdf" not in message(compute(POSTGRES, degraded=[], limitations=[line]), "StoresReady"), "it has no files"
+
+
 def test_nothing_is_told_of_files_where_there_are_none() -> None:
     assert stores(POSTGRES, degraded=["files: nowhere", "retrieval: nothing"]) == ("True", "StoresUsable")
 

@@ -8,6 +8,9 @@ import sys
 import pytest
 import yaml
 from tandem_orchestrator.cli import main
+from tandem_orchestrator.retrieval import extras
+from tandem_orchestrator.retrieval.embedding import static_embedder
+from tandem_orchestrator.retrieval.parsing import kinds
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +96,41 @@ def test_check_says_where_files_are_kept(tmp_path, capsys, settings, told):
     file.write_text(f'upstreams: [{{name: main, url: "http://engine:8000"}}]\n{settings}\n')
     main(["check", "--config", str(file)])
     assert f"files     {told}" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("retrieval: {embedding: {model: minilm}}", ["warning", "note"]),
+        ("", ["note"]),
+        ("files: {enabled: false}\nretrieval: {embedding: {model: minilm}}", []),
+        ('database: {url: "postgresql://db/tandem"}\nfiles: {folder: /data}', ["note"]),
+        ('database: {url: "postgresql://db/tandem"}', []),
+    ],
+)
+def test_check_says_what_files_and_stores_lack(tmp_path, capsys, monkeypatch, settings, told):
+    monkeypatch.setitem(kinds.LIBRARIES, "pdf", "no_such_library")
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    file = tmp_path / "config.yaml"
+    file.write_text(f'upstreams: [{{name: main, url: "http://engine:8000"}}]\n{settings}\n')
+    assert main(["check", "--config", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    numpy = "warning   retrieval: vector stores on SQLite need NumPy: install tandem-orchestrator[sqlite-vectors]"
+    pdf = (
+        "note      pdf files are not read: tandem-orchestrator[documents] is not installed (no_such_library is missing)"
+    )
+    found = {"warning": any(line.startswith(numpy) for line in lines), "note": pdf in lines}
+    assert [topic for topic, is_told in found.items() if is_told] == told
+
+
+def test_check_says_what_a_static_model_needs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(static_embedder, "NEEDED", ("numpy", "no_such_library"))
+    file = tmp_path / "config.yaml"
+    settings = "retrieval: {embedding: {path: /models/static}}"
+    file.write_text(f'upstreams: [{{name: main, url: "http://engine:8000"}}]\n{settings}\n')
+    assert main(["check", "--config", str(file)]) == 0
+    told = "retrieval.embedding.path needs the extra tandem-orchestrator[embeddings]: no_such_library is not installed"
+    assert f"warning   {told}" in capsys.readouterr().out.splitlines()
 
 
 def test_check_tells_newer_names_and_what_sets_nothing(capsys, monkeypatch):

@@ -81,9 +81,9 @@ def refuse_missing(kind: str) -> None:
 
 
 def missing() -> list[str]:
-    """Return a line for each kind of file that cannot be read here."""
-    return [
-        f"{kind} files are not read: {EXTRA} is not installed ({library} is missing)"
-        for kind, library in LIBRARIES.items()
-        if find_spec(library) is None
-    ]
+    """Return a line that tells which kinds of files cannot be read here; none where all can."""
+    absent = {kind: library for kind, library in LIBRARIES.items() if find_spec(library) is None}
+    if not absent:
+        return []
+    libraries = f"{', '.join(absent.values())} {'is' if len(absent) == 1 else 'are'} missing"
+    return [f"{', '.join(absent)} files are not read: {EXTRA} is not installed ({libraries})"]

@@ -77,6 +77,7 @@ def test_a_fallback_by_an_alias_is_followed():
         ({"keys": {"required": False, "values": ["k"]}}, ["keys.required"]),
         ({"keys": {"values": ["k"]}, "models": models(("big", "nowhere"))}, ["models.0.fallback"]),
         ({"keys": {"values": ["k"]}, "tracing": {"headers": {"file": "f"}}}, ["tracing.headers"]),
+        ({"keys": {"values": ["k"]}, "redis": {"answersSeconds": 60}}, ["redis.answersSeconds"]),
     ],
 )
 def test_what_most_often_is_a_mistake(settings, warned):

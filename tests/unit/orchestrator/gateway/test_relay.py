@@ -10,7 +10,7 @@ from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import Cut, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
-from tandem_orchestrator.gateway.relay import relay_stream
+from tandem_orchestrator.gateway.relay import Events, relay_stream
 from tandem_orchestrator.observability.record import EnginePass, Record
 from tandem_orchestrator.transport.engine_connection import PAUSE_ABOVE, Connection
 from tandem_orchestrator.transport.outbox import outbox_of
@@ -52,7 +52,7 @@ class Streaming:
         self.response = EngineStream(response, EnginePass(self.record, "engine"), self.broken.append)
         self.answer = EventStream(self.client.exchange, self.record, self.client.exchange.send)
         call = Call("/v1/chat/completions", MODEL, self.record)
-        relay = relay_stream(self, call, b"{}", self.answer, hide_usage=self._hide_usage)  # type: ignore[arg-type]
+        relay = relay_stream(self, call, b"{}", self.answer, Events(hide_usage=self._hide_usage))  # type: ignore[arg-type]
         self.task = asyncio.create_task(relay)
         self.connection.data_received(HEAD + chunk(self._first))
         await turns()

@@ -55,6 +55,10 @@ def test_what_is_not_installed_is_said(monkeypatch):
     assert (
         line == "pdf files are not read: tandem-orchestrator[documents] is not installed (no_such_library is missing)"
     )
+    monkeypatch.setitem(kinds.LIBRARIES, "docx", "nor_this")
+    (line,) = missing()
+    assert line.startswith("pdf, docx files are not read: ")
+    assert line.endswith("(no_such_library, nor_this are missing)")
     with pytest.raises(FileRefused, match=r"reading pdf files needs tandem-orchestrator\[documents\]") as refused:
         refuse_missing("pdf")
     assert refused.value.code == "unsupported_file"
