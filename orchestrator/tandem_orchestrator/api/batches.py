@@ -5,12 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Wanted
 
 router = APIRouter(
     prefix="/v1/batches",
     tags=["batches"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         400: {"description": "The batch cannot be made so."},

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Included, Wanted
 from tandem_orchestrator.responses.items import shown
@@ -12,6 +13,7 @@ from tandem_orchestrator.responses.items import shown
 router = APIRouter(
     prefix="/v1/conversations",
     tags=["conversations"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         401: {"description": "The key is missing or wrong."},

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Request
 
 from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.form_body import described, form_of
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.files.arrival import arrived
@@ -16,6 +17,7 @@ CONTENT: Final = "data"
 router = APIRouter(
     prefix="/v1/uploads",
     tags=["uploads"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         400: {"description": "The request cannot be used, or the upload has ended."},

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Request
 
 from tandem_orchestrator.api.access import BOTH, Admitted, Known
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Bidirectional
 from tandem_orchestrator.observability.record import record_of
@@ -14,6 +15,7 @@ from tandem_orchestrator.retrieval.store_files import FilePage
 router = APIRouter(
     prefix="/v1/vector_stores",
     tags=["vector stores"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         401: {"description": "The key is missing or wrong."},
