@@ -1,10 +1,11 @@
 """/v1/conversations: what a tenant's agents and users said to each other, item by item, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.bodies import ConversationChange, NewConversation, NewItems
 from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Included, Wanted
@@ -22,11 +23,9 @@ router = APIRouter(
     },
 )
 
-Document = Annotated[dict[str, Any], Body()]
-
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Document | None = None) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewConversation = None) -> dict[str, Any]:
     """Begin a conversation, with `items` and `metadata` where they are given."""
     return await services.stores.conversations.create(principal.tenant, body or {})
 
@@ -38,7 +37,7 @@ async def conversation(conversation_id: str, services: FromApp, principal: Known
 
 
 @router.post("/{conversation_id}")
-async def update(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def update(conversation_id: str, services: FromApp, principal: Known, body: ConversationChange) -> dict[str, Any]:
     """Put other metadata in the place of a conversation's."""
     return await services.stores.conversations.update(principal.tenant, conversation_id, body)
 
@@ -51,7 +50,7 @@ async def delete(conversation_id: str, services: FromApp, principal: Known) -> d
 
 
 @router.post("/{conversation_id}/items")
-async def add_items(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def add_items(conversation_id: str, services: FromApp, principal: Known, body: NewItems) -> dict[str, Any]:
     """Add up to 20 items to a conversation's end."""
     return await services.stores.conversations.add_items(principal.tenant, conversation_id, body)
 

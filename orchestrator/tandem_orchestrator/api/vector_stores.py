@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from tandem_orchestrator.api.access import BOTH, Admitted, Known
+from tandem_orchestrator.api.bodies import FileChange, NewFile, NewFileBatch, NewStore, SearchBody, StoreChange
 from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Bidirectional
@@ -24,8 +25,6 @@ router = APIRouter(
     },
 )
 
-Document = Annotated[dict[str, Any], Body()]
-
 
 def _listed(
     page: Bidirectional,
@@ -38,7 +37,7 @@ Listed = Annotated[FilePage, Depends(_listed)]
 
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Document | None = None) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewStore = None) -> dict[str, Any]:
     """Make a vector store, of up to 500 files where `file_ids` are given."""
     return await services.retrieval.creation.create(principal.tenant, body or {})
 
@@ -56,7 +55,7 @@ async def store(store_id: str, services: FromApp, principal: Known) -> dict[str,
 
 
 @router.post("/{store_id}")
-async def update(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def update(store_id: str, services: FromApp, principal: Known, body: StoreChange) -> dict[str, Any]:
     """Change a vector store's name, metadata or expiry."""
     return await services.retrieval.stores.update(principal.tenant, store_id, body)
 
@@ -70,7 +69,7 @@ async def delete(store_id: str, services: FromApp, principal: Known) -> dict[str
 
 @router.post("/{store_id}/search")
 async def search(
-    store_id: str, request: Request, services: FromApp, principal: Admitted, body: Document
+    store_id: str, request: Request, services: FromApp, principal: Admitted, body: SearchBody
 ) -> dict[str, Any]:
     """Find the pieces of a vector store's files that answer one or several queries."""
     return await services.retrieval.answer(principal, record_of(request.scope), store_id, question_of(body))
@@ -83,7 +82,7 @@ async def reindex(store_id: str, services: FromApp, principal: Known) -> dict[st
 
 
 @router.post("/{store_id}/files")
-async def attach(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def attach(store_id: str, services: FromApp, principal: Known, body: NewFile) -> dict[str, Any]:
     """Attach a file, which is read in the background."""
     return await services.retrieval.files.attach(principal.tenant, store_id, body)
 
@@ -102,7 +101,7 @@ async def file(store_id: str, file_id: str, services: FromApp, principal: Known)
 
 @router.post("/{store_id}/files/{file_id}")
 async def set_attributes(
-    store_id: str, file_id: str, services: FromApp, principal: Known, body: Document
+    store_id: str, file_id: str, services: FromApp, principal: Known, body: FileChange
 ) -> dict[str, Any]:
     """Put other attributes in the place of a file's."""
     return await services.retrieval.files.update(principal.tenant, store_id, file_id, body)
@@ -124,7 +123,7 @@ async def content(
 
 
 @router.post("/{store_id}/file_batches")
-async def create_batch(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def create_batch(store_id: str, services: FromApp, principal: Known, body: NewFileBatch) -> dict[str, Any]:
     """Attach up to 2,000 files."""
     return await services.retrieval.files.attach_batch(principal.tenant, store_id, body)
 
