@@ -57,7 +57,17 @@ class ChatAnswer(BaseModel):
     finish_reason: str | None
 
 
-@router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
+@router.post(
+    "/chat",
+    dependencies=BOTH,
+    responses={
+        400: {"description": "The body is not JSON."},
+        401: {"description": "The key is missing or wrong."},
+        429: {"description": "A limit is used up."},
+        502: {"description": "The engine failed."},
+        503: {"description": "No engine is there."},
+    },
+)
 async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
     """Answer with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)

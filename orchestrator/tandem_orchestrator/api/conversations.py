@@ -17,6 +17,7 @@ router = APIRouter(
     route_class=StrictJson,
     dependencies=BOTH,
     responses={
+        400: {"description": "A field cannot be used; `param` names it."},
         401: {"description": "The key is missing or wrong."},
         404: {"description": "There is no such conversation, or no such item in it."},
         503: {"description": "The database does not answer."},

@@ -40,6 +40,7 @@ router = APIRouter(
     route_class=ForAdmins,
     dependencies=[Security(BEARER)],
     responses={
+        400: {"description": "The body is not JSON."},
         401: {"description": "The admin key is missing or wrong."},
         403: {"description": "The key is not the admin key."},
         404: {"description": "There is no such key, or no admin API here."},

@@ -1,6 +1,6 @@
 """/v1/vector_stores: documents that can be searched, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
@@ -13,14 +13,20 @@ from tandem_orchestrator.observability.record import record_of
 from tandem_orchestrator.retrieval.question import question_of
 from tandem_orchestrator.retrieval.store_files import FilePage
 
+MOST_PIECES: Final = 2**31 - 1  # of a file; what databases number them with
+
 router = APIRouter(
     prefix="/v1/vector_stores",
     tags=["vector stores"],
     route_class=StrictJson,
     dependencies=BOTH,
     responses={
+        400: {"description": "A field cannot be used; `param` names it."},
         401: {"description": "The key is missing or wrong."},
+        403: {"description": "The tenant has as many stores or pieces as it may."},
         404: {"description": "There is no such vector store, or no such file in it."},
+        409: {"description": "The store is being made anew, or its vectors are of a model that is not there."},
+        429: {"description": "A limit is used up."},
         503: {"description": "The database, or the model that makes vectors, does not answer."},
     },
 )
@@ -116,7 +122,11 @@ async def detach(store_id: str, file_id: str, services: FromApp, principal: Know
 
 @router.get("/{store_id}/files/{file_id}/content")
 async def content(
-    store_id: str, file_id: str, services: FromApp, principal: Known, page: Annotated[int, Query(ge=-1)] = -1
+    store_id: str,
+    file_id: str,
+    services: FromApp,
+    principal: Known,
+    page: Annotated[int, Query(ge=-1, le=MOST_PIECES)] = -1,
 ) -> dict[str, Any]:
     """Show the texts of a file's pieces, from the one after number `page` on."""
     return await services.retrieval.files.content(principal.tenant, store_id, file_id, page)
