@@ -25,7 +25,7 @@ from tests.engine_double.http import Exchange
 from tests.engine_double.reply import Reply, plausible
 from tests.sockets.running import config_for
 
-EXAMPLES = 16  # of each operation
+EXAMPLES = 12  # of each operation
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 UNREAD = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
 TYPES = (
@@ -159,7 +159,7 @@ class Asker:
                 request.pop(name, None)
             request["data"] = draw(st.one_of(st.binary(max_size=64), st.sampled_from(RAW)))
             headers["content-type"] = draw(st.sampled_from(TYPES))
-        return self.session.request(**request, timeout=30)
+        return self.session.request(**request, timeout=60)
 
 
 def plain(case: Any) -> Any:
