@@ -1,5 +1,6 @@
 """Requests that nobody means well with, engines that answer wrong vectors, and databases whose role may not."""
 
+import asyncio
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import pytest
 from tests.engine_double import Reply
 from tests.engine_double.embedding import Embedding
 from tests.sockets.retrieval.stores.documents import PLANETS, RIVERS, Documents
-from tests.sockets.running import AT_ONCE, until_awaited
+from tests.sockets.running import AT_ONCE, until, until_awaited
 
 KEY = {"authorization": "Bearer key-a", "content-type": "application/json"}
 HALF = r'"\ud800"'
@@ -22,17 +23,19 @@ async def post(orchestrator, path, body, **headers):
         return response.status, await response.json()
 
 
-@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e400", HALF, "[" * 100_000, "[" * 500 + "]" * 500])
-@pytest.mark.parametrize("field", ["attributes", "metadata", "filters", "query", "name"])
-async def test_what_json_cannot_hold_is_stored_nowhere(orchestrator, documents, field, value):
+UNSTORABLE = ("NaN", "-Infinity", "1e400", HALF, "[" * 100_000, "[" * 500 + "]" * 500)
+
+
+async def test_what_json_cannot_hold_is_stored_nowhere(orchestrator, documents):
     store = await documents.store(RIVERS)
     (file,) = [file async for file in documents.client.vector_stores.files.list(store.id)]
-    where = {"attributes": f"/files/{file.id}", "filters": "/search", "query": "/search"}.get(field, "")
-    nested = field in ("attributes", "metadata", "filters")
-    body = f'{{"query": "rivers", "{field}": {{"a": {value}}}}}' if nested else f'{{"{field}": {value}}}'
-    status, answer = await post(orchestrator, f"/v1/vector_stores/{store.id}{where}", body)
-    assert status == 400
-    assert answer["error"]["code"] in ("invalid_json", "too_many_values")
+    paths = {"attributes": f"/files/{file.id}", "filters": "/search", "query": "/search", "metadata": "", "name": ""}
+    for field, path in paths.items():
+        for value in UNSTORABLE:
+            inside = f'{{"a": {value}}}' if field in ("attributes", "filters", "metadata") else value
+            status, answer = await post(orchestrator, f"/v1/vector_stores/{store.id}{path}", f'{{"{field}": {inside}}}')
+            assert status == 400, (field, value, answer)
+            assert answer["error"]["code"] in ("invalid_json", "too_many_values")
 
 
 async def test_numbers_of_any_length_are_numbers(orchestrator, documents):
@@ -142,27 +145,92 @@ async def test_no_wrong_vector_comes_into_a_store(start, engine, monkeypatch, ki
         assert all("bridges" not in text for text in texts) or (await attached()).status == "completed"
 
 
-async def test_a_role_that_may_not_make_tables_is_told_what_it_needs(start, postgres, engine):
-    owner = await postgres.create()
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_a_role_that_may_too_little_is_told_what_it_needs(start, orchestrator, postgres, url, documents):
+    await documents.store(RIVERS)  # by an owner, with the extension
+    await orchestrator.stop()  # or it would do the other's work
     role = f"role_{uuid4().hex}"
-    database = urlsplit(owner).path[1:]
-    first = await start(database={"url": owner})
-    status, _ = await post(first, "/v1/vector_stores", b"{}")
-    assert status == 200
-    admin = await asyncpg.connect(owner)
+    admin = await asyncpg.connect(url)
     try:
         await admin.execute(f"CREATE ROLE {role} LOGIN")
         await admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
-        second = await start(database={"url": f"postgresql://{role}@127.0.0.1:{postgres.port}/{database}"})
-        status, answer = await post(second, "/v1/vector_stores", b"{}")
+        other = f"postgresql://{role}@127.0.0.1:{postgres.port}{urlsplit(url).path}"
+        orchestrator = await start(database={"url": other}, responses={"retentionDays": 1})
+        status, answer = await post(orchestrator, "/v1/vector_stores", b"{}")
         assert (status, answer["error"]["code"]) == (503, "database_unavailable")
-        assert "permission denied" in answer["error"]["message"]
+        assert "permission denied for table" in answer["error"]["message"]
         await admin.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
-        await admin.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
 
         async def created():
-            return (await post(second, "/v1/vector_stores", b"{}"))[0]
+            return (await post(orchestrator, "/v1/vector_stores", b"{}"))[0]
 
         await until_awaited(created, lambda status: status == 200, 20)
+        async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
+            file = await Documents(client).upload(PLANETS)
+            store = await client.vector_stores.create(file_ids=[file.id])
+
+            async def attached():
+                return await client.vector_stores.files.retrieve(file.id, vector_store_id=store.id)
+
+            await until_awaited(attached, lambda found: found.last_error is not None, 20)
+            found = await attached()
+            assert found.status == "in_progress"
+            assert "GRANT CREATE ON SCHEMA public" in found.last_error.message
+            await admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
+            await until_awaited(attached, lambda found: found.status == "completed", 20)
     finally:
         await admin.close()
+
+
+async def test_other_tenants_ids_lead_nowhere(orchestrator, documents):
+    client = documents.client
+    store = await documents.store(RIVERS)
+    (file,) = [file async for file in client.vector_stores.files.list(store.id)]
+    several = await client.vector_stores.file_batches.create(store.id, file_ids=[file.id])
+    lines = await client.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    batch = await client.batches.create(
+        input_file_id=lines.id, endpoint="/v1/embeddings", completion_window="24h", metadata={}
+    )
+    other = {"authorization": "Bearer key-b"}
+    _, own = await post(orchestrator, "/v1/vector_stores", b"{}", **other)
+    search = {"type": "file_search", "vector_store_ids": [store.id]}
+    asked = (
+        ("POST", f"/v1/vector_stores/{store.id}/files/{file.id}", {"attributes": {"a": 1}}),
+        ("GET", f"/v1/vector_stores/{store.id}/file_batches/{several.id}", None),
+        ("GET", f"/v1/vector_stores/{own['id']}/file_batches/{several.id}", None),
+        ("GET", f"/v1/vector_stores/{own['id']}/file_batches/{several.id}/files", None),
+        ("POST", f"/v1/vector_stores/{own['id']}/file_batches/{several.id}/cancel", None),
+        ("POST", f"/v1/vector_stores/{own['id']}/file_batches", {"file_ids": [file.id]}),
+        ("POST", "/v1/vector_stores", {"file_ids": [file.id]}),
+        ("GET", f"/v1/vector_stores/{own['id']}/files?after={file.id}", None),
+        ("GET", f"/v1/vector_stores?after={store.id}", None),
+        ("GET", f"/v1/vector_stores?before={store.id}", None),
+        ("GET", f"/v1/batches?after={batch.id}", None),
+        ("GET", f"/v1/batches/{batch.id}", None),
+        ("POST", f"/v1/batches/{batch.id}/cancel", None),
+        ("POST", "/v1/responses", {"input": "Rhine", "tools": [search]}),
+    )
+    for method, path, body in asked:
+        async with orchestrator.client.request(method, path, json=body, headers=other) as response:
+            text = await response.text()
+            assert response.status in (400, 404), (method, path, text)
+            assert "Rhine" not in text
+    lines_of = {"input_file_id": lines.id, "endpoint": "/v1/embeddings", "completion_window": "24h"}
+    async with orchestrator.client.post("/v1/batches", json=lines_of, headers=other) as response:
+        assert response.status in (400, 404), await response.text()
+
+
+@pytest.mark.parametrize("path", ["/v1/vector_stores", "/v1/batches", "/v1/uploads", "/v1/conversations"])
+async def test_bodies_that_break_off_do_nothing(orchestrator, path, lines):
+    address = urlsplit(orchestrator.url)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key-a\r\ncontent-type: application/json\r\n"
+    for rest in ('transfer-encoding: chunked\r\n\r\nff\r\n{"name":', 'content-length: 100\r\n\r\n{"name":'):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write((head + rest).encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    await until(lambda: len([line for line in lines if line["path"] == path]) == 2)
+    assert {line["status"] for line in lines} <= {400, 499}
+    async with orchestrator.client.get("/v1/vector_stores", headers=KEY) as response:
+        assert (await response.json())["data"] == []
