@@ -56,7 +56,7 @@ class Orchestrator:
         self._listener = Listener(lambda: protocol(config=config, server_state=state, app_state={}))
         self.url = f"http://127.0.0.1:{self._listener.start('127.0.0.1')}"
         self.client = aiohttp.ClientSession(self.url)
-        await until(lambda: self.upstreams.checked and self.app.services.keys.checked)
+        await until(lambda: self.upstreams.checked and self.app.services.keys.checked, 20.0)  # tables may be made first
 
     def shut_down(self) -> None:
         """Does what the server does with its connections when it ends."""

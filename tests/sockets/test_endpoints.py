@@ -151,6 +151,7 @@ async def test_errors_carry_the_request_id_too(orchestrator):
 async def test_the_openapi_page_shows_the_endpoints(orchestrator):
     _, document = await orchestrator.get("/openapi.json")
     assert {"/chat", "/v1/models", "/v1/chat/completions", "/health", "/ready", "/live"} <= set(document["paths"])
+    assert {"/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens"} <= set(document["paths"])
 
 
 async def test_metrics(orchestrator, engine):

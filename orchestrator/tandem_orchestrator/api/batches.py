@@ -1,16 +1,19 @@
 """/v1/batches: requests in a file that are made in the background, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.bodies import NewBatch
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Wanted
 
 router = APIRouter(
     prefix="/v1/batches",
     tags=["batches"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         400: {"description": "The batch cannot be made so."},
@@ -23,7 +26,7 @@ router = APIRouter(
 
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewBatch) -> dict[str, Any]:
     """Begin a batch of the requests in `input_file_id`."""
     return await services.desk.batches.create(principal, body, services.config)
 

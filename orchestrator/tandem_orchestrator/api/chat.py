@@ -1,14 +1,13 @@
 """POST /chat: one question, one answer, without OpenAI's envelope."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from typing import Literal
 
 import fastapi
 from fastapi import APIRouter, HTTPException, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from tandem_orchestrator.api.access import BOTH, Admitted
+from tandem_orchestrator.api.json_body import Handler, StrictJson
 from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import ClientLeft, EngineError
@@ -17,10 +16,8 @@ from tandem_orchestrator.gateway.watch import ClientWatch
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 from tandem_orchestrator.transport.served import served
 
-Handler = Callable[[fastapi.Request], Coroutine[Any, Any, Response]]
 
-
-class ForClients(APIRoute):
+class ForClients(StrictJson):
     """Asks for a key before the body is read."""
 
     def get_route_handler(self) -> Handler:
@@ -60,7 +57,17 @@ class ChatAnswer(BaseModel):
     finish_reason: str | None
 
 
-@router.post("/chat", dependencies=BOTH, responses={502: {"description": "The engine failed."}})
+@router.post(
+    "/chat",
+    dependencies=BOTH,
+    responses={
+        400: {"description": "The body is not JSON."},
+        401: {"description": "The key is missing or wrong."},
+        429: {"description": "A limit is used up."},
+        502: {"description": "The engine failed."},
+        503: {"description": "No engine is there."},
+    },
+)
 async def chat(question: ChatQuestion, request: fastapi.Request, services: FromApp, principal: Admitted) -> ChatAnswer:
     """Answer with the default model, and with tools where they are attached to every request."""
     record = record_of(request.scope)

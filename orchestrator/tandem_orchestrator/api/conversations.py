@@ -1,10 +1,12 @@
 """/v1/conversations: what a tenant's agents and users said to each other, item by item, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.bodies import ConversationChange, NewConversation, NewItems
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Included, Wanted
 from tandem_orchestrator.responses.items import shown
@@ -12,19 +14,19 @@ from tandem_orchestrator.responses.items import shown
 router = APIRouter(
     prefix="/v1/conversations",
     tags=["conversations"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
+        400: {"description": "A field cannot be used; `param` names it."},
         401: {"description": "The key is missing or wrong."},
         404: {"description": "There is no such conversation, or no such item in it."},
         503: {"description": "The database does not answer."},
     },
 )
 
-Document = Annotated[dict[str, Any], Body()]
-
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Document | None = None) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewConversation = None) -> dict[str, Any]:
     """Begin a conversation, with `items` and `metadata` where they are given."""
     return await services.stores.conversations.create(principal.tenant, body or {})
 
@@ -36,7 +38,7 @@ async def conversation(conversation_id: str, services: FromApp, principal: Known
 
 
 @router.post("/{conversation_id}")
-async def update(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def update(conversation_id: str, services: FromApp, principal: Known, body: ConversationChange) -> dict[str, Any]:
     """Put other metadata in the place of a conversation's."""
     return await services.stores.conversations.update(principal.tenant, conversation_id, body)
 
@@ -49,7 +51,7 @@ async def delete(conversation_id: str, services: FromApp, principal: Known) -> d
 
 
 @router.post("/{conversation_id}/items")
-async def add_items(conversation_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def add_items(conversation_id: str, services: FromApp, principal: Known, body: NewItems) -> dict[str, Any]:
     """Add up to 20 items to a conversation's end."""
     return await services.stores.conversations.add_items(principal.tenant, conversation_id, body)
 

@@ -1,10 +1,11 @@
 """The OpenAPI page, which also tells of the hot path that FastAPI never sees."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
 
-from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
+from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, RESPONSES, Endpoint
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
@@ -51,6 +52,42 @@ _TOOLS: Final = {
         "additionalProperties": False,
     },
 }
+_ID: Final = {"type": ["string", "null"], "minLength": 1, "maxLength": 64}
+_FLAG: Final = {"type": ["boolean", "null"]}
+_COUNT: Final = {"type": ["integer", "null"], "minimum": 1}
+_SAID: Final = {
+    "model": _MODEL,
+    "input": {
+        "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}],
+        "description": "A text, or items: messages, results of functions, what earlier responses said.",
+    },
+    "instructions": {"type": ["string", "null"]},
+    "previous_response_id": _ID,
+}
+_MAKING: Final = {
+    **_SAID,
+    **_TOOLS,
+    "conversation": _ID | {"description": "The conversation that this response goes on with."},
+    "reasoning": {"type": ["object", "null"]},
+    "text": {"type": ["object", "null"]},
+    "truncation": {"enum": ["auto", "disabled", None]},
+}
+_RESPONSE: Final = {
+    **_MAKING,
+    "background": _FLAG,
+    "include": {"type": ["array", "null"], "items": {"type": "string"}},
+    "max_output_tokens": _COUNT,
+    "max_tool_calls": _COUNT,
+    "metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+    "store": _FLAG,
+    "stream": _FLAG,
+    "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
+}
+_RESPONSES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    RESPONSES: ("Responses", "OpenAI's responses, with tools run on the server.", _RESPONSE),
+    f"{RESPONSES}/compact": ("Compact", "Make a short input of a long one, or of a response and all before it.", _SAID),
+    f"{RESPONSES}/input_tokens": ("Input tokens", "Count the tokens of a response's input.", _MAKING),
+}
 _WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
@@ -67,26 +104,34 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         document = super().openapi()
-        for path in ENDPOINTS:
-            document["paths"].setdefault(path, {"post": _operation(path)})
+        paths = document["paths"]
+        for path, endpoint in ENDPOINTS.items():
+            paths.setdefault(path, {"post": _of_engine(endpoint)})
+        for path, (summary, description, fields) in _RESPONSES.items():
+            required = ("model",) if path.endswith("/compact") else ()
+            paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
         return document
 
 
-def _operation(path: str) -> dict[str, Any]:
-    endpoint = ENDPOINTS[path]
-    summary, description = _WORDS[path]
+def _of_engine(endpoint: Endpoint) -> dict[str, Any]:
     fields = {"model": _MODEL, endpoint.asks: _ASKED[endpoint.asks]}
-    content: dict[str, Any] = {"application/json": {}}
     if endpoint.generates:
         fields |= _STREAM
-        content["text/event-stream"] = {}
     if endpoint.chat:
         fields |= _TOOLS
+    return _operation(_WORDS[endpoint.path], fields, (endpoint.asks,))
+
+
+def _operation(words: tuple[str, str], fields: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    summary, description = words
+    content: dict[str, Any] = {"application/json": {}}
+    if "stream" in fields:
+        content["text/event-stream"] = {}
     schema = {
         "type": "object",
         "description": "OpenAI's request; fields that are not named here go to the engine as they are.",
         "properties": fields,
-        "required": [endpoint.asks],
+        "required": list(required),
         "additionalProperties": True,
     }
     return {
@@ -96,7 +141,7 @@ def _operation(path: str) -> dict[str, Any]:
         "security": _SECURITY,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
-            "200": {"description": "The engine's answer, whole or as events.", "content": content},
+            "200": {"description": "The answer, whole or as events.", "content": content},
             **dict.fromkeys(_STATUSES, _ERROR),
         },
     }

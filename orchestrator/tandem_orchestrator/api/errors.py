@@ -67,7 +67,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
             problem.pop("input", None)  # it may be the whole body
         return await request_validation_exception_handler(request, error)
     problems = [(".".join(map(str, problem["loc"][1:])), problem["msg"]) for problem in error.errors()]
-    refusal = BadRequest("; ".join(f"{field}: {message}" for field, message in problems), param=problems[0][0])
+    text = "; ".join(f"{field or 'the request body'}: {message}" for field, message in problems)
+    refusal = BadRequest(text, param=problems[0][0] or None)
     refusal.status = INVALID
     return await _gateway_error(request, refusal)
 

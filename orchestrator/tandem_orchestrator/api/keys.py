@@ -1,15 +1,14 @@
 """/admin/keys: makes, lists and revokes the keys in the database."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, Security
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from tandem_orchestrator.api.access import BEARER
+from tandem_orchestrator.api.json_body import Handler, StrictJson
 from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.auth.issuing import issue
 from tandem_orchestrator.auth.stored_key import StoredKey
@@ -18,10 +17,9 @@ from tandem_orchestrator.auth.terms import Label, NewTerms, Terms
 from tandem_orchestrator.errors import NotFound
 
 KeyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]*$", max_length=64)]
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class ForAdmins(APIRoute):
+class ForAdmins(StrictJson):
     """Asks for the admin key before anything of the request is looked at."""
 
     def get_route_handler(self) -> Handler:
@@ -42,6 +40,7 @@ router = APIRouter(
     route_class=ForAdmins,
     dependencies=[Security(BEARER)],
     responses={
+        400: {"description": "The body is not JSON."},
         401: {"description": "The admin key is missing or wrong."},
         403: {"description": "The key is not the admin key."},
         404: {"description": "There is no such key, or no admin API here."},

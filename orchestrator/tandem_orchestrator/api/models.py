@@ -8,7 +8,12 @@ from tandem_orchestrator.api.access import BOTH, Known
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import UnknownModel
 
-router = APIRouter(prefix="/v1", tags=["models"], dependencies=BOTH)
+router = APIRouter(
+    prefix="/v1",
+    tags=["models"],
+    dependencies=BOTH,
+    responses={401: {"description": "The key is missing or wrong."}},
+)
 
 
 @router.get("/models")
@@ -17,7 +22,7 @@ async def models(principal: Known, services: FromApp) -> dict[str, Any]:
     return {"object": "list", "data": services.catalogue.entries(principal.models)}
 
 
-@router.get("/models/{model:path}")
+@router.get("/models/{model:path}", responses={404: {"description": "There is no such model."}})
 async def model(model: str, principal: Known, services: FromApp) -> dict[str, Any]:
     """Show one model of the list."""
     for entry in services.catalogue.entries(principal.models):

@@ -21,6 +21,7 @@ router = APIRouter(
     tags=["responses"],
     dependencies=BOTH,
     responses={
+        400: {"description": "The response cannot be had so."},
         401: {"description": "The key is missing or wrong."},
         404: {"description": "There is no such response."},
         503: {"description": "The database does not answer."},

@@ -1,11 +1,13 @@
 """/v1/uploads: files that come in parts, as in OpenAI's API."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
 
 from tandem_orchestrator.api.access import BOTH, Known
+from tandem_orchestrator.api.bodies import NewUpload, UploadEnd
 from tandem_orchestrator.api.form_body import described, form_of
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.files.arrival import arrived
@@ -16,6 +18,7 @@ CONTENT: Final = "data"
 router = APIRouter(
     prefix="/v1/uploads",
     tags=["uploads"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
         400: {"description": "The request cannot be used, or the upload has ended."},
@@ -28,11 +31,9 @@ router = APIRouter(
     },
 )
 
-Document = Annotated[dict[str, Any], Body()]
-
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewUpload) -> dict[str, Any]:
     """Begin an upload of `bytes` bytes, which ends in an hour."""
     size, filename, kind = (body.get(name) for name in ("bytes", "filename", "mime_type"))
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
@@ -56,7 +57,7 @@ async def add_part(upload_id: str, request: Request, services: FromApp, principa
 
 
 @router.post("/{upload_id}/complete")
-async def complete(upload_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def complete(upload_id: str, services: FromApp, principal: Known, body: UploadEnd) -> dict[str, Any]:
     """Make a file of an upload's parts, in the order of `part_ids`."""
     return await services.filing.uploads.complete(principal.tenant, upload_id, body.get("part_ids"), body.get("md5"))
 

@@ -1,28 +1,35 @@
 """/v1/vector_stores: documents that can be searched, as in OpenAI's API."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from tandem_orchestrator.api.access import BOTH, Admitted, Known
+from tandem_orchestrator.api.bodies import FileChange, NewFile, NewFileBatch, NewStore, SearchBody, StoreChange
+from tandem_orchestrator.api.json_body import StrictJson
 from tandem_orchestrator.api.services import FromApp
 from tandem_orchestrator.api.wanted import Bidirectional
 from tandem_orchestrator.observability.record import record_of
 from tandem_orchestrator.retrieval.question import question_of
 from tandem_orchestrator.retrieval.store_files import FilePage
 
+MOST_PIECES: Final = 2**31 - 1  # of a file; what databases number them with
+
 router = APIRouter(
     prefix="/v1/vector_stores",
     tags=["vector stores"],
+    route_class=StrictJson,
     dependencies=BOTH,
     responses={
+        400: {"description": "A field cannot be used; `param` names it."},
         401: {"description": "The key is missing or wrong."},
+        403: {"description": "The tenant has as many stores or pieces as it may."},
         404: {"description": "There is no such vector store, or no such file in it."},
+        409: {"description": "The store is being made anew, or its vectors are of a model that is not there."},
+        429: {"description": "A limit is used up."},
         503: {"description": "The database, or the model that makes vectors, does not answer."},
     },
 )
-
-Document = Annotated[dict[str, Any], Body()]
 
 
 def _listed(
@@ -36,7 +43,7 @@ Listed = Annotated[FilePage, Depends(_listed)]
 
 
 @router.post("")
-async def create(services: FromApp, principal: Known, body: Document | None = None) -> dict[str, Any]:
+async def create(services: FromApp, principal: Known, body: NewStore = None) -> dict[str, Any]:
     """Make a vector store, of up to 500 files where `file_ids` are given."""
     return await services.retrieval.creation.create(principal.tenant, body or {})
 
@@ -54,7 +61,7 @@ async def store(store_id: str, services: FromApp, principal: Known) -> dict[str,
 
 
 @router.post("/{store_id}")
-async def update(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def update(store_id: str, services: FromApp, principal: Known, body: StoreChange) -> dict[str, Any]:
     """Change a vector store's name, metadata or expiry."""
     return await services.retrieval.stores.update(principal.tenant, store_id, body)
 
@@ -68,7 +75,7 @@ async def delete(store_id: str, services: FromApp, principal: Known) -> dict[str
 
 @router.post("/{store_id}/search")
 async def search(
-    store_id: str, request: Request, services: FromApp, principal: Admitted, body: Document
+    store_id: str, request: Request, services: FromApp, principal: Admitted, body: SearchBody
 ) -> dict[str, Any]:
     """Find the pieces of a vector store's files that answer one or several queries."""
     return await services.retrieval.answer(principal, record_of(request.scope), store_id, question_of(body))
@@ -81,7 +88,7 @@ async def reindex(store_id: str, services: FromApp, principal: Known) -> dict[st
 
 
 @router.post("/{store_id}/files")
-async def attach(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def attach(store_id: str, services: FromApp, principal: Known, body: NewFile) -> dict[str, Any]:
     """Attach a file, which is read in the background."""
     return await services.retrieval.files.attach(principal.tenant, store_id, body)
 
@@ -100,7 +107,7 @@ async def file(store_id: str, file_id: str, services: FromApp, principal: Known)
 
 @router.post("/{store_id}/files/{file_id}")
 async def set_attributes(
-    store_id: str, file_id: str, services: FromApp, principal: Known, body: Document
+    store_id: str, file_id: str, services: FromApp, principal: Known, body: FileChange
 ) -> dict[str, Any]:
     """Put other attributes in the place of a file's."""
     return await services.retrieval.files.update(principal.tenant, store_id, file_id, body)
@@ -115,14 +122,18 @@ async def detach(store_id: str, file_id: str, services: FromApp, principal: Know
 
 @router.get("/{store_id}/files/{file_id}/content")
 async def content(
-    store_id: str, file_id: str, services: FromApp, principal: Known, page: Annotated[int, Query(ge=-1)] = -1
+    store_id: str,
+    file_id: str,
+    services: FromApp,
+    principal: Known,
+    page: Annotated[int, Query(ge=-1, le=MOST_PIECES)] = -1,
 ) -> dict[str, Any]:
     """Show the texts of a file's pieces, from the one after number `page` on."""
     return await services.retrieval.files.content(principal.tenant, store_id, file_id, page)
 
 
 @router.post("/{store_id}/file_batches")
-async def create_batch(store_id: str, services: FromApp, principal: Known, body: Document) -> dict[str, Any]:
+async def create_batch(store_id: str, services: FromApp, principal: Known, body: NewFileBatch) -> dict[str, Any]:
     """Attach up to 2,000 files."""
     return await services.retrieval.files.attach_batch(principal.tenant, store_id, body)
 

@@ -152,7 +152,10 @@ class StoreFiles:
             "file_id": file_id,
             "new_attributes": orjson.dumps(attributes_of(body["attributes"])).decode(),
         }
-        (changed,) = await self._rows.write(("SET_ATTRIBUTES", [row]))
+        try:
+            (changed,) = await self._rows.write(("SET_ATTRIBUTES", [row]))
+        except Conflict:  # no file can have such an id
+            changed = []
         if not changed:
             raise file_not_attached(store_id, file_id)
         return await self.get(tenant, store_id, file_id)

@@ -138,7 +138,6 @@ async def test_without_an_admin_key_there_is_no_admin_api(serve, engine, tmp_pat
         ({"tenant": "t", "expires": "10000-01-01T00:00:00Z"}, "expires"),
         ({"tenant": "t", "expires": 10**20}, "expires"),
         ({"tenant": "t", "expires": -(10**20)}, "expires"),
-        ({"tenant": "t", "expires": float("nan")}, "expires"),
     ],
 )
 async def test_wrong_terms_are_named(service, body, field):

@@ -61,7 +61,11 @@ async def test_a_body_that_fastapi_reads(serve, engine, tmp_path):
     }
     orchestrator = await serve(config_for(engine, **settings))
     headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
-    for body, status, code in ((b" " * 2000, 413, "request_too_large"), (b"{", 422, None), (b'"\xff"', 400, None)):
+    for body, status, code in (
+        (b" " * 2000, 413, "request_too_large"),
+        (b"{", 400, "invalid_json"),
+        (b'"\xff"', 400, "invalid_json"),
+    ):
         answered = await refused(orchestrator, "POST", "/admin/keys", headers=headers, data=body)
         assert (answered[0], answered[1]["code"]) == (status, code)
 
@@ -86,7 +90,8 @@ async def test_a_defect(orchestrator, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("method", "body", "status"), [("POST", b"{", 422), ("GET", None, 405), ("POST", b" " * 2000, 413)]
+    ("method", "body", "status"),
+    [("POST", b"{", 400), ("POST", b"{}", 422), ("GET", None, 405), ("POST", b" " * 2000, 413)],
 )
 async def test_simple_chat_has_its_own_shape(serve, engine, method, body, status):
     orchestrator = await serve(config_for(engine, limits={"maxBodyBytes": 1024}))

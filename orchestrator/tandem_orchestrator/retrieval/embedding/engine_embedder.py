@@ -157,7 +157,10 @@ class EngineEmbedder:
                 f"the model {self._name!r} refuses retrieval.embedding.dimensions: {error.message}",
                 retry_after=RETRY_AFTER,
             )
-        elif isinstance(error, RetryLater | UnknownModel | EngineError) and not isinstance(error, Malformed):
+        elif isinstance(error, Malformed):
+            if not isinstance(error, WrongVectors):  # which name the model already
+                error = WrongVectors(f"the embedding model {self._name!r} answered wrong: {error.message}")
+        elif isinstance(error, RetryLater | UnknownModel | EngineError):
             error = EmbedderAway(
                 f"the embedding model {self._name!r} cannot be asked now: {error.message}", retry_after=RETRY_AFTER
             )
