@@ -1,0 +1,82 @@
+"""How often a search finds the passage that answers a question: by vectors, by words, and by both.
+
+`pytest -rP` shows the tables; docs/retrieval.md has one.
+"""
+
+from collections.abc import Sequence
+
+import openai
+from tandem_orchestrator.retrieval.parsing.tokens import tokens_in
+
+from tests import static_model
+from tests.retrieval_corpus import Question, hit_rate, questions
+from tests.sockets.retrieval.stores import corpus_files
+from tests.sockets.retrieval.stores.documents import Documents
+
+FIRST = 5
+WEIGHTS = {"vectors": (1, 0), "words": (0, 1), "both": (1, 1)}
+MOST_TOKENS = 128  # a passage or two; a larger piece would hold what is asked for by its size
+CHUNKING = {"maxTokens": MOST_TOKENS, "overlapTokens": 32}
+GROUPS = {
+    "all": lambda _: True,
+    "meaning": lambda question: question.kind == "meaning",
+    "word": lambda question: question.kind == "word",
+    **{name: lambda question, name=name: question.language == name for name in ("en", "de", "fr", "ja")},
+}
+FLOORS = {  # some 3 % below what is found; chance finds 7 % of all
+    ("vectors", "all"): 0.80,
+    ("words", "all"): 0.60,
+    ("words", "word"): 0.95,
+    ("both", "all"): 0.84,
+    ("both", "meaning"): 0.80,
+    ("both", "word"): 0.95,
+}
+MARGIN = 0.01  # by which both together may find less than the better of the two
+
+Table = dict[tuple[str, str], float]
+
+
+async def test_hit_rates(start):
+    orchestrator = await start({"embedding": {"path": str(static_model.folder())}, "chunking": CHUNKING})
+    async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="key-a", max_retries=0) as client:
+        documents = Documents(client)
+        files = [await documents.upload(content, name) for name, content in corpus_files.made().items()]
+        store = await client.vector_stores.create(file_ids=[file.id for file in files])
+        await documents.done(store.id)
+        store = await client.vector_stores.retrieve(store.id)
+        assert store.file_counts.completed == len(files)
+        table: Table = {}
+        for way in WEIGHTS:
+            table |= rates(way, [await found(client, store.id, way, question) for question in questions()])
+    print(shown(table))  # noqa: T201 # what pytest keeps beside the outcome
+    for place, floor in FLOORS.items():
+        assert table[place] >= floor, (place, table)
+    assert table["both", "all"] >= max(table["vectors", "all"], table["words", "all"]) - MARGIN
+
+
+async def found(client: openai.AsyncOpenAI, store_id: str, way: str, question: Question) -> list[bool]:
+    """Of the pieces that a search finds, whether each has the passage."""
+    by_meaning, by_words = WEIGHTS[way]
+    page = await client.vector_stores.search(
+        store_id,
+        query=question.text,
+        max_num_results=FIRST,
+        ranking_options={"hybrid_search": {"embedding_weight": by_meaning, "text_weight": by_words}},
+    )
+    pieces = [(piece.filename, piece.content[0].text) for piece in page.data]
+    assert all(tokens_in(text) <= MOST_TOKENS for _, text in pieces)
+    return [corpus_files.holds(question.passage, *piece) for piece in pieces]
+
+
+def rates(way: str, answers: Sequence[Sequence[bool]]) -> Table:
+    table = {}
+    for group, belongs in GROUPS.items():
+        of_group = [answer for answer, question in zip(answers, questions(), strict=True) if belongs(question)]
+        table[way, group] = hit_rate(of_group, [[True]] * len(of_group), FIRST)
+    return table
+
+
+def shown(table: Table) -> str:
+    rows = [["found by", *GROUPS], ["---"] * (1 + len(GROUPS))]
+    rows += [[way, *(f"{table[way, group]:.2f}" for group in GROUPS)] for way in WEIGHTS]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
