@@ -4,14 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from textwrap import fill
-from typing import Final
+from typing import Any, Final
 
 from tests import documents
 from tests.retrieval_corpus import TEXTS, Passage, files, passages
 
 LINE: Final = 72  # characters, on pages of PDF
+HEADED: Final = ("md", "docx", "html", "pptx")  # kinds that say what is a heading
 
 
 def made() -> dict[str, bytes]:
@@ -24,9 +24,11 @@ def made() -> dict[str, bytes]:
     return found
 
 
-def holds(passage: Passage, filename: str, text: str) -> bool:
-    """Whether a piece of one of these files has the beginning of a passage, wherever its lines were broken."""
-    return passage.in_chunk(f"{Path(filename).stem}.md", " ".join(text.split()))
+def answers(passage: Passage, filename: str, piece: Mapping[str, Any]) -> bool:
+    """Whether a found piece of one of these files has the beginning of a passage, and says where it stands."""
+    stem, _, kind = filename.partition(".")
+    placed = kind not in HEADED or piece.get("heading", "").split(" > ")[-1] == passage.heading
+    return placed and passage.in_chunk(f"{stem}.md", " ".join(piece["text"].split()))
 
 
 def md(of_file: Sequence[Passage]) -> bytes:
