@@ -119,6 +119,40 @@ def pdf_with_page_loop():
     return pdf_of([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1000000/Kids[2 0 R 2 0 R]/Parent 2 0 R>>"])
 
 
+def pdf_with_form_loop(times):
+    """Return a PDF whose page draws a form that draws itself so many times."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 5 0 R/Resources<<%s/Font<</F1 3 0 R>>>>>>"
+    form = b"/XObject<</Loop 6 0 R>>"
+    entries = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<<%s>>" % form
+    return pdf_of(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Count 1/Kids[4 0 R]>>",
+            FONT,
+            page % form,
+            stream(text_commands("before") + b" /Loop Do"),
+            stream(b"/Loop Do " * times, entries),
+        ]
+    )
+
+
+def pdf_with_length_loop():
+    """Return a PDF with a page's content whose length is that content."""
+    content = text_commands("before")
+    looping = b"<</Length 5 0 R>>stream\n%s\nendstream" % content
+    catalogue, pages = b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[4 0 R]>>"
+    return pdf_of([catalogue, pages, FONT, PAGE % 5, looping])
+
+
+def endless_pdf(pages, size):
+    """Return a small PDF with `size` bytes of commands on each page that write nothing."""
+    kids = b" ".join(b"%d 0 R" % (5 + n) for n in range(pages))
+    packed = zlib.compress(zlib.compress(b"q Q " * (size // 4), 9), 9)
+    content = stream(packed, b"/Filter[/FlateDecode/FlateDecode]")
+    catalogue = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count %d/Kids[%s]>>" % (pages, kids)]
+    return pdf_of([*catalogue, FONT, content, *[PAGE % 4] * pages])
+
+
 def zip_file(entries):
     """Return a zip file of contents by name."""
     file = io.BytesIO()
@@ -176,8 +210,19 @@ def overlapping_zip(size, number):
     content = b"\0" * size
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(content) + packer.flush()
-    name = b"word/document.xml"
-    facts = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, zlib.crc32(content), len(packed), size, len(name), 0)
+    return packed_zip(b"word/document.xml", packed, size, zlib.crc32(content), number)
+
+
+def huge_xlsx(gigabytes):
+    """Return a workbook that unpacks to so many GiB of blanks, and says it is just below 4."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    mebibyte = packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return packed_zip(b"xl/workbook.xml", mebibyte * (gigabytes << 10) + packer.flush(), (1 << 32) - 2, 0)
+
+
+def packed_zip(name, packed, size, checksum, number=1):
+    """Return a zip file of one entry, which its directory names `number` times."""
+    facts = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, checksum, len(packed), size, len(name), 0)
     local = b"PK\3\4" + facts + name + packed
     entry = b"PK\1\2" + struct.pack("<H", 20) + facts + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
     directory = entry * number

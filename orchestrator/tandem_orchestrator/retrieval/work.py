@@ -97,9 +97,12 @@ class Works:
         position = work.position + len(pieces)
         progress = self._mine(work) | {"new_position": position, "more_bytes": size}
         counted = {"id": work.index_id, "more_chunks": len(pieces), "new_dimension": dimension}
+        adding = await asyncio.to_thread(
+            self._indexes.index(work.index_id, dimension).adding, pieces
+        )  # words of long texts
         await self._rows.write(
             ("PROGRESS", [progress]),
-            *self._indexes.index(work.index_id, dimension).adding(pieces),
+            *adding,
             ("COUNT_CHUNKS", [counted]),
         )
         return work._replace(position=position, bytes=work.bytes + size)

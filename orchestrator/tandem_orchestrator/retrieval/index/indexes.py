@@ -1,7 +1,6 @@
 """The indexes: chunks and their vectors, kept and searched in the database."""
 
 import asyncio
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ import orjson
 from tandem_orchestrator.errors import BadRequest, DatabaseDown
 from tandem_orchestrator.retrieval.fusion import Ranking, fused
 from tandem_orchestrator.retrieval.index.chunks import Embedded, Found, Kept, Query, floats
-from tandem_orchestrator.retrieval.index.terms import RARE, telling, terms, tsvector
+from tandem_orchestrator.retrieval.index.terms import telling, tells, terms, tsvector
 from tandem_orchestrator.store.database import Conflict, Database, Denied
 
 if TYPE_CHECKING:  # what speaks SQL is imported late
@@ -29,14 +28,16 @@ MOST_DIMENSIONS: Final = 16_000
 """As pgvector."""
 DEEP: Final = 50
 """How far into each ranking fusion looks at least."""
-COUNT_FROM: Final = 2_000
-"""Chunks from which it pays to know which words are common."""
+COUNT_FROM: Final = 50
+"""Chunks from which it shows which words are common."""
 GROWN: Final = 1.25
 SAMPLE: Final = 3_000
 """Chunks whose words are counted; a word that fewer than `SEEN` of them have is rare."""
 SEEN: Final = 6
+SEARCHED: Final = 2_000
+"""Chunks that have the words which are looked for, all of these together."""
 SEARCHED_SHARE: Final = 0.02
-"""Of the chunks, by which words are looked for."""
+"""Of all chunks, where that is more."""
 REMOVED: Final = 20
 """Chunks of a file that are removed at once in SQLite."""
 SLICE: Final = 1_000
@@ -139,7 +140,7 @@ class Index:
                 self._near(vector, query.files, most), self._with_words(words, query.files, most)
             )
             rankings = [
-                Ranking(query.vector_weight, [chunk for chunk, _ in near]),
+                Ranking(query.vector_weight, [(chunk, 1.0) for chunk, _ in near]),
                 Ranking(query.text_weight, worded),
             ]
             return await self._found(fused(rankings, query.most))
@@ -185,22 +186,31 @@ class Index:
         asked = floats(vector, self.dimension)
         return await (await self._vectors()).near(asked, files, most)
 
-    async def _with_words(self, words: list[str], files: Sequence[str] | None, most: int) -> list[int]:
+    async def _with_words(self, words: list[str], files: Sequence[str] | None, most: int) -> list[tuple[int, float]]:
+        """Return the chunks that have the words, each with how far it has them all, the best first.
+
+        That is the share of what the words tell, squared: a piece with a word or two of a long question, which are
+        there by chance, must not count as much as one that is near in meaning.
+        """
         found = await self._read(self._tables.shares, terms=[*set(words)], terms_json=_json([*set(words)]))
         shares = {term: float(share) for term, share in found}
-        asked = telling(words, shares, SEARCHED_SHARE)
+        chunks = shares.pop("") or 1.0
+        asked = telling(words, shares, max(SEARCHED_SHARE, SEARCHED / chunks))
+        told = [tells(term, shares) for term in asked]
         rows = await self._read(
             self._tables.with_words if files is None else self._tables.with_words_of_files,
             match=" OR ".join(f'"{term}"' for term in asked),
+            asked_json=_json([*zip(asked, told, strict=True)]),
             terms=[f"'{term}'" for term in asked],
-            tells=[-math.log(shares.get(term, RARE)) + 0.01 for term in asked],
+            tells=told,
             query=" | ".join(f"'{term}'" for term in asked),
             files=files,
             files_json=_json(files),
             many=4 * most,
             most=most,
         )
-        return [row[0] for row in rows]
+        whole = sum(tells(term, shares) for term in set(words))
+        return [(chunk, min(1.0, part / whole) ** 2) for chunk, part in rows]
 
     async def _found(self, scores: list[tuple[int, float]]) -> list[Found]:
         if not scores:

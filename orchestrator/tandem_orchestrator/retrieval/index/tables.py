@@ -174,22 +174,25 @@ class Tables:
         )
 
     def _with_words(self, *, filtered: bool) -> TextStatement:
-        """Return what finds chunks by words: by BM25 in SQLite.
+        """Return what finds chunks by words, each with what the words tell that it has: by BM25 in SQLite.
 
-        In PostgreSQL, whose ranking does not know which words are rare, by what the words that are there tell
-        (the sum of their inverse document frequencies), and then by its own ranking.
+        In PostgreSQL, whose ranking does not know which words are rare, by what they tell (the sum of their inverse
+        document frequencies), and then by its own ranking.
         """
         join = f"CROSS JOIN {self.chunks} c ON c.id = t.rowid" if filtered else ""
         of_files = f" AND {_OF_FILES['sqlite']}" if filtered else ""
         also = f" AND {_OF_FILES['postgresql']}" if filtered else ""
         return TextStatement(
-            f"SELECT t.rowid FROM {self.text} t {join} WHERE t.{self.text} MATCH :match{of_files} "
-            "ORDER BY t.rank LIMIT :most",
-            "WITH asked AS (SELECT * FROM unnest(CAST(CAST(:terms AS text[]) AS tsquery[]), CAST(:tells AS real[])) "
+            f"WITH found AS (SELECT t.rowid AS id, t.rank AS place FROM {self.text} t {join} "
+            f"WHERE t.{self.text} MATCH :match{of_files} ORDER BY t.rank LIMIT :most) "
+            "SELECT c.id, (SELECT total(a.value ->> 1) FROM json_each(:asked_json) a "
+            "WHERE instr(' ' || c.words || ' ', ' ' || (a.value ->> 0) || ' ')) "
+            f"FROM found CROSS JOIN {self.chunks} c USING (id) ORDER BY found.place",
+            "WITH asked AS (SELECT * FROM unnest(CAST(CAST(:terms AS text[]) AS tsquery[]), CAST(:tells AS float8[])) "
             "AS a (term, tells)), "
             f"found AS (SELECT c.id, sum(a.tells) AS told FROM asked a JOIN {self.chunks} c ON c.words @@ a.term{also} "
             "GROUP BY c.id ORDER BY 2 DESC, 1 LIMIT CAST(:many AS integer)) "
-            f"SELECT c.id FROM found JOIN {self.chunks} c USING (id) ORDER BY found.told DESC, "
+            f"SELECT c.id, found.told FROM found JOIN {self.chunks} c USING (id) ORDER BY found.told DESC, "
             "ts_rank(c.words, CAST(CAST(:query AS text) AS tsquery), 1) DESC, c.id LIMIT CAST(:most AS integer)",
             long=True,
             settings=SEARCHING,
@@ -203,9 +206,10 @@ class Tables:
         self.embeddings = TextStatement(
             f"SELECT id, embedding FROM {self.chunks} WHERE {by_id[0]}", "SELECT 1", long=True
         )
+        chunks = f"UNION ALL SELECT '', coalesce(max(id), 0) FROM {self.chunks}"  # or some more, and '' is no word
         self.shares = TextStatement(
-            f"SELECT term, share FROM {self.words} WHERE term IN (SELECT value FROM json_each(:terms_json))",
-            f"SELECT term, share FROM {self.words} WHERE term = ANY(CAST(:terms AS text[]))",
+            f"SELECT term, share FROM {self.words} WHERE term IN (SELECT value FROM json_each(:terms_json)) {chunks}",
+            f"SELECT term, share FROM {self.words} WHERE term = ANY(CAST(:terms AS text[])) {chunks}",
         )
         page = (
             f"SELECT {_COLUMNS} FROM {self.chunks} WHERE file_id = :file_id AND position > CAST(:after AS integer) "

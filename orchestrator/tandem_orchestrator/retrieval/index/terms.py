@@ -3,6 +3,7 @@
 Nothing but letters and digits remains (and vowel signs), so that nobody can speak a database's query language by them.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ LAST_POSITION: Final = 16_383  # of PostgreSQL's tsvector, where a word also has
 POSITIONS: Final = 255
 RARE: Final = 0.001
 """The share of chunks that a word is taken to be in of which nothing is known."""
+LOOKED_FOR: Final = 64
+"""Words that one search looks for at most."""
 
 SCRIPT: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -48,16 +51,22 @@ def tsvector(words: Sequence[str]) -> str:
 def telling(words: Collection[str], shares: Mapping[str, float], most: float) -> list[str]:
     """Return the words to look for: the rarest, which are in no more than a share `most` of the chunks altogether.
 
-    `shares` holds what share of the chunks has a word, where that is known. The rarest one is always there.
+    They are `LOOKED_FOR` at most. `shares` holds what share of the chunks has a word, where that is known. The rarest
+    one is always there.
     """
     kept: list[str] = []
     total = 0.0
-    for word in sorted(set(words), key=lambda word: (shares.get(word, RARE), word)):
+    for word in sorted(set(words), key=lambda word: (shares.get(word, RARE), word))[:LOOKED_FOR]:
         total += shares.get(word, RARE)
         if kept and total > most:
             break
         kept.append(word)
     return kept
+
+
+def tells(word: str, shares: Mapping[str, float]) -> float:
+    """Return how much it tells of a chunk that it has a word: its inverse document frequency, above 0."""
+    return 0.01 - math.log(shares.get(word, RARE))
 
 
 def _folded(text: str) -> str:

@@ -82,6 +82,22 @@ async def test_hybrid_is_reciprocal_rank_fusion(database, index):
     assert only_vectors[1].score == pytest.approx(1 / sqrt(1.01), abs=1e-6)
 
 
+async def test_words_count_as_far_as_they_are_there(database, index):
+    await add(
+        database,
+        index,
+        chunk("near", 0, [1, 0], "nothing of it"),
+        chunk("near", 1, [1, 0.1], "one zebra"),
+        chunk("far", 0, [0, 1], "zebra quagga okapi gnu"),
+    )
+    query = Query(3, vector=[1, 0], text="zebra quagga okapi gnu")
+    scores = {(each.file_id, each.position): each.score for each in await index.search(query)}
+    assert scores["far", 0] == pytest.approx((1 / 63 + 1 / 61) / (2 / 61))
+    assert scores["near", 1] == pytest.approx((1 / 62 + (1 / 4) ** 2 / 62) / (2 / 61))
+    by_words = {each.file_id: each.score for each in await index.search(query._replace(vector=None))}
+    assert by_words == pytest.approx({"far": 1.0, "near": (1 / 4) ** 2 * 61 / 62})
+
+
 async def test_words_are_found_in_any_case_accent_and_script(database, index):
     await add(
         database,

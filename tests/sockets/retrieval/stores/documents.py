@@ -16,8 +16,9 @@ SECONDS = 30.0
 class Documents:
     """What a client does with them, by the `openai` package."""
 
-    def __init__(self, client: openai.AsyncOpenAI) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, seconds: float = SECONDS) -> None:
         self.client = client
+        self._seconds = seconds
 
     async def upload(self, text: str | bytes, name: str = "rivers.txt") -> FileObject:
         content = text.encode() if isinstance(text, str) else text
@@ -45,7 +46,7 @@ class Documents:
         async def counts():
             return (await self.client.vector_stores.retrieve(store_id)).file_counts
 
-        await until_awaited(counts, lambda found: found.in_progress == 0, SECONDS)
+        await until_awaited(counts, lambda found: found.in_progress == 0, self._seconds)
 
     async def found(self, store_id: str, query: str | list[str], **fields: Any) -> list[str]:
         """The texts that a search finds, the best first."""

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tandem_orchestrator.retrieval.index.terms import LONGEST, telling, terms, tsvector
+from tandem_orchestrator.retrieval.index.terms import LONGEST, LOOKED_FOR, telling, tells, terms, tsvector
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,12 @@ def test_common_words_are_left_out_unless_nothing_else_is_left():
     assert telling(["the", "device", "reset", "xylophone"], shares, 0.02) == ["xylophone", "reset"]
     assert telling(["the", "device"], shares, 0.02) == ["device"]
     assert telling([], shares, 0.02) == []
+
+
+def test_not_too_many_words_are_looked_for():
+    assert len(telling([f"w{n}" for n in range(1000)], {}, 1.0)) == LOOKED_FOR
+
+
+def test_a_rarer_word_tells_more():
+    shares = {"the": 1.0, "device": 0.1}
+    assert 0 < tells("the", shares) < tells("device", shares) < tells("xylophone", shares)
