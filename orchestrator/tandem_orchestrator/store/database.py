@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TRANSACTION_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
+BUSY = "every connection to the database has been in use for database.statementTimeoutSeconds; raise database.poolSize"
 LOOK_SECONDS = 15.0  # between two looks for what others have migrated
 CLOSE_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 1.0  # after a failure; until then, `check` does not try again
@@ -188,6 +189,8 @@ class Database(Part):
             result = await use(engine)
         except sql.MISTAKES as error:
             raise Conflict(sql.reason(error)) from error
+        except sql.BUSY:
+            raise DatabaseDown(BUSY, retry_after=1, code="database_busy") from None
         except (*sql.FAILURES, SecretError, OSError) as error:
             if sql.is_full(error):
                 raise StorageFull("the database is full; what is stored there can only be read or deleted") from None

@@ -16,7 +16,7 @@ from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
-from tandem_orchestrator.store.postgresql_pool import PostgresqlPool
+from tandem_orchestrator.store.postgresql_pool import Busy, PostgresqlPool
 from tandem_orchestrator.store.schema import Schema
 from tandem_orchestrator.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from tandem_orchestrator.store.statement import Missing
@@ -40,6 +40,8 @@ MISTAKES: Final = (
 """which are ours."""
 REFUSALS: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFileError)
 """Or it is neither to blame: a role that may not, an extension that is not installed."""
+BUSY: Final = (Busy,)
+"""Nor is anything wrong: others are at work with it."""
 FULL: Final = ("database or disk is full", "disk I/O error", "No space left on device")
 
 Result = TypeVar("Result")

@@ -21,6 +21,10 @@ Result = TypeVar("Result")
 Groups = Sequence[tuple[Statement, Sequence[Parameters]]]
 
 
+class Busy(Exception):  # nothing is wrong with the database
+    """Every connection was in use for too long."""
+
+
 class PostgresqlPool:
     """A bounded number of connections.
 
@@ -104,15 +108,25 @@ class PostgresqlPool:
             if monotonic() - self._wrote <= IDLE_SECONDS:
                 return connection
             connection.terminate()  # what lies between may have forgotten it, and would not say so
-        return await self._pool.acquire(timeout=self._seconds)
+        return await self._acquired()
+
+    async def _acquired(self) -> Any:
+        """Return a connection of the pool. Raises `Busy`, and what asyncpg raises for one that cannot be opened."""
+        try:
+            return await self._pool.acquire(timeout=self._seconds)
+        except TimeoutError:
+            if self._pool.get_size() - self._pool.get_idle_size() >= self._size:
+                raise Busy from None
+            raise
 
     async def _with_connection(self, use: Callable[[Any], Awaitable[Result]]) -> Result:
-        async with self._pool.acquire(timeout=self._seconds) as connection:
-            DATABASE_CONNECTIONS.inc()
-            try:
-                return await use(connection)
-            finally:
-                DATABASE_CONNECTIONS.dec()
+        connection = await self._acquired()
+        DATABASE_CONNECTIONS.inc()
+        try:
+            return await use(connection)
+        finally:
+            DATABASE_CONNECTIONS.dec()
+            await self._pool.release(connection)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -5,9 +5,11 @@ import asyncio
 import asyncpg
 import pytest
 from tandem_contract.config import Database as Settings
+from tandem_orchestrator.errors import DatabaseDown
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.store import postgresql_pool
 from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.store.statement import Step, TextStatement
 
 from tests.sockets.responses_state.kept import query, stored, until_true
 from tests.sockets.running import until
@@ -27,6 +29,20 @@ async def test_as_many_connections_as_allowed_read_and_write(url, size):
         response = stored("a")
         await kept.responses.add(response)
         assert (await kept.responses.get("a", response.id)).status == "completed"
+    await database.close()
+
+
+async def test_work_that_waits_too_long_for_a_connection_costs_nobody_theirs(url):
+    settings = {"url": url, "poolSize": 1, "maxOverflow": 0, "statementTimeoutSeconds": 1.5}
+    database = Database(Settings.model_validate(settings))
+    sleep = Step(TextStatement("", "SELECT CAST(pg_sleep(0.9) AS text)"), [{}])
+    await database.read(Step(TextStatement("", "SELECT 1"), [{}]))
+    engine = database._engine
+    results = await asyncio.gather(*(database.read(sleep) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [list, list, DatabaseDown]
+    assert "raise database.poolSize" in str(results[2])
+    assert database._engine is engine
+    assert database.problem is None
     await database.close()
 
 
