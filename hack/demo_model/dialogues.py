@@ -169,7 +169,7 @@ def copying(rng: random.Random) -> Dialogue:
 def talk(rng: random.Random, dialogue: Dialogue) -> None:
     """Add small talk, a capital, a question without an answer, or an answer in JSON."""
     chat, capital = small_talk.chat, small_talk.capital
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         question, answer = records.record(rng)
         dialogue.user(question)
         dialogue.assistant(answer, given=records.OPENING)

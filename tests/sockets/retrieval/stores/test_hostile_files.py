@@ -27,7 +27,7 @@ LIMITS = {
 ENDLESS = ("a.pdf", lambda: d.endless_pdf(PAGES, 32 * MIB), "invalid_file", "longer than 20 s")
 FAILING = {"an endless PDF": ENDLESS, **REFUSED}
 FILES = {case: each[:2] for case, each in FAILING.items()} | {case: each[:2] for case, each in READ.items()}
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 @pytest.fixture
