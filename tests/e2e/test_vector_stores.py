@@ -4,15 +4,17 @@ while it reads, and a store changes its embedding model while it is searched.
 
 import json
 import re
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import openai
 import pytest
-from openai.types import StaticFileChunkingStrategyObjectParam
+from tandem_contract import metrics as names
 
 from hack import images
 from tests.documents import pdf_file
@@ -37,10 +39,6 @@ PAGES = (
     "Care of the mirrors\nNever wipe a mirror.",
 )
 LINES = 6000
-PIECE: StaticFileChunkingStrategyObjectParam = {
-    "type": "static",
-    "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0},
-}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def library(service: Namespace) -> Namespace:
                 "secretAccessKey": {"secretName": "bucket", "secretKey": "key"},
             }
         },
-        "retrieval": {"embedding": {"batchSize": 16}},
+        "retrieval": {"embedding": {"batchSize": 16}, "chunking": {"maxTokens": 100, "overlapTokens": 0}},
         "config": {**CONFIG, "upstreams": [{"name": OTHER, "url": f"http://{OTHER}:8000", "model": OTHER}]},
         "resources": {"limits": {"memory": "1Gi"}},
     }
@@ -107,7 +105,7 @@ def store_of(client: openai.OpenAI, name: str, content: bytes) -> str:
     """A vector store with one document, which is still to be read."""
     store = client.vector_stores.create(name=name)
     file = client.files.create(file=(name, content), purpose="assistants")
-    client.vector_stores.files.create(store.id, file_id=file.id, chunking_strategy=PIECE)
+    client.vector_stores.files.create(store.id, file_id=file.id)
     return store.id
 
 
@@ -150,21 +148,35 @@ def test_a_pod_is_killed_while_it_reads(library: Namespace) -> None:
     with api(library, survivor) as client:
         assert read(client, store) is None, "it was killed too late"
         file = eventually(lambda: read(client, store), within=READING_SECONDS, what="another pod has read the rest")
-        pieces = [part.text or "" for part in client.vector_stores.files.content(file, vector_store_id=store)]
+        pieces = [*contents(client, store, file)]
     lines = Counter(int(n) for piece in pieces for n in re.findall(r"^Line (\d+) of", piece, re.MULTILINE))
     assert lines == Counter(range(LINES))
 
 
+def contents(client: openai.OpenAI, store: str, file: str) -> Iterator[str]:
+    """The texts of all pieces of a document."""
+    path, page = f"/vector_stores/{store}/files/{file}/content", "-1"
+    while page is not None:
+        answer: Any = client.get(path, cast_to=object, options={"params": {"page": page}})
+        yield from (part["text"] for part in answer["data"])
+        page = answer["next_page"]
+
+
 def reader(service: Namespace, pods: list[str]) -> str | None:
     """The pod that has added more than a first few pieces."""
-    return next((pod for pod in pods if added(service, pod) > 50), None)
+    return next((pod for pod in pods if metric(service, pod, "tandem_ingested_chunks_total") > 50), None)
 
 
-def added(service: Namespace, pod: str) -> float:
-    """How many pieces a pod has added to stores since it was started."""
+def metric(service: Namespace, pod: str, name: str) -> float:
     with service.forward(pod, METRICS_PORT) as url:
-        (value,) = re.findall(r"^tandem_ingested_chunks_total (\S+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+        (value,) = re.findall(rf"^{name} (\S+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
     return float(value)
+
+
+def told(service: Namespace, since: float) -> bool:
+    """Whether every orchestrator has taken a configuration that was made since a time."""
+    pods = service.names("pods", ORCHESTRATORS)
+    return all(metric(service, pod, names.CONFIG_RELOAD_TIME) > since for pod in pods)
 
 
 def made_by(client: openai.OpenAI, store: str, model: str) -> bool:
@@ -181,8 +193,9 @@ def test_another_embedding_model_under_load(library: Namespace) -> None:
         eventually(lambda: read(client, store), within=READING_SECONDS, what="the document has been read")
     with load(library, store, "How long may visitors keep a telescope?", wanted):
         wait_for_answers(library, ENOUGH)
+        changed = time.time()
         change(library, {"orchestrator": {"retrieval": {"embedding": {"model": OTHER}}}})
-        eventually(lambda: library.is_ready("demo"), within=ROLL_OUT_SECONDS, what="the other model is in use")
+        eventually(lambda: told(library, changed), within=ROLL_OUT_SECONDS, what="both know of the other model")
         with api(library, pod) as client:
             client.post(f"/vector_stores/{store}/reindex", cast_to=object)
             eventually(lambda: made_by(client, store, OTHER), within=READING_SECONDS, what="it has the other model")
