@@ -60,6 +60,8 @@ def test_a_migration_is_rolled_out_under_load(stateful: Namespace) -> None:
 
 def test_a_pod_is_killed_while_it_makes_responses(stateful: Namespace) -> None:
     victim, other = stateful.names("pods", ORCHESTRATORS)[:2]
+    for pod in (victim, other):  # SQL is imported when a database is first used, which takes a busy machine seconds
+        eventually(lambda pod=pod: knows_nothing(stateful, pod), within=TIMEOUT, what=f"{pod} reads its database")
     with api(stateful, victim) as doomed:
         queued = doomed.post("/responses", json={**LONG, "background": True}).json()
         with doomed.stream("POST", "/responses", json={**LONG, "stream": True}) as stream:
@@ -103,6 +105,12 @@ def api(service: Namespace, pod: str) -> Iterator[httpx.Client]:
         httpx.Client(base_url=f"{base}/v1", headers=key, timeout=TIMEOUT) as client,
     ):
         yield client
+
+
+def knows_nothing(service: Namespace, pod: str) -> bool:
+    """Whether a pod could look for a response that there is not."""
+    with api(service, pod) as client:
+        return client.get("/responses/resp_none").status_code == 404
 
 
 def seen(stream: httpx.Response, number: int) -> list[Json]:

@@ -49,7 +49,7 @@ def library(service: Namespace) -> Namespace:
         *postgres("library"),
         secret("bucket", id="library", key=key),
         *server("s3", images.reference("s3"), 9000),
-        *embedding(OTHER, "demo-model", "--convert", "embed"),
+        *embedding(OTHER, "minilm", '--pooler-config={"pooling_type": "CLS"}'),  # other vectors of the same texts
     )
     service.kubectl("wait", "--for=condition=Ready", "pod/library", "pod/s3", f"pod/{OTHER}", "--timeout=400s")
     with service.forward("pod/s3", 9000) as url:
