@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -61,7 +62,7 @@ def test_a_migration_is_rolled_out_under_load(stateful: Namespace) -> None:
 def test_a_pod_is_killed_while_it_makes_responses(stateful: Namespace) -> None:
     victim, other = stateful.names("pods", ORCHESTRATORS)[:2]
     for pod in (victim, other):  # SQL is imported when a database is first used, which takes a busy machine seconds
-        eventually(lambda pod=pod: knows_nothing(stateful, pod), within=TIMEOUT, what=f"{pod} reads its database")
+        eventually(partial(knows_nothing, stateful, pod), within=TIMEOUT, what=f"{pod} reads its database")
     with api(stateful, victim) as doomed:
         queued = doomed.post("/responses", json={**LONG, "background": True}).json()
         with doomed.stream("POST", "/responses", json={**LONG, "stream": True}) as stream:
