@@ -25,7 +25,7 @@ TAKEOVER_SECONDS = 90
 LONG: Json = {
     "model": "tandem-demo",
     "input": "What is the capital of France?",
-    "max_output_tokens": 600,
+    "max_output_tokens": 900,
     "ignore_eos": True,
 }
 """vLLM goes on until it has said as much as it may."""
@@ -66,7 +66,7 @@ def test_a_pod_is_killed_while_it_makes_responses(stateful: Namespace) -> None:
     with api(stateful, victim) as doomed:
         queued = doomed.post("/responses", json={**LONG, "background": True}).json()
         with doomed.stream("POST", "/responses", json={**LONG, "stream": True}) as stream:
-            events = seen(stream, 20)
+            events = seen(stream, 250)  # some of them have been written since
             stateful.kubectl("delete", victim, "--force", "--grace-period=0")
     streamed, last = events[0]["response"]["id"], events[-1]["sequence_number"]
     with api(stateful, other) as survivor:
