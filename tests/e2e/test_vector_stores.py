@@ -43,7 +43,7 @@ LINES = 6000
 
 @pytest.fixture(scope="module")
 def library(service: Namespace) -> Namespace:
-    """The demo with files in a bucket, vector stores in a PostgreSQL, and two models that embed."""
+    """The demo with files in a bucket, vector stores in a PostgreSQL, and two engines that embed."""
     key = uuid.uuid4().hex
     service.apply(
         *postgres("library"),
