@@ -248,6 +248,7 @@ def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerFast, output: Path) ->
     """Write weights (float16), configuration and tokenizer to `output`, readable for every user of an image."""
     copy = LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
+    copy.generation_config.update(do_sample=True, temperature=0.2)  # engines' own default makes so small a model err
     copy.half().save_pretrained(output)
     tok.save_pretrained(output)
     for file in output.iterdir():
