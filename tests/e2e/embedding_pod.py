@@ -26,6 +26,7 @@ def embedding(name: str, model: str, *arguments: str) -> tuple[Json, Json]:
         images.reference("engine-cpu"),
         8000,
         args=[*args, *arguments],
+        resources={"requests": {"cpu": "200m"}},
         env=[{"name": key, "value": value} for key, value in settings.items()],
         volumeMounts=[{"name": volume, "mountPath": path} for volume, path in mounts.items()],
         volumes=volumes,
