@@ -215,6 +215,18 @@ async def test_texts_wait_for_an_engine_that_comes_back_as_all_requests_do(engin
         assert len(await waiting) == len(TEXTS)
 
 
+async def test_a_silent_engine_is_tried_later_and_shows(engine, monkeypatch):
+    monkeypatch.setattr(engine_embedder, "PATIENCE_SECONDS", 0.3)
+    engine.rule = Reply(before_first_byte=60)
+    async with embedding(config(engine)) as embedder:
+        with pytest.raises(EmbedderAway, match=r"did not answer 2 texts within 0\.3 s"):
+            await embedder.documents(TEXTS[:2], record())
+        assert "retrieval.embedding.batchSize" in str(embedder.problem)
+        engine.rule = Embedding()
+        assert len(await embedder.documents(TEXTS[:2], record())) == 2
+        assert embedder.problem is None
+
+
 async def test_a_fallbacks_vectors_are_never_taken(engine):
     async with EngineDouble("spare") as spare:
         spare.rule = Embedding()

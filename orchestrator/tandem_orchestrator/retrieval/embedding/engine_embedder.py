@@ -34,6 +34,7 @@ from tandem_orchestrator.retrieval.embedding.vector import Vector, dimension, of
 BATCHES: Final = 2
 """Requests of the background at the same time, in each process: with one an engine that embeds text after text reached
 97 % of its rate, with two all of it, and with more no more."""
+PATIENCE_SECONDS: Final = 300.0  # with a batch, waiting for an engine included
 RETRY_AFTER: Final = 5.0
 INPUT: Final = frozenset({400, 413, 422})  # statuses of engines that do not like a text, or so many of them
 TURN: Final = 64  # vectors that are read before others go on: a millisecond
@@ -95,7 +96,17 @@ class EngineEmbedder:
 
     async def _in_turn(self, texts: Numbered, record: Record) -> list[Vector]:
         async with self._turns:
-            return await self._known(texts, record)
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    return await self._known(texts, record)
+            except TimeoutError:
+                raise self._failed(
+                    EmbedderAway(
+                        f"the embedding model {self._name!r} did not answer {len(texts)} texts within "
+                        f"{PATIENCE_SECONDS:g} s: its engine hangs, or is too slow for retrieval.embedding.batchSize",
+                        retry_after=RETRY_AFTER,
+                    )
+                ) from None
 
     async def _known(self, texts: Numbered, record: Record) -> list[Vector]:
         """Return vectors from the cache, and from the engine what it has not."""
