@@ -11,6 +11,12 @@ from tandem_orchestrator.observability.metrics import DATABASE_CONNECTIONS, DATA
 from tandem_orchestrator.store.statement import Job, Missing, Parameters, Row, Rows, Statement, Step
 
 NAME: Final = "tandem-orchestrator"
+SETTINGS: Final = {
+    "application_name": NAME,
+    "jit": "off",  # takes longer than any statement that it would make faster
+    "hnsw.ef_search": "200",  # pgvector's, without which they mean nothing: how far a search looks,
+    "hnsw.iterative_scan": "relaxed_order",  # and that it goes on while a filter leaves too few
+}
 CONNECT_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 300.0
 ATTEMPTS: Final = 4  # at a transaction that PostgreSQL broke off, as it and another one waited for each other
@@ -53,13 +59,13 @@ class PostgresqlPool:
             timeout=CONNECT_SECONDS,
             command_timeout=self._seconds,
             reset=_as_it_is,  # asyncpg would ask the server once more before each result is told
-            server_settings={"statement_timeout": milliseconds, "application_name": NAME},
+            server_settings={**SETTINGS, "statement_timeout": milliseconds},
         )
 
     async def read(self, step: Step) -> list[Row]:
         """Return the rows of one query."""
-        if step.statement.settings:
-            return await self._with_connection(lambda connection: _run_with_settings(connection, step))
+        if step.statement.replanned:
+            return await self._with_connection(lambda connection: _run_replanned(connection, step))
         return await self._with_connection(lambda connection: _run(connection, step.statement, step.parameters))
 
     async def alone(self, lock: int, statements: Sequence[str]) -> bool:
@@ -156,12 +162,12 @@ async def _transaction(connection: Any, groups: Groups) -> dict[Statement, list[
         return {statement: await _run(connection, statement, rows) for statement, rows in groups}
 
 
-async def _run_with_settings(connection: Any, step: Step) -> list[Row]:
-    async with connection.transaction(readonly=True):
-        await connection.execute(
-            "; ".join(f"SET LOCAL {name} = {value}" for name, value in step.statement.settings.items())
-        )
+async def _run_replanned(connection: Any, step: Step) -> list[Row]:
+    await connection.execute("BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan")
+    try:
         return await _run(connection, step.statement, step.parameters)
+    finally:
+        await connection.execute("ROLLBACK")
 
 
 async def _run(connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> list[Row]:

@@ -74,8 +74,8 @@ class Statement:
         self.required = required
         self.long = False
         """Whether it reads for so long that others should not wait behind it."""
-        self.settings: Mapping[str, str] = {}
-        """What PostgreSQL is told for this statement alone."""
+        self.replanned = False
+        """Whether PostgreSQL is to plan it anew for each parameters."""
         self._clause = clause
 
     def key_of(self, parameters: Parameters) -> tuple[Any, ...]:
@@ -102,7 +102,8 @@ class Statement:
 class TextStatement(Statement):
     """SQL as each database has it, with `:name` for parameters: what SQLAlchemy has no words for.
 
-    `settings` are PostgreSQL's, for a read alone; a `long` read has a connection of its own in SQLite.
+    A `long` read has a connection of its own in SQLite. PostgreSQL plans a `replanned` one anew each time, as the best
+    plan for some parameters is bad for others; that is for a read alone, and costs it two round trips.
     """
 
     def __init__(
@@ -112,11 +113,11 @@ class TextStatement(Statement):
         *,
         order: tuple[int, tuple[str, ...]] = (0, ()),
         long: bool = False,
-        settings: Mapping[str, str] | None = None,
+        replanned: bool = False,
     ) -> None:
         super().__init__(text(sqlite), rank=order[0], key=order[1])
         self.long = long
-        self.settings = settings or {}
+        self.replanned = replanned
         self._other = text(postgresql)
 
     @cached_property

@@ -17,12 +17,6 @@ INDEXED: Final = 4_000
 """Dimensions that pgvector's HNSW takes at most, of 16-bit floats."""
 ADD_RANK: Final = 5
 TEND_RANKS: Final = (6, 7)
-SEARCHING: Final = {
-    "hnsw.ef_search": "200",
-    "hnsw.iterative_scan": "relaxed_order",
-    "plan_cache_mode": "force_custom_plan",  # another filter, another plan
-    "jit": "off",
-}
 
 _COLUMNS: Final = "file_id, position, text, page, heading, tokens"
 _OF_FILES: Final = {
@@ -161,7 +155,7 @@ class Tables:
             f"CAST(CAST(:vector AS real[]) AS {half}) LIMIT CAST(:many AS integer)) AS near "
             "ORDER BY 2, 1 LIMIT CAST(:most AS integer)",
             long=True,
-            settings=SEARCHING,
+            replanned=filtered,
         )
 
     def _exact(self) -> TextStatement:
@@ -170,7 +164,6 @@ class Tables:
             "",
             f"SELECT c.id, c.embedding <=> {_VECTOR} AS distance FROM {self.chunks} c "
             f"WHERE {_OF_FILES['postgresql']} ORDER BY 2, 1 LIMIT CAST(:most AS integer)",
-            settings=SEARCHING,
         )
 
     def _with_words(self, *, filtered: bool) -> TextStatement:
@@ -195,7 +188,7 @@ class Tables:
             f"SELECT c.id, found.told FROM found JOIN {self.chunks} c USING (id) ORDER BY found.told DESC, "
             "ts_rank(c.words, CAST(CAST(:query AS text) AS tsquery), 1) DESC, c.id LIMIT CAST(:most AS integer)",
             long=True,
-            settings=SEARCHING,
+            replanned=filtered,
         )
 
     def _read_statements(self) -> None:
