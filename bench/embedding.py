@@ -13,7 +13,8 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -120,19 +121,25 @@ async def serve() -> None:
         await asyncio.Event().wait()
 
 
-async def figures() -> Figures:
-    """Measure everything in turns."""
+@asynccontextmanager
+async def engine_running() -> AsyncIterator[str]:
+    """Return the URL of the engine, which is ended at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.embedding", "engine", cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    url = (await process.stdout.readline()).decode().strip()
     try:
-        with running_redis() as redis:
-            return await _all(url, {"url": redis.url})
+        yield (await process.stdout.readline()).decode().strip()
     finally:
         process.kill()
         await process.wait()
+
+
+async def figures() -> Figures:
+    """Measure everything in turns."""
+    async with engine_running() as url:
+        with running_redis() as redis:
+            return await _all(url, {"url": redis.url})
 
 
 async def _all(url: str, redis: dict[str, Any]) -> Figures:
@@ -149,7 +156,7 @@ async def _all(url: str, redis: dict[str, Any]) -> Figures:
     try:
         await _embedder(cached).documents(TEXTS, record)
         for _ in range(ROUNDS):
-            found.setdefault("bare engine", []).append(await _rate(lambda: _bare(url)))
+            found.setdefault("bare engine", []).append(await bare_rate(url))
             for name, server in (("engine", by_engine), ("cached", cached)):
                 before = time.process_time()
                 found.setdefault(name, []).append(await _rate(partial(_embedder(server).documents, TEXTS, record)))
@@ -176,6 +183,11 @@ async def _started(**settings: Any) -> Orchestrator:
 def _embedder(server: Orchestrator) -> Embedder:
     assert server.app.embedders.now is not None
     return server.app.embedders.now
+
+
+async def bare_rate(url: str) -> float:
+    """Return how many vectors a second the engine makes for who does nothing with them."""
+    return await _rate(lambda: _bare(url))
 
 
 async def _rate(embed: Embed) -> float:

@@ -4,10 +4,10 @@
 
 The engine double takes 23 µs of CPU for a request, twice what nginx takes and four times what this takes. A request's
 own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces` (seconds) and
-`pieces` (tokens of a stream). A request that offers calculate_math is answered with a call of it, and one that brings a
-tool's result with text. `GET /state` tells how many connections and requests are open. A response, which gateways ask
-engines for that speak that API, is always the same one but for its ids. From `GET /hold` on no answer begins until
-`GET /release`; `GET /begun` tells when streams have begun since it was last asked.
+`pieces` (tokens of a stream). A request that offers calculate_math or file_search is answered with a call of it, and
+one that brings a tool's result with text. `GET /state` tells how many connections and requests are open. A response,
+which gateways ask engines for that speak that API, is always the same one but for its ids. From `GET /hold` on no
+answer begins until `GET /release`; `GET /begun` tells when streams have begun since it was last asked.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from tests.engine_double.reply import Answer, Call, Reply, event
 MODEL: Final = "bench"
 REQUEST: Final[dict[str, Any]] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
 TOOL_CALL: Final = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
+SEARCH: Final = Reply("", (Call("file_search", '{"queries": ["What does paragraph 123 say of words?"]}'),))
 MODELS: Final = orjson.dumps(
     {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm"}]}
 )
@@ -48,6 +49,7 @@ def piece(data: bytes) -> bytes:
 
 PLAIN: Final = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
 ASKS_FOR_TOOL: Final = response(orjson.dumps(Answer(TOOL_CALL, REQUEST).whole()))
+SEARCHES: Final = response(orjson.dumps(Answer(SEARCH, REQUEST).whole()))
 STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
@@ -179,6 +181,8 @@ class Connection(asyncio.Protocol):
             self._after(script.get("before_first_byte", 0), self._start_stream, script, usage)
         elif b'"role":"tool"' not in body and b"calculate_math" in body:
             self._transport.write(ASKS_FOR_TOOL)
+        elif b'"role":"tool"' not in body and b'"file_search"' in body:
+            self._transport.write(SEARCHES)
         elif script:
             self._after(script.get("before_first_byte", 0), self._end, PLAIN)
         else:
