@@ -25,7 +25,7 @@ from tests.engine_double.reply import Answer, Call, Reply, event
 MODEL: Final = "bench"
 REQUEST: Final[dict[str, Any]] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
 TOOL_CALL: Final = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
-SEARCH: Final = Reply("", (Call("file_search", '{"queries": ["What does paragraph 123 say of words?"]}'),))
+SEARCH: Final = Reply("", (Call("file_search", '{"queries": ["Which report tells of w40, w700 and w9000?"]}'),))
 MODELS: Final = orjson.dumps(
     {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm"}]}
 )

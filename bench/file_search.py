@@ -26,6 +26,7 @@ from bench import embedding, report
 from bench.engine import MODEL
 from bench.load import Failed, respond
 from bench.measures import Effort, cpu_of_a_request
+from bench.passages import Passages
 from bench.processes import ROOT, Cores, Process, free_port, running, until_ready
 from bench.report import Row, Series
 from bench.targets import compiled
@@ -43,9 +44,10 @@ DATABASES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def document(number: int) -> bytes:
-    """Return about as many chunks of text as `CHUNKS`, another for each number."""
-    words = [f"Paragraph {n} of report {number} {embedding.WORDS}" for n in range(CHUNKS)]
-    return "\n\n".join(words).encode()
+    """Return about as many chunks of text as `CHUNKS`, of words as often as a language has them."""
+    words = Passages.like_embeddings(CHUNKS, 1).words
+    texts = (" ".join(f"w{word}" for word in chunk) for chunk in words)
+    return "\n\n".join(f"Paragraph {n} of report {number} {text}." for n, text in enumerate(texts)).encode()
 
 
 class Library:

@@ -77,7 +77,7 @@ class Room:
     def bounds(self, load: Load, most: int, moment: float) -> Bounds:
         """Return how many lines may be under way from `moment` on, `most` of them at the most."""
         if load.capacity:
-            most = min(most, max(1, int(HEADROOM * load.capacity)))
+            most = min(most, max(int(HEADROOM * load.capacity) - load.urgent, 0 if load.urgent else 1))
         quiet = self._quiet.look(moment, urgent=load.urgent > 0)
         if not load.replicas:
             return Bounds(0, most)  # whether those under way end well is for their engine to say

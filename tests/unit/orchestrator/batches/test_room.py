@@ -87,6 +87,13 @@ def test_it_leaves_a_tenth_of_the_engine():
     assert clock.wait(10, IDLE._replace(capacity=20)) == 18
 
 
+@pytest.mark.parametrize(("urgent", "lines"), [(10, 8), (16, 2), (18, 0), (25, 0)])
+def test_it_leaves_others_the_places_that_they_may_need(urgent, lines):
+    clock = Clock(learned(0.01))
+    clock.wait(10, IDLE._replace(capacity=20))
+    assert clock.wait(5, IDLE._replace(capacity=20, urgent=urgent)) == lines
+
+
 def test_it_does_not_grow_while_some_wait_inside():
     clock = Clock(learned(0.03))
     lines = clock.wait(0.8)
