@@ -4,7 +4,6 @@ from typing import Any
 
 from tests.e2e.cluster import Json
 
-
 CPU = {"requests": {"cpu": "100m"}}
 """Without any, a pod gets nothing of the core that a busy engine's threads are bound to."""
 

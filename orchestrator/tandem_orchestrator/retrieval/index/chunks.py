@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
+import orjson
+
 from tandem_orchestrator.errors import BadRequest
 
 Vector = Sequence[float]
@@ -80,3 +82,8 @@ def floats(vector: Vector, dimension: int) -> array[float]:
     if not found or not isfinite(sum(found)):  # the sum of 4,096 floats of 32 bits does not overflow one of 64
         raise BadRequest("the vector has values that are no finite 32-bit floats", code="invalid_vector")
     return found
+
+
+def spelled(vector: array[float]) -> str:
+    """Return a vector as pgvector reads it: asyncpg takes three times as long for an array."""
+    return orjson.dumps(vector.tolist()).decode()

@@ -11,7 +11,7 @@ import orjson
 
 from tandem_orchestrator.errors import BadRequest, DatabaseDown
 from tandem_orchestrator.retrieval.fusion import Ranking, fused
-from tandem_orchestrator.retrieval.index.chunks import Embedded, Found, Kept, Query, floats
+from tandem_orchestrator.retrieval.index.chunks import Embedded, Found, Kept, Query, floats, spelled
 from tandem_orchestrator.retrieval.index.terms import telling, tells, terms, tsvector
 from tandem_orchestrator.store.database import Conflict, Database, Denied
 
@@ -268,7 +268,7 @@ class Index:
             "page": chunk.page,
             "heading": heading,
             "tokens": chunk.tokens,
-            "vector": vector,
+            "vector": spelled(vector),
             "embedding": vector.tobytes(),
             "words": tsvector(words),
             "spelled": " ".join(words),

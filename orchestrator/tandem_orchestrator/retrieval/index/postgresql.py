@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any, Final
 
+from tandem_orchestrator.retrieval.index.chunks import spelled
 from tandem_orchestrator.retrieval.index.tables import INDEXED, Tables
 from tandem_orchestrator.store.database import Database
 from tandem_orchestrator.store.statement import Row, Step, TextStatement
@@ -27,7 +28,7 @@ class PostgresqlVectors:
     async def near(self, vector: array[float], files: Sequence[str] | None, most: int) -> list[tuple[int, float]]:
         """Return the nearest chunks' ids and cosine similarities, the nearest first."""
         tables = self._tables
-        asked: dict[str, Any] = {"vector": vector, "files": files, "most": most, "many": OVER * most}
+        asked: dict[str, Any] = {"vector": spelled(vector), "files": files, "most": most, "many": OVER * most}
         if files is None:
             return _similar(await self._read(tables.near, **asked))
         if (await self._read(tables.count_of_files, files=files, most=FEW + 1))[0][0] > FEW:

@@ -23,7 +23,7 @@ _OF_FILES: Final = {
     "sqlite": "c.file_id IN (SELECT value FROM json_each(:files_json))",
     "postgresql": "c.file_id = ANY(CAST(:files AS text[]))",
 }
-_VECTOR: Final = "CAST(CAST(:vector AS real[]) AS vector)"
+_VECTOR: Final = "CAST(CAST(:vector AS text) AS vector)"
 
 
 class Tables:
@@ -152,7 +152,7 @@ class Tables:
             f"SELECT c.ids, c.signs FROM {self.blocks} c {where['sqlite']}",
             f"SELECT near.id, near.embedding <=> {_VECTOR} AS distance FROM (SELECT c.id, c.embedding "
             f"FROM {self.chunks} c {where['postgresql']} ORDER BY CAST(c.embedding AS {half}) <=> "
-            f"CAST(CAST(:vector AS real[]) AS {half}) LIMIT CAST(:many AS integer)) AS near "
+            f"CAST(CAST(:vector AS text) AS {half}) LIMIT CAST(:many AS integer)) AS near "
             "ORDER BY 2, 1 LIMIT CAST(:most AS integer)",
             long=True,
             replanned=filtered,
