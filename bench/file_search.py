@@ -97,15 +97,22 @@ async def _chunks(client: aiohttp.ClientSession, where: str) -> int:
 
 
 @asynccontextmanager
-async def orchestrator(folder: Path, cores: Cores, database: str, retrieval: dict[str, Any]) -> AsyncIterator[Process]:
-    """Start one over a database, compiled, and an engine for its answers."""
+async def orchestrator(
+    folder: Path, cores: Cores, database: str, source: dict[str, Any], vectors: str | None = None
+) -> AsyncIterator[Process]:
+    """Start one over a database, compiled, and an engine for its answers.
+
+    `source` is of its vectors, and `vectors` the URL of the engine that makes them.
+    """
     engine, port, file = free_port(), free_port(), folder / "tandem.json"
-    vectors = [retrieval.pop("upstream")] if "upstream" in retrieval else []
+    upstreams = [{"name": "engine", "url": f"http://127.0.0.1:{engine}", "model": MODEL}]
+    if vectors is not None:
+        upstreams.append({"name": "vectors", "url": vectors, "model": "double"})
     config = {
-        "upstreams": [{"name": "engine", "url": f"http://127.0.0.1:{engine}", "model": MODEL}, *vectors],
+        "upstreams": upstreams,
         "database": {"url": database},
         "files": {"folder": f"{folder}/files"},
-        "retrieval": {"chunking": CHUNKING, **retrieval},
+        "retrieval": {"chunking": CHUNKING, "embedding": source},
     }
     file.write_bytes(orjson.dumps(config))
     asked = [sys.executable, "-m", "bench.engine", "--port", str(engine)]
@@ -120,8 +127,7 @@ async def orchestrator(folder: Path, cores: Cores, database: str, retrieval: dic
 
 async def searching(folder: Path, cores: Cores, name: str, database: str) -> list[Row]:
     """Measure the CPU of a response that searches, kept and not, over that of one that does not."""
-    retrieval = {"embedding": {"path": str(static_model.folder())}}
-    async with orchestrator(folder, cores, database, retrieval) as process:
+    async with orchestrator(folder, cores, database, {"path": str(static_model.folder())}) as process:
         store, _ = await Library(process).filled(document(0))
         tool = {"type": "file_search", "vector_store_ids": [store]}
         rows = []
@@ -140,11 +146,10 @@ async def searching(folder: Path, cores: Cores, name: str, database: str) -> lis
 
 async def reading(folder: Path, cores: Cores, name: str, database: str, url: str) -> list[Row]:
     """Measure how fast a document's pieces are in the index, over how fast the model alone makes their vectors."""
-    upstream = {"name": "vectors", "url": url, "model": "double"}
-    retrieval = {"upstream": upstream, "embedding": {"model": "double", "batchSize": embedding.BATCH}}
+    source = {"model": "double", "batchSize": embedding.BATCH}
     bare: list[float] = []
     ours: list[float] = []
-    async with orchestrator(folder, cores, database, retrieval) as process:
+    async with orchestrator(folder, cores, database, source, url) as process:
         library = Library(process)
         await library.filled(document(0))
         for number in range(1, EFFORT.rounds + 1):
