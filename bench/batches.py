@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
-import uvloop
 
 from bench import busy_engine, report
 from bench.engine import MODEL
@@ -194,16 +193,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="one short round")
     options = parser.parse_args()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows = runner.run(run(1, 15.0) if options.quick else run(2, 25.0))
-    except Failed as failure:
-        print(f"error: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    print("\n".join([report.HEADER, *(row.line("missed") for row in rows)]))
-    return 0
+    return report.printed(run(1, 15.0) if options.quick else run(2, 25.0))
 
 
 if __name__ == "__main__":

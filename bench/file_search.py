@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
-import uvloop
 
 from bench import embedding, report
 from bench.engine import MODEL
@@ -31,7 +30,6 @@ from bench.processes import ROOT, Cores, Process, free_port, running, until_read
 from bench.report import Row, Series
 from bench.targets import compiled
 from hack import path, progress
-from hack.failure import Failure
 from tests import static_model
 from tests.sockets.postgres import running_postgres
 
@@ -160,8 +158,10 @@ async def reading(folder: Path, cores: Cores, name: str, database: str, url: str
     return [report.at_least(f"{name}: pieces brought in, over the bare model", figures, one.over(other), LEAST_RATE)]
 
 
-async def run(cores: Cores) -> list[Row]:
+async def run() -> list[Row]:
     """Measure all."""
+    cores = Cores.of_this_machine()
+    os.sched_setaffinity(0, {cores.load})
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as home, running_postgres() as postgres:
         async with embedding.engine_running() as url:
@@ -174,22 +174,6 @@ async def run(cores: Cores) -> list[Row]:
     return rows
 
 
-def main() -> int:
-    """Print the rows."""
-    try:
-        cores = Cores.of_this_machine()
-        os.sched_setaffinity(0, {cores.load})
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows = runner.run(run(cores))
-    except (Failed, Failure) as failure:
-        print(f"error: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    print("\n".join([report.HEADER, *(row.line("missed") for row in rows)]))
-    return 0
-
-
 if __name__ == "__main__":
     path.confine()
-    sys.exit(main())
+    sys.exit(report.printed(run()))

@@ -1,17 +1,22 @@
 """What was measured, next to its bound."""
 
+import asyncio
 import os
 import platform
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import uvloop
+
+from bench.load import Failed
 from bench.processes import Cores
+from hack.failure import Failure
 
 PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "orjson", "fastapi", "httpx")
 HEADER: Final = (
@@ -65,6 +70,20 @@ def at_most(what: str, figures: str, ratio: Series, bound: float) -> Row:
 
 def at_least(what: str, figures: str, ratio: Series, bound: float) -> Row:
     return Row(what, figures, str(ratio), f"at least {bound:g}", ratio.median >= bound)
+
+
+def printed(measure: Coroutine[Any, Any, Sequence[Row]]) -> int:
+    """Run a measurement and print its rows, in which a missed bound is said; return the process's exit code."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            rows = runner.run(measure)
+    except (Failed, Failure) as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print("\n".join([HEADER, *(row.line("missed") for row in rows)]))
+    return 0
 
 
 def document(rows: Sequence[Row], cores: Cores, arrangement: str, nginx: str, seconds: float) -> str:

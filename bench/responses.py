@@ -10,7 +10,6 @@ responses, as it takes them from engines. A missed bound is said, and fails noth
 """
 
 import argparse
-import asyncio
 import gc
 import os
 import signal
@@ -19,15 +18,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
 from bench import following, keeping, report
-from bench.load import Failed, Load
+from bench.load import Load
 from bench.measures import CLIENTS, Effort
 from bench.processes import Cores
 from bench.targets import keeping_running
 from hack import path, progress
-from hack.failure import Failure
 from tests.sockets.postgres import running_postgres
 
 FULL: Final = Effort(rounds=5, seconds=1.5, fill=0, requests=10_000, leaving=0)
@@ -38,8 +34,10 @@ ALL: Final = {
 }
 
 
-async def run(cores: Cores, effort: Effort, names: list[str]) -> list[report.Row]:
+async def run(effort: Effort, names: list[str]) -> list[report.Row]:
     """Start everything, measure, end everything."""
+    cores = Cores.of_this_machine()
+    os.sched_setaffinity(0, {cores.load})
     rows: list[report.Row] = []
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder, running_postgres() as postgres:
         async with keeping_running(Path(folder), cores, await postgres.create()) as servers:
@@ -63,18 +61,7 @@ def main() -> int:
     parser.add_argument("measures", nargs="*", choices=[*ALL, []], help="only these")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        cores = Cores.of_this_machine()
-        os.sched_setaffinity(0, {cores.load})
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows = runner.run(run(cores, QUICK if options.quick else FULL, options.measures or [*ALL]))
-    except (Failed, Failure) as failure:
-        print(f"error: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    print("\n".join([report.HEADER, *(row.line("missed") for row in rows)]))
-    return 0
+    return report.printed(run(QUICK if options.quick else FULL, options.measures or [*ALL]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ sqlite-vec compare with all chunks, filter or not. A missed bound is said, and f
 """
 
 import argparse
-import asyncio
 import sqlite3
 import sys
 import tempfile
@@ -24,7 +23,6 @@ from uuid import uuid4
 import asyncpg
 import numpy as np
 import sqlite_vec
-import uvloop
 from tandem_contract.config import Database as Settings
 from tandem_orchestrator.retrieval.index.chunks import Query
 from tandem_orchestrator.retrieval.index.indexes import Index, Indexes
@@ -240,10 +238,7 @@ def main() -> int:
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("systems", nargs="*", choices=[*FASTER, []], help="only these")
     options = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        rows = runner.run(run(options.systems or [*FASTER], options.chunks))
-    print("\n".join([report.HEADER, *(row.line("missed") for row in rows)]))
-    return 0
+    return report.printed(run(options.systems or [*FASTER], options.chunks))
 
 
 if __name__ == "__main__":
