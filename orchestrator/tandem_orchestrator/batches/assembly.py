@@ -8,7 +8,7 @@ from tandem_orchestrator.batches import lines
 from tandem_orchestrator.batches.batch import Batch
 from tandem_orchestrator.batches.outcome import UNMADE, unmade
 from tandem_orchestrator.batches.work import Lost, Work
-from tandem_orchestrator.errors import NotFound
+from tandem_orchestrator.errors import GatewayError, NotFound
 from tandem_orchestrator.files.store import FileStore
 from tandem_orchestrator.store.page import Page
 from tandem_orchestrator.store.rows import now
@@ -29,19 +29,24 @@ class Assembly:
     async def run(self) -> str:
         """Keep the files and end the batch; return its status. Raises `GatewayError`, `Lost`."""
         batch = self._batch
-        await self._drop_earlier()
         output = await self._add("output", self._texts("SOME_OUTPUT"))
         errors = await self._add("error", self._errors())
         try:
-            return await self._work.finish(batch, (output, errors), await self._work.sums(batch))
+            status = await self._work.finish(batch, (output, errors), await self._work.sums(batch))
         except Lost:
             for file in (output, errors):
                 if file is not None:
                     await self._files.delete(batch.tenant, file)
             raise
+        with suppress(GatewayError):  # which has been logged, and the batch has ended well
+            await self._drop_others(output, errors)
+        return status
 
-    async def _drop_earlier(self) -> None:
-        """Delete what a process has kept that was lost before it could end the batch."""
+    async def _drop_others(self, *kept: str | None) -> None:
+        """Delete what a process has kept that was lost before it could end the batch.
+
+        Only who has ended the batch does so: anyone else might delete the files that it names.
+        """
         batch, page = self._batch, Page("", PAGE, "desc")
         since = batch.cancelling or batch.finalizing or 0
         more = True
@@ -50,7 +55,7 @@ class Assembly:
             for file in found:
                 if file.created < since:
                     return
-                if file.filename in (self._name("output"), self._name("error")):
+                if file.id not in kept and file.filename in (self._name("output"), self._name("error")):
                     with suppress(NotFound):
                         await self._files.delete(batch.tenant, file.id)
             page = page._replace(after=found[-1].id if found else "")

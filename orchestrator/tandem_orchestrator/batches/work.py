@@ -67,11 +67,12 @@ class Work:
         return {(row[0], row[1]): row[2] for row in await self._rows.read("ANY_UNFINISHED")}
 
     async def batch(self, key: tuple[str, str]) -> Batch:
-        """Return a batch. Raises `Lost` if there is none."""
+        """Return a batch. Raises `Lost` if there is none, or it has ended."""
         rows = await self._rows.read("GET_BATCH", tenant=key[0], id=key[1])
-        if not rows:
+        batch = Batch(*rows[0][: len(Batch._fields)]) if rows else None
+        if batch is None or batch.ended is not None:
             raise Lost
-        return Batch(*rows[0][: len(Batch._fields)])
+        return batch
 
     async def lines(self) -> tuple[int, int]:
         """Return how many lines wait for their outcome, and since when the oldest batch of them."""

@@ -5,6 +5,10 @@ from itertools import count
 from time import time
 
 import pytest
+from tandem_orchestrator.auth.principal import ANONYMOUS
+from tandem_orchestrator.batches.assembly import Assembly
+from tandem_orchestrator.batches.batch import Batch
+from tandem_orchestrator.batches.work import Lost
 from tandem_orchestrator.errors import FilesUnavailable
 
 from tests.engine_double import Reply
@@ -50,6 +54,18 @@ def runner(server):
 
 async def expire(database, batch_id):
     await query(database, "UPDATE tandem_batches SET expires = 1 WHERE id = :id", id=batch_id)
+
+
+async def test_who_learns_too_late_that_a_batch_has_ended_leaves_its_files(client, runner):
+    batch = await ended(client, (await begun(client, jsonl(lines(3)))).id)
+    ((*columns,),) = await runner._work._rows.read("GET_BATCH", tenant=ANONYMOUS, id=batch.id)
+    stale = Batch(*columns[: len(Batch._fields)])._replace(status="finalizing", ended=None)
+    with pytest.raises(Lost):
+        await Assembly(stale, runner._work, runner._desk.files).run()
+    await runner._arrange({stale.key: "finalizing"})
+    await until(lambda: not runner._steps)
+    assert len(await content(client, batch.output_file_id)) == 3
+    assert [file.filename async for file in client.files.list(purpose="batch_output")] == [f"{batch.id}_output.jsonl"]
 
 
 async def test_an_engine_that_is_away(server, client, engine, runner):
