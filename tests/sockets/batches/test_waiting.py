@@ -26,7 +26,7 @@ from tests.sockets.batches.asking import (
 )
 from tests.sockets.postgres import door_to
 from tests.sockets.responses_state.kept import query
-from tests.sockets.running import until
+from tests.sockets.running import until, until_awaited
 
 pytestmark = pytest.mark.usefixtures("brisk")
 
@@ -310,8 +310,11 @@ async def test_a_process_that_is_lost_while_it_keeps_results(client, runner, mon
     monkeypatch.setattr(work, "finish", lose)
     bad = line("bad", {"model": "double", "messages": []})
     batch = await ended(client, (await begun(client, jsonl([*lines(2), bad]))).id)
-    files = [file.id async for file in client.files.list(purpose="batch_output")]
-    assert sorted(files) == sorted([batch.output_file_id, batch.error_file_id])
+
+    async def files():
+        return {file.id async for file in client.files.list(purpose="batch_output")}
+
+    await until_awaited(files, lambda found: found == {batch.output_file_id, batch.error_file_id})
 
 
 async def test_what_a_batch_needed_is_deleted(client, runner, database):
