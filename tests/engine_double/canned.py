@@ -24,7 +24,6 @@ class CannedEngine:
         self.asked = 0
         self.left = 0
         """Connections that the client closed while they were being answered."""
-        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._listener = stream_listener(self._serve)
@@ -33,11 +32,8 @@ class CannedEngine:
 
     async def __aexit__(self, *_: object) -> None:
         await self._listener.aclose()
-        for writer in self._writers:
-            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).lower():
                 if head.startswith(b"get "):
@@ -53,7 +49,6 @@ class CannedEngine:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            self._writers.discard(writer)
             writer.close()
 
 

@@ -109,7 +109,7 @@ class HttpProtocol(asyncio.Protocol):
 
 
 class HttpListener(Listener):
-    """Speaks HTTP on its connections, and cuts those that are open when it stops."""
+    """Speaks HTTP on its connections."""
 
     def __init__(self, handle: Callable[[Exchange], Awaitable[None]]) -> None:
         super().__init__(lambda: HttpProtocol(handle, self.connections))
@@ -120,10 +120,6 @@ class HttpListener(Listener):
         self.refuse()
         for connection in tuple(self.connections):
             connection.transport.abort()
-
-    async def aclose(self) -> None:
-        self.stop()
-        await super().aclose()
 
 
 class HttpServer:

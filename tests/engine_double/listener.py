@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 
 class Listener:
@@ -14,6 +15,7 @@ class Listener:
     def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
         self._make = make
         self._opening: set[asyncio.Task[None]] = set()
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
         self._socket: socket.socket | None = None
 
     @property
@@ -37,8 +39,12 @@ class Listener:
             self._socket = None
 
     async def aclose(self) -> None:
+        """Takes no connection from now on, and cuts those that are open, before the loop ends."""
         self.refuse()
         await asyncio.gather(*self._opening)
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.sleep(0)  # in which their sockets are closed
 
     def _accept(self, listening: socket.socket) -> None:
         accepted, _ = listening.accept()
@@ -50,6 +56,7 @@ class Listener:
 
     async def _open(self, accepted: socket.socket, listening: socket.socket) -> None:
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._make, accepted)
+        self._transports.add(transport)
         if listening is not self._socket:  # it was closed meanwhile
             transport.abort()
 

@@ -66,8 +66,9 @@ class Orchestrator:
 
     async def stop(self) -> None:
         await self.client.close()
-        await self._listener.aclose()
+        self._listener.refuse()
         await self._lifespan.shutdown()
+        await self._listener.aclose()
 
     @property
     def busy(self) -> int:

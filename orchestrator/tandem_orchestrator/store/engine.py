@@ -16,13 +16,13 @@ from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
+from tandem_orchestrator.store.postgresql_engine import postgresql_engine
 from tandem_orchestrator.store.postgresql_pool import Busy, PostgresqlPool
 from tandem_orchestrator.store.schema import Schema
 from tandem_orchestrator.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from tandem_orchestrator.store.statement import Missing
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
-CONNECT_SECONDS: Final = 3.0
 ROWS_AT_ONCE: Final = 64
 
 FAILURES: Final = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -53,7 +53,7 @@ class Engine:
     def __init__(self, url: str, settings: Settings) -> None:
         if url.startswith(POSTGRESQL):
             self.system = "postgresql"
-            self._engine = _postgresql(url)
+            self._engine = postgresql_engine(url)
             self._rows: SqliteFile | PostgresqlPool = PostgresqlPool(url, settings)
         elif url.startswith(SQLITE) and url != SQLITE:
             self.system = "sqlite"
@@ -126,17 +126,6 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error
-
-
-def _postgresql(url: str) -> AsyncEngine:
-    # asyncpg reads the URL itself, since it knows what SQLAlchemy's dialect does not: sslmode, several hosts.
-    return create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_SECONDS),
-        pool_size=2,
-        max_overflow=4,
-        pool_pre_ping=True,
-    )
 
 
 def _sqlite(path: str) -> AsyncEngine:

@@ -80,3 +80,18 @@ async def test_closing_waits_for_what_is_written(kept, database, url):
     await asyncio.gather(adding, closing)
     assert (await query(database, "SELECT count(*) FROM tandem_responses"))[0][0] == 2
     await other.close()
+
+
+async def test_a_transaction_that_ends_after_the_closing_leaves_no_connection(url):
+    database = Database(Settings.model_validate({"url": url}))
+    other = await asyncpg.connect(url)
+
+    async def has(number: int) -> bool:
+        count = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+        return await other.fetchval(count) == number
+
+    async with database.transaction():
+        await database.close()
+        await until_true(lambda: has(1))
+    await until_true(lambda: has(0))
+    await other.close()
