@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ from tests.sockets.postgres import Postgres, running_postgres
 from tests.sockets.redis_server import RedisServer, running_redis
 from tests.sockets.running import Orchestrator, config_for
 from tests.sockets.s3_server import S3Server, running_s3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Iterator[None]:
+    """Tells of what is left open in the file that left it, not where it happens to be noticed."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

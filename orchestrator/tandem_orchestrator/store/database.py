@@ -60,6 +60,7 @@ class Database(Part):
         self._settings = settings
         self._engine: Engine | None = None
         self._opening = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
         self._writer = Writer(self._commit, self._observe)
         self.problem: str | None = None
         """Why the last attempt to use it failed."""
@@ -155,7 +156,7 @@ class Database(Part):
                 async with asyncio.timeout(MIGRATION_SECONDS):
                     return await engine.alone(change)
             finally:
-                await engine.close()
+                await self._close(engine)
         except ValueError:
             raise self._down(DATABASE_FORM) from None
         except (*sql.FAILURES, SecretError, OSError) as error:
@@ -173,6 +174,7 @@ class Database(Part):
         """Write what waits, and close every connection; the next use opens it again."""
         await self._writer.drained()
         await self._drop(self._engine)
+        await asyncio.gather(*self._closing)
 
     def _observe(self, seconds: float) -> None:
         if self._engine is not None:
@@ -205,9 +207,14 @@ class Database(Part):
         if engine is None or engine is not self._engine:
             return
         self._engine = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await engine.close()
+        await self._close(engine)
+
+    async def _close(self, engine: "Engine") -> None:
+        """Close an engine, also when who asks for it is cancelled meanwhile."""
+        closing = asyncio.create_task(_closed(engine))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.shield(closing)
 
     def _down(self, problem: str) -> DatabaseDown:
         self._failed = monotonic()
@@ -227,7 +234,7 @@ class Database(Part):
                     async with asyncio.timeout(MIGRATION_SECONDS):
                         await engine.open()
                 except BaseException:
-                    await engine.close()
+                    await self._close(engine)
                     raise
                 self._engine = engine
                 self._note_schema(engine.schema)
@@ -265,6 +272,12 @@ async def _or_denied(doing: "Awaitable[Result]") -> "Result":
         return await doing
     except sql.REFUSALS as error:
         raise Denied(sql.reason(error)) from error
+
+
+async def _closed(engine: "Engine") -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await engine.close()
 
 
 async def _itself(engine: "Engine") -> "Engine":

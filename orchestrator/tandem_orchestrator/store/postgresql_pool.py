@@ -46,6 +46,7 @@ class PostgresqlPool:
         """The connection that wrote last, between two writes; to take one from the pool costs a third of a write."""
         self._wrote = 0.0
         """When, on the monotonic clock."""
+        self._closed = False
 
     async def open(self) -> None:
         """Open the first connection. Raises what asyncpg raises."""
@@ -99,7 +100,7 @@ class PostgresqlPool:
         DATABASE_CONNECTIONS.inc()
         try:
             found = await _transaction(connection, groups)
-            if self._size > 1 and not self._pool.is_closing():  # with one alone, nobody could read
+            if self._size > 1 and not self._closed:  # with one alone, nobody could read
                 self._kept, self._wrote, connection = connection, monotonic(), None
         finally:
             DATABASE_CONNECTIONS.dec()
@@ -135,10 +136,12 @@ class PostgresqlPool:
             await self._pool.release(connection)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use, once it is not."""
+        self._closed = True
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await self._pool.release(kept)
         if self._pool is not None:
-            if self._kept is not None:
-                await self._pool.release(self._kept)
             await self._pool.close()
 
 

@@ -82,16 +82,33 @@ async def test_closing_waits_for_what_is_written(kept, database, url):
     await other.close()
 
 
-async def test_a_transaction_that_ends_after_the_closing_leaves_no_connection(url):
+@pytest.fixture
+async def has(url):
+    """Waits until the database has a number of connections; what asks has one besides."""
+    asking = await asyncpg.connect(url)
+    counted = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+
+    async def is_counted(number: int) -> bool:
+        return await asking.fetchval(counted) == number
+
+    yield lambda number: until_true(lambda: is_counted(number))
+    await asking.close()
+
+
+async def test_a_transaction_that_ends_after_the_closing_leaves_no_connection(url, has):
     database = Database(Settings.model_validate({"url": url}))
-    other = await asyncpg.connect(url)
-
-    async def has(number: int) -> bool:
-        count = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
-        return await other.fetchval(count) == number
-
     async with database.transaction():
         await database.close()
-        await until_true(lambda: has(1))
-    await until_true(lambda: has(0))
-    await other.close()
+        await has(1)
+    await has(0)
+
+
+async def test_a_closing_whose_asker_is_cancelled_goes_on(url, has):
+    database = Database(Settings.model_validate({"url": url}))
+    await database.system()
+    await has(2)
+    asking = asyncio.create_task(database.close())
+    while database._engine is not None:  # noqa: ASYNC110 # it is cancelled in the very turn of the loop
+        await asyncio.sleep(0)
+    asking.cancel()
+    await has(0)
