@@ -11,18 +11,18 @@ import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from tandem_contract.config import Database as Settings
 
 from tandem_orchestrator.secret_file import SecretError
 from tandem_orchestrator.store import migrations
-from tandem_orchestrator.store.postgresql_engine import postgresql_engine
 from tandem_orchestrator.store.postgresql_pool import Busy, PostgresqlPool
 from tandem_orchestrator.store.schema import Schema
 from tandem_orchestrator.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from tandem_orchestrator.store.statement import Missing
 from tandem_orchestrator.store.urls import DATABASE_FORM, POSTGRESQL, SQLITE
 
+CONNECT_SECONDS: Final = 3.0
 ROWS_AT_ONCE: Final = 64
 
 FAILURES: Final = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -53,7 +53,8 @@ class Engine:
     def __init__(self, url: str, settings: Settings) -> None:
         if url.startswith(POSTGRESQL):
             self.system = "postgresql"
-            self._engine = postgresql_engine(url)
+            self._engine = _postgresql(url)
+            event.listen(self._engine.sync_engine, "checkin", self._checked_in)
             self._rows: SqliteFile | PostgresqlPool = PostgresqlPool(url, settings)
         elif url.startswith(SQLITE) and url != SQLITE:
             self.system = "sqlite"
@@ -61,6 +62,7 @@ class Engine:
             self._rows = SqliteFile(url.removeprefix(SQLITE))
         else:
             raise SecretError(DATABASE_FORM)
+        self._closed = False
         self.schema: Schema
         """Known once it is open."""
         self.read = self._rows.read
@@ -96,6 +98,10 @@ class Engine:
             raise TypeError("SQLite has no statements of this kind")
         return await self._rows.alone(lock, statements)
 
+    def _checked_in(self, _: Any, connection: ConnectionPoolEntry) -> None:
+        if self._closed:  # SQLAlchemy would keep it in a pool that nobody has any more
+            connection.invalidate()
+
     async def _migrate(self) -> None:
         """Bring the tables up to date; where somebody else has to, it is enough that there are any."""
         try:
@@ -105,7 +111,8 @@ class Engine:
                 raise
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use, once it is not."""
+        self._closed = True
         await asyncio.gather(self._rows.close(), self._engine.dispose())  # the one may wait for a silent database
 
 
@@ -126,6 +133,17 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error
+
+
+def _postgresql(url: str) -> AsyncEngine:
+    # asyncpg reads the URL itself, since it knows what SQLAlchemy's dialect does not: sslmode, several hosts.
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_SECONDS),
+        pool_size=2,
+        max_overflow=4,
+        pool_pre_ping=True,
+    )
 
 
 def _sqlite(path: str) -> AsyncEngine:
