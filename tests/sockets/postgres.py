@@ -36,12 +36,26 @@ class Postgres:
     async def create(self) -> str:
         """The URL of a new, empty database."""
         name = f"test_{uuid4().hex}"
+        await self._run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    async def copy(self, url: str) -> str:
+        """The URL of a copy of a database that nobody is connected to."""
+        name = f"test_{uuid4().hex}"
+        await self._run(f"CREATE DATABASE {name} TEMPLATE {_name(url)}")
+        return self.url(name)
+
+    async def swap(self, one: str, other: str) -> None:
+        """Put each of two databases in the place of the other; nobody may be connected to either."""
+        for source, target in ((one, "swapped"), (other, _name(one)), ("swapped", _name(other))):
+            await self._run(f"ALTER DATABASE {_name(source)} RENAME TO {target}")
+
+    async def _run(self, command: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
         try:
-            await connection.execute(f"CREATE DATABASE {name}")
+            await connection.execute(command)
         finally:
             await connection.close()
-        return self.url(name)
 
 
 @contextmanager
@@ -75,6 +89,10 @@ def _copied(folder: Path, user: str) -> Path:
     for path in (folder, *folder.rglob("*")):
         shutil.chown(path, user)
     return copy
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 def _run(*command: object) -> None:

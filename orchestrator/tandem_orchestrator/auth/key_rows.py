@@ -47,11 +47,9 @@ class KeyRows:
         return await self.change(key_id, {"revoked": func.coalesce(KEYS.c.revoked, now)})
 
     async def since(self, version: int, limit: int) -> tuple[int, list[StoredKey]]:
-        """Return the present version, and the first `limit` keys that changed after `version`, in the order of that."""
+        """Return the present version, and the first `limit` keys that changed at `version` or later, in that order."""
         present = (await self._connection.execute(select(KEYS_VERSION.c.version))).scalar_one()
-        if present == version:
-            return present, []
-        changed = select(KEYS).where(KEYS.c.version > version).order_by(KEYS.c.version).limit(limit)
+        changed = select(KEYS).where(KEYS.c.version >= version).order_by(KEYS.c.version).limit(limit)
         return present, [_key(row) for row in await self._connection.execute(changed)]
 
     async def _next_version(self) -> int:

@@ -25,7 +25,8 @@ class StoredKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._refreshing = asyncio.Lock()
-        self._version = 0
+        self._last: StoredKey | None = None
+        """The one that changed last, as it was read."""
         self.keys: dict[bytes, ApiKey] = {}
         """Those that are not revoked, by digest."""
         self.read = False
@@ -45,14 +46,14 @@ class StoredKeys:
                 raise
 
     async def _read(self) -> bool:
-        # After a failure everything is read again: another server may have taken over, without the last changes.
-        keys, version = (self.keys, self._version) if self.complete else ({}, 0)
-        changed = False
-        while True:
+        keys, last = (self.keys, self._last) if self.complete else ({}, None)
+        changed, more = False, True
+        while more:
             async with key_rows(self._database) as stored:
-                present, rows = await stored.since(version, PAGE)
-            if present < version:
-                keys, version = {}, 0
+                present, rows = await stored.since(last.version if last else 0, PAGE)
+            more = len(rows) == PAGE
+            if last is not None and (not rows or rows.pop(0) != last):
+                keys, last, more = {}, None, True  # it changed again, or another server took over, without its change
                 continue
             for row in rows:
                 digest = bytes.fromhex(row.hash)
@@ -60,12 +61,9 @@ class StoredKeys:
                     keys[digest] = _key(digest, row)
                 else:
                     keys.pop(digest, None)
-            changed = changed or bool(rows)
-            if len(rows) < PAGE:
-                break
-            version = rows[-1].version
+                changed, last = True, row
         changed = changed or keys.keys() != self.keys.keys()
-        self.keys, self._version, self.complete = keys, present, True
+        self.keys, self._last, self.complete = keys, last, True
         self.read, self.used = True, self.used or present > 0
         return changed
 

@@ -1,6 +1,9 @@
 """Several replicas, their files and their database, while these change and fail."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -113,13 +116,18 @@ async def test_a_door_whose_keys_are_unknown_stays_shut(serve, engine, postgres)
         await until_status(service, None, 200)  # there are none
 
 
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)  # as well where others have the file open
+
+
 async def test_a_database_from_a_backup(serve, engine, tmp_path):
-    path, copy = tmp_path / "tandem.db", tmp_path / "copy"
+    path, backup = tmp_path / "tandem.db", tmp_path / "backup.db"
     service = await serve(with_admin(engine, tmp_path, f"sqlite:///{path}"))
     _, early = await make(service)
-    copy.write_bytes(path.read_bytes())
+    await asyncio.to_thread(_copy, path, backup)
     _, late = await make(service)
-    copy.rename(path)
+    await asyncio.to_thread(_copy, backup, path)
     await until_status(service, late, 401)
     assert await ask(service, early) == 200
 
@@ -129,25 +137,42 @@ async def test_an_emptied_database_opens_no_door(serve, engine, tmp_path):
     await make(await serve(with_admin(engine, tmp_path, f"sqlite:///{path}")))
     service = await serve(config_for(engine, database={"url": f"sqlite:///{path}"}))
     await admin(await serve(with_admin(engine, tmp_path, f"sqlite:///{empty}")), "GET")
-    empty.rename(path)
+    await asyncio.to_thread(_copy, empty, path)
     await until(lambda: not service.app.services.keys._stored.keys)
     assert await ask(service, None) == 401
 
 
-async def test_another_server_that_lacks_the_last_changes(serve, engine, tmp_path):
-    path, copy = tmp_path / "tandem.db", tmp_path / "copy.db"
+async def test_a_database_that_is_as_new_and_has_other_keys(serve, engine, tmp_path):
+    path, fork = tmp_path / "tandem.db", tmp_path / "fork.db"
     service = await serve(with_admin(engine, tmp_path, f"sqlite:///{path}"))
     _, early = await make(service)
-    copy.write_bytes(path.read_bytes())
-    _, lost = await make(service)
-    other = await serve(with_admin(engine, tmp_path, f"sqlite:///{copy}"))
-    _, new = await make(other)
-    await other.stop()  # or its last changes would still lie in a file beside this one
-    path.write_bytes(b"no database" * 100)
-    await until(lambda: service.app.services.keys.problems)
-    copy.rename(path)
+    await asyncio.to_thread(_copy, path, fork)
+    other = await serve(with_admin(engine, tmp_path, f"sqlite:///{fork}"))
+    (_, lost), (_, new) = await make(service), await make(other)
+    await until_status(service, lost, 200)
+    await asyncio.to_thread(_copy, fork, path)
     await until_status(service, new, 200)
     assert [await ask(service, key) for key in (early, lost)] == [200, 401]
+
+
+async def test_another_server_that_lacks_the_last_changes(serve, engine, tmp_path, postgres):
+    url = await postgres.create()
+    async with door_to(url) as door:
+        service = await serve(with_admin(engine, tmp_path, door.url))
+        _, early = await make(service)
+        await door.shut()
+        copy = await postgres.copy(url)
+        await door.open()
+        _, lost = await make(service)
+        other = await serve(with_admin(engine, tmp_path, copy))
+        _, new = await make(other)
+        await other.stop()
+        await door.shut()
+        await until(lambda: service.app.services.keys.problems)
+        await postgres.swap(url, copy)
+        await door.open()
+        await until_status(service, new, 200)
+        assert [await ask(service, key) for key in (early, lost)] == [200, 401]
 
 
 async def test_files_change_while_it_serves(serve, engine, tmp_path):
