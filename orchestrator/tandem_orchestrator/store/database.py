@@ -229,8 +229,6 @@ class Database(Part):
             return self._engine
         async with self._opening:
             if self._engine is None:
-                if self._closing and self.is_file:  # the end of its log is still to be moved into it
-                    await asyncio.wait(self._closing)
                 engine: Engine = _imported().Engine(self._url(), self._settings)
                 try:
                     async with asyncio.timeout(MIGRATION_SECONDS):
