@@ -9,8 +9,10 @@ TIERS: Final = ("operator", "orchestrator")
 FULL: Final = "orchestrator-full"
 NAMES: Final = (*TIERS, FULL, "engine-cpu", "demo-model")
 """What a cluster needs for the demo."""
-TEST_NAMES: Final = ("postgres", "s3", "minilm")
+TEST_NAMES: Final = ("postgres", "s3", "minilm", "llamacpp", "demo-gguf")
 """What its tests need besides."""
+LOCKS: Final = {"s3": ("moto",), "llamacpp": ("llamacpp", "llamacpp-source"), "demo-gguf": ("llamacpp",)}
+"""What pins the packages of those for which `dev.lock` does not."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ def recipe(name: str, base: str, *, registry: bool) -> Recipe:
         return Recipe(f"{tier}/Dockerfile", ".", (tier, "contract", *locks), arguments, layers=True)
     folder = f"hack/images/{name}"
     if name in TEST_NAMES:
-        lock = f"requirements/{'moto' if name == 's3' else 'dev'}.lock"
-        return Recipe(f"{folder}/Dockerfile", ".", (folder, lock), on_base)
+        locks = tuple(f"requirements/{lock}.lock" for lock in LOCKS.get(name, ("dev",)))
+        model = ("hack/demo_model/model", "hack/demo_model/to_gguf.py") if name == "demo-gguf" else ()
+        return Recipe(f"{folder}/Dockerfile", ".", (folder, *locks, *model), on_base)
     if name == "demo-model":
         return Recipe(f"{folder}/Dockerfile", "hack/demo_model/model", ("hack/demo_model/model",))
     if registry:

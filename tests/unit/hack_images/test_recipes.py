@@ -63,7 +63,7 @@ def test_the_engine_is_pulled_only_where_a_registry_is() -> None:
     assert recipe("engine-cpu", "base:1", registry=False).arguments["BASE"] == "base:1"
 
 
-@pytest.mark.parametrize("name", ["operator", "orchestrator-full", "engine-cpu", "postgres", "s3", "minilm"])
+@pytest.mark.parametrize("name", ["operator", "orchestrator-full", "engine-cpu", *TEST_NAMES])
 def test_an_image_covers_all_that_its_dockerfile_copies(name: str) -> None:
     made = recipe(name, "base:1", registry=False)
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (PROJECT / made.dockerfile).read_text(), re.MULTILINE)
