@@ -51,17 +51,22 @@ class Verdict(NamedTuple):
     replica: ForReplica
 
 
+_BY_KIND: Final[tuple[tuple[type[EngineError], Verdict], ...]] = (
+    (Full, Verdict(ForRequest.NO_ROOM, ForReplica.FULL)),
+    (Cut, Verdict(ForRequest.DIED, ForReplica.DOUBTED)),
+    (TimedOut, Verdict(ForRequest.OVER, ForReplica.DOUBTED)),
+    (KeyRefused, Verdict(ForRequest.TURNED_AWAY, ForReplica.DOUBTED)),
+)
+
+
 def judge(error: EngineError) -> Verdict:
     """Return what it means that an attempt failed so."""
     if error.unsent:
         return Verdict(ForRequest.UNSENT, ForReplica.DOWN)
-    if isinstance(error, Full):
-        return Verdict(ForRequest.NO_ROOM, ForReplica.FULL)
-    if isinstance(error, Cut):
-        return Verdict(ForRequest.DIED, ForReplica.DOUBTED)
-    if isinstance(error, TimedOut):
-        return Verdict(ForRequest.OVER, ForReplica.DOUBTED)
-    if isinstance(error, KeyRefused) or (isinstance(error, Refused) and error.status == BAD_MOMENT):
+    for kind, verdict in _BY_KIND:
+        if isinstance(error, kind):
+            return verdict
+    if isinstance(error, Refused) and error.status == BAD_MOMENT:
         return Verdict(ForRequest.TURNED_AWAY, ForReplica.DOUBTED)
     if isinstance(error, Refused) and not error.retryable:
         return Verdict(ForRequest.OVER, ForReplica.WELL)
