@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
+from tandem_operator.engines.releases import Releases
 from tandem_operator.rules import Rule
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class Engine(ABC):
     living: ClassVar[Probe]
     metrics_path: ClassVar[str | None] = "/metrics"
     metrics_need_key: ClassVar[bool] = False
+    releases: ClassVar[Releases | None] = None
+    """What is known of the flags of its releases."""
     model_errors: ClassVar[re.Pattern[str]]
     """What it prints when it cannot load its model."""
 

@@ -18,6 +18,7 @@ from tandem_operator.engines.base import (
     key,
     plain,
 )
+from tandem_operator.engines.releases import SGLANG
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -82,6 +83,7 @@ class SGLang(Engine):
         ),
     )
     upstream_type = UpstreamType.SGLANG
+    releases = SGLANG
     command = ("python3", "-m", "sglang.launch_server")
     # It generates a token to say that it is well, for which it gives itself 20 s.
     starting = Probe("/health", period=10, timeout=20)

@@ -97,6 +97,7 @@ class Vllm(Engine):
         ),
     )
     upstream_type = UpstreamType.VLLM
+    releases = VLLM
     command = ("vllm", "serve")
     # From SIGTERM on it still accepts requests and answers them with nothing, so by then none may come.
     starting = Probe("/health", period=10, timeout=5)

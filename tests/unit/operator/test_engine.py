@@ -242,7 +242,11 @@ class TestOllamasStart:
     PROGRAM = """#!/bin/sh
 echo "$OLLAMA_HOST $*" >>"$NOTES"
 case $1 in
-serve) [ -n "$FAILS" ] && exit 3; [ "$OLLAMA_HOST" = :8000 ] && exit 0; trap 'exit 0' TERM; while :; do sleep 0.02; done ;;
+serve)
+  [ -n "$FAILS" ] && exit 3
+  [ "$OLLAMA_HOST" = :8000 ] && exit 0
+  trap 'exit 0' TERM
+  while :; do sleep 0.02; done ;;
 pull) [ "$2" != missing ] ;;
 esac
 """
