@@ -11,13 +11,14 @@ from typing import Final
 import yaml
 
 from hack.command import run
-from hack.generation import install, reference, rights, values
+from hack.generation import engines, install, reference, rights, values
 from hack.generation.marked import with_table
 
 ROOT: Final = Path(__file__).parents[2]
 CRD: Final = "crds/tandem.dev_llmservices.yaml"
 OPERATOR_CHART: Final = "charts/tandem-operator"
 SERVICE_CHART: Final = "charts/llmservice"
+ENGINES: Final = "docs/engines.md"
 
 
 def generated(folder: Path) -> Iterator[tuple[str, str]]:
@@ -35,6 +36,8 @@ def generated(folder: Path) -> Iterator[tuple[str, str]]:
     granted = rights.rows(manifest)
     yield guide, with_table((folder / guide).read_text(), "rights", ("on", "may", "why"), granted)
     yield "docs/llmservice.md", reference.page(crd)
+    page = with_table((folder / ENGINES).read_text(), "capabilities", engines.HEADER, engines.rows())
+    yield ENGINES, with_table(page, "images", ("engine", "accelerator", "image"), engines.images())
 
 
 def write(folder: Path) -> list[str]:

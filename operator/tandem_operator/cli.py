@@ -18,7 +18,7 @@ from tandem_operator import documents
 from tandem_operator.api.allowance import VARIABLE, Allowance
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
-from tandem_operator.manifests import Images, Platform, build
+from tandem_operator.manifests import Images, Platform, build, unknown_arguments
 
 
 @ends_with_its_reader()
@@ -104,10 +104,13 @@ def _render(arguments: argparse.Namespace) -> int:
     for path in arguments.files:
         try:
             for item in documents.read(path):
-                if isinstance(item, LLMService):
-                    rendered += build(item, platform)
-                else:
+                if not isinstance(item, LLMService):
                     sys.stderr.write(f"{item}\n")
+                elif unknown := [*unknown_arguments(item, platform)]:
+                    sys.stderr.write("".join(f"{path}, {item.name}: {line}\n" for line in unknown))
+                    failed = True
+                else:
+                    rendered += build(item, platform)
         except documents.InvalidDocumentError as error:
             sys.stderr.write(f"{error}\n")
             failed = True

@@ -74,8 +74,11 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     if beyond := excess(service, cluster.allowance, await _selected(cluster, service)):
         await _report(cluster, live, status.not_allowed(live, beyond, now))
         return
-    children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     platform = Platform(cluster.capabilities, cluster.images)
+    if unknown := [*manifests.unknown_arguments(service, platform)]:
+        await _report(cluster, live, status.invalid(live, unknown, now))
+        return
+    children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     failed = [problem async for problem in _bring_about(cluster, children, service, platform)]
     said = cluster.said.get(key)
     awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))

@@ -381,6 +381,20 @@ class ToolLoopFailed(EngineError):
     code = reason = "tool_loop"
 
 
+class Full(EngineError):
+    """So many requests wait inside the engine that it took no other one: it is well, and has seen nothing of it."""
+
+    status = 429
+    type = "overloaded_error"
+    code = "engine_saturated"
+    reason = "engine_full"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.headers.append((b"retry-after", str(max(1, math.ceil(retry_after))).encode()))
+
+
 class Refused(EngineError):
     """The engine answered with an error of its own, which is handed on."""
 

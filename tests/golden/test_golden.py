@@ -9,7 +9,7 @@ import yaml
 from tandem_operator import documents
 from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests import Platform, build
+from tandem_operator.manifests import Platform, build, unknown_arguments
 
 from tests.unit.charts.schemas import problems, unrestricted
 
@@ -21,6 +21,7 @@ INPUTS = sorted(FOLDER.glob("*.yaml"))
 def rendered(path: Path) -> list[dict[str, Any]]:
     platform = Platform(frozenset({SERVICE_MONITOR_API}))
     services = [item for item in documents.read(path) if isinstance(item, LLMService)]
+    assert [line for service in services for line in unknown_arguments(service, platform)] == []
     return [manifest for service in services for manifest in build(service, platform)]
 
 

@@ -421,6 +421,17 @@ async def test_an_invalid_spec_is_reported_and_changes_nothing(kubernetes: Kuber
     assert owned(await kubernetes.objects(key)) == before
 
 
+async def test_an_argument_that_the_images_release_lacks_changes_nothing(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    key = await kubernetes.serve(namespace, engine={"extraArgs": ["--swap-space=4"]})
+    await kubernetes.reconcile(key)
+    stalled = (await kubernetes.conditions(key))["Stalled"]
+    assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
+    assert "spec.engine.extraArgs: --swap-space is not in vLLM v0.33.0" in stalled["message"]
+    assert ("Deployment", "demo-engine") not in owned(await kubernetes.objects(key))
+
+
 async def test_a_service_that_is_being_deleted_is_left_alone(kubernetes: Kubernetes, namespace: str) -> None:
     key = await kubernetes.serve(namespace)
     await kubernetes.edit(LLM_SERVICE, key, key.name, {"metadata": {"finalizers": ["tests.example/hold"]}})

@@ -11,6 +11,10 @@ class UpstreamType(StrEnum):
     """What is known about an engine beyond OpenAI's API."""
 
     VLLM = "vllm"
+    SGLANG = "sglang"
+    TGI = "tgi"
+    OLLAMA = "ollama"
+    LLAMACPP = "llamacpp"
     OPENAI = "openai"
 
 
@@ -27,7 +31,8 @@ class Upstream(Section):
     name: Name
     """Name in logs and metrics."""
     type: UpstreamType = UpstreamType.VLLM
-    """vllm: its load is read from /metrics and requests carry a cache salt; openai: any other compatible server."""
+    """What the server is: of those with a name, load, health and refusals are understood; openai is any other
+    compatible server."""
     url: HttpUrl
     """Base URL, with or without a trailing /v1."""
     discovery: Discovery = Discovery.NONE
@@ -57,7 +62,8 @@ class Routing(Section):
     breaker_seconds: Seconds = 10.0
     """How long that while is; then the replica gets requests again, until the first that fails."""
     max_waiting: int = Field(default=256, ge=1, le=100_000)
-    """Requests that may wait inside each vLLM replica; when all have more, a request is refused with 429."""
+    """Requests that may wait inside each replica that tells its load; when all have more, a request is refused with
+    429."""
 
 
 class Hold(Section):

@@ -1,20 +1,34 @@
 """`spec.embeddingEngine`: a second, small engine, which makes vectors of texts."""
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling
 from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.pairing import pairing
 from tandem_operator.api.pod import Resources
-from tandem_operator.engines.base import CPU
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import CPU, Capability
 from tandem_operator.rules import Rule
+
+_TYPES: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.EMBEDDINGS in engine.capabilities]
 
 
 class EmbeddingEngineSpec(EngineBasics):
     """An engine beside the LLM's that serves /v1/embeddings, with pods, model and accelerator of its own."""
 
     rules: ClassVar[tuple[Rule, ...]] = tuple(
-        replace(rule, message=rule.message.replace("engine.", "embeddingEngine.")) for rule in EngineBasics.rules
+        replace(rule, message=rule.message.replace("engine.", "embeddingEngine."))
+        for rule in (
+            *EngineBasics.rules,
+            Rule(
+                cel=f"self.type in {_TYPES}",
+                holds=lambda engine: engine.type in _TYPES,
+                message=f"engine.type must be one of {', '.join(_TYPES)}: others make no vectors",
+                field="type",
+            ),
+            *pairing("self", lambda engine: (engine, engine.model)),
+        )
     )
 
     model: ModelSpec

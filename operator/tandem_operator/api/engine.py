@@ -1,21 +1,22 @@
 """`spec.engine`: the inference engine that holds the accelerator."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import CPU, Engine, EngineType
+from tandem_operator.engines.base import CPU, Capability, Engine, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
+_DEFAULT_PARSER: Final = "hermes"
 
 Accelerator = Annotated[
     str,
@@ -55,10 +56,11 @@ class ToolCalling(Ruled):
 
     enabled: bool = True
     """Whether the engine turns the model's tool calls into OpenAI's form."""
-    parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$", max_length=64)] = "hermes"
-    """vLLM tool-call parser: hermes for Qwen and Hermes models, llama3_json, mistral, deepseek_v3, …"""
-    reasoning_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$", max_length=64)] | None = None
-    """vLLM reasoning parser, for models that think aloud: deepseek_r1, qwen3, …"""
+    parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)] = _DEFAULT_PARSER
+    """Tool-call parser of vLLM (hermes for Qwen and Hermes models, llama3_json, mistral, deepseek_v3, …) or SGLang
+    (hermes, qwen25, llama3, mistral, deepseekv3, …); other engines find out by themselves."""
+    reasoning_parser: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)] | None = None
+    """Reasoning parser, for models that think aloud: of vLLM deepseek_r1, qwen3, …, of SGLang deepseek-r1, qwen3, …"""
     chat_template: Annotated[str, Field(min_length=1, max_length=65_536)] | None = None
     """Chat template in place of the model's own: Jinja text, or (a text without braces) the path of a template in
     the engine's image. Text is kept in ConfigMap NAME-engine."""
@@ -109,10 +111,22 @@ def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
     needs_image = Rule(
         cel=f"has(self.image) || self.accelerator in {[*engine.images]}",
         holds=lambda spec: spec.image is not None or spec.accelerator in engine.images,
-        message=f"engine.image is needed for this accelerator: there is a default for {accelerators} only",
+        message=f"engine.image is needed for this accelerator: {engine.name} has a default for {accelerators} only",
+        field="image",
     )
     for rule in (needs_image, *engine.rules):
         yield rule.where(f"self.type == '{kind}'", lambda spec: spec.type == kind)
+
+
+def needs(field: str, capability: Capability, cel: str, unused: Callable[[Any], bool]) -> Rule:
+    """Return the rule that only engines with a capability are asked for it; `cel` and `unused` say: it is not."""
+    able = [kind for kind, engine in ENGINES.items() if capability in engine.capabilities]
+    return Rule(
+        cel=f"{cel} || self.type in {[str(kind) for kind in able]}",
+        holds=lambda spec: unused(spec) or spec.type in able,
+        message=f"engine.{field} is for engine.type {', '.join(able)}; leave it out with others",
+        field=field.partition(".")[0],
+    )
 
 
 class EngineBasics(PodBasics):
@@ -150,7 +164,7 @@ class EngineBasics(PodBasics):
     type: EngineType = EngineType.VLLM
     """Inference engine."""
     image: ImageReference | None = None
-    """Engine image. Default: vLLM's release image for the accelerator."""
+    """Engine image. Default: the engine's release image for the accelerator."""
     accelerator: Accelerator = "nvidia.com/gpu"
     """Extended resource that a replica asks for, such as nvidia.com/gpu or amd.com/gpu, or cpu for none."""
     gpus: Gpus | None = None
@@ -185,6 +199,43 @@ class EngineSpec(EngineBasics, PodSettings):
             f"and at most {_MOST_GPUS}; leave one of them out to have it follow from the others",
             field="parallelism",
         ),
+        needs(
+            "parallelism.tensor",
+            Capability.TENSOR_PARALLEL,
+            "!has(self.parallelism.tensor)",
+            lambda engine: engine.parallelism.tensor is None,
+        ),
+        needs(
+            "parallelism.pipeline",
+            Capability.PIPELINE_PARALLEL,
+            "self.parallelism.pipeline == 1",
+            lambda engine: engine.parallelism.pipeline == 1,
+        ),
+        needs("dtype", Capability.DTYPE, "self.dtype == 'auto'", lambda engine: engine.dtype is DType.AUTO),
+        needs(
+            "quantization",
+            Capability.QUANTIZATION,
+            "!has(self.quantization)",
+            lambda engine: engine.quantization is None,
+        ),
+        needs(
+            "toolCalling.parser",
+            Capability.TOOL_PARSER,
+            f"self.toolCalling.parser == '{_DEFAULT_PARSER}'",
+            lambda engine: engine.tool_calling.parser == _DEFAULT_PARSER,
+        ),
+        needs(
+            "toolCalling.reasoningParser",
+            Capability.REASONING_PARSER,
+            "!has(self.toolCalling.reasoningParser)",
+            lambda engine: engine.tool_calling.reasoning_parser is None,
+        ),
+        needs(
+            "toolCalling.chatTemplate",
+            Capability.CHAT_TEMPLATE,
+            "!has(self.toolCalling.chatTemplate)",
+            lambda engine: engine.tool_calling.chat_template is None,
+        ),
     )
 
     gpus: Gpus | None = None
@@ -199,7 +250,7 @@ class EngineSpec(EngineBasics, PodSettings):
     max_model_len: Annotated[int, Field(ge=1, le=16_777_216)] | None = None
     """Longest context in tokens. Default: the model's own."""
     quantization: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)] | None = None
-    """vLLM quantization method, such as awq or fp8. Default: what the model's files say."""
+    """The engine's quantization method, such as awq or fp8. Default: what the model's files say."""
     max_num_seqs: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Requests that run at once in one replica. Default: the engine's own."""
     tool_calling: ToolCalling = ToolCalling()

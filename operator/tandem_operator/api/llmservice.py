@@ -17,14 +17,18 @@ from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
+from tandem_operator.api.pairing import pairing
 from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import Capability
 from tandem_operator.rules import Rule, Ruled
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 _LONGEST_WITH_EMBEDDING: Final = 48
 """NAME-embedding-pods is a DNS label, too."""
+_KEYLESS: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.KEY not in engine.capabilities]
 
 
 class Metadata(BaseModel):
@@ -40,6 +44,21 @@ class Metadata(BaseModel):
 
 class LLMServiceSpec(Ruled):
     """A model, the engine that runs it and the orchestrator in front of it."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *pairing("self.engine", lambda spec: (spec.engine, spec.model)),
+        Rule(
+            cel=f"self.networking.networkPolicy.enabled || !(self.engine.type in {_KEYLESS}"
+            f" || has(self.embeddingEngine) && self.embeddingEngine.type in {_KEYLESS})",
+            holds=lambda spec: (
+                spec.networking.network_policy.enabled
+                or not {engine.type for engine in (spec.engine, spec.embedding_engine) if engine} & {*_KEYLESS}
+            ),
+            message=f"networking.networkPolicy must be enabled with engine.type {', '.join(_KEYLESS)}, which asks for "
+            "no key: nothing else keeps others out",
+            field="networking",
+        ),
+    )
 
     model: ModelSpec
     """What is served; model.source alone is a complete spec."""

@@ -17,6 +17,9 @@ OCI_PATTERN: Final = (
     r"^oci://[a-z0-9][A-Za-z0-9._:-]*(/[a-z0-9][a-z0-9._-]*)+(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{64})?$"
 )
 S3_PATTERN: Final = r"^s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9_=.-]+)+/?$"
+OLLAMA_PATTERN: Final = (
+    r"^ollama://[a-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,19 @@ class Bucket:
         return self.uri.rsplit("/", 1)[-1]
 
 
-Source = HuggingFace | Claim | ImageVolume | Bucket
+@dataclass(frozen=True)
+class OllamaModel:
+    """A model of Ollama's library, or of a registry like it."""
+
+    reference: str
+
+    @property
+    def name(self) -> str:
+        """Served name when the spec gives none."""
+        return self.reference
+
+
+Source = HuggingFace | Claim | ImageVolume | Bucket | OllamaModel
 
 
 def parse(uri: str) -> Source:
@@ -85,6 +100,8 @@ def parse(uri: str) -> Source:
         return Claim(claim, path)
     if scheme == "oci":
         return ImageVolume(rest)
+    if scheme == "ollama":
+        return OllamaModel(rest)
     return Bucket(f"s3://{rest}")
 
 
@@ -112,9 +129,9 @@ class ModelSpec(Ruled):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="self.source.matches('^(hf|pvc|oci|s3)://')",
-            holds=lambda model: bool(re.match("^(hf|pvc|oci|s3)://", model.source)),
-            message="model.source must begin with hf://, pvc://, oci:// or s3://, "
+            cel="self.source.matches('^(hf|pvc|oci|s3|ollama)://')",
+            holds=lambda model: bool(re.match("^(hf|pvc|oci|s3|ollama)://", model.source)),
+            message="model.source must begin with hf://, pvc://, oci://, s3:// or ollama://, "
             "for example hf://Qwen/Qwen2.5-0.5B-Instruct",
             field="source",
         ),
@@ -122,6 +139,7 @@ class ModelSpec(Ruled):
         _form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
         _form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
         _form("s3", S3_PATTERN, "s3://bucket/prefix"),
+        _form("ollama", OLLAMA_PATTERN, "ollama://name:tag"),
         Rule(
             cel="!self.source.contains('..')",
             holds=lambda model: ".." not in model.source,
@@ -129,9 +147,15 @@ class ModelSpec(Ruled):
             field="source",
         ),
         Rule(
-            cel="!has(self.credentials) || !self.source.startsWith('pvc://')",
-            holds=lambda model: model.credentials is None or not model.source.startswith("pvc://"),
-            message="model.credentials has no use with pvc://; remove it",
+            cel="!has(self.file) || !self.file.contains('..')",
+            holds=lambda model: ".." not in (model.file or ""),
+            message="model.file must not contain '..'; name the file within the source",
+            field="file",
+        ),
+        Rule(
+            cel="!has(self.credentials) || !self.source.matches('^(pvc|ollama)://')",
+            holds=lambda model: model.credentials is None or not re.match("^(pvc|ollama)://", model.source),
+            message="model.credentials has no use with pvc:// and ollama://; remove it",
             field="credentials",
         ),
     )
@@ -139,11 +163,20 @@ class ModelSpec(Ruled):
     source: Annotated[str, Field(min_length=1, max_length=512)]
     """Where the model's files are: `hf://org/name[@revision]` on the Hugging Face hub, `pvc://claim[/folder]` on a
     PersistentVolumeClaim, `oci://registry/image:tag` in an image that holds the files at its root (mounted as an image
-    volume, Kubernetes 1.36 or later), or `s3://bucket/prefix` in an S3-compatible store."""
+    volume, Kubernetes 1.36 or later), `s3://bucket/prefix` in an S3-compatible store, or `ollama://name:tag` in
+    Ollama's library. docs/engines.md says which engine loads what."""
+    file: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)] | None
+    ) = None
+    """The one file in the source that is loaded, for engines that load one, such as model-Q4_K_M.gguf."""
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=128)] | None = None
     """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
+
+    def has_source(self, pattern: str) -> bool:
+        """Return whether the source begins as a pattern says."""
+        return bool(re.match(pattern, self.source))
 
     @property
     def parsed_source(self) -> Source:

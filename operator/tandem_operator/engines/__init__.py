@@ -3,6 +3,16 @@
 from typing import Final
 
 from tandem_operator.engines.base import Engine, EngineType
+from tandem_operator.engines.llamacpp import LlamaCpp
+from tandem_operator.engines.ollama import Ollama
+from tandem_operator.engines.sglang import SGLang
+from tandem_operator.engines.tgi import Tgi
 from tandem_operator.engines.vllm import Vllm
 
-ENGINES: Final[dict[EngineType, Engine]] = {EngineType.VLLM: Vllm()}
+ENGINES: Final[dict[EngineType, Engine]] = {
+    EngineType.VLLM: Vllm(),
+    EngineType.SGLANG: SGLang(),
+    EngineType.TGI: Tgi(),
+    EngineType.OLLAMA: Ollama(),
+    EngineType.LLAMACPP: LlamaCpp(),
+}

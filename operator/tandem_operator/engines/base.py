@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
+from tandem_operator.engines.releases import Releases
 from tandem_operator.rules import Rule
 
 if TYPE_CHECKING:
@@ -21,12 +23,52 @@ CACHE_PATH: Final = "/cache"
 """Where an engine may keep what it downloads and compiles."""
 TEMPLATE_PATH: Final = "/etc/tandem-engine/chat-template.jinja"
 """Where the chat template of the spec is, if it is text."""
+HOMES: Final = {
+    "HOME": CACHE_PATH,
+    "USER": "tandem",
+    "TMPDIR": "/tmp",  # noqa: S108 # an emptyDir of the pod's own
+    "XDG_CACHE_HOME": f"{CACHE_PATH}/xdg",
+    "HF_HOME": f"{CACHE_PATH}/huggingface",
+}
+"""The image's home is root's and its root file system may be read-only, so every cache is told where to live."""
+ORCHESTRATORS_FORGET_SECONDS: Final = 40
+"""They forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s."""
 
 
 class EngineType(StrEnum):
     """Engines that Tandem runs."""
 
     VLLM = "vllm"
+    SGLANG = "sglang"
+    TGI = "tgi"
+    OLLAMA = "ollama"
+    LLAMACPP = "llamacpp"
+
+
+class Capability(StrEnum):
+    """What not every engine can; the text is a line of the table in docs/engines.md."""
+
+    TOOLS = "tool calls"
+    JSON_SCHEMA = "`response_format: json_schema`"
+    LOGPROBS = "`logprobs`"
+    EMBEDDINGS = "`/v1/embeddings`, as `embeddingEngine`"
+    RERANK = "`/v1/rerank`"
+    RESPONSES = "`/v1/responses` of its own"
+    ADAPTERS = "LoRA adapters"
+    TENSOR_PARALLEL = "`parallelism.tensor`"
+    PIPELINE_PARALLEL = "`parallelism.pipeline`"
+    DTYPE = "`dtype`"
+    QUANTIZATION = "`quantization`"
+    TOOL_PARSER = "`toolCalling.parser`"
+    REASONING_PARSER = "`toolCalling.reasoningParser`"
+    CHAT_TEMPLATE = "`toolCalling.chatTemplate`"
+    MODEL_FILE = "`model.file`: one GGUF file"
+    REVISION = "`hf://…@revision`"
+    HF_TOKEN = "`model.credentials` for `hf://`"  # noqa: S105 # no password
+    KEY = "a key of its own"
+    METRICS = "metrics"
+    ADMISSION = "refuses what would wait too long (`routing.maxWaiting`)"
+    SLEEP = "sleep"
 
 
 @dataclass(frozen=True)
@@ -42,27 +84,54 @@ class Probe:
 class Engine(ABC):
     """One kind of inference server, with one HTTP port, `names.ENGINE_PORT`, that speaks OpenAI's API."""
 
+    name: ClassVar[str]
+    """As its makers write it."""
     images: ClassVar[Mapping[str, str]]
     """Its release's image by accelerator."""
+    capabilities: ClassVar[frozenset[Capability]]
+    sources: ClassVar[tuple[str, ...]]
+    """Schemes of `model.source` that it can be given."""
     rules: ClassVar[tuple[Rule, ...]]
     """What of its command line and environment `spec.engine` may not set."""
     upstream_type: ClassVar[UpstreamType]
     """What the orchestrator takes it for."""
     command: ClassVar[tuple[str, ...]]
-    pre_stop_seconds: ClassVar[int]
+    pre_stop_seconds: ClassVar[int] = ORCHESTRATORS_FORGET_SECONDS
     """How long it serves on after its pod has left the Services, before it is asked to end."""
+    drains: ClassVar[bool] = True
+    """Whether it finishes its requests once it is asked to end; one that does not serves on for as long before."""
     starting: ClassVar[Probe]
     """Until it serves, as often as `spec.engine.startupTimeout` allows."""
     serving: ClassVar[Probe]
     living: ClassVar[Probe]
-    metrics_path: ClassVar[str] = "/metrics"
+    metrics_path: ClassVar[str | None] = "/metrics"
+    metrics_need_key: ClassVar[bool] = False
+    releases: ClassVar[Releases | None] = None
+    """What is known of the flags of its releases."""
     model_errors: ClassVar[re.Pattern[str]]
     """What it prints when it cannot load its model."""
 
     @abstractmethod
-    def arguments(self, service: "LLMService", component: "EngineComponent", files: "ModelFiles") -> list[str]:
+    def arguments(
+        self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
+    ) -> list[str]:
         """Return its arguments, those of the spec last."""
 
     @abstractmethod
     def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
         """Return its environment variables, but for what its model's source needs and the spec sets."""
+
+
+def plain(values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return environment variables with plain values."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def key(name: str, service: "LLMService") -> dict[str, Any]:
+    """Return the variable with the engines' key."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": service.engine_key_name, "key": names.ENGINE_KEY}}}
+
+
+def address(name: str) -> dict[str, Any]:
+    """Return the variable with the pod's own address, of whichever family: the one that probes and Services use."""
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}

@@ -114,7 +114,11 @@ def service_monitors(service: LLMService, platform: Platform) -> Iterable[Manife
     monitoring = service.spec.monitoring
     if not (monitoring.enabled and platform.has_service_monitors):
         return
-    engines = ((engine, _engine_metrics(service, engine)) for engine in service.engines)
+    engines = (
+        (engine, _engine_metrics(service, engine, path))
+        for engine in service.engines
+        if (path := ENGINES[engine.spec.type].metrics_path)
+    )
     orchestrators = ((component, _metrics(service)) for component in service.orchestrators)
     for component, where in (*engines, *orchestrators):
         monitor = child(service, component, "monitoring.coreos.com/v1", "ServiceMonitor")
@@ -130,10 +134,13 @@ def checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _engine_metrics(service: LLMService, engine: EngineComponent) -> Manifest:
-    """Return where an engine tells its metrics, without its key."""
-    path = ENGINES[engine.spec.type].metrics_path
-    return {"port": "http", "path": path, "interval": service.spec.monitoring.interval}
+def _engine_metrics(service: LLMService, engine: EngineComponent, path: str) -> Manifest:
+    """Return where an engine tells its metrics, with its key only if it tells them nobody else."""
+    endpoint = {"port": "http", "path": path, "interval": service.spec.monitoring.interval}
+    if not ENGINES[engine.spec.type].metrics_need_key:
+        return endpoint
+    key = {"name": service.engine_key_name, "key": names.ENGINE_KEY}
+    return {**endpoint, "authorization": {"credentials": key}}
 
 
 def _metrics(service: LLMService) -> Manifest:

@@ -46,6 +46,9 @@ class Attempts:
         """
         kind = judge(error).request
         self.number += 1
+        if kind is ForRequest.NO_ROOM:
+            self._sent += 1
+            return self._sent <= retries
         self.tried[replica] = replica.breaker.row
         if kind is ForRequest.UNSENT and waits:
             return True

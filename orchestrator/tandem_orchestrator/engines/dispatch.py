@@ -21,6 +21,7 @@ from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import (
     DiedTwice,
     EngineError,
+    Full,
     GatewayError,
     KeyUnusable,
     NoEngine,
@@ -134,7 +135,8 @@ class Dispatcher(Part):
                 try:
                     answer = await ask(replica, call.path, body, call.record)
                 except EngineError as error:
-                    slot = slot or self._slot(model, body)
+                    if not isinstance(error, Full):  # where all are full, it is refused as if that had been known
+                        slot = slot or self._slot(model, body)
                     attempts = self._note_failure(call, replica, error, slot)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
@@ -146,13 +148,13 @@ class Dispatcher(Part):
                 await asyncio.sleep(_backoff(attempts.number))
             model = self._catalogue.find(model.name)
 
-    def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot) -> Attempts:
+    def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
         attempts = call.attempts = call.attempts or Attempts()
         again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
         if attempts.deadly:
             raise DiedTwice from error
-        if not again or slot.overdue:
+        if not again or (slot is not None and slot.overdue):
             raise error
         RETRIES.labels(replica.upstream, error.reason).inc()
         return attempts

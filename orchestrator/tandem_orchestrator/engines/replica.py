@@ -18,7 +18,7 @@ from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ASKED
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
-from tandem_orchestrator.errors import EngineError, Malformed, Refused
+from tandem_orchestrator.errors import EngineError, Full, Malformed, Refused
 from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
 from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
@@ -34,6 +34,7 @@ ENCODING: Final = b"content-encoding"
 PLAIN: Final = b"identity"
 WITHOUT_LIST: Final = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
 RECOUNT_SHARE: Final = 0.25  # of `routing.maxWaiting`: sent that much, a server is asked for its count at once
+FULL_SECONDS: Final = 1.0  # for which a server that has no room gets no requests
 SETTLE_SECONDS: Final = 10.0  # for which requests wait for a check at most
 STOP_SECONDS = 3.0  # for which an engine that says it stops is given to do so
 NOT_CHECKED: Final = "not checked yet"
@@ -122,6 +123,8 @@ class Replica:
         self._changed = changed
         self._retired = False
         self._rest: asyncio.TimerHandle | None = None
+        self._full: asyncio.TimerHandle | None = None
+        """Set while it gets no requests because it has no room."""
         self._path = parts.path.encode()
         self._host = parts.netloc.encode()
         self._recount()
@@ -158,8 +161,11 @@ class Replica:
                 response.close()
             answer = whole_answer(raw, ASKED[path].answers)
         except BaseException as error:
-            self._ended_badly(error, downs)
-            engine_pass.end(error)
+            full = self._fullness(error)
+            self._ended_badly(full or error, downs)
+            engine_pass.end(full or error)
+            if full is not None:
+                raise full from error
             raise
         finally:
             self.yielding -= record.yields
@@ -187,8 +193,11 @@ class Replica:
                 response.close()
                 raise
         except BaseException as error:
-            self._ended_badly(error, downs)
-            engine_pass.end(error)
+            full = self._fullness(error)
+            self._ended_badly(full or error, downs)
+            engine_pass.end(full or error)
+            if full is not None:
+                raise full from error
             raise
         self._answered(downs)
         return EngineStream(response, engine_pass, self._broke_off)
@@ -209,13 +218,12 @@ class Replica:
             document = json_object(await response.read_all(MAX_ANSWER))
         finally:
             response.close()
-        found, most = document.get("count"), document.get("max_model_len")
-        return (found, most) if isinstance(found, int) and isinstance(most, int) else None
+        return self.type.tokens(document, self.listed)
 
     async def list_models(self) -> list[dict[str, Any]]:
         """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""
         try:
-            return model_list(await self._get("/v1/models"))
+            return self.type.models(model_list(await self._get("/v1/models")))
         except Refused as error:
             if error.status in WITHOUT_LIST:
                 return []
@@ -300,8 +308,9 @@ class Replica:
     def retire(self) -> None:
         """Get no more requests; those under way go on."""
         self._retired = True
-        if self._rest is not None:
-            self._rest.cancel()
+        for timer in (self._rest, self._full):
+            if timer is not None:
+                timer.cancel()
         self.pool.retire()
         self._next_check.set()  # there is none any more
         self._notice()
@@ -309,7 +318,7 @@ class Replica:
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
         limit = self._routing.max_waiting
-        self._full_at = self.backlog.most(limit)
+        self._full_at = self.backlog.most(limit) if self._full is None else -1
         self._outdated_at = self.backlog.in_flight + limit * RECOUNT_SHARE
 
     def _answered(self, downs: int) -> None:
@@ -330,9 +339,30 @@ class Replica:
         if state is ForReplica.WELL:
             self._answered(downs)
             return
+        if state is ForReplica.FULL:
+            self._answered(downs)
+            self._be_full()
+            return
         if state is ForReplica.DOWN:
             self.mark_down(error)
         self.doubt()
+
+    def _fullness(self, error: BaseException) -> Full | None:
+        """Return what a refusal means if it is for want of room."""
+        if not isinstance(error, Refused) or not self.type.is_full(error.status, error.message):
+            return None
+        return Full("too many requests wait inside the engine; try again later", retry_after=FULL_SECONDS)
+
+    def _be_full(self) -> None:
+        if self._full is not None:
+            self._full.cancel()
+        self._full = asyncio.get_running_loop().call_later(FULL_SECONDS, self._may_have_room)
+        self._recount()
+
+    def _may_have_room(self) -> None:
+        self._full = None
+        self._recount()
+        self._changed(self)
 
     def _broke_off(self, error: EngineError) -> None:
         UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()

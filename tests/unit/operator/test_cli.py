@@ -54,6 +54,19 @@ def test_render_assumes_the_capabilities_that_it_is_told(
     assert capsys.readouterr().out.count("kind: ServiceMonitor") == 2
 
 
+def test_render_refuses_an_argument_that_the_images_release_lacks_and_renders_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "several.yaml"
+    older = 'engine: {image: "docker.io/vllm/vllm-openai:v0.12.0", extraArgs: [--moe-backend=x]}}'
+    file.write_text(f"{GOOD}---\n" + GOOD.replace("name: good", "name: old").replace("}}", f"}}, {older}"))
+    assert run(monkeypatch, "render", str(file)) == 1
+    output = capsys.readouterr()
+    assert "old: spec.engine.extraArgs: --moe-backend is not in vLLM v0.12.0; it came with v0.17.1" in output.err
+    assert "name: good-engine" in output.out
+    assert "name: old-engine" not in output.out
+
+
 def test_render_takes_images_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from tandem_contract import names
 from tandem_operator.api.component import EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Probe
+from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
 from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
 from tandem_operator.manifests.platform import Platform
@@ -49,7 +49,7 @@ def _deployment(
         volumes.append({"name": "model", **files.volume})
     if template:
         volumes.append({"name": "chat-template", "configMap": {"name": component.name}})
-    grace = grace_seconds(service, engine.pre_stop_seconds)
+    grace = grace_seconds(service, _pre_stop(service, engine))
     fields: Manifest = {
         "terminationGracePeriodSeconds": grace,
         "containers": [_container(service, component, platform.images.engine(spec), files)],
@@ -93,11 +93,11 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
     return container(
         str(component.tier),
         image,
-        pre_stop=engine.pre_stop_seconds,
+        pre_stop=_pre_stop(service, engine),
         # NVIDIA's hook for CDI links libraries into it before the container starts, and fails where it cannot.
         read_only=not spec.gpu_count,
         command=list(engine.command),
-        args=engine.arguments(service, component, files),
+        args=engine.arguments(service, component, files, image),
         env=environment([*engine.environment(service, component), *files.env], spec),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
         resources=resources(spec.resources, accelerators, spec.model_cache.size_limit),
@@ -109,6 +109,11 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         readinessProbe=_probe(engine.serving),
         livenessProbe={**_probe(engine.living), **_SOON_KILLED},
     )
+
+
+def _pre_stop(service: LLMService, engine: Engine) -> int:
+    drain = 0 if engine.drains else math.ceil(service.spec.orchestrator.config.drain_seconds)
+    return engine.pre_stop_seconds + drain
 
 
 def _probe(probe: Probe, failures: int | None = None) -> Manifest:

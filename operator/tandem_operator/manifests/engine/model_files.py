@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, ModelSpec
+from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, ModelSpec, OllamaModel
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 
@@ -20,6 +20,8 @@ class ModelFiles:
     model: str
     """Repository, path or URI to load."""
     revision: str | None = None
+    file: str | None = None
+    """The one file of the model to load, relative to it."""
     streamed: bool = False
     """Whether the weights are read from an object store while they load."""
     env: list[Manifest] = field(default_factory=list)
@@ -32,17 +34,20 @@ def model_files(model: ModelSpec) -> ModelFiles:
     secret = model.credentials.secret_name if model.credentials else None
     match model.parsed_source:
         case HuggingFace(repository, revision):
-            return ModelFiles(repository, revision, env=_keys(secret, ("HF_TOKEN",)))
+            return ModelFiles(repository, revision, model.file, env=_keys(secret, ("HF_TOKEN",)))
         case Claim(claim, path):
             volume = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-            return ModelFiles(f"{MOUNT_PATH}/{path}".rstrip("/"), env=variables(_OFFLINE), volume=volume)
+            folder = f"{MOUNT_PATH}/{path}".rstrip("/")
+            return ModelFiles(folder, file=model.file, env=variables(_OFFLINE), volume=volume)
         case ImageVolume(reference):
             volume = {"image": {"reference": reference, "pullPolicy": "IfNotPresent"}}
             pull = [{"name": secret}] if secret else []
-            return ModelFiles(MOUNT_PATH, env=variables(_OFFLINE), volume=volume, pull_secrets=pull)
+            return ModelFiles(MOUNT_PATH, file=model.file, env=variables(_OFFLINE), volume=volume, pull_secrets=pull)
         case Bucket(uri):
             env = [*_keys(secret, _S3_REQUIRED), *_keys(secret, _S3_OPTIONAL, optional=True)]
             return ModelFiles(uri, streamed=True, env=[*variables(_OFFLINE), *env])
+        case OllamaModel(reference):
+            return ModelFiles(reference)
 
 
 def _keys(secret: str | None, keys: tuple[str, ...], *, optional: bool = False) -> list[Manifest]:

@@ -1,4 +1,9 @@
-"""What has to be known about a type of engine."""
+"""What is asked of a type of engine."""
+
+import re
+from typing import Any, Final
+
+FULL: Final = 503
 
 
 class EngineType:
@@ -11,9 +16,13 @@ class EngineType:
     reasoning_field = "reasoning_content"
     """What a message calls what was thought."""
     tokens_path: str | None = None
-    """Where the engine tells how many tokens a chat is, and how many it takes (`count`, `max_model_len`)."""
+    """Where the engine tells how many tokens a chat is; it is sent what is sent for an answer."""
     load_path: str | None = None
     """Where the engine tells how busy it is."""
+    full_status = FULL
+    """The status by which it refuses what would wait too long in it."""
+    full_words: tuple[str, ...] = ()
+    """What it then says, where the status may mean something else."""
 
     def prefers_responses(self, model: str) -> bool:  # noqa: ARG002 # for subclasses
         """Return whether the engine's own `/v1/responses` does more for a model than its chat completions."""
@@ -25,3 +34,41 @@ class EngineType:
         None if it does not say.
         """
         return None
+
+    def models(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the entries of its list of models under the names by which requests may ask for them."""
+        return listed
+
+    def tokens(self, answer: dict[str, Any], listed: list[dict[str, Any]]) -> tuple[int, int] | None:  # noqa: ARG002
+        """Return how many tokens a chat is and how many one may be, from what it answers at `tokens_path`.
+
+        `listed`: its list of models. None if it does not say.
+        """
+        found, most = answer.get("count"), answer.get("max_model_len")
+        return (found, most) if isinstance(found, int) and isinstance(most, int) else None
+
+    def is_full(self, status: int, said: str) -> bool:
+        """Return whether a refusal means that too many requests wait inside, and nothing worse."""
+        return status == self.full_status and any(words in said for words in self.full_words)
+
+
+class Gauges:
+    """Two gauges in Prometheus' text format, each summed over its lines: of what waits, and of what runs."""
+
+    def __init__(self, waiting: bytes, running: bytes) -> None:
+        self._waiting = waiting
+        names = b"|".join(map(re.escape, (waiting, running)))
+        self._line = re.compile(rb"^(" + names + rb")(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+
+    def read(self, raw: bytes) -> tuple[int, int] | None:
+        """Return both, None if there is no number of what waits."""
+        waits, runs, told = 0.0, 0.0, False
+        try:
+            for name, value in self._line.findall(raw):
+                if name == self._waiting:
+                    waits, told = waits + float(value), True
+                else:
+                    runs += float(value)
+            return (int(waits), int(runs)) if told else None
+        except (ValueError, OverflowError):  # no number, or one that no count is
+            return None

@@ -1,22 +1,23 @@
 """vLLM."""
 
-import re
 from typing import Final
 
-from tandem_orchestrator.engines.types.engine_type import EngineType
+from tandem_orchestrator.engines.types.engine_type import EngineType, Gauges
 
 HARMONY: Final = "gpt-oss"
-_COUNT: Final = re.compile(rb"^vllm:num_requests_(waiting|running)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+_LOAD: Final = Gauges(b"vllm:num_requests_waiting", b"vllm:num_requests_running")
 
 
 class Vllm(EngineType):
-    """vLLM tells its load in Prometheus' text format, a line for each count of each of its data-parallel engines."""
+    """vLLM, whose load has a line for each of a server's data-parallel engines."""
 
     takes_cache_salt = True
     health_path = "/health"
     tokens_path = "/tokenize"
     load_path = "/metrics"
     reasoning_field = "reasoning"
+    full_words = ("currently busy and cannot accept new requests", "reached its prefill token backlog limit")
+    """Of its `QueueOverflowError` and `MaxQueuedTokensError`."""
 
     def prefers_responses(self, model: str) -> bool:
         """Return true for models that speak Harmony: their reasoning is lost between two turns of a chat."""
@@ -24,10 +25,4 @@ class Vllm(EngineType):
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
         """Return the sums over the server's engines."""
-        sums: dict[bytes, float] = {}
-        try:
-            for name, value in _COUNT.findall(raw):
-                sums[name] = sums.get(name, 0.0) + float(value)
-        except ValueError:
-            return None
-        return (int(sums[b"waiting"]), int(sums.get(b"running", 0))) if b"waiting" in sums else None
+        return _LOAD.read(raw)

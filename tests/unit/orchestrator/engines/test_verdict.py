@@ -12,6 +12,7 @@ from tandem_orchestrator.engines.verdict import ForReplica, ForRequest, Verdict,
 from tandem_orchestrator.errors import (
     Cut,
     EngineError,
+    Full,
     KeyRefused,
     KeyUnusable,
     Malformed,
@@ -20,8 +21,8 @@ from tandem_orchestrator.errors import (
     Unreachable,
 )
 
-OVER, UNSENT, TURNED_AWAY, FAILED, DIED = ForRequest
-WELL, DOUBTED, DOWN = ForReplica
+OVER, UNSENT, TURNED_AWAY, NO_ROOM, FAILED, DIED = ForRequest
+WELL, FULL, DOUBTED, DOWN = ForReplica
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ WELL, DOUBTED, DOWN = ForReplica
         (KeyRefused("no"), TURNED_AWAY, DOUBTED),
         (TimedOut("no", phase="first_byte"), OVER, DOUBTED),
         (TimedOut("no", phase="idle"), OVER, DOUBTED),
+        (Full("no", retry_after=1), NO_ROOM, FULL),
         (Cut("no"), DIED, DOUBTED),
         (Stopping("no"), DIED, DOUBTED),
         (Malformed("no"), FAILED, DOUBTED),

@@ -1,0 +1,75 @@
+"""Which model an engine can be given: rules for sections that have both."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tandem_operator.api.engine import EngineBasics
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import Capability, EngineType
+from tandem_operator.rules import Rule
+
+Read = Callable[[Any], tuple[EngineBasics, ModelSpec]]
+_HF = "^hf://"
+_FOLDERS = "^(pvc|oci)://"
+"""Sources of which a file has to be named, where one is loaded."""
+
+
+def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
+    """Return the rules for a section with a field `model`; `engine` is the CEL of its engine, and `read` gives both."""
+    file, revision, token = Capability.MODEL_FILE, Capability.REVISION, Capability.HF_TOKEN
+    source, credentials = "self.model.source", "self.model.credentials"
+    return (
+        *(_takes(engine, kind, read) for kind in ENGINES),
+        _rule(
+            f"!has(self.model.file) || {_able(engine, file)}",
+            lambda spec, model: model.file is None or _can(spec, file),
+            f"model.file is for engines that load one file ({_names(file)}); leave it out with others",
+            read,
+        ),
+        _rule(
+            f"has(self.model.file) || !{source}.matches('{_FOLDERS}') || !({_able(engine, file)})",
+            lambda spec, model: model.file is not None or not model.has_source(_FOLDERS) or not _can(spec, file),
+            f"model.file must name the GGUF file in a pvc:// or oci:// source: {_names(file)} load one",
+            read,
+        ),
+        _rule(
+            f"!{source}.matches('{_HF}.*@') || {_able(engine, revision)}",
+            lambda spec, model: not model.has_source(f"{_HF}.*@") or _can(spec, revision),
+            f"model.source may have @revision with engine.type {_names(revision)}; leave it out with others",
+            read,
+        ),
+        _rule(
+            f"!has({credentials}) || !{source}.matches('{_HF}') || {_able(engine, token)}",
+            lambda spec, model: model.credentials is None or not model.has_source(_HF) or _can(spec, token),
+            f"model.credentials open hf:// for engine.type {_names(token)}; others cannot sign in there",
+            read,
+        ),
+    )
+
+
+def _takes(engine: str, kind: EngineType, read: Read) -> Rule:
+    schemes = ENGINES[kind].sources
+    pattern = f"^({'|'.join(schemes)})://"
+    return _rule(
+        f"{engine}.type != '{kind}' || self.model.source.matches('{pattern}')",
+        lambda spec, model: spec.type != kind or model.has_source(pattern),
+        f"model.source must begin with {', '.join(f'{scheme}://' for scheme in schemes)} where engine.type is {kind}",
+        read,
+    )
+
+
+def _rule(cel: str, holds: Callable[[EngineBasics, ModelSpec], bool], message: str, read: Read) -> Rule:
+    return Rule(cel=cel, holds=lambda section: holds(*read(section)), message=message, field="model")
+
+
+def _able(engine: str, capability: Capability) -> str:
+    return f"{engine}.type in {[str(kind) for kind, each in ENGINES.items() if capability in each.capabilities]}"
+
+
+def _can(engine: EngineBasics, capability: Capability) -> bool:
+    return capability in ENGINES[engine.type].capabilities
+
+
+def _names(capability: Capability) -> str:
+    return ", ".join(kind for kind, engine in ENGINES.items() if capability in engine.capabilities)
