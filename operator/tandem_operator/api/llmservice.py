@@ -9,11 +9,13 @@ from pydantic.alias_generators import to_camel
 from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
+from tandem_operator.api import additional_engine
+from tandem_operator.api.additional_engine import AdditionalEngineSpec, Task
 from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
-from tandem_operator.api.configuration import configuration
+from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
 from tandem_operator.api.engine import EngineSpec
-from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.model import MainModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -25,6 +27,8 @@ API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 _LONGEST_WITH_EMBEDDING: Final = 48
 """NAME-embedding-pods is a DNS label, too."""
+_LONGEST_TOGETHER: Final = 57
+"""NAME-KEY-pods is one as well."""
 
 
 class Metadata(BaseModel):
@@ -38,15 +42,52 @@ class Metadata(BaseModel):
     generation: int = 0
 
 
-class LLMServiceSpec(Ruled):
-    """A model, the engine that runs it and the orchestrator in front of it."""
+def _fallback_generates(spec: "LLMServiceSpec") -> bool:
+    found = (spec.additional_engines or {}).get(spec.model.fallback or "")
+    return spec.model.fallback is None or (found is not None and found.task is Task.GENERATE)
 
-    model: ModelSpec
+
+class LLMServiceSpec(Ruled):
+    """Models, the engines that run them and the orchestrator in front of them."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"!has(self.additionalEngines) || self.additionalEngines.all(k, k.matches('{additional_engine.NAME}'))",
+            holds=lambda spec: all(re.match(additional_engine.NAME, key) for key in spec.additional_engines or ()),
+            message="a name in additionalEngines has lower-case letters, digits and dashes only, begins and ends with "
+            f"a letter or digit, and has at most {additional_engine.LONGEST_NAME} characters",
+            field="additionalEngines",
+        ),
+        Rule(
+            cel="!has(self.additionalEngines)"
+            f" || !self.additionalEngines.exists(k, k.matches('{additional_engine.RESERVED}'))",
+            holds=lambda spec: not any(
+                re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ()
+            ),
+            message="a name in additionalEngines must not be engine, embedding, orchestrator, ingestion, migration, "
+            "migrate, files or pods, nor begin with one of the former and a dash, nor end with -pods: other objects of "
+            "the service are called so",
+            field="additionalEngines",
+        ),
+        Rule(
+            cel="!has(self.model.fallback) || (has(self.additionalEngines)"
+            " && self.model.fallback in self.additionalEngines"
+            " && self.additionalEngines[self.model.fallback].task == 'generate')",
+            holds=_fallback_generates,
+            message="model.fallback must be a name in additionalEngines, of an engine with task generate; "
+            "for a model of orchestrator.config.upstreams set orchestrator.config.models[].fallback",
+            field="model",
+        ),
+    )
+
+    model: MainModelSpec
     """What is served; model.source alone is a complete spec."""
     engine: EngineSpec = EngineSpec()
     """The inference engine that holds the accelerator."""
     embedding_engine: EmbeddingEngineSpec | None = None
     """A second, small engine that makes vectors of texts: Deployment and Service NAME-embedding. Default: none."""
+    additional_engines: dict[str, AdditionalEngineSpec] | None = Field(default=None, max_length=8)
+    """Further engines by a name of your choice: Deployment and Service NAME-<that name>. Default: none."""
     orchestrator: OrchestratorSpec = OrchestratorSpec()
     """The tier that speaks to clients, runs tools and scales on CPU."""
     monitoring: MonitoringSpec = MonitoringSpec()
@@ -59,7 +100,7 @@ class LLMServiceSpec(Ruled):
 
     @model_validator(mode="after")
     def _the_configuration_holds(self) -> Self:
-        self._configuration = configuration(self.model, self.engine, self.embedding_engine, self.orchestrator)
+        self._configuration = configuration(OwnEngines(self.model, self.engine, self.embedding_engine, self.additional_engines or {}), self.orchestrator)
         return self
 
 
@@ -80,6 +121,16 @@ class LLMService(Ruled):
             ),
             message=f"metadata.name must have at most {_LONGEST_WITH_EMBEDDING} characters where there is "
             "spec.embeddingEngine: its Services are named after it",
+        ),
+        Rule(
+            cel="!has(self.spec.additionalEngines) || self.spec.additionalEngines.all(k,"
+            f" self.metadata.name.size() + k.size() <= {_LONGEST_TOGETHER})",
+            holds=lambda service: all(
+                len(service.metadata.name) + len(key) <= _LONGEST_TOGETHER
+                for key in service.spec.additional_engines or ()
+            ),
+            message=f"metadata.name and each name in spec.additionalEngines must have at most {_LONGEST_TOGETHER} "
+            "characters together: Services are named after both",
         ),
     )
 
@@ -111,12 +162,19 @@ class LLMService(Ruled):
         if (settings := self.spec.embedding_engine) is None:
             return None
         path = "spec.embeddingEngine"
-        return EngineComponent(*self._head(Tier.EMBEDDING), settings.engine, settings.model, path, f"{path}.model")
+        head = self._head(Tier.EMBEDDING)
+        return EngineComponent(*head, settings.engine, settings.model, path, f"{path}.model", embeds=True)
+
+    @cached_property
+    def additional(self) -> tuple[EngineComponent, ...]:
+        """The components beside these two, each called by its key."""
+        named = (self.spec.additional_engines or {}).items()
+        return tuple(self._additional(key, settings) for key, settings in named)
 
     @property
     def engines(self) -> tuple[EngineComponent, ...]:
         """The components that run an inference engine."""
-        return (self.engine, self.embedding) if self.embedding else (self.engine,)
+        return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
 
     @cached_property
     def orchestrator(self) -> Component[OrchestratorSpec]:
@@ -192,6 +250,10 @@ class LLMService(Ruled):
         """Where clients inside the cluster reach the service."""
         return f"{'https' if self.serves_tls else 'http'}://{self.name}.{self.namespace}.svc"
 
-    def _head(self, tier: Tier) -> tuple[Tier, str, dict[str, str]]:
+    def _head(self, tier: str) -> tuple[str, str, dict[str, str]]:
         """Return what a component is told apart by: its tier, its name and its selector."""
         return tier, f"{self.name}-{tier}", {names.LABEL_SERVICE: self.name, names.LABEL_TIER: str(tier)}
+
+    def _additional(self, key: str, settings: AdditionalEngineSpec) -> EngineComponent:
+        path, embeds = f"spec.additionalEngines.{key}", settings.task is Task.EMBED
+        return EngineComponent(*self._head(key), settings.engine, settings.model, path, f"{path}.model", embeds)

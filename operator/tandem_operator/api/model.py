@@ -154,3 +154,11 @@ class ModelSpec(Ruled):
     def served_name(self) -> str:
         """Name that clients write."""
         return self.name or self.parsed_source.name
+
+
+class MainModelSpec(ModelSpec):
+    """The main engine's model and where its files are."""
+
+    fallback: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Name in additionalEngines of the engine that answers while no replica of the main one can: when it restarts, fails
+    before its first byte or loads its model. Default: none, so that requests wait."""

@@ -128,7 +128,7 @@ class Vllm(Engine):
             "--revision": files.revision,
             "--load-format": "runai_streamer" if files.streamed else None,
             "--served-model-name": component.model.served_name,
-            "--runner": "pooling" if component is service.embedding else None,
+            "--runner": "pooling" if component.embeds else None,
             # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
             "--host": "$(VLLM_HOST_IP)",
             "--port": names.ENGINE_PORT,

@@ -35,7 +35,7 @@ class TierView:
     """Its pods that are not on their way out, oldest first."""
 
     @property
-    def tier(self) -> Tier:
+    def tier(self) -> str:
         """Which one it is."""
         return self.component.tier
 
@@ -106,9 +106,10 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    named = (each.tier for each in view.service.components if problem.name.startswith(each.name))
+    named = [each for each in view.service.components if f"{problem.name}-".startswith(f"{each.name}-")]
+    tier = max(named, key=lambda each: len(each.name)).tier if named else Tier.ORCHESTRATOR
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
-    return next(named, Tier.ORCHESTRATOR) == view.tier and not told_elsewhere
+    return tier == view.tier and not told_elsewhere
 
 
 def held_back(view: TierView) -> Finding | None:
@@ -244,17 +245,18 @@ def loading(engine: TierView) -> Finding | None:
     """Find an engine that runs, and so loads the model, unless it is known that it will not serve."""
     if engine.finding and engine.finding.terminal:
         return None
-    model, budget = engine.service.spec.model, engine.service.spec.engine.startup_timeout
     for pod, container in engine.mains:
-        if running := container.state.get("running"):
-            begun = moment(running.get("startedAt"))
-            return Finding("Loading", f"{pod.name} loads {model.source} since {begun:%H:%M:%S} UTC (budget {budget})")
+        if (running := container.state.get("running")) and (of := engine.engine):
+            begun, budget = moment(running.get("startedAt")), of.spec.startup_timeout
+            told = f"{pod.name} loads {of.model.source} since {begun:%H:%M:%S} UTC (budget {budget})"
+            return Finding("Loading", told)
     return None
 
 
-def engine_not_running(engine: TierView) -> Finding:
+def engine_not_running(engine: TierView) -> Finding | None:
     """Find that nothing runs that could load the model."""
-    return Finding("EngineNotRunning", f"{engine.service.spec.model.source} is loaded once an engine pod runs")
+    of = engine.engine
+    return Finding("EngineNotRunning", f"{of.model.source} is loaded once an engine pod runs") if of else None
 
 
 MODEL: Final[tuple[Policy[TierView], ...]] = (source_unusable, at_rest, loading, engine_not_running)
