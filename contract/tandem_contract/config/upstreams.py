@@ -1,8 +1,9 @@
 """`upstreams` and `routing`: the engines, and how requests find them."""
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
 
@@ -19,6 +20,14 @@ class Discovery(StrEnum):
 
     NONE = "none"
     DNS = "dns"
+
+
+class UpstreamTls(Section):
+    """How the certificate of an engine that speaks HTTPS is checked."""
+
+    ca: SecretFile
+    """PEM file with the certificates of the authorities that may have signed it, in the place of those that the system
+    trusts; read again when it changes."""
 
 
 class Upstream(Section):
@@ -40,6 +49,14 @@ class Upstream(Section):
     """The same as a secret; what an LLMService uses for engines that are not its own."""
     api_key_value: SecretStr | None = None
     """The key itself; meant for the variable VLLM_API_KEY."""
+    tls: UpstreamTls | None = None
+    """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
+
+    @model_validator(mode="after")
+    def _tls_is_spoken(self) -> Self:
+        if self.tls is not None and not self.url.startswith("https://"):
+            raise ValueError("tls has a use with an https:// URL alone; write that, or leave tls out")
+        return self
 
 
 class Routing(Section):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling
+from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.rules import Rule
 
@@ -26,7 +26,8 @@ class AdditionalEngineSpec(EngineSpec):
     """An engine beside the main one, with model, accelerator, size and replicas of its own."""
 
     rules: ClassVar[tuple[Rule, ...]] = tuple(
-        replace(rule, message=rule.message.replace("engine.", "additionalEngines.*.")) for rule in EngineSpec.rules
+        replace(rule, message=rule.message.replace("engine.", "additionalEngines.*."))
+        for rule in (*EngineSpec.rules, source_rule("self.type", lambda engine: engine, "model"))
     )
 
     model: ModelSpec

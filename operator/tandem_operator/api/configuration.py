@@ -15,12 +15,13 @@ from tandem_contract.config import (
     OrchestratorConfig,
     Retrieval,
     Upstream,
+    UpstreamType,
 )
 from tandem_contract.config.checks import errors
 
 from tandem_operator.api.additional_engine import AdditionalEngineSpec
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
-from tandem_operator.api.engine import EngineBasics, EngineSpec
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.files import FilesSpec
 from tandem_operator.api.model import MainModelSpec, ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -52,11 +53,11 @@ class OwnEngines(NamedTuple):
     embedding: EmbeddingEngineSpec | None
     additional: Mapping[str, AdditionalEngineSpec]
 
-    def upstreams(self) -> Iterator[tuple[str, str, ModelSpec, EngineBasics]]:
+    def upstreams(self) -> Iterator[tuple[str, str, ModelSpec, EngineSpec]]:
         """Yield what each is called among the upstreams, the path of its model in the spec, its model and settings."""
         yield ENGINE, "model", self.model, self.engine
         if self.embedding:
-            yield EMBEDDING, "embeddingEngine.model", self.embedding.model, self.embedding
+            yield EMBEDDING, "embeddingEngine.model", self.embedding.model, self.embedding.engine
         for name, each in self.additional.items():
             yield name, f"additionalEngines.{name}.model", each.model, each
 
@@ -78,7 +79,7 @@ def configuration(engines: OwnEngines, orchestrator: OrchestratorSpec) -> Orches
     if orchestrator.retrieval or (embedding and orchestrator.files_place):
         written["retrieval"] = _retrieval(orchestrator.retrieval, embedding)
     if engines.model.fallback:
-        written["models"] = _models(settings.models, engines.model.served_name, engines.additional[engines.model.fallback])
+        written["models"] = _models(settings.models, engines.model, engines.additional[engines.model.fallback])
     ours = {"server": server, "upstreams": [*own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
@@ -92,7 +93,10 @@ def configuration(engines: OwnEngines, orchestrator: OrchestratorSpec) -> Orches
     return config
 
 
-def _upstream(name: str, model: ModelSpec, engine: EngineBasics) -> Upstream:
+def _upstream(name: str, model: ModelSpec, engine: EngineSpec) -> Upstream:
+    if external := engine.external:
+        said = {field: getattr(external, field) for field in external.model_fields_set}
+        return Upstream(name=name, type=UpstreamType.OPENAI, model=model.served_name, **said)
     made = Upstream(
         name=name,
         url=f"http://{name}",
@@ -116,8 +120,9 @@ def _models_differ(engines: OwnEngines) -> None:
         known[model.served_name] = path
 
 
-def _models(settings: list[ModelSettings], main: str, fallback: AdditionalEngineSpec) -> list[ModelSettings]:
+def _models(settings: list[ModelSettings], model: ModelSpec, fallback: AdditionalEngineSpec) -> list[ModelSettings]:
     """Return what is said of models, and of the main one what answers in its place, and how soon."""
+    main = model.served_name
     known = next((each for each in settings if each.name == main), None)
     said, other = known or ModelSettings(name=main), fallback.model.served_name
     if said.fallback not in (None, other):

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import ClassVar
 
-from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling
+from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pod import Resources
-from tandem_operator.engines.base import CPU
+from tandem_operator.engines.base import CPU, EngineType
 from tandem_operator.rules import Rule
 
 
@@ -14,7 +14,17 @@ class EmbeddingEngineSpec(EngineBasics):
     """An engine beside the LLM's that serves /v1/embeddings, with pods, model and accelerator of its own."""
 
     rules: ClassVar[tuple[Rule, ...]] = tuple(
-        replace(rule, message=rule.message.replace("engine.", "embeddingEngine.")) for rule in EngineBasics.rules
+        replace(rule, message=rule.message.replace("engine.", "embeddingEngine."))
+        for rule in (
+            *EngineBasics.rules,
+            Rule(
+                cel="self.type != 'external'",
+                holds=lambda engine: engine.type is not EngineType.EXTERNAL,
+                message="engine.type must not be external; put such an engine under additionalEngines, with task embed",
+                field="type",
+            ),
+            source_rule("self.type", lambda engine: engine, "model"),
+        )
     )
 
     model: ModelSpec

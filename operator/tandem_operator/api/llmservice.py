@@ -14,7 +14,7 @@ from tandem_operator.api.additional_engine import AdditionalEngineSpec, Task
 from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
 from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
-from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.engine import EngineSpec, source_rule
 from tandem_operator.api.model import MainModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
@@ -61,8 +61,8 @@ class LLMServiceSpec(Ruled):
         Rule(
             cel="!has(self.additionalEngines)"
             f" || !self.additionalEngines.exists(k, k.matches('{additional_engine.RESERVED}'))",
-            holds=lambda spec: not any(
-                re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ()
+            holds=lambda spec: (
+                not any(re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
             ),
             message="a name in additionalEngines must not be engine, embedding, orchestrator, ingestion, migration, "
             "migrate, files or pods, nor begin with one of the former and a dash, nor end with -pods: other objects of "
@@ -78,6 +78,7 @@ class LLMServiceSpec(Ruled):
             "for a model of orchestrator.config.upstreams set orchestrator.config.models[].fallback",
             field="model",
         ),
+        source_rule("self.engine.type", lambda spec: spec.engine, "model"),
     )
 
     model: MainModelSpec
@@ -100,7 +101,9 @@ class LLMServiceSpec(Ruled):
 
     @model_validator(mode="after")
     def _the_configuration_holds(self) -> Self:
-        self._configuration = configuration(OwnEngines(self.model, self.engine, self.embedding_engine, self.additional_engines or {}), self.orchestrator)
+        additional = self.additional_engines or {}
+        engines = OwnEngines(self.model, self.engine, self.embedding_engine, additional)
+        self._configuration = configuration(engines, self.orchestrator)
         return self
 
 
@@ -172,9 +175,14 @@ class LLMService(Ruled):
         return tuple(self._additional(key, settings) for key, settings in named)
 
     @property
+    def all_engines(self) -> tuple[EngineComponent, ...]:
+        """Those and the engines that somebody else runs, in the order in which the orchestrator has them."""
+        return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
+
+    @property
     def engines(self) -> tuple[EngineComponent, ...]:
         """The components that run an inference engine."""
-        return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
+        return tuple(engine for engine in self.all_engines if engine.spec.external is None)
 
     @cached_property
     def orchestrator(self) -> Component[OrchestratorSpec]:
@@ -206,15 +214,15 @@ class LLMService(Ruled):
     def configuration(self) -> OrchestratorConfig:
         """The orchestrator's whole configuration, with where its engines are."""
         made = self.spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
-        urls = [f"http://{self.pods_service_name(engine)}:{names.ENGINE_PORT}" for engine in self.engines]
-        own = [upstream.model_copy(update={"url": url}) for upstream, url in zip(made.upstreams, urls, strict=False)]
-        return made.model_copy(update={"upstreams": [*own, *made.upstreams[len(own) :]]})
+        urls = {each.tier: f"http://{self.pods_service_name(each)}:{names.ENGINE_PORT}" for each in self.engines}
+        upstreams = [each.model_copy(update={"url": urls.get(each.name, each.url)}) for each in made.upstreams]
+        return made.model_copy(update={"upstreams": upstreams})
 
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
         """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
-        settings = self.spec.orchestrator
-        return secrets(settings.config, settings.state, settings.files)
+        settings, external = self.spec.orchestrator, [engine.spec.external for engine in self.all_engines]
+        return secrets(settings.config, settings.state, settings.files, *external)
 
     @cached_property
     def state_secrets(self) -> dict[str, frozenset[str]]:
@@ -224,6 +232,12 @@ class LLMService(Ruled):
     def pods_service_name(self, engine: EngineComponent) -> str:
         """Return the headless Service, whose DNS name has an address for each of the engine's pods that serves."""
         return f"{engine.name}-pods"
+
+    def endpoint(self, engine: EngineComponent) -> str:
+        """Return where an engine is reached from inside the cluster."""
+        if external := engine.spec.external:
+            return external.url
+        return f"http://{engine.name}.{self.namespace}.svc:{names.ENGINE_PORT}"
 
     @property
     def files_claim_name(self) -> str:

@@ -1,6 +1,7 @@
 """`spec.model`: what is served, and where it comes from."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -90,12 +91,17 @@ def parse(uri: str) -> Source:
 
 def _form(scheme: str, pattern: str, shape: str) -> Rule:
     prefix = f"{scheme}://"
-    return Rule(
+    return _of_source(
         cel=f"!self.source.startsWith('{prefix}') || self.source.matches(r'{pattern}')",
-        holds=lambda model: not model.source.startswith(prefix) or bool(re.fullmatch(pattern, model.source)),
+        holds=lambda source: not source.startswith(prefix) or bool(re.fullmatch(pattern, source)),
         message=f"model.source with {prefix} is written {shape}",
-        field="source",
     )
+
+
+def _of_source(cel: str, holds: Callable[[str], bool], message: str) -> Rule:
+    """Return a rule for those models alone that have a source."""
+    rule = Rule(cel, lambda model: holds(model.source), message, field="source")
+    return rule.where("has(self.source)", lambda model: model.source is not None)
 
 
 class ModelCredentials(Ruled):
@@ -111,44 +117,46 @@ class ModelSpec(Ruled):
     """The model and where its files are."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+        _of_source(
             cel="self.source.matches('^(hf|pvc|oci|s3)://')",
-            holds=lambda model: bool(re.match("^(hf|pvc|oci|s3)://", model.source)),
+            holds=lambda source: bool(re.match("^(hf|pvc|oci|s3)://", source)),
             message="model.source must begin with hf://, pvc://, oci:// or s3://, "
             "for example hf://Qwen/Qwen2.5-0.5B-Instruct",
-            field="source",
         ),
         _form("hf", HF_PATTERN, "hf://org/name or hf://org/name@revision"),
         _form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
         _form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
         _form("s3", S3_PATTERN, "s3://bucket/prefix"),
-        Rule(
+        _of_source(
             cel="!self.source.contains('..')",
-            holds=lambda model: ".." not in model.source,
+            holds=lambda source: ".." not in source,
             message="model.source must not contain '..'; name the folder itself",
-            field="source",
         ),
         Rule(
-            cel="!has(self.credentials) || !self.source.startsWith('pvc://')",
-            holds=lambda model: model.credentials is None or not model.source.startswith("pvc://"),
-            message="model.credentials has no use with pvc://; remove it",
+            cel="!has(self.credentials) || (has(self.source) && !self.source.startsWith('pvc://'))",
+            holds=lambda model: (
+                model.credentials is None or (model.source is not None and not model.source.startswith("pvc://"))
+            ),
+            message="model.credentials has no use with pvc://, nor without model.source; remove it",
             field="credentials",
         ),
     )
 
-    source: Annotated[str, Field(min_length=1, max_length=512)]
+    source: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """Where the model's files are: `hf://org/name[@revision]` on the Hugging Face hub, `pvc://claim[/folder]` on a
     PersistentVolumeClaim, `oci://registry/image:tag` in an image that holds the files at its root (mounted as an image
-    volume, Kubernetes 1.36 or later), or `s3://bucket/prefix` in an S3-compatible store."""
+    volume, Kubernetes 1.36 or later), or `s3://bucket/prefix` in an S3-compatible store. An external engine alone has
+    none."""
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=128)] | None = None
-    """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://."""
+    """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://.
+    An external engine needs it: the name by which it serves the model."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
 
     @property
     def parsed_source(self) -> Source:
-        """The source, read."""
-        return parse(self.source)
+        """The source, read; the rules see to it that who asks has one."""
+        return parse(self.source or "")
 
     @property
     def served_name(self) -> str:
@@ -160,5 +168,5 @@ class MainModelSpec(ModelSpec):
     """The main engine's model and where its files are."""
 
     fallback: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Name in additionalEngines of the engine that answers while no replica of the main one can: when it restarts, fails
-    before its first byte or loads its model. Default: none, so that requests wait."""
+    """Name in additionalEngines of the engine that answers while no replica of the main one can: it restarts, loads its
+    model or fails before its first byte. Default: none, so that requests wait."""

@@ -24,9 +24,11 @@ TEMPLATE_PATH: Final = "/etc/tandem-engine/chat-template.jinja"
 
 
 class EngineType(StrEnum):
-    """Engines that Tandem runs."""
+    """Engines that there may be."""
 
     VLLM = "vllm"
+    EXTERNAL = "external"
+    """A server that somebody else runs: the operator has no `Engine` for it."""
 
 
 @dataclass(frozen=True)
