@@ -1,9 +1,8 @@
 """`upstreams` and `routing`: the engines, and how requests find them."""
 
 from enum import StrEnum
-from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
 
@@ -51,12 +50,6 @@ class Upstream(Section):
     """The key itself; meant for the variable VLLM_API_KEY."""
     tls: UpstreamTls | None = None
     """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
-
-    @model_validator(mode="after")
-    def _tls_is_spoken(self) -> Self:
-        if self.tls is not None and not self.url.startswith("https://"):
-            raise ValueError("tls has a use with an https:// URL alone; write that, or leave tls out")
-        return self
 
 
 class Routing(Section):

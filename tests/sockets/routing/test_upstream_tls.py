@@ -5,7 +5,6 @@ import ssl
 from contextlib import asynccontextmanager
 
 import pytest
-from pydantic import ValidationError
 
 from tests.sockets.certificate import self_signed
 from tests.sockets.running import AT_ONCE, config_for, until
@@ -97,8 +96,3 @@ async def test_authorities_that_cannot_be_read_are_named_until_they_can(serve, e
         file.rename(authorities)
         await until(lambda: upstream.ready)
         assert (await orchestrator.chat())[0] == 200
-
-
-def test_authorities_of_an_engine_that_speaks_no_tls_are_a_mistake():
-    with pytest.raises(ValidationError, match="https://"):
-        config_for(upstreams=[{"name": "engine", "url": "http://engine", "tls": {"ca": {"file": "/ca"}}}])
