@@ -135,20 +135,21 @@ async def _bring_about(
     ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
     """
     keyed = private.secret(service)
-    key_version = private.key_version(children.known(keyed))
+    key_version = private.key_version(children.known(keyed)) if keyed else None
     wanted = manifests.build(service, platform, key_version)
     taken = [problem async for problem in _taken(children, wanted)]
     for problem in taken:
         yield problem
     if any(problem.kind != SERVICE_MONITOR.kind for problem in taken):
         return
-    try:
-        applied = private.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
-    except (ApiError, NameTakenError) as error:
-        yield _problem(keyed, error)
-        return  # pods without a key would run with the engine open
-    if applied != key_version:
-        wanted = manifests.build(service, platform, applied)
+    if keyed:
+        try:
+            applied = private.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
+        except (ApiError, NameTakenError) as error:
+            yield _problem(keyed, error)
+            return  # pods without a key would run with the engine open
+        if applied != key_version:
+            wanted = manifests.build(service, platform, applied)
     awaited = migration.awaited(service, platform, cluster.store.children(Key(service.namespace, service.name)))
     rollout, floors = Rollout(cluster.api, children, service, awaited), _floors(wanted)
     theirs = {Reference(problem.kind, problem.name) for problem in taken}

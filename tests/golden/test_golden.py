@@ -60,6 +60,7 @@ def test_every_object_is_valid_and_every_pod_restricted(path: Path) -> None:
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
 def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
     (service,) = [item for item in documents.read(path) if isinstance(item, LLMService)]
+    engines = {engine.name: engine.spec for engine in service.engines}
     drain = service.spec.orchestrator.config.drain_seconds
     for item in rendered(path):
         if item["kind"] != "Deployment":
@@ -67,15 +68,15 @@ def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
         spec, pod = item["spec"], item["spec"]["template"]["spec"]
         (container,) = pod["containers"]
         assert pod["terminationGracePeriodSeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"] + drain
-        if item["metadata"]["name"].endswith("-engine"):
+        if engine := engines.get(item["metadata"]["name"]):
             probe = container["startupProbe"]
             budget = probe["periodSeconds"] * probe["failureThreshold"]
-            assert budget >= service.spec.engine.startup_seconds
+            assert budget >= engine.startup_seconds
             assert container["livenessProbe"]["terminationGracePeriodSeconds"] < drain, (
                 "one that hangs is not waited for"
             )
             assert spec["progressDeadlineSeconds"] > budget
             assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
-            assert {"medium": "Memory", "sizeLimit": service.spec.engine.shared_memory} in [
+            assert {"medium": "Memory", "sizeLimit": engine.shared_memory} in [
                 volume.get("emptyDir") for volume in pod["volumes"]
             ]

@@ -36,7 +36,7 @@ from tandem_contract.config.tools import (
     Weather,
     WebSearch,
 )
-from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamType
+from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamTls, UpstreamType
 
 __all__ = [
     "NEEDS_RESTART",
@@ -90,6 +90,7 @@ __all__ = [
     "Tools",
     "Tracing",
     "Upstream",
+    "UpstreamTls",
     "UpstreamType",
     "Weather",
     "WebSearch",

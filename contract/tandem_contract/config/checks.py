@@ -8,7 +8,12 @@ from tandem_contract.config import OrchestratorSettings
 
 def errors(settings: OrchestratorSettings) -> list[str]:
     """Return what makes the settings unusable."""
-    return [*_names_used_twice(settings), *_endless_fallbacks(settings), *_wrong_schemas(settings)]
+    return [
+        *_names_used_twice(settings),
+        *_certificates_without_tls(settings),
+        *_endless_fallbacks(settings),
+        *_wrong_schemas(settings),
+    ]
 
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
@@ -26,6 +31,12 @@ def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
     yield from _repeated(upstreams, "an engine's name in logs and metrics must be its own")
     yield from _repeated(models, "a request could mean either")
     yield from _repeated(_tools(settings), "a tool's name must be its own")
+
+
+def _certificates_without_tls(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, upstream in enumerate(settings.upstreams):
+        if upstream.tls is not None and not upstream.url.startswith("https://"):
+            yield f"upstreams.{n}.tls: has a use with an https:// URL alone; write that, or leave tls out"
 
 
 def _tools(settings: OrchestratorSettings) -> Iterator[tuple[str, str]]:

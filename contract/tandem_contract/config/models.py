@@ -13,7 +13,10 @@ class ModelSettings(Section):
     aliases: list[Name] = Field(default=[], max_length=64)
     """Other names for it."""
     fallback: Name | None = None
-    """Model that answers when this one's engines fail before the first byte, or stay away longer than hold.seconds."""
+    """Model that answers when this one's engines fail before the first byte, or stay away longer than
+    fallbackSeconds."""
+    fallback_seconds: float | None = Field(default=None, ge=0, le=86_400)
+    """How long a request waits for this model's engines before the fallback answers. Default: hold.seconds."""
     system_prompt: str | None = Field(default=None, min_length=1, max_length=65_536)
     """Goes in front of a request's messages when none of them is a system message."""
     defaults: JsonObject = Field(default={}, max_length=64)

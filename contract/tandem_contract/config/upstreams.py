@@ -25,6 +25,14 @@ class Discovery(StrEnum):
     DNS = "dns"
 
 
+class UpstreamTls(Section):
+    """How the certificate of an engine that speaks HTTPS is checked."""
+
+    ca: SecretFile
+    """PEM file with the certificates of the authorities that may have signed it, in the place of those that the system
+    trusts; read again when it changes."""
+
+
 class Upstream(Section):
     """One engine with any number of replicas, which serves one model, and adapters of it, under OpenAI's API."""
 
@@ -45,6 +53,8 @@ class Upstream(Section):
     """The same as a secret; what an LLMService uses for engines that are not its own."""
     api_key_value: SecretStr | None = None
     """The key itself; meant for the variable VLLM_API_KEY."""
+    tls: UpstreamTls | None = None
+    """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
 
 
 class Routing(Section):

@@ -26,7 +26,7 @@ SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityCont
 
 
 class Tier(StrEnum):
-    """What a component does in its service; also the name of its container."""
+    """What a component does in its service."""
 
     ENGINE = "engine"
     EMBEDDING = "embedding"
@@ -40,7 +40,8 @@ class Tier(StrEnum):
 class Component[Spec: PodSettings]:
     """One Deployment and what belongs to it."""
 
-    tier: Tier
+    tier: str
+    """A `Tier`, or the key of an additional engine; also the name of its container."""
     name: str
     """Name that its objects share."""
     selector: Mapping[str, str]
@@ -56,6 +57,8 @@ class EngineComponent(Component[EngineSpec]):
     spec_path: str
     """Path of its settings in the service, such as spec.engine."""
     model_path: str
+    embeds: bool = False
+    """Whether it makes vectors of texts."""
 
 
 class Reference(NamedTuple):

@@ -1,24 +1,34 @@
 """The orchestrator's whole configuration: what the spec sets, and what follows from where it runs."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from tandem_contract import names
-from tandem_contract.config import Database, Discovery, Files, FileSettings, OrchestratorConfig, Retrieval, Upstream
+from tandem_contract.config import (
+    Database,
+    Discovery,
+    Files,
+    FileSettings,
+    ModelSettings,
+    OrchestratorConfig,
+    Retrieval,
+    Upstream,
+    UpstreamType,
+)
 from tandem_contract.config.checks import errors
 
+from tandem_operator.api.additional_engine import AdditionalEngineSpec
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.files import FilesSpec
-from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.model import MainModelSpec, ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.reading import reading
 from tandem_operator.api.retrieval import RetrievalSpec
 from tandem_operator.api.workers import workers
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import EngineType
 
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
@@ -29,22 +39,37 @@ STATE_FOLDER: Final = "/var/lib/tandem"
 FILES_FOLDER: Final = "/var/lib/tandem-files"
 """Where it has that of files."""
 _LASTING_DATABASE: Final = f"sqlite:///{STATE_FOLDER}/tandem.db"
+_FALLBACK_SECONDS: Final = 2.0
+"""For what is over at once, such as a lost connection: longer than an engine that is well needs to say so again."""
 _POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
 """Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
 
 
-def configuration(
-    model: ModelSpec, engine: EngineSpec, embedding: EmbeddingEngineSpec | None, orchestrator: OrchestratorSpec
-) -> OrchestratorConfig:
+class OwnEngines(NamedTuple):
+    """The engines that a service says of itself."""
+
+    model: MainModelSpec
+    engine: EngineSpec
+    embedding: EmbeddingEngineSpec | None
+    additional: Mapping[str, AdditionalEngineSpec]
+
+    def upstreams(self) -> Iterator[tuple[str, str, ModelSpec, EngineSpec]]:
+        """Yield what each is called among the upstreams, the path of its model in the spec, its model and settings."""
+        yield ENGINE, "model", self.model, self.engine
+        if self.embedding:
+            yield EMBEDDING, "embeddingEngine.model", self.embedding.model, self.embedding.engine
+        for name, each in self.additional.items():
+            yield name, f"additionalEngines.{name}.model", each.model, each
+
+
+def configuration(engines: OwnEngines, orchestrator: OrchestratorSpec) -> OrchestratorConfig:
     """Return the valid configuration, the service's own engines first, at URLs that stand for the real ones.
 
     PydanticCustomError names what contradicts itself across sections.
     """
-    settings = orchestrator.config
-    own = [_upstream(ENGINE, model, engine.type)]
-    if embedding:
-        own.append(_upstream(EMBEDDING, embedding.model, embedding.type))
-        _models_differ(model, embedding.model)
+    settings, embedding = orchestrator.config, engines.embedding
+    _models_differ(engines)
+    own = [_upstream(name, model, engine) for name, _, model, engine in engines.upstreams()]
     server = settings.server.model_copy(update={"workers": workers(orchestrator)})
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
     if not _keeps_responses(orchestrator):
@@ -53,6 +78,8 @@ def configuration(
         written["files"] = _files(orchestrator.files)
     if orchestrator.retrieval or (embedding and orchestrator.files_place):
         written["retrieval"] = _retrieval(orchestrator.retrieval, embedding)
+    if engines.model.fallback:
+        written["models"] = _models(settings.models, engines.model, engines.additional[engines.model.fallback])
     ours = {"server": server, "upstreams": [*own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
@@ -66,7 +93,10 @@ def configuration(
     return config
 
 
-def _upstream(name: str, model: ModelSpec, engine: EngineType) -> Upstream:
+def _upstream(name: str, model: ModelSpec, engine: EngineSpec) -> Upstream:
+    if external := engine.external:
+        said = {field: getattr(external, field) for field in external.model_fields_set}
+        return Upstream(name=name, type=UpstreamType.OPENAI, model=model.served_name, **said)
     made = Upstream(
         name=name,
         url=f"http://{name}",
@@ -74,17 +104,36 @@ def _upstream(name: str, model: ModelSpec, engine: EngineType) -> Upstream:
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
     )
-    kind = ENGINES[engine].upstream_type
+    kind = ENGINES[engine.type].upstream_type
     return made if kind == made.type else made.model_copy(update={"type": kind})  # the default is not written
 
 
-def _models_differ(model: ModelSpec, embedding: ModelSpec) -> None:
-    if model.served_name == embedding.served_name:
+def _models_differ(engines: OwnEngines) -> None:
+    known: dict[str, str] = {}
+    for _, path, model, _ in engines.upstreams():
+        if model.served_name in known:
+            text = (
+                f"{path}: {model.served_name!r} is what clients call spec.{known[model.served_name]} already, so that "
+                "a request could mean either; give one of them another name"
+            )
+            raise PydanticCustomError("configuration", "{text}", {"text": text})
+        known[model.served_name] = path
+
+
+def _models(settings: list[ModelSettings], model: ModelSpec, fallback: AdditionalEngineSpec) -> list[ModelSettings]:
+    """Return what is said of models, and of the main one what answers in its place, and how soon."""
+    main = model.served_name
+    known = next((each for each in settings if each.name == main), None)
+    said, other = known or ModelSettings(name=main), fallback.model.served_name
+    if said.fallback not in (None, other):
         text = (
-            f"embeddingEngine.model: {embedding.served_name!r} is what clients call spec.model already, so that a "
-            "request could mean either; give one of them another name"
+            f"model.fallback: orchestrator.config.models has {said.fallback!r} as the fallback of {main!r} already; "
+            "leave one of them out"
         )
         raise PydanticCustomError("configuration", "{text}", {"text": text})
+    soon = {} if "fallback_seconds" in said.model_fields_set else {"fallback_seconds": _FALLBACK_SECONDS}
+    made = said.model_copy(update={"fallback": other, **soon})
+    return [made if each is known else each for each in settings] + ([] if known else [made])
 
 
 def _embedding_is_served(config: OrchestratorConfig) -> None:

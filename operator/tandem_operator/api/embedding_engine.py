@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling
+from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, ToolCalling, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pairing import pairing
 from tandem_operator.api.pod import Resources
@@ -24,9 +24,11 @@ class EmbeddingEngineSpec(EngineBasics):
             Rule(
                 cel=f"self.type in {_TYPES}",
                 holds=lambda engine: engine.type in _TYPES,
-                message=f"engine.type must be one of {', '.join(_TYPES)}: others make no vectors",
+                message=f"engine.type must be one of {', '.join(_TYPES)}: others make no vectors; put an external one "
+                "under additionalEngines, with task embed",
                 field="type",
             ),
+            source_rule("self.type", lambda engine: engine, "model"),
             *pairing("self", lambda engine: (engine, engine.model)),
         )
     )

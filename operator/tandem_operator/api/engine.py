@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
+from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
 from tandem_operator.engines import ENGINES
@@ -104,6 +105,29 @@ def _timeout_in_range(engine: "EngineBasics") -> bool:
     return bool(re.match(_DURATION, text)) and 60 <= seconds(text) <= _LONGEST_STARTUP  # noqa: PLR2004
 
 
+def _asks_for_pods(engine: "EngineSpec") -> bool:
+    return bool(engine.image or engine.gpus is not None or engine.replicas != 1 or engine.extra_args or engine.env)
+
+
+def source_rule(cel: str, engine_of: Callable[[Any], "EngineBasics"], field: str) -> Rule:
+    """Return the rule for a section with a model that its engine, whose type is at `cel`, loads or has already."""
+
+    def holds(spec: Any) -> bool:
+        source: str | None = spec.model.source
+        if engine_of(spec).type is EngineType.EXTERNAL:
+            return source is None and spec.model.name is not None
+        return source is not None
+
+    return Rule(
+        cel=f"{cel} == '{EngineType.EXTERNAL}' ? has(self.model.name) && !has(self.model.source)"
+        " : has(self.model.source)",
+        holds=holds,
+        message="model.source is needed, for example hf://Qwen/Qwen2.5-0.5B-Instruct; with type external it is "
+        "model.name instead, as the server calls its model",
+        field=field,
+    )
+
+
 def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
     """Yield the rules for specs with this kind of engine: an image, its release's or their own, and what it asks."""
     *others, last = engine.images
@@ -162,7 +186,7 @@ class EngineBasics(PodBasics):
     )
 
     type: EngineType = EngineType.VLLM
-    """Inference engine."""
+    """Inference engine; external: a server with OpenAI's API that is there already."""
     image: ImageReference | None = None
     """Engine image. Default: the engine's release image for the accelerator."""
     accelerator: Accelerator = "nvidia.com/gpu"
@@ -236,6 +260,20 @@ class EngineSpec(EngineBasics, PodSettings):
             "!has(self.toolCalling.chatTemplate)",
             lambda engine: engine.tool_calling.chat_template is None,
         ),
+        Rule(
+            cel="(self.type == 'external') == has(self.external)",
+            holds=lambda engine: (engine.type is EngineType.EXTERNAL) == (engine.external is not None),
+            message="engine.external says where the server of engine.type external is; write both, or neither",
+            field="external",
+        ),
+        Rule(
+            cel="self.type != 'external' || (!has(self.image) && !has(self.gpus) && self.replicas == 1"
+            " && self.extraArgs.size() == 0 && self.env.size() == 0)",
+            holds=lambda engine: engine.type is not EngineType.EXTERNAL or not _asks_for_pods(engine),
+            message="engine.type external has no pods here, for which engine.image, gpus, replicas, extraArgs and env "
+            "would be; leave them out",
+            field="type",
+        ),
     )
 
     gpus: Gpus | None = None
@@ -261,11 +299,13 @@ class EngineSpec(EngineBasics, PodSettings):
     """Disk space for downloaded models and compiled kernels."""
     pod_disruption_budget: Annotated[PodDisruptionBudget, Field(json_schema_extra=NOT_STORED)] = PodDisruptionBudget()
     """What drains of nodes may take."""
+    external: ExternalSpec | None = None
+    """Where the server of type external is; what is said of pods and accelerators has no use then."""
 
     @property
     def gpu_count(self) -> int:
         """Accelerators for each replica, the default filled in."""
-        if self.accelerator == CPU:
+        if self.accelerator == CPU or self.external:
             return 0
         return self.parallelism.accelerators if self.gpus is None else self.gpus
 

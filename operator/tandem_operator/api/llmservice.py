@@ -9,11 +9,13 @@ from pydantic.alias_generators import to_camel
 from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
+from tandem_operator.api import additional_engine
+from tandem_operator.api.additional_engine import AdditionalEngineSpec, Task
 from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
-from tandem_operator.api.configuration import configuration
+from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
-from tandem_operator.api.engine import EngineSpec
-from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.engine import EngineSpec, source_rule
+from tandem_operator.api.model import MainModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -21,7 +23,7 @@ from tandem_operator.api.pairing import pairing
 from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import Capability
+from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule, Ruled
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
@@ -29,6 +31,8 @@ _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 _LONGEST_WITH_EMBEDDING: Final = 48
 """NAME-embedding-pods is a DNS label, too."""
 _KEYLESS: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.KEY not in engine.capabilities]
+_LONGEST_TOGETHER: Final = 57
+"""NAME-KEY-pods is one as well."""
 
 
 class Metadata(BaseModel):
@@ -42,30 +46,70 @@ class Metadata(BaseModel):
     generation: int = 0
 
 
+def _fallback_generates(spec: "LLMServiceSpec") -> bool:
+    found = (spec.additional_engines or {}).get(spec.model.fallback or "")
+    return spec.model.fallback is None or (found is not None and found.task is Task.GENERATE)
+
+
+def _types(spec: "LLMServiceSpec") -> set[EngineType]:
+    return {
+        each.type for each in (spec.engine, spec.embedding_engine, *(spec.additional_engines or {}).values()) if each
+    }
+
+
 class LLMServiceSpec(Ruled):
-    """A model, the engine that runs it and the orchestrator in front of it."""
+    """Models, the engines that run them and the orchestrator in front of them."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"!has(self.additionalEngines) || self.additionalEngines.all(k, k.matches('{additional_engine.NAME}'))",
+            holds=lambda spec: all(re.match(additional_engine.NAME, key) for key in spec.additional_engines or ()),
+            message="a name in additionalEngines has lower-case letters, digits and dashes only, begins and ends with "
+            f"a letter or digit, and has at most {additional_engine.LONGEST_NAME} characters",
+            field="additionalEngines",
+        ),
+        Rule(
+            cel="!has(self.additionalEngines)"
+            f" || !self.additionalEngines.exists(k, k.matches('{additional_engine.RESERVED}'))",
+            holds=lambda spec: (
+                not any(re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
+            ),
+            message="a name in additionalEngines must not be engine, embedding, orchestrator, ingestion, migration, "
+            "migrate, files or pods, nor begin with one of the former and a dash, nor end with -pods: other objects of "
+            "the service are called so",
+            field="additionalEngines",
+        ),
+        Rule(
+            cel="!has(self.model.fallback) || (has(self.additionalEngines)"
+            " && self.model.fallback in self.additionalEngines"
+            " && self.additionalEngines[self.model.fallback].task == 'generate')",
+            holds=_fallback_generates,
+            message="model.fallback must be a name in additionalEngines, of an engine with task generate; "
+            "for a model of orchestrator.config.upstreams set orchestrator.config.models[].fallback",
+            field="model",
+        ),
+        source_rule("self.engine.type", lambda spec: spec.engine, "model"),
         *pairing("self.engine", lambda spec: (spec.engine, spec.model)),
         Rule(
             cel=f"self.networking.networkPolicy.enabled || !(self.engine.type in {_KEYLESS}"
-            f" || has(self.embeddingEngine) && self.embeddingEngine.type in {_KEYLESS})",
-            holds=lambda spec: (
-                spec.networking.network_policy.enabled
-                or not {engine.type for engine in (spec.engine, spec.embedding_engine) if engine} & {*_KEYLESS}
-            ),
+            f" || has(self.embeddingEngine) && self.embeddingEngine.type in {_KEYLESS}"
+            " || has(self.additionalEngines)"
+            f" && self.additionalEngines.exists(k, self.additionalEngines[k].type in {_KEYLESS}))",
+            holds=lambda spec: spec.networking.network_policy.enabled or not _types(spec) & {*_KEYLESS},
             message=f"networking.networkPolicy must be enabled with engine.type {', '.join(_KEYLESS)}, which asks for "
             "no key: nothing else keeps others out",
             field="networking",
         ),
     )
 
-    model: ModelSpec
+    model: MainModelSpec
     """What is served; model.source alone is a complete spec."""
     engine: EngineSpec = EngineSpec()
     """The inference engine that holds the accelerator."""
     embedding_engine: EmbeddingEngineSpec | None = None
     """A second, small engine that makes vectors of texts: Deployment and Service NAME-embedding. Default: none."""
+    additional_engines: dict[str, AdditionalEngineSpec] | None = Field(default=None, max_length=8)
+    """Further engines by a name of your choice: Deployment and Service NAME-<that name>. Default: none."""
     orchestrator: OrchestratorSpec = OrchestratorSpec()
     """The tier that speaks to clients, runs tools and scales on CPU."""
     monitoring: MonitoringSpec = MonitoringSpec()
@@ -78,7 +122,9 @@ class LLMServiceSpec(Ruled):
 
     @model_validator(mode="after")
     def _the_configuration_holds(self) -> Self:
-        self._configuration = configuration(self.model, self.engine, self.embedding_engine, self.orchestrator)
+        additional = self.additional_engines or {}
+        engines = OwnEngines(self.model, self.engine, self.embedding_engine, additional)
+        self._configuration = configuration(engines, self.orchestrator)
         return self
 
 
@@ -99,6 +145,16 @@ class LLMService(Ruled):
             ),
             message=f"metadata.name must have at most {_LONGEST_WITH_EMBEDDING} characters where there is "
             "spec.embeddingEngine: its Services are named after it",
+        ),
+        Rule(
+            cel="!has(self.spec.additionalEngines) || self.spec.additionalEngines.all(k,"
+            f" self.metadata.name.size() + k.size() <= {_LONGEST_TOGETHER})",
+            holds=lambda service: all(
+                len(service.metadata.name) + len(key) <= _LONGEST_TOGETHER
+                for key in service.spec.additional_engines or ()
+            ),
+            message=f"metadata.name and each name in spec.additionalEngines must have at most {_LONGEST_TOGETHER} "
+            "characters together: Services are named after both",
         ),
     )
 
@@ -130,12 +186,24 @@ class LLMService(Ruled):
         if (settings := self.spec.embedding_engine) is None:
             return None
         path = "spec.embeddingEngine"
-        return EngineComponent(*self._head(Tier.EMBEDDING), settings.engine, settings.model, path, f"{path}.model")
+        head = self._head(Tier.EMBEDDING)
+        return EngineComponent(*head, settings.engine, settings.model, path, f"{path}.model", embeds=True)
+
+    @cached_property
+    def additional(self) -> tuple[EngineComponent, ...]:
+        """The components beside these two, each called by its key."""
+        named = (self.spec.additional_engines or {}).items()
+        return tuple(self._additional(key, settings) for key, settings in named)
+
+    @property
+    def all_engines(self) -> tuple[EngineComponent, ...]:
+        """Those and the engines that somebody else runs, in the order in which the orchestrator has them."""
+        return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
 
     @property
     def engines(self) -> tuple[EngineComponent, ...]:
         """The components that run an inference engine."""
-        return (self.engine, self.embedding) if self.embedding else (self.engine,)
+        return tuple(engine for engine in self.all_engines if engine.spec.external is None)
 
     @cached_property
     def orchestrator(self) -> Component[OrchestratorSpec]:
@@ -167,15 +235,15 @@ class LLMService(Ruled):
     def configuration(self) -> OrchestratorConfig:
         """The orchestrator's whole configuration, with where its engines are."""
         made = self.spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
-        urls = [f"http://{self.pods_service_name(engine)}:{names.ENGINE_PORT}" for engine in self.engines]
-        own = [upstream.model_copy(update={"url": url}) for upstream, url in zip(made.upstreams, urls, strict=False)]
-        return made.model_copy(update={"upstreams": [*own, *made.upstreams[len(own) :]]})
+        urls = {each.tier: f"http://{self.pods_service_name(each)}:{names.ENGINE_PORT}" for each in self.engines}
+        upstreams = [each.model_copy(update={"url": urls.get(each.name, each.url)}) for each in made.upstreams]
+        return made.model_copy(update={"upstreams": upstreams})
 
     @cached_property
     def secrets(self) -> dict[str, frozenset[str]]:
         """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
-        settings = self.spec.orchestrator
-        return secrets(settings.config, settings.state, settings.files)
+        settings, external = self.spec.orchestrator, [engine.spec.external for engine in self.all_engines]
+        return secrets(settings.config, settings.state, settings.files, *external)
 
     @cached_property
     def state_secrets(self) -> dict[str, frozenset[str]]:
@@ -185,6 +253,12 @@ class LLMService(Ruled):
     def pods_service_name(self, engine: EngineComponent) -> str:
         """Return the headless Service, whose DNS name has an address for each of the engine's pods that serves."""
         return f"{engine.name}-pods"
+
+    def endpoint(self, engine: EngineComponent) -> str:
+        """Return where an engine is reached from inside the cluster."""
+        if external := engine.spec.external:
+            return external.url
+        return f"http://{engine.name}.{self.namespace}.svc:{names.ENGINE_PORT}"
 
     @property
     def files_claim_name(self) -> str:
@@ -211,6 +285,10 @@ class LLMService(Ruled):
         """Where clients inside the cluster reach the service."""
         return f"{'https' if self.serves_tls else 'http'}://{self.name}.{self.namespace}.svc"
 
-    def _head(self, tier: Tier) -> tuple[Tier, str, dict[str, str]]:
+    def _head(self, tier: str) -> tuple[str, str, dict[str, str]]:
         """Return what a component is told apart by: its tier, its name and its selector."""
         return tier, f"{self.name}-{tier}", {names.LABEL_SERVICE: self.name, names.LABEL_TIER: str(tier)}
+
+    def _additional(self, key: str, settings: AdditionalEngineSpec) -> EngineComponent:
+        path, embeds = f"spec.additionalEngines.{key}", settings.task is Task.EMBED
+        return EngineComponent(*self._head(key), settings.engine, settings.model, path, f"{path}.model", embeds)

@@ -1,6 +1,7 @@
 """`spec.model`: what is served, and where it comes from."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -107,12 +108,17 @@ def parse(uri: str) -> Source:
 
 def _form(scheme: str, pattern: str, shape: str) -> Rule:
     prefix = f"{scheme}://"
-    return Rule(
+    return _of_source(
         cel=f"!self.source.startsWith('{prefix}') || self.source.matches(r'{pattern}')",
-        holds=lambda model: not model.source.startswith(prefix) or bool(re.fullmatch(pattern, model.source)),
+        holds=lambda source: not source.startswith(prefix) or bool(re.fullmatch(pattern, source)),
         message=f"model.source with {prefix} is written {shape}",
-        field="source",
     )
+
+
+def _of_source(cel: str, holds: Callable[[str], bool], message: str) -> Rule:
+    """Return a rule for those models alone that have a source."""
+    rule = Rule(cel, lambda model: holds(model.source), message, field="source")
+    return rule.where("has(self.source)", lambda model: model.source is not None)
 
 
 class ModelCredentials(Ruled):
@@ -128,23 +134,21 @@ class ModelSpec(Ruled):
     """The model and where its files are."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+        _of_source(
             cel="self.source.matches('^(hf|pvc|oci|s3|ollama)://')",
-            holds=lambda model: bool(re.match("^(hf|pvc|oci|s3|ollama)://", model.source)),
+            holds=lambda source: bool(re.match("^(hf|pvc|oci|s3|ollama)://", source)),
             message="model.source must begin with hf://, pvc://, oci://, s3:// or ollama://, "
             "for example hf://Qwen/Qwen2.5-0.5B-Instruct",
-            field="source",
         ),
         _form("hf", HF_PATTERN, "hf://org/name or hf://org/name@revision"),
         _form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
         _form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
         _form("s3", S3_PATTERN, "s3://bucket/prefix"),
         _form("ollama", OLLAMA_PATTERN, "ollama://name:tag"),
-        Rule(
+        _of_source(
             cel="!self.source.contains('..')",
-            holds=lambda model: ".." not in model.source,
+            holds=lambda source: ".." not in source,
             message="model.source must not contain '..'; name the folder itself",
-            field="source",
         ),
         Rule(
             cel="!has(self.file) || !self.file.contains('..')",
@@ -153,37 +157,46 @@ class ModelSpec(Ruled):
             field="file",
         ),
         Rule(
-            cel="!has(self.credentials) || !self.source.matches('^(pvc|ollama)://')",
-            holds=lambda model: model.credentials is None or not re.match("^(pvc|ollama)://", model.source),
-            message="model.credentials has no use with pvc:// and ollama://; remove it",
+            cel="!has(self.credentials) || (has(self.source) && !self.source.matches('^(pvc|ollama)://'))",
+            holds=lambda model: model.credentials is None or model.has_source("^(hf|oci|s3)://"),
+            message="model.credentials has no use with pvc:// and ollama://, nor without model.source; remove it",
             field="credentials",
         ),
     )
 
-    source: Annotated[str, Field(min_length=1, max_length=512)]
+    source: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """Where the model's files are: `hf://org/name[@revision]` on the Hugging Face hub, `pvc://claim[/folder]` on a
     PersistentVolumeClaim, `oci://registry/image:tag` in an image that holds the files at its root (mounted as an image
     volume, Kubernetes 1.36 or later), `s3://bucket/prefix` in an S3-compatible store, or `ollama://name:tag` in
-    Ollama's library. docs/engines.md says which engine loads what."""
+    Ollama's library. docs/engines.md says which engine loads what. An external engine alone has none."""
     file: (
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)] | None
     ) = None
     """The one file in the source that is loaded, for engines that load one, such as model-Q4_K_M.gguf."""
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=128)] | None = None
-    """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://."""
+    """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://.
+    An external engine needs it: the name by which it serves the model."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
 
     def has_source(self, pattern: str) -> bool:
         """Return whether the source begins as a pattern says."""
-        return bool(re.match(pattern, self.source))
+        return bool(re.match(pattern, self.source or ""))
 
     @property
     def parsed_source(self) -> Source:
-        """The source, read."""
-        return parse(self.source)
+        """The source, read; the rules see to it that who asks has one."""
+        return parse(self.source or "")
 
     @property
     def served_name(self) -> str:
         """Name that clients write."""
         return self.name or self.parsed_source.name
+
+
+class MainModelSpec(ModelSpec):
+    """The main engine's model and where its files are."""
+
+    fallback: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Name in additionalEngines of the engine that answers while no replica of the main one can: it restarts, loads its
+    model or fails before its first byte. Default: none, so that requests wait."""

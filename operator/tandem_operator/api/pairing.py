@@ -27,19 +27,19 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
             f"model.file is for engines that load one file ({_names(file)}); leave it out with others",
             read,
         ),
-        _rule(
+        _with_source(
             f"has(self.model.file) || !{source}.matches('{_FOLDERS}') || !({_able(engine, file)})",
             lambda spec, model: model.file is not None or not model.has_source(_FOLDERS) or not _can(spec, file),
             f"model.file must name the GGUF file in a pvc:// or oci:// source: {_names(file)} load one",
             read,
         ),
-        _rule(
+        _with_source(
             f"!{source}.matches('{_HF}.*@') || {_able(engine, revision)}",
             lambda spec, model: not model.has_source(f"{_HF}.*@") or _can(spec, revision),
             f"model.source may have @revision with engine.type {_names(revision)}; leave it out with others",
             read,
         ),
-        _rule(
+        _with_source(
             f"!has({credentials}) || !{source}.matches('{_HF}') || {_able(engine, token)}",
             lambda spec, model: model.credentials is None or not model.has_source(_HF) or _can(spec, token),
             f"model.credentials open hf:// for engine.type {_names(token)}; others cannot sign in there",
@@ -51,7 +51,7 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
 def _takes(engine: str, kind: EngineType, read: Read) -> Rule:
     schemes = ENGINES[kind].sources
     pattern = f"^({'|'.join(schemes)})://"
-    return _rule(
+    return _with_source(
         f"{engine}.type != '{kind}' || self.model.source.matches('{pattern}')",
         lambda spec, model: spec.type != kind or model.has_source(pattern),
         f"model.source must begin with {', '.join(f'{scheme}://' for scheme in schemes)} where engine.type is {kind}",
@@ -63,12 +63,18 @@ def _rule(cel: str, holds: Callable[[EngineBasics, ModelSpec], bool], message: s
     return Rule(cel=cel, holds=lambda section: holds(*read(section)), message=message, field="model")
 
 
+def _with_source(cel: str, holds: Callable[[EngineBasics, ModelSpec], bool], message: str, read: Read) -> Rule:
+    """Return a rule for those models alone that have a source."""
+    rule = _rule(cel, holds, message, read)
+    return rule.where("has(self.model.source)", lambda section: read(section)[1].source is not None)
+
+
 def _able(engine: str, capability: Capability) -> str:
     return f"{engine}.type in {[str(kind) for kind, each in ENGINES.items() if capability in each.capabilities]}"
 
 
 def _can(engine: EngineBasics, capability: Capability) -> bool:
-    return capability in ENGINES[engine.type].capabilities
+    return engine.type in ENGINES and capability in ENGINES[engine.type].capabilities
 
 
 def _names(capability: Capability) -> str:

@@ -35,6 +35,12 @@ def _is_postgres(database: Database) -> bool:
     return bool(re.match(_POSTGRES, database.url.get_secret_value()))
 
 
+NO_TLS_OVER_HTTP: Final = Rule(
+    cel="!has(self.tls) || self.url.startsWith('https://')",
+    holds=lambda upstream: upstream.tls is None or upstream.url.startswith("https://"),
+    message="tls has a use with an https:// URL alone; write that, or leave tls out",
+    field="tls",
+)
 _USUAL: Final = Chunking()
 
 
@@ -59,6 +65,7 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
             "never in apiKeyFile or apiKeyValue",
             field="apiKey",
         ),
+        NO_TLS_OVER_HTTP,
     ),
     Keys: (
         Rule(

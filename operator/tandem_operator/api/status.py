@@ -27,6 +27,7 @@ class ConditionType(StrEnum):
     MODEL_READY = "ModelReady"
     ENGINE_READY = "EngineReady"
     EMBEDDING_READY = "EmbeddingReady"
+    ADDITIONAL_ENGINES_READY = "AdditionalEnginesReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
     MONITORING_READY = "MonitoringReady"
@@ -76,6 +77,23 @@ class TierStatus(Section):
     """Pods that serve."""
 
 
+class EngineStatus(TierStatus):
+    """One of the additional engines."""
+
+    name: str
+    """Name in spec.additionalEngines."""
+    model: str
+    """Name that clients write as `model`."""
+    endpoint: str
+    """Where orchestrators reach it."""
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=4,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """Ready: whether it serves; ModelReady: whether it has loaded its model."""
+
+
 class LLMServiceStatus(Section):
     """State of the service as last observed."""
 
@@ -91,6 +109,12 @@ class LLMServiceStatus(Section):
     """Engine pods."""
     embedding: TierStatus | None = None
     """Pods of the engine for embeddings."""
+    additional_engines: list[EngineStatus] | None = Field(
+        default=None,
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """The additional engines, in the order of the spec."""
     orchestrator: TierStatus | None = None
     """Orchestrator pods."""
     selector: str | None = None

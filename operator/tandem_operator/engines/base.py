@@ -36,13 +36,15 @@ ORCHESTRATORS_FORGET_SECONDS: Final = 40
 
 
 class EngineType(StrEnum):
-    """Engines that Tandem runs."""
+    """Engines that there may be."""
 
     VLLM = "vllm"
     SGLANG = "sglang"
     TGI = "tgi"
     OLLAMA = "ollama"
     LLAMACPP = "llamacpp"
+    EXTERNAL = "external"
+    """A server that somebody else runs: the operator has no `Engine` for it."""
 
 
 class Capability(StrEnum):

@@ -135,7 +135,7 @@ class LlamaCpp(Engine):
 
     def arguments(
         self,
-        service: "LLMService",
+        service: "LLMService",  # noqa: ARG002
         component: "EngineComponent",
         files: "ModelFiles",
         image: str,  # noqa: ARG002
@@ -155,7 +155,7 @@ class LlamaCpp(Engine):
             "--chat-template-file": TEMPLATE_PATH if tools.inline_chat_template else tools.chat_template,
         }
         written = [text for option, value in options.items() if value is not None for text in (option, str(value))]
-        embeds = ["--embeddings"] if component is service.embedding else []
+        embeds = ["--embeddings"] if component.embeds else []
         return [*written, *embeds, "--metrics", "--no-webui", *engine.extra_args]
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002

@@ -116,6 +116,6 @@ def _model(component: "EngineComponent", files: "ModelFiles") -> str:
     """Return what Ollama pulls, or the path of the file that it takes in."""
     if files.volume is not None:
         return f"{files.model}/{files.file}"
-    if component.model.source.startswith("hf://"):
+    if component.model.has_source("^hf://"):
         return f"hf.co/{files.model}{f':{files.file}' if files.file else ''}"
     return files.model

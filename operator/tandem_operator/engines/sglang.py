@@ -104,7 +104,7 @@ class SGLang(Engine):
     ) -> list[str]:
         """See `Engine`."""
         engine, tools = component.spec, component.spec.tool_calling
-        embeds = component is service.embedding
+        embeds = component.embeds
         options = {
             "--model-path": files.model,
             "--revision": files.revision,

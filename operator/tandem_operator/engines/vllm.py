@@ -115,7 +115,7 @@ class Vllm(Engine):
     ) -> list[str]:
         """See `Engine`; what a release may lack is left out unless the image's tag tells of one that has it."""
         engine, tools = component.spec, component.spec.tool_calling
-        config, generates = service.spec.orchestrator.config, component is not service.embedding
+        config, generates = service.spec.orchestrator.config, not component.embeds
         template = TEMPLATE_PATH if tools.inline_chat_template else tools.chat_template
         newer = {
             # It counts what runs, too.
@@ -129,7 +129,7 @@ class Vllm(Engine):
             "--revision": files.revision,
             "--load-format": "runai_streamer" if files.streamed else None,
             "--served-model-name": component.model.served_name,
-            "--runner": None if generates else "pooling",
+            "--runner": "pooling" if component.embeds else None,
             # vLLM listens at one family of addresses: the one that the pod has here, which probes and Services use.
             "--host": "$(VLLM_HOST_IP)",
             "--port": names.ENGINE_PORT,

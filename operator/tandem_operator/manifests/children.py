@@ -14,9 +14,10 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
     """Return the objects that make `llm` run; `key_version` changes when the engine's key does."""
     settings = config.file(llm)
     migrations = [*migration.build(llm, platform, settings)]
+    key = private.secret(llm)
     return [
         *component.service_accounts(llm),
-        private.secret(llm),
+        *([key] if key else []),
         config.config_map(llm, settings),
         *engine.chat_template(llm),
         *private.network_policies(llm),

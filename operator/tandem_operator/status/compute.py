@@ -6,23 +6,22 @@ from typing import Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API
-from tandem_operator.api.configuration import EMBEDDING, ENGINE
+from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, EngineStatus, LLMServiceStatus
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
-from tandem_operator.status.stored import Verdict, conditions, former_conditions
+from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_engine
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usable
-from tandem_operator.status.tier import TierView, gather, model_finding
+from tandem_operator.status.tier import REACHED, TierView, gather, model_finding
 
 _LONGEST_MESSAGE: Final = 4096
 _EMBEDDING_AWAY: Final = "EmbeddingAway"
+_ADDITIONAL_ENGINE_AWAY: Final = "AdditionalEngineAway"
 _DOCUMENTS_UNREAD: Final = "DocumentsUnread"
-_SEEN: Final = (FIELDS_CONTESTED, _EMBEDDING_AWAY, _DOCUMENTS_UNREAD)
+_SEEN: Final = (FIELDS_CONTESTED, _EMBEDDING_AWAY, _ADDITIONAL_ENGINE_AWAY, _DOCUMENTS_UNREAD)
 """Reasons of Degraded that the operator sees itself, whether or not it hears of orchestrators."""
-_OWN_ENGINES: Final = tuple(names.UPSTREAM_PROBLEM.format(name=name, problem="") for name in (ENGINE, EMBEDDING))
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class ServiceView:
     """The pods that read documents, where they are not those of the orchestrator."""
     model: Finding | None
     """Why the model is not loaded."""
+    additional: tuple[TierView, ...] = ()
+    """The additional engines."""
 
     @property
     def worst(self) -> Finding | None:
@@ -50,7 +51,7 @@ class ServiceView:
     @property
     def _taken(self) -> list[Finding]:
         """Names that keep all from being written, though the tier that they are of is not needed to serve."""
-        beside = [tier.finding for tier in (self.embedding, self.ingestion) if tier]
+        beside = [tier.finding for tier in (self.embedding, *self.additional, self.ingestion) if tier]
         return [finding for finding in beside if finding and finding.reason == NAME_TAKEN]
 
 
@@ -66,7 +67,8 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
     embedding = gather(service, observed, service.embedding) if service.embedding else None
     orchestrator = gather(service, observed, service.orchestrator)
     ingestion = gather(service, observed, service.ingestion) if service.ingestion else None
-    view = ServiceView(service, observed, engine, embedding, orchestrator, ingestion, model_finding(engine))
+    additional = tuple(gather(service, observed, each) for each in service.additional)
+    view = ServiceView(service, observed, engine, embedding, orchestrator, ingestion, model_finding(engine), additional)
     verdicts = [verdict for condition in CONDITIONS if (verdict := condition(view))]
     labels, former = dict(service.engine.selector), former_conditions(service.status)
     return LLMServiceStatus(
@@ -76,12 +78,27 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         gpus=0 if service.spec.suspend else sum(each.spec.gpu_count * each.spec.replicas for each in service.engines),
         engine=engine.counts,
         embedding=embedding.counts if embedding else None,
+        additional_engines=[*map(_engine_status, additional, service.additional)] or None,
         orchestrator=orchestrator.counts,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
         conditions=[
             *conditions(verdicts, former, service.metadata.generation, observed.now),
             *_unheard(verdicts, former.get(ConditionType.DEGRADED)),
         ],
+    )
+
+
+def _engine_status(tier: TierView, engine: EngineComponent) -> EngineStatus:
+    """Return what is told of an additional engine."""
+    service, former = tier.service, former_engine(tier.service.status, tier.tier)
+    verdicts = [_tier_ready(ConditionType.READY, tier), _model_ready(engine, model_finding(tier))]
+    return EngineStatus(
+        name=tier.tier,
+        model=engine.model.served_name,
+        endpoint=service.endpoint(engine),
+        replicas=tier.counts.replicas,
+        ready_replicas=tier.counts.ready_replicas,
+        conditions=conditions(verdicts, former_conditions(former), service.metadata.generation, tier.observed.now),
     )
 
 
@@ -118,8 +135,7 @@ def stalled(view: ServiceView) -> Verdict:
 
 def model_ready(view: ServiceView) -> Verdict:
     """Return whether an engine has loaded the model."""
-    message = f"{view.service.spec.model.served_name} is loaded"
-    return _good(ConditionType.MODEL_READY, view.model, "Loaded", message)
+    return _model_ready(view.service.engine, view.model)
 
 
 def engine_ready(view: ServiceView) -> Verdict:
@@ -130,6 +146,19 @@ def engine_ready(view: ServiceView) -> Verdict:
 def embedding_ready(view: ServiceView) -> Verdict | None:
     """Return whether the engine for embeddings serves; nothing is told of a service that runs none."""
     return _tier_ready(ConditionType.EMBEDDING_READY, view.embedding) if view.embedding else None
+
+
+def additional_engines_ready(view: ServiceView) -> Verdict | None:
+    """Return whether each additional engine serves; nothing is told of a service that has none."""
+    if not view.additional:
+        return None
+    found = [(tier.tier, finding) for tier in view.additional if (finding := tier.finding)]
+    if not found:
+        message = f"{', '.join(tier.tier for tier in view.additional)}: all serve"
+        return Verdict(ConditionType.ADDITIONAL_ENGINES_READY, ConditionStatus.TRUE, "Serving", message)
+    _, worst = min(found, key=lambda each: not each[1].terminal)
+    message = "; ".join(f"{name}: {finding.message}" for name, finding in found)
+    return Verdict(ConditionType.ADDITIONAL_ENGINES_READY, ConditionStatus.FALSE, worst.reason, message)
 
 
 def orchestrator_ready(view: ServiceView) -> Verdict:
@@ -182,6 +211,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     model_ready,
     engine_ready,
     embedding_ready,
+    additional_engines_ready,
     orchestrator_ready,
     stores_ready,
     monitoring_ready,
@@ -190,7 +220,13 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
 """What a status tells, in this order."""
 
 
+def _model_ready(engine: EngineComponent, finding: Finding | None) -> Verdict:
+    return _good(ConditionType.MODEL_READY, finding, "Loaded", f"{engine.model.served_name} is loaded")
+
+
 def _tier_ready(kind: ConditionType, tier: TierView) -> Verdict:
+    if tier.external:
+        return _good(kind, tier.finding, REACHED, f"orchestrators reach {tier.external.url}")
     counts = tier.counts
     return _good(kind, tier.finding, "Serving", f"{counts.ready_replicas} of {counts.replicas} pods are ready")
 
@@ -267,7 +303,7 @@ def parts_unusable(view: ServiceView) -> Finding | None:
 
 def _unusable(view: ServiceView) -> Finding | None:
     """Return what the orchestrators cannot use; the service's own engines have conditions of their own."""
-    own = _OWN_ENGINES if view.embedding else _OWN_ENGINES[:1]
+    own = tuple(names.UPSTREAM_PROBLEM.format(name=each.tier, problem="") for each in view.service.all_engines)
     lines = {line for line in view.observed.degraded or () if not line.startswith(own)}
     if not lines:
         return None
@@ -294,5 +330,21 @@ def embedding_away(view: ServiceView) -> Finding | None:
     return Finding(_EMBEDDING_AWAY, message)
 
 
-DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (fields_contested, embedding_away, documents_unread, parts_unusable)
+def additional_engine_away(view: ServiceView) -> Finding | None:
+    """Find additional engines of which nothing serves while the service does."""
+    away = [tier for tier in view.additional if tier.finding and not tier.counts.ready_replicas]
+    if view.worst or not away:
+        return None
+    which = "; ".join(f"{tier.tier}: {tier.finding.message}" for tier in away if tier.finding)
+    message = f"{view.service.spec.model.served_name} is served, but these additional engines serve nobody: {which}"
+    return Finding(_ADDITIONAL_ENGINE_AWAY, message)
+
+
+DEGRADED: Final[tuple[Policy[ServiceView], ...]] = (
+    fields_contested,
+    embedding_away,
+    additional_engine_away,
+    documents_unread,
+    parts_unusable,
+)
 """What is amiss while the service serves."""

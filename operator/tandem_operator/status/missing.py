@@ -12,10 +12,11 @@ def missing_secret(
 ) -> Finding | None:
     """Find the first of the named Secrets that does not exist, or that has not all keys; `there` are those that do."""
     settings = service.spec.orchestrator
+    parts = {"spec.orchestrator.state": settings.state, "spec.orchestrator.files": settings.files}
+    external = {f"{each.spec_path}.external": each.spec.external for each in service.all_engines}
     for name, keys in named.items():
-        parts = {"state": settings.state, "files": settings.files}
-        naming = next((field for field, part in parts.items() if name in secrets(part)), "config")
-        where = f"which spec.orchestrator.{naming} names"
+        naming = [field for field, part in (parts | external).items() if name in secrets(part)]
+        where = f"which {(*naming, 'spec.orchestrator.config')[0]} names"
         if name not in there:
             message = f"the Secret {name}, {where}, does not exist; create it"
             return Finding("SecretMissing", message, terminal=True)

@@ -58,6 +58,13 @@ def former_conditions(status: Any) -> dict[ConditionType, Condition]:
     return {condition.type: condition for condition in found if condition}
 
 
+def former_engine(status: Any, name: str) -> Mapping[str, Any]:
+    """Return what a stored status tells of an additional engine; empty if nothing."""
+    listed = _mapping(status).get("additionalEngines")
+    engines = map(_mapping, listed if isinstance(listed, list) else ())
+    return next((engine for engine in engines if engine.get("name") == name), {})
+
+
 def former_figures(status: Any) -> LLMServiceStatus:
     """Return a stored status without its conditions."""
     kept: dict[str, Any] = {}

@@ -10,17 +10,22 @@ from typing import Any, Final
 from tandem_contract import names
 
 from tandem_operator.api.component import Component, EngineComponent, Reference, Tier
+from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.pod import PodSettings
-from tandem_operator.api.status import TierStatus
+from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, TierStatus
 from tandem_operator.status.finding import Finding, Policy, first_finding
-from tandem_operator.status.masking import quoted
+from tandem_operator.status.masking import masked, quoted
 from tandem_operator.status.migration import awaited_migration
 from tandem_operator.status.missing import missing_secret
 from tandem_operator.status.observed import Object, Observed, Problem
 from tandem_operator.status.pods import ContainerView, PodView, diagnose, given_up, moment
+from tandem_operator.status.stored import former_conditions, former_engine
 
 _LONGEST_REFUSAL: Final = 4096
+REACHED: Final = "Reached"
+UNREACHABLE: Final = "EngineUnreachable"
+"""Reasons that orchestrators give of an engine that somebody else runs."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class TierView:
     """Its pods that are not on their way out, oldest first."""
 
     @property
-    def tier(self) -> Tier:
+    def tier(self) -> str:
         """Which one it is."""
         return self.component.tier
 
@@ -71,10 +76,15 @@ class TierView:
         """The pods that may run, with the container of each that is the tier."""
         return [(pod, main) for pod in self.pods if not pod.is_over and (main := pod.main)]
 
+    @property
+    def external(self) -> ExternalSpec | None:
+        """Where it is, if it is an engine that somebody else runs."""
+        return self.engine.spec.external if self.engine else None
+
     @cached_property
     def finding(self) -> Finding | None:
         """Why the tier does not serve; None when it does."""
-        return first_finding(TIER, self)
+        return first_finding(EXTERNAL if self.external else TIER, self)
 
     def condition(self, kind: str) -> Object:
         """Return one of its Deployment's conditions; empty if it has none of this kind."""
@@ -106,9 +116,10 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    named = (each.tier for each in view.service.components if problem.name.startswith(each.name))
+    named = [each for each in view.service.components if f"{problem.name}-".startswith(f"{each.name}-")]
+    tier = max(named, key=lambda each: len(each.name)).tier if named else Tier.ORCHESTRATOR
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
-    return next(named, Tier.ORCHESTRATOR) == view.tier and not told_elsewhere
+    return tier == view.tier and not told_elsewhere
 
 
 def held_back(view: TierView) -> Finding | None:
@@ -223,8 +234,46 @@ TIER: Final = (
 """Why a tier does not serve."""
 
 
+def unreachable(view: TierView) -> Finding | None:
+    """Find that orchestrators cannot reach an engine that somebody else runs."""
+    beginning = names.UPSTREAM_PROBLEM.format(name=view.tier, problem="")
+    lines = {line.removeprefix(beginning) for line in view.observed.degraded or () if line.startswith(beginning)}
+    if not lines:
+        return None
+    told = "; ".join(sorted(masked(" ".join(line.split())) for line in lines))
+    return Finding(UNREACHABLE, f"orchestrators cannot use the engine at {_url(view)}: {told}")
+
+
+def not_heard(view: TierView) -> Finding | None:
+    """Find that no orchestrator has said whether it reaches the engine; what they said last counts until they do."""
+    if view.observed.degraded is not None:
+        return None
+    former = _former(view)
+    if former and former.reason in (REACHED, UNREACHABLE):
+        return Finding(former.reason, former.message) if former.status != ConditionStatus.TRUE else None
+    return Finding("NotHeard", f"no orchestrator has said yet whether it reaches {_url(view)}; asked once a minute")
+
+
+def _former(view: TierView) -> Condition | None:
+    """Return what was told last of whether an engine serves."""
+    stored = view.service.status
+    if view.component is view.service.engine:
+        return former_conditions(stored).get(ConditionType.ENGINE_READY)
+    return former_conditions(former_engine(stored, view.tier)).get(ConditionType.READY)
+
+
+def _url(view: TierView) -> str:
+    return masked(view.external.url) if view.external else ""
+
+
+EXTERNAL: Final[tuple[Policy[TierView], ...]] = (suspended, unreachable, not_heard)
+"""Why an engine does not serve that somebody else runs."""
+
+
 def model_finding(engine: TierView) -> Finding | None:
     """Return why the model is not loaded; None when an engine pod serves it."""
+    if engine.external:
+        return engine.finding
     if any(container.status.get("ready") for _, container in engine.mains):
         return None
     return first_finding(MODEL, engine)
@@ -244,17 +293,18 @@ def loading(engine: TierView) -> Finding | None:
     """Find an engine that runs, and so loads the model, unless it is known that it will not serve."""
     if engine.finding and engine.finding.terminal:
         return None
-    model, budget = engine.service.spec.model, engine.service.spec.engine.startup_timeout
     for pod, container in engine.mains:
-        if running := container.state.get("running"):
-            begun = moment(running.get("startedAt"))
-            return Finding("Loading", f"{pod.name} loads {model.source} since {begun:%H:%M:%S} UTC (budget {budget})")
+        if (running := container.state.get("running")) and (of := engine.engine):
+            begun, budget = moment(running.get("startedAt")), of.spec.startup_timeout
+            told = f"{pod.name} loads {of.model.source} since {begun:%H:%M:%S} UTC (budget {budget})"
+            return Finding("Loading", told)
     return None
 
 
-def engine_not_running(engine: TierView) -> Finding:
+def engine_not_running(engine: TierView) -> Finding | None:
     """Find that nothing runs that could load the model."""
-    return Finding("EngineNotRunning", f"{engine.service.spec.model.source} is loaded once an engine pod runs")
+    of = engine.engine
+    return Finding("EngineNotRunning", f"{of.model.source} is loaded once an engine pod runs") if of else None
 
 
 MODEL: Final[tuple[Policy[TierView], ...]] = (source_unusable, at_rest, loading, engine_not_running)

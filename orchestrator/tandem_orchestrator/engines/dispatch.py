@@ -193,7 +193,8 @@ class Dispatcher(Part):
         return any(not replica.saturated for replica in ready)
 
     def _slot(self, model: Model, body: bytes) -> QueueSlot:
-        return self._hold.slot(model.name, model.name if model.known else OTHER, len(body))
+        most = model.settings.fallback_seconds if model.settings.fallback is not None else None
+        return self._hold.slot(model.name, model.name if model.known else OTHER, len(body), most)
 
     async def _wait(self, model: Model, call: Call, slot: QueueSlot) -> None:
         for replica in model.replicas:

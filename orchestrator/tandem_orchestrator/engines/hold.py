@@ -23,15 +23,17 @@ _number = attrgetter("number")
 class QueueSlot:
     """One request's slot in the queue. It keeps its number and deadline when it comes back."""
 
-    __slots__ = ("deadline", "label", "model", "number", "size", "turn")
+    __slots__ = ("deadline", "label", "model", "number", "size", "turn", "waits")
 
-    def __init__(self, model: str, label: str, size: int, number: int, deadline: float) -> None:
+    def __init__(self, model: str, label: str, size: int, number: int, waits: float) -> None:
         self.model = model
         self.label = label
         """The model as metrics may name it."""
         self.size = size
         self.number = number
-        self.deadline = deadline
+        self.waits = waits
+        """For how many seconds; they begin now."""
+        self.deadline = asyncio.get_running_loop().time() + waits
         self.turn: asyncio.Future[None]
 
     @property
@@ -97,10 +99,11 @@ class Hold:
         """Take changed settings; who waits already keeps the deadline."""
         self._settings = settings
 
-    def slot(self, model: str, label: str, size: int) -> QueueSlot:
-        """Return a slot for a request of `size` bytes; its time begins now."""
-        deadline = asyncio.get_running_loop().time() + self._settings.seconds
-        return QueueSlot(model, label, size, next(self._numbers), deadline)
+    def slot(self, model: str, label: str, size: int, most: float | None = None) -> QueueSlot:
+        """Return a slot for a request of `size` bytes; its time begins now, and is `most` seconds or less."""
+        seconds = self._settings.seconds
+        waits = seconds if most is None else min(most, seconds)
+        return QueueSlot(model, label, size, next(self._numbers), waits)
 
     def advance(self) -> None:
         """Let requests go that a replica can take; to be called when one may have become able to."""
@@ -146,7 +149,8 @@ class Hold:
                 return slot.turn.result()
             if heartbeat is not None and not slot.overdue:
                 await heartbeat()
-        waited = f"it waited {self._settings.seconds:g} s (hold.seconds)"
+        setting = "hold.seconds" if slot.waits >= self._settings.seconds else "models.fallbackSeconds"
+        waited = f"it waited {slot.waits:g} s ({setting})"
         raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
 
     def _enter(self, slot: QueueSlot) -> None:

@@ -88,7 +88,7 @@ class Replica:
         self.upstream = upstream.name
         self.address = address
         self.type = ENGINE_TYPES[upstream.type]
-        self.pool = Pool(url, timeouts, address)
+        self.pool = Pool(url, timeouts, address, upstream.tls.ca if upstream.tls else None)
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
         self.backlog = Backlog()

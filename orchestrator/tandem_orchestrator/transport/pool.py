@@ -1,28 +1,31 @@
 """Keep-alive connections to one replica of an engine."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from tandem_contract.config import Timeouts
+from tandem_contract.config import SecretFile, Timeouts
 
 from tandem_orchestrator.errors import Cut, TimedOut, Unreachable
 from tandem_orchestrator.transport.engine_connection import Connection, Response
+from tandem_orchestrator.transport.trust import Trust
 
 
 class Pool:
     """Connections to the host of one URL. Cancelling a request closes its connection, so that none is lost.
 
-    With an `address` they all go there, while TLS goes on to ask for the URL's host.
+    With an `address` they all go there, while TLS goes on to ask for the URL's host. `authorities` are those that may
+    have signed its certificate; by default those that the system trusts.
     """
 
-    def __init__(self, url: str, timeouts: Timeouts, address: str | None = None) -> None:
+    def __init__(
+        self, url: str, timeouts: Timeouts, address: str | None = None, authorities: SecretFile | None = None
+    ) -> None:
         parts = urlsplit(url)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._server_name = parts.hostname if self._tls else None
+        self._trust = Trust(authorities) if parts.scheme == "https" else None
+        self._server_name = parts.hostname if self._trust else None
         self._host = address or parts.hostname or ""
-        self._port = parts.port or (443 if self._tls else 80)
+        self._port = parts.port or (443 if self._trust else 80)
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._connecting = 0
@@ -82,13 +85,14 @@ class Pool:
             connection.abort()
 
     async def _connect(self, on_idle: Callable[[Connection], None]) -> Connection:
+        tls = self._trust.context() if self._trust else None
         connection = Connection(on_idle, self._forget)
         seconds = self.timeouts.connect_seconds
         self._connecting += 1
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().create_connection(  # type: ignore[type-var] # a protocol by its methods
-                    lambda: connection, self._host, self._port, ssl=self._tls, server_hostname=self._server_name
+                    lambda: connection, self._host, self._port, ssl=tls, server_hostname=self._server_name
                 )
         except TimeoutError:
             raise TimedOut(

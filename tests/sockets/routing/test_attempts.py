@@ -137,6 +137,38 @@ async def test_the_fallback_answers_for_an_engine_that_stays_away(serve, engine,
     assert (await orchestrator.chat())[1]["model"] == "small"
 
 
+async def test_the_fallback_answers_at_once_where_it_is_told_to_and_the_engine_again_when_it_is_back(
+    serve, engine, small
+):
+    engine.stop()
+    models = [{"name": "double", "fallback": "small", "fallbackSeconds": 0}]
+    orchestrator = await serve(config_for(engine, small, models=models))
+    assert (await orchestrator.chat())[1]["model"] == "small"
+    assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
+    assert len(small.seen) == 2
+    await engine.start()
+    await until(lambda: orchestrator.upstreams.all[0].ready)
+    assert (await orchestrator.chat())[1]["model"] == "double"
+
+
+async def test_a_fallback_that_is_away_as_well_is_waited_for_as_any_engine(serve, engine, small):
+    engine.stop()
+    small.stop()
+    models = [{"name": "double", "fallback": "small", "fallbackSeconds": 0.05}]
+    orchestrator = await serve(config_for(engine, small, models=models, hold={"seconds": 0.1}))
+    status, answer = await orchestrator.chat()
+    assert status == 503
+    assert "'small'" in answer["error"]["message"]
+    assert "hold.seconds" in answer["error"]["message"]
+
+
+async def test_who_has_no_fallback_says_for_how_long_it_waited(serve, engine):
+    engine.stop()
+    models = [{"name": "double", "fallback": "unheard-of", "fallbackSeconds": 0.05}]
+    message = (await (await serve(config_for(engine, models=models))).chat())[1]["error"]["message"]
+    assert "it waited 0.05 s (models.fallbackSeconds)" in message
+
+
 async def test_the_fallback_is_not_asked_for_another_opinion(falling_back):
     orchestrator, engine, small = falling_back
     engine.rule = lambda _: Reply(status=400)

@@ -32,6 +32,7 @@ ALTERNATIVES = (
     "spec.orchestrator.retrieval.embedding.path",
 )
 """Fields in whose place full.yaml has others."""
+MAPS = ("spec.additionalEngines",)
 EVERYTHING = {"get", "list", "watch", "create", "patch", "delete"}
 LESS: dict[tuple[str, str], set[str]] = {
     ("", "persistentvolumeclaims"): EVERYTHING - {"delete"},  # what is on them goes with the service alone
@@ -109,6 +110,8 @@ def test_full_has_every_field() -> None:
     full = set(written("spec", read(ROOT / "manifests" / "samples" / "full.yaml")["spec"]))
     shown_once = ("spec.engine.env.", "spec.engine.tolerations.")
     full |= {path.replace("engine", "orchestrator", 1) for path in full if path.startswith(shown_once)}
+    full |= {path.replace("engine", "additionalEngines", 1) for path in full if path.startswith("spec.engine.")}
+    full |= {path.replace("additionalEngines", "engine", 1) for path in full if ".additionalEngines.external" in path}
     wanted = {path for path in defined("spec", schema) if not path.endswith(REFUSED) and ".affinity." not in path}
     assert sorted(path for path in wanted - full if not path.startswith(ALTERNATIVES)) == []
 
@@ -135,7 +138,9 @@ def sample(name: str) -> Path:
 
 
 def defined(path: str, schema: Json) -> Iterator[str]:
-    """The path of every field of a schema; a list's items have its path."""
+    """The path of every field of a schema; the items of a list and the values of a map have its path."""
+    if "properties" in (values := schema.get("additionalProperties") or {}):
+        schema = values
     schema = schema.get("items", schema)
     for name, field in schema.get("properties", {}).items():
         yield f"{path}.{name}"
@@ -149,5 +154,6 @@ def written(path: str, value: object) -> Iterator[str]:
             yield from written(path, item)
     elif isinstance(value, dict):
         for name, field in value.items():
-            yield f"{path}.{name}"
-            yield from written(f"{path}.{name}", field)
+            here = f"{path}.{name}"
+            yield here
+            yield from written(here, [*field.values()] if here in MAPS else field)

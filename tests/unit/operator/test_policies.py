@@ -130,6 +130,7 @@ def serving(*tiers: str) -> dict[str, Any]:
 
 
 REFUSED = Problem("Deployment", "demo-engine", "Refused", "no")
+ADDITIONAL = {"additionalEngines": {"small": {"model": {"source": "hf://org/small"}}}}
 EMBEDDING = {"embeddingEngine": {"model": {"source": "hf://org/embedding"}}}
 READERS = service(
     **EMBEDDING,
@@ -233,7 +234,7 @@ def test_of_two_causes_the_first_of_the_chain_is_told(chain: Any, view: Any, fir
 def test_every_condition_is_told_in_the_order_of_the_api() -> None:
     redis = {"config": {"redis": {"url": "redis://redis:6379/0"}}}
     told = status(
-        service(**EMBEDDING, orchestrator=redis),
+        service(**EMBEDDING, **ADDITIONAL, orchestrator=redis),
         Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API})),
     )
     assert [condition.type for condition in told.conditions] == list(ConditionType)

@@ -23,10 +23,10 @@ _TEMPLATE_FOLDER, _, _TEMPLATE_FILE = TEMPLATE_PATH.rpartition("/")
 
 
 def chat_template(service: LLMService) -> Iterable[Manifest]:
-    """Return the ConfigMap with the chat template, if the spec holds one as text."""
-    template = service.spec.engine.tool_calling.inline_chat_template
-    if template:
-        yield {**child(service, service.engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
+    """Return a ConfigMap with the chat template of each engine whose spec holds one as text."""
+    for engine in service.engines:
+        if template := engine.spec.tool_calling.inline_chat_template:
+            yield {**child(service, engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
 
 
 def build(service: LLMService, platform: Platform, key_version: str | None) -> Iterable[Manifest]:

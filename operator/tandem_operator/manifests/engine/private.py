@@ -19,8 +19,10 @@ from tandem_operator.manifests.component import Manifest, child
 from tandem_operator.manifests.pod import service_port
 
 
-def secret(service: LLMService) -> Manifest:
-    """Return the Secret of the engines' key, without its data."""
+def secret(service: LLMService) -> Manifest | None:
+    """Return the Secret of the engines' key, without its data; None where no engine runs here."""
+    if not service.engines:
+        return None
     return {**child(service, service.engine, "v1", "Secret", service.engine_key_name), "type": "Opaque"}
 
 

@@ -44,12 +44,13 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
 
 def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: Platform) -> Manifest:
     key = {"secret": {"name": service.engine_key_name, "items": [config.item(names.ENGINE_KEY, "engine-key/")]}}
+    sources = [config.source(service), *([key] if service.engines else [])]
     fields = {
         "terminationGracePeriodSeconds": grace_seconds(service, _PRE_STOP_SECONDS),
         "topologySpreadConstraints": [_spread(component, key) for key in _SPREAD_OVER],
         "containers": [_container(service, component, platform.images.orchestrator_of(service.spec))],
         "volumes": [
-            {"name": "files", "projected": {"sources": [config.source(service), key]}},
+            {"name": "files", "projected": {"sources": sources}},
             *config.volumes(service.secrets),
             *volumes(service),
             {"name": "tmp", "emptyDir": {}},

@@ -1,0 +1,62 @@
+"""`spec.additionalEngines`: engines beside the main one, each with a model of its own."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling, source_rule
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.pairing import pairing
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import Capability, EngineType
+from tandem_operator.rules import Rule
+
+LONGEST_NAME: Final = 32
+NAME: Final = rf"^[a-z0-9]([-a-z0-9]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?$"
+"""How one is called: its Deployment and Service are NAME-<this>."""
+RESERVED: Final = "^((engine|embedding|orchestrator|ingestion|migration|migrate|files)(-.*)?|(.*-)?pods)$"
+"""Names by which the service's other objects are called."""
+_EMBEDDING: Final = [
+    *(str(kind) for kind, engine in ENGINES.items() if Capability.EMBEDDINGS in engine.capabilities),
+    str(EngineType.EXTERNAL),
+]
+
+
+class Task(StrEnum):
+    """What an engine makes of a request."""
+
+    GENERATE = "generate"
+    EMBED = "embed"
+
+
+class AdditionalEngineSpec(EngineSpec):
+    """An engine beside the main one, with model, accelerator, size and replicas of its own."""
+
+    rules: ClassVar[tuple[Rule, ...]] = tuple(
+        replace(rule, message=rule.message.replace("engine.", "additionalEngines.*."))
+        for rule in (
+            *EngineSpec.rules,
+            Rule(
+                cel=f"self.task != 'embed' || self.type in {_EMBEDDING}",
+                holds=lambda engine: engine.task is not Task.EMBED or engine.type in _EMBEDDING,
+                message=f"engine.type must be one of {', '.join(_EMBEDDING)} with task embed: others make no vectors",
+                field="type",
+            ),
+            source_rule("self.type", lambda engine: engine, "model"),
+            *pairing("self", lambda engine: (engine, engine.model)),
+        )
+    )
+
+    model: ModelSpec
+    """The model; clients write its name as `model`."""
+    task: Task = Task.GENERATE
+    """generate: chats and completions; embed: vectors of texts (/v1/embeddings), without tool calls."""
+    replicas: EngineReplicas = 1
+    """Engine pods."""
+
+    @property
+    def engine(self) -> EngineSpec:
+        """The same as the spec of an engine, which calls no tools where it makes vectors."""
+        if self.task is Task.GENERATE:
+            return self
+        return self.model_copy(update={"tool_calling": ToolCalling(enabled=False)})
