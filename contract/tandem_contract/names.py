@@ -18,6 +18,7 @@ CONFIG_PATH: Final = "/etc/tandem/config.yaml"
 ENGINE_KEY: Final = "api-key"
 ENGINE_KEY_PATH: Final = "/etc/tandem/engine-key/api-key"
 
+ADAPTER_PROBLEM: Final = "adapter {name}: {problem}"  # as the next
 UPSTREAM_PROBLEM: Final = "upstream {name}: {problem}"  # a line of /ready and /health
 
 LABEL_SERVICE: Final = "tandem.dev/llmservice"

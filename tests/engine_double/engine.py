@@ -50,6 +50,10 @@ class EngineDouble:
         self.running = 0
         self.waiting = 0
         self.adapters: list[str] = []
+        self.roots: dict[str, str] = {}
+        """Where those adapters are from that were loaded by request."""
+        self.broken: dict[str, str] = {}
+        """What is said of adapters that cannot be loaded, by where they are."""
         self.context: int | None = None
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
         self.loading = False
@@ -140,13 +144,34 @@ class EngineDouble:
                 "token_strs": None,
             }
             await exchange.answer(200, orjson.dumps(told))
+        elif path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter") and exchange.method == "POST":
+            status, said = self._change_adapter(path, orjson.loads(exchange.body))
+            await exchange.answer(status, said)
         elif path == "/v1/models":
             entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": self.context or CONTEXT}
             entries = [{"id": self.model, **entry, "parent": None}]
-            entries += [{"id": name, **entry, "parent": self.model} for name in self.adapters]
+            entries += [
+                {"id": name, **entry, "parent": self.model, "root": self.roots.get(name)} for name in self.adapters
+            ]
             await exchange.answer(200, orjson.dumps({"object": "list", "data": entries}))
         else:
             await exchange.answer(404, b'{"detail":"Not Found"}')
+
+    def _change_adapter(self, path: str, order: dict[str, Any]) -> tuple[int, bytes]:
+        """As vLLM 0.32 does, entrypoints/openai/models/serving.py."""
+        name, root = order["lora_name"], order.get("lora_path")
+        if path.endswith("/unload_lora_adapter"):
+            if name not in self.adapters:
+                return 404, _refusal(404, f"The lora adapter '{name}' cannot be found.")
+            self.adapters.remove(name)
+            return 200, b"Success"
+        if name in self.adapters:
+            return 400, _refusal(400, f"The lora adapter '{name}' has already been loaded.")
+        if root in self.broken:
+            return 500, _refusal(500, self.broken[root])
+        self.adapters.append(name)
+        self.roots[name] = root
+        return 200, b"Success"
 
     def _authorized(self, exchange: Exchange) -> bool:
         return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
@@ -228,6 +253,10 @@ class EngineDouble:
             "# TYPE vllm:num_requests_waiting gauge\n"
             f"vllm:num_requests_waiting{label} {self.waiting}\n"
         ).encode()
+
+
+def _refusal(status: int, message: str) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": "BadRequestError", "param": None, "code": status}})
 
 
 async def _whole(exchange: Exchange, answer: Answer, reply: Reply) -> None:

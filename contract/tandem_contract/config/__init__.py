@@ -36,11 +36,12 @@ from tandem_contract.config.tools import (
     Weather,
     WebSearch,
 )
-from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream, UpstreamTls, UpstreamType
+from tandem_contract.config.upstreams import Adapter, Discovery, Hold, Routing, Upstream, UpstreamTls, UpstreamType
 
 __all__ = [
     "NEEDS_RESTART",
     "S3",
+    "Adapter",
     "Attach",
     "Background",
     "Batches",

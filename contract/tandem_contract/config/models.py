@@ -12,6 +12,8 @@ class ModelSettings(Section):
     """The model, as its engine serves it."""
     aliases: list[Name] = Field(default=[], max_length=64)
     """Other names for it."""
+    tenants: list[Name] | None = Field(default=None, min_length=1, max_length=1024)
+    """Tenants that may use it; to the others it does not exist. Default: all."""
     fallback: Name | None = None
     """Model that answers when this one's engines fail before the first byte, or stay away longer than
     fallbackSeconds."""

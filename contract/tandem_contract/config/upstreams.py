@@ -33,6 +33,15 @@ class UpstreamTls(Section):
     trusts; read again when it changes."""
 
 
+class Adapter(Section):
+    """A LoRA adapter of an engine's model; requests ask for it as for a model of its name."""
+
+    name: Name
+    """Name that clients write as `model`."""
+    path: str = Field(min_length=1, max_length=512)
+    """Where the engine finds it: a folder of its own, or a repository that it downloads."""
+
+
 class Upstream(Section):
     """One engine with any number of replicas, which serves one model, and adapters of it, under OpenAI's API."""
 
@@ -53,6 +62,9 @@ class Upstream(Section):
     """The same as a secret; what an LLMService uses for engines that are not its own."""
     api_key_value: SecretStr | None = None
     """The key itself; meant for the variable VLLM_API_KEY."""
+    adapters: list[Adapter] = Field(default=[], max_length=256)
+    """Adapters that each replica is told to load, without a restart; for type vllm, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING and --enable-lora."""
     tls: UpstreamTls | None = None
     """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
 

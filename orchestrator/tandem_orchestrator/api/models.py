@@ -19,13 +19,13 @@ router = APIRouter(
 @router.get("/models")
 async def models(principal: Known, services: FromApp) -> dict[str, Any]:
     """List the models that the key may use, as OpenAI does; `ready` says whether an engine serves the model now."""
-    return {"object": "list", "data": services.catalogue.entries(principal.models)}
+    return {"object": "list", "data": services.catalogue.entries(principal)}
 
 
 @router.get("/models/{model:path}", responses={404: {"description": "There is no such model."}})
 async def model(model: str, principal: Known, services: FromApp) -> dict[str, Any]:
     """Show one model of the list."""
-    for entry in services.catalogue.entries(principal.models):
+    for entry in services.catalogue.entries(principal):
         if entry["id"] == model:
             return entry
     raise UnknownModel(f"the model {model!r} does not exist here", param="model")

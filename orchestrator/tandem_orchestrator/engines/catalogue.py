@@ -1,11 +1,11 @@
 """The models that clients may ask for."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from tandem_contract.config import ModelSettings
 
+from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.types import EngineType
 from tandem_orchestrator.engines.upstreams import Upstreams
@@ -49,23 +49,25 @@ class Catalogue:
         self._settings = {model.name: model for model in settings}
         self._version = -1
 
-    def find(self, name: str, allowed: Collection[str] | None = None) -> Model:
-        """Return the model that clients call `name`. Raises `UnknownModel`, which names what there is of `allowed`
-        models.
+    def find(self, name: str, principal: Principal | None = None) -> Model:
+        """Return the model that clients call `name`. Raises `UnknownModel`, which names what there is for whoever asks,
+        or for the service itself.
         """
         if self._version != self._upstreams.version:
             self._build()
         model = self._models.get(name)
-        return model if model is not None else self._unlisted(name, allowed)
+        if model is None or not (principal is None or _open_to(model, principal)):
+            return self._unlisted(name, principal)
+        return model
 
-    def entries(self, allowed: Collection[str] | None = None) -> list[dict[str, Any]]:
-        """Return OpenAI's list of models, each with `ready`, aliases with `alias_of`; of `allowed` models only."""
+    def entries(self, principal: Principal) -> list[dict[str, Any]]:
+        """Return OpenAI's list of models, each with `ready`, aliases with `alias_of`; of those for whoever asks."""
         if self._version != self._upstreams.version:
             self._build()
         listed = {name: entry for upstream in reversed(self._upstreams.all) for name, entry in upstream.listed.items()}
         entries = []
         for name, model in self._models.items():
-            if _offered(name, model, allowed):
+            if _offered(name, model, principal):
                 entry = {"object": "model", "created": 0, "owned_by": "tandem", **listed.get(model.name, {})}
                 entry |= {"id": name, "ready": _ready(model)}
                 if name != model.name:
@@ -94,11 +96,11 @@ class Catalogue:
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
 
-    def _unlisted(self, name: str, allowed: Collection[str] | None) -> Model:
+    def _unlisted(self, name: str, principal: Principal | None) -> Model:
         """Return a name that only an engine can know of which no model is known yet."""
         unknown = [upstream for upstream in self._upstreams.all if not upstream.models]
-        if not unknown:
-            offered = sorted(other for other, model in self._models.items() if _offered(other, model, allowed))
+        if not unknown or name in self._models:
+            offered = sorted(other for other, model in self._models.items() if _offered(other, model, principal))
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
@@ -109,9 +111,17 @@ def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
     return bool(replicas) and all(replica.type.prefers_responses(name) for replica in replicas)
 
 
-def _offered(name: str, model: Model, allowed: Collection[str] | None) -> bool:
-    """Return whether a holder of a key for `allowed` models may know that there is `model` under this name."""
-    return allowed is None or name in allowed or model.name in allowed
+def _open_to(model: Model, principal: Principal) -> bool:
+    """Return whether the model is for the tenant of whoever asks."""
+    return model.settings.tenants is None or principal.tenant in model.settings.tenants
+
+
+def _offered(name: str, model: Model, principal: Principal | None) -> bool:
+    """Return whether whoever asks may know that there is `model` under this name."""
+    if principal is None:
+        return True
+    allowed = principal.models
+    return _open_to(model, principal) and (allowed is None or name in allowed or model.name in allowed)
 
 
 def _ready(model: Model) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zlib import crc32
 
+import orjson
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
@@ -228,6 +229,15 @@ class Replica:
             if error.status in WITHOUT_LIST:
                 return []
             raise
+
+    async def order(self, path: str, command: dict[str, Any]) -> None:
+        """Have the server do something. Raises `EngineError`."""
+        body = orjson.dumps(command)
+        response = await self.pool.send_apart(self._head(b"POST", path, len(body), "engine-order", b""), body)
+        try:
+            await _check(response)
+        finally:
+            response.close()
 
     async def check_health(self, path: str) -> None:
         """Raise `EngineError` if the server says at `path` that it is ill; one without such a page says nothing."""

@@ -11,6 +11,7 @@ import structlog
 from tandem_contract.config import Discovery, Routing, Timeouts
 from tandem_contract.config import Upstream as UpstreamSettings
 
+from tandem_orchestrator.engines.adapters import Adapters
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
@@ -35,6 +36,7 @@ class Upstream:
     ) -> None:
         self.settings = settings
         self.replicas: list[Replica] = []
+        self.adapters = Adapters(settings.adapters)
         self.listed: dict[str, dict[str, Any]] = {}
         """The replicas' own lists of models, by name; the last ones while no replica answers."""
         self.checked = asyncio.Event()
@@ -64,8 +66,8 @@ class Upstream:
     def models(self) -> list[str]:
         """Names that this engine is known to serve, the configured one first."""
         model = self.settings.model
-        listed = [name for name in self.listed if name != model]
-        return [model, *listed] if model else listed
+        listed = [name for name in (*self.adapters.names, *self.listed) if name != model]
+        return list(dict.fromkeys([model, *listed] if model else listed))
 
     @property
     def ready(self) -> bool:
@@ -118,9 +120,15 @@ class Upstream:
             ],
         }
 
-    def tune(self, timeouts: Timeouts, routing: Routing) -> None:
+    def can_become(self, settings: UpstreamSettings) -> bool:
+        """Return whether these settings differ in no more than what `tune` takes."""
+        return settings == self.settings.model_copy(update={"adapters": settings.adapters})
+
+    def tune(self, settings: UpstreamSettings, timeouts: Timeouts, routing: Routing) -> None:
         """Take changed settings."""
-        self._timeouts, self._routing = timeouts, routing
+        if settings.adapters != self.settings.adapters:
+            self.adapters.update(settings.adapters)
+        self.settings, self._timeouts, self._routing = settings, timeouts, routing
         for replica in self.replicas:
             replica.tune(timeouts, routing)
 
@@ -195,7 +203,13 @@ class Upstream:
     def _watch_replicas(self, group: asyncio.TaskGroup) -> None:
         for replica in self.replicas:
             if replica not in self._probes or self._probes[replica].done():
-                self._probes[replica] = group.create_task(probe(replica))
+                self._probes[replica] = group.create_task(self._keep(replica))
+
+    async def _keep(self, replica: Replica) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(probe(replica))
+            if replica.type.loads_adapters:
+                group.create_task(self.adapters.keep(replica))
 
     def _notice(self, _: Replica) -> None:
         if self._retired:

@@ -31,9 +31,10 @@ class Upstreams(Part):
 
     @property
     def problems(self) -> list[str]:
-        """A line for each upstream that does not answer."""
+        """A line for each upstream that does not answer, and for each adapter that is not loaded."""
         silent = (upstream for upstream in self.all if not upstream.ready)
-        return [names.UPSTREAM_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
+        lines = [names.UPSTREAM_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
+        return [*lines, *(line for upstream in self.all for line in upstream.adapters.problems)]
 
     def update(self, config: OrchestratorConfig) -> None:
         """Make these the upstreams of `config`. Unchanged ones keep their connections and state."""
@@ -41,9 +42,9 @@ class Upstreams(Part):
         self.all = []
         for settings in config.upstreams:
             upstream = before.get(settings.name)
-            if upstream is not None and upstream.settings == settings:
+            if upstream is not None and upstream.can_become(settings):
                 del before[settings.name]
-                upstream.tune(config.timeouts, config.routing)
+                upstream.tune(settings, config.timeouts, config.routing)
             else:
                 upstream = Upstream(settings, config.timeouts, config.routing, self._changed)
             self.all.append(upstream)

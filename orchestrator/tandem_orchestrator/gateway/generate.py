@@ -110,7 +110,7 @@ class Generator:
         name = name or self._catalogue.default
         if name is None:
             raise BadRequest("`model` must be the name of a model", param="model")
-        model = self._catalogue.find(name, principal.models)
+        model = self._catalogue.find(name, principal)
         if principal.models is not None and principal.models.isdisjoint((name, model.name)):
             raise Forbidden(f"this key may not use the model {name!r}", param="model")
         return model

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from tandem_contract.config import KeyLimits
+from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.catalogue import Catalogue
 
 from tests.engine_double import EngineDouble, Reply
@@ -13,6 +15,10 @@ from tests.sockets.running import config_for, question, until
 async def large():
     async with EngineDouble("large") as double:
         yield double
+
+
+def holder(*models):
+    return Principal("k", "t", KeyLimits(), frozenset(models))
 
 
 async def entries(orchestrator):
@@ -105,9 +111,9 @@ async def test_a_server_without_a_list_of_models_serves(serve, engine):
 async def test_a_key_sees_only_its_models(serve, engine, large):
     orchestrator = await serve(config_for(engine, large, models=[{"name": "large", "aliases": ["best"]}]))
     catalogue = orchestrator.app.services.catalogue
-    assert [entry["id"] for entry in catalogue.entries({"large"})] == ["large", "best"]
-    assert [entry["id"] for entry in catalogue.entries({"best"})] == ["best"]
-    assert catalogue.entries(frozenset()) == []
+    assert [entry["id"] for entry in catalogue.entries(holder("large"))] == ["large", "best"]
+    assert [entry["id"] for entry in catalogue.entries(holder("best"))] == ["best"]
+    assert catalogue.entries(holder()) == []
 
 
 async def test_a_clients_word_is_no_models_name(serve, engine):

@@ -24,6 +24,17 @@ class EngineType:
     full_words: tuple[str, ...] = ()
     """What it then says, where the status may mean something else."""
 
+    loads_adapters = False
+    """It loads and forgets adapters while it serves."""
+
+    def load_adapter(self, name: str, path: str) -> tuple[str, dict[str, Any]]:
+        """Return where it is told to load an adapter, and what it is told."""
+        raise NotImplementedError
+
+    def drop_adapter(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Return where it is told to forget an adapter, and what it is told."""
+        raise NotImplementedError
+
     def prefers_responses(self, model: str) -> bool:  # noqa: ARG002 # for subclasses
         """Return whether the engine's own `/v1/responses` does more for a model than its chat completions."""
         return False

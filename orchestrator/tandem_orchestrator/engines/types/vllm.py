@@ -1,6 +1,6 @@
 """vLLM."""
 
-from typing import Final
+from typing import Any, Final
 
 from tandem_orchestrator.engines.types.engine_type import EngineType, Gauges
 
@@ -18,6 +18,16 @@ class Vllm(EngineType):
     reasoning_field = "reasoning"
     full_words = ("currently busy and cannot accept new requests", "reached its prefill token backlog limit")
     """Of its `QueueOverflowError` and `MaxQueuedTokensError`."""
+
+    loads_adapters = True
+
+    def load_adapter(self, name: str, path: str) -> tuple[str, dict[str, Any]]:
+        """As its release 0.32 has it; `path` may be a repository."""
+        return "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}
+
+    def drop_adapter(self, name: str) -> tuple[str, dict[str, Any]]:
+        """As above."""
+        return "/v1/unload_lora_adapter", {"lora_name": name}
 
     def prefers_responses(self, model: str) -> bool:
         """Return true for models that speak Harmony: their reasoning is lost between two turns of a chat."""
