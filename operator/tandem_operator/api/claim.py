@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity, number
+from tandem_operator.api.source import ObjectName
 from tandem_operator.rules import Rule, Ruled
 
 

@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from tandem_contract import names
 from tandem_contract.config import (
+    Adapter,
     Database,
     Discovery,
     Files,
@@ -61,6 +62,12 @@ class OwnEngines(NamedTuple):
         for name, each in self.additional.items():
             yield name, f"additionalEngines.{name}.model", each.model, each
 
+    def served(self) -> Iterator[tuple[str, str]]:
+        """Yield what clients may ask for, models and adapters, and where the spec says so."""
+        for _, path, model, _ in self.upstreams():
+            yield model.served_name, path
+            yield from ((adapter.name, f"{path}.adapters[{n}]") for n, adapter in enumerate(model.adapters or ()))
+
 
 def configuration(engines: OwnEngines, orchestrator: OrchestratorSpec) -> OrchestratorConfig:
     """Return the valid configuration, the service's own engines first, at URLs that stand for the real ones.
@@ -78,8 +85,11 @@ def configuration(engines: OwnEngines, orchestrator: OrchestratorSpec) -> Orches
         written["files"] = _files(orchestrator.files)
     if orchestrator.retrieval or (embedding and orchestrator.files_place):
         written["retrieval"] = _retrieval(orchestrator.retrieval, embedding)
+    models = _with_adapters(settings.models, engines)
     if engines.model.fallback:
-        written["models"] = _models(settings.models, engines.model, engines.additional[engines.model.fallback])
+        models = _with_fallback(models, engines.model, engines.additional[engines.model.fallback])
+    if models != settings.models:
+        written["models"] = models
     ours = {"server": server, "upstreams": [*own, *settings.upstreams], "database": _database(orchestrator)}
     try:
         config = OrchestratorConfig.model_validate({**written, **ours})
@@ -104,23 +114,47 @@ def _upstream(name: str, model: ModelSpec, engine: EngineSpec) -> Upstream:
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
     )
-    kind = ENGINES[engine.type].upstream_type
-    return made if kind == made.type else made.model_copy(update={"type": kind})  # the default is not written
+    kind, said = ENGINES[engine.type].upstream_type, {}
+    if kind != made.type:  # the default is not written
+        said["type"] = kind
+    if model.adapters:
+        said["adapters"] = [Adapter(name=adapter.name, path=adapter.path) for adapter in model.adapters]
+    return made.model_copy(update=said)
 
 
 def _models_differ(engines: OwnEngines) -> None:
     known: dict[str, str] = {}
-    for _, path, model, _ in engines.upstreams():
-        if model.served_name in known:
+    for name, path in engines.served():
+        if name in known:
             text = (
-                f"{path}: {model.served_name!r} is what clients call spec.{known[model.served_name]} already, so that "
-                "a request could mean either; give one of them another name"
+                f"{path}: {name!r} is what clients call spec.{known[name]} already, so that a request could mean "
+                "either; give one of them another name"
             )
             raise PydanticCustomError("configuration", "{text}", {"text": text})
-        known[model.served_name] = path
+        known[name] = path
 
 
-def _models(settings: list[ModelSettings], model: ModelSpec, fallback: AdditionalEngineSpec) -> list[ModelSettings]:
+def _with_adapters(settings: list[ModelSettings], engines: OwnEngines) -> list[ModelSettings]:
+    """Return what is said of models, and of adapters for whom they are."""
+    models = list(settings)
+    for _, path, model, _ in engines.upstreams():
+        for n, adapter in enumerate(each for each in model.adapters or () if each.tenants):
+            at = next((i for i, said in enumerate(models) if said.name == adapter.name), None)
+            said = models[at] if at is not None else ModelSettings(name=adapter.name)
+            if said.tenants is not None:
+                text = (
+                    f"{path}.adapters[{n}].tenants: orchestrator.config.models has tenants of {adapter.name!r} "
+                    "already; leave one of them out"
+                )
+                raise PydanticCustomError("configuration", "{text}", {"text": text})
+            made = said.model_copy(update={"tenants": adapter.tenants})
+            models = [*models[:at], made, *models[at + 1 :]] if at is not None else [*models, made]
+    return models
+
+
+def _with_fallback(
+    settings: list[ModelSettings], model: ModelSpec, fallback: AdditionalEngineSpec
+) -> list[ModelSettings]:
     """Return what is said of models, and of the main one what answers in its place, and how soon."""
     main = model.served_name
     known = next((each for each in settings if each.name == main), None)

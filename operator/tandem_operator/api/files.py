@@ -7,7 +7,7 @@ from pydantic import Field
 from tandem_contract.config import FileSettings
 
 from tandem_operator.api.claim import ClaimSpec
-from tandem_operator.api.model import ObjectName
+from tandem_operator.api.source import ObjectName
 from tandem_operator.rules import Rule, Ruled
 
 

@@ -57,6 +57,11 @@ def _types(spec: "LLMServiceSpec") -> set[EngineType]:
     }
 
 
+def _has_adapters(spec: "LLMServiceSpec") -> bool:
+    others = (each.model for each in (spec.embedding_engine, *(spec.additional_engines or {}).values()) if each)
+    return any(model.adapters is not None for model in (spec.model, *others))
+
+
 class LLMServiceSpec(Ruled):
     """Models, the engines that run them and the orchestrator in front of them."""
 
@@ -98,6 +103,15 @@ class LLMServiceSpec(Ruled):
             holds=lambda spec: spec.networking.network_policy.enabled or not _types(spec) & {*_KEYLESS},
             message=f"networking.networkPolicy must be enabled with engine.type {', '.join(_KEYLESS)}, which asks for "
             "no key: nothing else keeps others out",
+            field="networking",
+        ),
+        Rule(
+            cel="self.networking.networkPolicy.enabled || !(has(self.model.adapters)"
+            " || has(self.embeddingEngine) && has(self.embeddingEngine.model.adapters) || has(self.additionalEngines)"
+            " && self.additionalEngines.exists(k, has(self.additionalEngines[k].model.adapters)))",
+            holds=lambda spec: spec.networking.network_policy.enabled or not _has_adapters(spec),
+            message="networking.networkPolicy must be enabled with model.adapters: the engine loads others for whoever "
+            "reaches it",
             field="networking",
         ),
     )

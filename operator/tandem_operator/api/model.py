@@ -1,124 +1,25 @@
 """`spec.model`: what is served, and where it comes from."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
+from tandem_operator.api.adapter import AdapterSpec
+from tandem_operator.api.source import (
+    HF_PATTERN,
+    OCI_PATTERN,
+    OLLAMA_PATTERN,
+    PVC_PATTERN,
+    S3_PATTERN,
+    ModelName,
+    ObjectName,
+    Source,
+    form,
+    of_source,
+    parse,
+)
 from tandem_operator.rules import Rule, Ruled
-
-ObjectName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
-]
-HF_PATTERN: Final = r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$"
-PVC_PATTERN: Final = r"^pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[A-Za-z0-9_@.-]+)*/?$"
-OCI_PATTERN: Final = (
-    r"^oci://[a-z0-9][A-Za-z0-9._:-]*(/[a-z0-9][a-z0-9._-]*)+(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{64})?$"
-)
-S3_PATTERN: Final = r"^s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9_=.-]+)+/?$"
-OLLAMA_PATTERN: Final = (
-    r"^ollama://[a-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?$"
-)
-
-
-@dataclass(frozen=True)
-class HuggingFace:
-    """A repository on the Hugging Face hub."""
-
-    repository: str
-    revision: str | None
-
-    @property
-    def name(self) -> str:
-        """Served name when the spec gives none."""
-        return self.repository
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A folder on a PersistentVolumeClaim of the same namespace."""
-
-    claim: str
-    path: str
-    """Relative to the volume's root; empty means the root."""
-
-    @property
-    def name(self) -> str:
-        """Served name when the spec gives none."""
-        return (self.path or self.claim).rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class ImageVolume:
-    """An OCI image (or artifact) that holds the model's files at its root."""
-
-    reference: str
-
-    @property
-    def name(self) -> str:
-        """Served name when the spec gives none."""
-        return re.sub(r"[:@].*", "", self.reference.rsplit("/", 1)[-1])
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """A prefix in an S3-compatible object store."""
-
-    uri: str
-
-    @property
-    def name(self) -> str:
-        """Served name when the spec gives none."""
-        return self.uri.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class OllamaModel:
-    """A model of Ollama's library, or of a registry like it."""
-
-    reference: str
-
-    @property
-    def name(self) -> str:
-        """Served name when the spec gives none."""
-        return self.reference
-
-
-Source = HuggingFace | Claim | ImageVolume | Bucket | OllamaModel
-
-
-def parse(uri: str) -> Source:
-    """Read a model URI that has passed the patterns above."""
-    scheme, _, rest = uri.partition("://")
-    rest = rest.rstrip("/")
-    if scheme == "hf":
-        repository, _, revision = rest.partition("@")
-        return HuggingFace(repository, revision or None)
-    if scheme == "pvc":
-        claim, _, path = rest.partition("/")
-        return Claim(claim, path)
-    if scheme == "oci":
-        return ImageVolume(rest)
-    if scheme == "ollama":
-        return OllamaModel(rest)
-    return Bucket(f"s3://{rest}")
-
-
-def _form(scheme: str, pattern: str, shape: str) -> Rule:
-    prefix = f"{scheme}://"
-    return _of_source(
-        cel=f"!self.source.startsWith('{prefix}') || self.source.matches(r'{pattern}')",
-        holds=lambda source: not source.startswith(prefix) or bool(re.fullmatch(pattern, source)),
-        message=f"model.source with {prefix} is written {shape}",
-    )
-
-
-def _of_source(cel: str, holds: Callable[[str], bool], message: str) -> Rule:
-    """Return a rule for those models alone that have a source."""
-    rule = Rule(cel, lambda model: holds(model.source), message, field="source")
-    return rule.where("has(self.source)", lambda model: model.source is not None)
 
 
 class ModelCredentials(Ruled):
@@ -134,18 +35,18 @@ class ModelSpec(Ruled):
     """The model and where its files are."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        _of_source(
+        of_source(
             cel="self.source.matches('^(hf|pvc|oci|s3|ollama)://')",
             holds=lambda source: bool(re.match("^(hf|pvc|oci|s3|ollama)://", source)),
             message="model.source must begin with hf://, pvc://, oci://, s3:// or ollama://, "
             "for example hf://Qwen/Qwen2.5-0.5B-Instruct",
         ),
-        _form("hf", HF_PATTERN, "hf://org/name or hf://org/name@revision"),
-        _form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
-        _form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
-        _form("s3", S3_PATTERN, "s3://bucket/prefix"),
-        _form("ollama", OLLAMA_PATTERN, "ollama://name:tag"),
-        _of_source(
+        form("hf", HF_PATTERN, "hf://org/name or hf://org/name@revision"),
+        form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
+        form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
+        form("s3", S3_PATTERN, "s3://bucket/prefix"),
+        form("ollama", OLLAMA_PATTERN, "ollama://name:tag"),
+        of_source(
             cel="!self.source.contains('..')",
             holds=lambda source: ".." not in source,
             message="model.source must not contain '..'; name the folder itself",
@@ -173,11 +74,13 @@ class ModelSpec(Ruled):
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)] | None
     ) = None
     """The one file in the source that is loaded, for engines that load one, such as model-Q4_K_M.gguf."""
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=128)] | None = None
+    name: ModelName | None = None
     """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://.
     An external engine needs it: the name by which it serves the model."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
+    adapters: Annotated[list[AdapterSpec] | None, Field(max_length=64)] = None
+    """LoRA adapters of the model. They come and go without a restart once there is this list, be it empty."""
 
     def has_source(self, pattern: str) -> bool:
         """Return whether the source begins as a pattern says."""

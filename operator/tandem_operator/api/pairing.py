@@ -18,6 +18,7 @@ _FOLDERS = "^(pvc|oci)://"
 def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
     """Return the rules for a section with a field `model`; `engine` is the CEL of its engine, and `read` gives both."""
     file, revision, token = Capability.MODEL_FILE, Capability.REVISION, Capability.HF_TOKEN
+    adapters = Capability.ADAPTERS
     source, credentials = "self.model.source", "self.model.credentials"
     return (
         *(_takes(engine, kind, read) for kind in ENGINES),
@@ -25,6 +26,12 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
             f"!has(self.model.file) || {_able(engine, file)}",
             lambda spec, model: model.file is None or _can(spec, file),
             f"model.file is for engines that load one file ({_names(file)}); leave it out with others",
+            read,
+        ),
+        _rule(
+            f"!has(self.model.adapters) || {_able(engine, adapters)}",
+            lambda spec, model: model.adapters is None or _can(spec, adapters),
+            f"model.adapters are for engine.type {_names(adapters)}; leave them out with others",
             read,
         ),
         _with_source(

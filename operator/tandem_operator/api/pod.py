@@ -9,8 +9,8 @@ from pydantic.alias_generators import to_snake
 
 from tandem_operator.api.affinity import Affinity
 from tandem_operator.api.labels import AnnotationValue, LabelKey, LabelValue
-from tandem_operator.api.model import ObjectName
 from tandem_operator.api.quantity import Quantity, number
+from tandem_operator.api.source import ObjectName
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 Key = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]

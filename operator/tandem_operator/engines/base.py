@@ -56,7 +56,7 @@ class Capability(StrEnum):
     EMBEDDINGS = "`/v1/embeddings`, as `embeddingEngine`"
     RERANK = "`/v1/rerank`"
     RESPONSES = "`/v1/responses` of its own"
-    ADAPTERS = "LoRA adapters"
+    ADAPTERS = "`model.adapters`: LoRA, without a restart"
     TENSOR_PARALLEL = "`parallelism.tensor`"
     PIPELINE_PARALLEL = "`parallelism.pipeline`"
     DTYPE = "`dtype`"

@@ -96,7 +96,6 @@ class LlamaCpp(Engine):
             Capability.EMBEDDINGS,
             Capability.RERANK,
             Capability.RESPONSES,
-            Capability.ADAPTERS,
             Capability.TENSOR_PARALLEL,
             Capability.CHAT_TEMPLATE,
             Capability.MODEL_FILE,

@@ -66,7 +66,7 @@ class SGLang(Engine):
 
     name = "SGLang"
     images = {"nvidia.com/gpu": f"docker.io/lmsysorg/sglang:{VERSION}"}  # noqa: RUF012 # it does not change
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS}
     sources = ("hf", "pvc", "oci")
     rules = (
         owned.options(

@@ -66,7 +66,6 @@ class Tgi(Engine):
             Capability.TOOLS,
             Capability.JSON_SCHEMA,
             Capability.LOGPROBS,
-            Capability.ADAPTERS,
             Capability.TENSOR_PARALLEL,
             Capability.QUANTIZATION,
             Capability.REVISION,

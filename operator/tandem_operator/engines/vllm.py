@@ -91,9 +91,10 @@ class Vllm(Engine):
         ),
         owned.hidden(_HIDDEN, ", nor have one behind -O; a value may be a variable, as in --option=$(NAME)"),
         owned.variables(
-            "VLLM_(API_KEY|PORT|HOST_IP|DP_.*|SERVER_DEV_MODE|USE_RUST_FRONTEND)",
+            "VLLM_(API_KEY|PORT|HOST_IP|DP_.*|SERVER_DEV_MODE|USE_RUST_FRONTEND|ALLOW_RUNTIME_LORA_UPDATING)",
             "VLLM_API_KEY, VLLM_PORT, VLLM_HOST_IP or VLLM_DP_…, which are the operator's, nor VLLM_SERVER_DEV_MODE "
-            "or VLLM_USE_RUST_FRONTEND, which serve without its key",
+            "or VLLM_USE_RUST_FRONTEND, which serve without its key, nor VLLM_ALLOW_RUNTIME_LORA_UPDATING, which "
+            "follows from model.adapters",
         ),
     )
     upstream_type = UpstreamType.VLLM
@@ -146,10 +147,13 @@ class Vllm(Engine):
             **{option: value for option, value in newer.items() if VLLM.has(image, option)},
         }
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
-        return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
+        flags = {"--enable-auto-tool-choice": tools.enabled, "--enable-lora": component.model.adapters is not None}
+        return [files.model, *written, *(flag for flag, on in flags.items() if on), *engine.extra_args]
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
         """See `Engine`."""
         # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
-        patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
-        return [*plain({**_ENV, **patience}), key("VLLM_API_KEY", service), address("VLLM_HOST_IP")]
+        own = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
+        if component.model.adapters is not None:
+            own["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"  # at /v1, which asks for its key, and at /adapters, too
+        return [*plain({**_ENV, **own}), key("VLLM_API_KEY", service), address("VLLM_HOST_IP")]

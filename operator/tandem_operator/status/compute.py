@@ -296,6 +296,9 @@ def fields_contested(view: ServiceView) -> Finding | None:
     return Finding(FIELDS_CONTESTED, "; ".join([*contested, unusable.message] if unusable else contested))
 
 
+_ADAPTER: Final = names.ADAPTER_PROBLEM.partition("{")[0]
+
+
 def parts_unusable(view: ServiceView) -> Finding | None:
     """Find parts that cannot be used while the service serves: its orchestrators say which."""
     return None if view.service.spec.suspend else _unusable(view)
@@ -310,7 +313,8 @@ def _unusable(view: ServiceView) -> Finding | None:
     message = "; ".join(sorted({masked(" ".join(line.split())) for line in lines}))
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]} … (/health of the service tells all of them)"
-    return Finding("PartsUnusable", message)
+    adapters = all(line.startswith(_ADAPTER) for line in lines)
+    return Finding("AdapterNotLoaded" if adapters else "PartsUnusable", message)
 
 
 def documents_unread(view: ServiceView) -> Finding | None:

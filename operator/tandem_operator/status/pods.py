@@ -10,7 +10,7 @@ from typing import Any, Final
 from tandem_contract import names
 
 from tandem_operator.api.component import EngineComponent
-from tandem_operator.api.model import ImageVolume
+from tandem_operator.api.source import ImageVolume
 from tandem_operator.api.text import shortened
 from tandem_operator.engines import ENGINES
 from tandem_operator.status.finding import Finding, Policy, first_finding

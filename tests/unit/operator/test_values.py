@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
 from tandem_operator.api.quantity import number, same_amount, seconds
+from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, Source, parse
 from tandem_operator.manifests import Platform
 from tandem_operator.manifests.pod import pod
 

@@ -11,6 +11,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
+from tandem_operator.manifests.engine.adapter_files import adapter_volumes
 from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
@@ -47,6 +48,7 @@ def _deployment(
     ]
     if files.volume:
         volumes.append({"name": "model", **files.volume})
+    volumes += [{"name": volume.name, **volume.source} for volume in adapter_volumes(component.model)]
     if template:
         volumes.append({"name": "chat-template", "configMap": {"name": component.name}})
     grace = grace_seconds(service, _pre_stop(service, engine))
@@ -88,6 +90,7 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
     ]
     if files.volume:
         mounts.append({"name": "model", "mountPath": MOUNT_PATH, "readOnly": True})
+    mounts += [volume.mount for volume in adapter_volumes(component.model)]
     if spec.tool_calling.inline_chat_template:
         mounts.append({"name": "chat-template", "mountPath": _TEMPLATE_FOLDER, "readOnly": True})
     return container(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from tandem_operator.api.model import Bucket, Claim, HuggingFace, ImageVolume, ModelSpec, OllamaModel
+from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, OllamaModel
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 
