@@ -63,6 +63,15 @@ class ModelSpec(Ruled):
             message="model.credentials has no use with pvc:// and ollama://, nor without model.source; remove it",
             field="credentials",
         ),
+        Rule(
+            cel="!has(self.adapters) || !has(self.source) || self.source.startsWith('hf://')"
+            " || !self.adapters.exists(a, a.source.startsWith('hf://'))",
+            holds=lambda model: (
+                model.has_source("^hf://") or not any(a.source.startswith("hf://") for a in model.adapters or ())
+            ),
+            message="model.adapters[].source may be hf:// only where model.source is: other engines download nothing",
+            field="adapters",
+        ),
     )
 
     source: Annotated[str, Field(min_length=1, max_length=512)] | None = None

@@ -56,6 +56,12 @@ def test_without_a_list_the_engine_loads_none() -> None:
     assert "RUNTIME_LORA" not in text
 
 
+def test_an_engine_that_downloads_nothing_downloads_no_adapter() -> None:
+    spec = {"model": {"source": "pvc://models/base", "adapters": [POEMS]}}
+    with pytest.raises(ValidationError, match="other engines download nothing"):
+        LLMService.model_validate({"metadata": {"name": "demo"}, "spec": spec})
+
+
 def test_some_are_for_some_tenants() -> None:
     said = {"models": [{"name": "legal", "aliases": ["law"]}]}
     service = adapted({**LEGAL, "tenants": ["law"]}, POEMS, orchestrator={"config": said})
