@@ -1,19 +1,29 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
-from hack import demo, path, tools
+from hack import cluster, demo, path, tools
+from tests.e2e.adapter import VERSE, claim_of, write_adapter
 from tests.e2e.cluster import Json, Namespace, eventually, kubectl
 
 ENGINE_SECONDS = 400  # vLLM's start on two busy cores
 API_KEY = f"tk-{uuid.uuid4().hex}"
+POETS_KEY = f"tk-{uuid.uuid4().hex}"
+KEYS: list[Json] = [
+    {"name": "e2e", "tenant": "e2e", "key": API_KEY},
+    {"name": "poets", "tenant": "poets", "key": POETS_KEY},
+]
 CONFIG: Json = {
     "keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]},
     "hold": {"seconds": ENGINE_SECONDS + 200},  # longer than an engine's restart takes
 }
+
+LOCAL = cluster.provider().name == "local"
+"""Whether the node is this machine, and so has the adapters' folder."""
 
 path.add(tools.folders("kubectl"))
 
@@ -51,16 +61,28 @@ def demo_namespace() -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="session")
-def service(demo_namespace: Namespace) -> Namespace:
+def adapters(demo_namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of this machine with two adapters, which the claim `adapters` holds where its node is this machine."""
+    folder = tmp_path_factory.mktemp("adapters")
+    for seed, name in enumerate(("verse", "prose")):
+        write_adapter(folder / name, seed)
+    demo_namespace.apply(*claim_of(folder, demo_namespace.name))
+    yield folder
+    kubectl("delete", "persistentvolume", demo_namespace.name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def service(demo_namespace: Namespace, adapters: Path) -> Namespace:  # its claim
     """The namespace in which the demo's LLMService, `demo`, is ready: real vLLM, the demo model, two orchestrators.
 
-    It asks for API_KEY, which is in the Secret team-keys.
+    It asks for one of KEYS, which are in the Secret team-keys. Poets have an adapter.
     """
     document: Json = yaml.safe_load(demo.manifest(demo.own_model()))
     orchestrator = document["spec"]["orchestrator"]
     orchestrator["autoscaling"] = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}
     orchestrator["config"] = CONFIG
-    keys = yaml.safe_dump([{"name": "e2e", "tenant": "e2e", "key": API_KEY}])
+    document["spec"]["model"]["adapters"] = [VERSE] if LOCAL else []
+    keys = yaml.safe_dump(KEYS)
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",

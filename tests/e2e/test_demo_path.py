@@ -12,7 +12,7 @@ import yaml
 
 from hack import demo
 from tests.e2e.cluster import Namespace, eventually
-from tests.e2e.conftest import API_KEY
+from tests.e2e.conftest import API_KEY, KEYS
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionFunctionToolParam
@@ -76,7 +76,7 @@ def test_a_key_that_is_added_to_the_secret_counts_without_a_restart(service: Nam
 
     before = rollouts()
     added = f"tk-{uuid.uuid4().hex}"
-    keys = [{"name": "e2e", "tenant": "e2e", "key": API_KEY}, {"name": "new", "key": added}]
+    keys = [*KEYS, {"name": "new", "key": added}]
     patch = {"stringData": {"keys.yaml": yaml.safe_dump(keys)}}
     service.kubectl("patch", "secret", "team-keys", "--type=merge", f"--patch={json.dumps(patch)}")
 
