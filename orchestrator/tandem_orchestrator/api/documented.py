@@ -5,11 +5,25 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, RESPONSES, Endpoint
+from tandem_orchestrator.engines.endpoints import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    ENDPOINTS,
+    IMAGES,
+    RERANK,
+    RESPONSES,
+    SCORE,
+    Endpoint,
+)
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
     "description": "A text, a list of texts, or tokens.",
+}
+_TEXT: Final = {
+    "oneOf": [{"type": "string", "minLength": 1}, {"type": "object"}, {"type": "array", "minItems": 1, "items": {}}],
+    "description": "A text, or what the engine takes in its place.",
 }
 _ASKED: Final = {
     "messages": {
@@ -23,6 +37,10 @@ _ASKED: Final = {
     },
     "prompt": _TEXTS,
     "input": _TEXTS,
+    "query": _TEXT,
+    "documents": _TEXTS,
+    "text_1": _TEXT,
+    "text_2": _TEXTS,
 }
 _MODEL: Final = {
     "type": "string",
@@ -92,6 +110,9 @@ _WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
     EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
+    RERANK: ("Rerank", "Texts in the order in which they answer a question, as Jina, Cohere and vLLM have it."),
+    SCORE: ("Score", "How well texts fit others, as vLLM has it."),
+    IMAGES: ("Images", "OpenAI's images, made from a prompt."),
 }
 _ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
 _STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
@@ -114,12 +135,13 @@ class Api(FastAPI):
 
 
 def _of_engine(endpoint: Endpoint) -> dict[str, Any]:
-    fields = {"model": _MODEL, endpoint.asks: _ASKED[endpoint.asks]}
+    asks = endpoint.needs[0] if endpoint.needs else (endpoint.asks,)
+    fields = {"model": _MODEL, **{name: _ASKED[name] for name in asks}}
     if endpoint.generates:
         fields |= _STREAM
     if endpoint.chat:
         fields |= _TOOLS
-    return _operation(_WORDS[endpoint.path], fields, (endpoint.asks,))
+    return _operation(_WORDS[endpoint.path], fields, () if len(endpoint.needs) > 1 else asks)
 
 
 def _operation(words: tuple[str, str], fields: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:

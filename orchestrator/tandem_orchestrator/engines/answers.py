@@ -16,6 +16,7 @@ HANDED_ON: Final = frozenset({429, 503})  # of an engine's 5xx and 429: what tel
 PASSING: Final = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
 KEY_REFUSED: Final = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
 STATUSES: Final = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+WITHOUT_PATH: Final = frozenset({404, 405, 501})
 UNFINISHED: Final = (None, "", "abort", "error")  # reasons that are none
 MAX_MESSAGE: Final = 4096  # characters
 MAX_RETRY_AFTER: Final = 86_400  # seconds
@@ -117,6 +118,23 @@ def model_list(raw: bytes) -> list[dict[str, Any]]:
     if not isinstance(data, list) or not all(isinstance(entry, dict) and "id" in entry for entry in data):
         raise Malformed("the engine's list of models has no `data` with an `id` in each entry")
     return data
+
+
+def lacks_path(status: int, raw: bytes) -> bool:
+    """Return true if an answer means that the engine does not know the path, and not that it does not know the model.
+
+    Frameworks answer 404 in words of their own (FastAPI: `{"detail": "Not Found"}`), llama.cpp also 501 where what the
+    path needs was not turned on; vLLM says 404 of a model, too, and names it.
+    """
+    return status in WITHOUT_PATH and b"model" not in raw.lower()
+
+
+def without_path(path: str, model: str | None, status: int) -> Refused:
+    """Return the error for a request that the engine of `model` has no path for."""
+    asked = "this model" if model is None else f"the model {model!r}"
+    message = f"{asked} cannot be asked at {path}, which its engine does not have: the engine answered {status}"
+    fields = {"message": message, "type": "invalid_request_error", "param": "model", "code": "endpoint_not_supported"}
+    return Refused(404, fields)
 
 
 def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError:

@@ -11,7 +11,15 @@ from zlib import crc32
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
-from tandem_orchestrator.engines.answers import check_first_events, json_object, model_list, refusal, whole_answer
+from tandem_orchestrator.engines.answers import (
+    check_first_events,
+    json_object,
+    lacks_path,
+    model_list,
+    refusal,
+    whole_answer,
+    without_path,
+)
 from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
@@ -152,7 +160,7 @@ class Replica:
             response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
-                    await _check(response)
+                    await _check(response, path, record.model)
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
@@ -166,7 +174,7 @@ class Replica:
         self._answered(downs)
         prompt, completion = counts(answer.get("usage"))
         if not (prompt or completion):
-            prompt, completion = counts(estimate.of_answer(body, answer))
+            prompt, completion = counts(estimate.of_answer(ASKED[path], body, answer))
         engine_pass.count_tokens(prompt, completion)
         engine_pass.end()
         return raw, answer
@@ -181,7 +189,7 @@ class Replica:
             response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
-                    await _check(response)
+                    await _check(response, path, record.model)
                 await _check_stream(response, ASKED[path].answers)
             except BaseException:
                 response.close()
@@ -193,8 +201,17 @@ class Replica:
         self._answered(downs)
         return EngineStream(response, engine_pass, self._broke_off)
 
-    async def count_tokens(self, path: str, body: bytes, record: Record) -> tuple[int, int] | None:  # noqa: ARG002
+    async def count_tokens(self, path: str, body: bytes, record: Record) -> tuple[int, int] | None:
         """Return how many tokens the chat in `body` is, and how many a chat may be; None if the server does not tell.
+
+        Takes what `complete` does. Raises `EngineError`.
+        """
+        told = await self.tokenize(path, body, record) or {}
+        found, most = told.get("count"), told.get("max_model_len")
+        return (found, most) if isinstance(found, int) and isinstance(most, int) else None
+
+    async def tokenize(self, path: str, body: bytes, record: Record) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return what the server tells of the tokens in `body`, a prompt's or a chat's; None if it does not tell.
 
         Takes what `complete` does. Raises `EngineError`.
         """
@@ -206,11 +223,9 @@ class Replica:
             if response.status in WITHOUT_LIST:
                 return None
             await _check(response)
-            document = json_object(await response.read_all(MAX_ANSWER))
+            return json_object(await response.read_all(MAX_ANSWER))
         finally:
             response.close()
-        found, most = document.get("count"), document.get("max_model_len")
-        return (found, most) if isinstance(found, int) and isinstance(most, int) else None
 
     async def list_models(self) -> list[dict[str, Any]]:
         """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""
@@ -382,10 +397,13 @@ class Replica:
         )
 
 
-async def _check(response: Response) -> None:
-    """Raise the `EngineError` that an answer which is not usable stands for."""
+async def _check(response: Response, path: str = "", model: str | None = None) -> None:
+    """Raise the `EngineError` that an answer which is not usable stands for; `model` was asked at `path`."""
     if response.status != OK:
-        raise refusal(response.status, response.headers, await _read_error(response))
+        raw = await _read_error(response)
+        if path and lacks_path(response.status, raw):
+            raise without_path(path, model, response.status)
+        raise refusal(response.status, response.headers, raw)
     encoding = response.headers.get(ENCODING, PLAIN)
     if encoding != PLAIN:
         raise Malformed(f"the engine encoded its answer unasked ({encoding.decode('latin-1')})")
