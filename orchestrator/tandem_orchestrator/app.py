@@ -36,6 +36,7 @@ from tandem_orchestrator.batches.load import Loads
 from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.engines.endpoints import MODERATIONS
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
@@ -43,6 +44,7 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.answer_cache import answer_cache
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
+from tandem_orchestrator.gateway.moderation import Moderations
 from tandem_orchestrator.gateway.request import deadlines
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
@@ -241,6 +243,7 @@ class App:
             "/v1/responses": responses.serve,
             "/v1/responses/compact": responses.serve_compact,
             "/v1/responses/input_tokens": responses.serve_input_tokens,
+            MODERATIONS: Moderations(generator, config).serve,
         }
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         hot_path.add(others)

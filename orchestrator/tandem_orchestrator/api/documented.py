@@ -11,6 +11,7 @@ from tandem_orchestrator.engines.endpoints import (
     EMBEDDINGS,
     ENDPOINTS,
     IMAGES,
+    MODERATIONS,
     RERANK,
     RESPONSES,
     SCORE,
@@ -112,6 +113,7 @@ _WORDS: Final = {
     EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
     RERANK: ("Rerank", "Texts in the order in which they answer a question, as Jina, Cohere and vLLM have it."),
     SCORE: ("Score", "How well texts fit others, as vLLM has it."),
+    MODERATIONS: ("Moderations", "OpenAI's moderations: by rules and a guard model, or by an engine that has them."),
     IMAGES: ("Images", "OpenAI's images, made from a prompt."),
 }
 _ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}

@@ -33,6 +33,7 @@ CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
 IMAGES: Final = "/v1/images/generations"
+MODERATIONS: Final = "/v1/moderations"
 RERANK: Final = "/v1/rerank"
 RESPONSES: Final = "/v1/responses"
 SCORE: Final = "/v1/score"
@@ -65,6 +66,7 @@ ENDPOINTS: Final = {
             salted=False,
             needs=(("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")),
         ),
+        Endpoint(MODERATIONS, "input", "results", generates=False, several=False, repeats=True, salted=False),
         Endpoint(IMAGES, "prompt", "data", generates=False, salted=False, tokens_a_part=IMAGE_TOKENS),
     )
 }
