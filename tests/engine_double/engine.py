@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 
@@ -299,8 +299,8 @@ def form_in(exchange: Exchange) -> dict[str, Any]:
     head = f"content-type: {exchange.headers['content-type']}\r\n\r\n".encode()
     fields: dict[str, Any] = {}
     for part in email.message_from_bytes(head + exchange.body, policy=email.policy.HTTP).iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
+        name = str(part.get_param("name", header="content-disposition"))
+        content = cast("bytes", part.get_payload(decode=True))
         if name.endswith("[]"):
             fields.setdefault(name, []).append(content.decode())
             continue

@@ -21,6 +21,7 @@ UNFINISHED: Final = (None, "", "abort", "error")  # reasons that are none
 MAX_MESSAGE: Final = 4096  # characters
 MAX_RETRY_AFTER: Final = 86_400  # seconds
 DONE: Final = b"[DONE]"
+TRANSCRIBED: Final = "transcript.text.done"  # with which OpenAI's streams of a transcript end
 LAST_WORDS: Final = (  # of vLLM, when it dies and when it stops
     "EngineCore encountered an issue",
     "cannot schedule new futures after",
@@ -50,6 +51,24 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
     if _tells_failure(document):
         raise _failure(document)
     raise Malformed(f"the engine's answer has no {field}")
+
+
+def transcript(raw: bytes, headers: dict[bytes, bytes]) -> dict[str, Any]:
+    """Return a transcript as an object with its `text`: JSON, or for the formats text, srt and vtt the text itself.
+
+    Raises `EngineError`, also for an error inside a 200.
+    """
+    kind = headers.get(b"content-type", b"").lower()
+    if kind.startswith(b"text/") and not kind.startswith(b"text/html"):
+        return {"text": raw.decode(errors="replace")}
+    if raw.startswith(b'"'):  # as some engines write the format text
+        raw = b'{"text":%b}' % raw
+    document = json_object(raw)
+    if isinstance(document.get("text"), str):
+        return document
+    if _tells_failure(document):
+        raise _failure(document)
+    raise Malformed("the engine's answer has no text")
 
 
 def check_first_events(data: bytes, *, ended: bool) -> bool:
@@ -107,9 +126,10 @@ def failure_in(event: Event) -> EngineError | None:
 
 
 def finishes(raw: bytes) -> bool:
-    """Return true if a choice of an answer ends in the events of `raw`."""
+    """Return true if a choice of an answer ends in the events of `raw`, or a transcript does."""
     chunks = [json_in(event) for event in EventReader().read(raw)]
-    return any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
+    finished = any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
+    return finished or any(chunk.get("type") == TRANSCRIBED for chunk in chunks)
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:

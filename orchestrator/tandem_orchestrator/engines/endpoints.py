@@ -35,6 +35,8 @@ EMBEDDINGS: Final = "/v1/embeddings"
 IMAGES: Final = "/v1/images/generations"
 MODERATIONS: Final = "/v1/moderations"
 RERANK: Final = "/v1/rerank"
+TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
+TRANSLATIONS: Final = "/v1/audio/translations"
 RESPONSES: Final = "/v1/responses"
 SCORE: Final = "/v1/score"
 
@@ -71,5 +73,10 @@ ENDPOINTS: Final = {
     )
 }
 """Those whose requests go on to an engine."""
-ASKED: Final = {**ENDPOINTS, RESPONSES: Endpoint(RESPONSES, "input", "output")}
+FORMS: Final = {
+    path: Endpoint(path, "file", "text", generates=False, several=False, salted=False)
+    for path in (TRANSCRIPTIONS, TRANSLATIONS)
+}
+"""Those whose requests are forms, and whose answers may be texts that are no JSON."""
+ASKED: Final = {**ENDPOINTS, **FORMS, RESPONSES: Endpoint(RESPONSES, "input", "output")}
 """Those that engines are asked."""

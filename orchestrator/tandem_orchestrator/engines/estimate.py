@@ -37,7 +37,7 @@ def of_answer(endpoint: Endpoint, body: bytes, answer: dict[str, Any]) -> dict[s
         return {"prompt_tokens": total, "completion_tokens": 0}
     if endpoint.tokens_a_part:
         return usage(body, endpoint.tokens_a_part * len(answer[endpoint.answers]))
-    texts = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
+    texts = [choice.get("message") or choice.get("text") for choice in choices_in(answer)] or [answer.get("text")]
     return usage(body, -(-_text_bytes(texts) // BYTES_A_TOKEN))
 
 

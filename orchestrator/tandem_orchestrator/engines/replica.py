@@ -17,6 +17,7 @@ from tandem_orchestrator.engines.answers import (
     lacks_path,
     model_list,
     refusal,
+    transcript,
     whole_answer,
     without_path,
 )
@@ -24,6 +25,7 @@ from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ASKED
+from tandem_orchestrator.engines.form_body import FormBody
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
@@ -32,6 +34,7 @@ from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
 
+JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER: Final = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR: Final = 1_048_576
@@ -151,7 +154,7 @@ class Replica:
         """True when more requests wait inside than `routing.maxWaiting` allows."""
         return self.in_flight > self._full_at
 
-    async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
+    async def complete(self, path: str, body: bytes | FormBody, record: Record) -> tuple[bytes, dict[str, Any]]:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._downs
         engine_pass = EnginePass(record, self.upstream)
@@ -164,7 +167,10 @@ class Replica:
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
-            answer = whole_answer(raw, ASKED[path].answers)
+            if isinstance(body, bytes):
+                answer = whole_answer(raw, ASKED[path].answers)
+            else:
+                answer = transcript(raw, response.headers)
         except BaseException as error:
             self._ended_badly(error, downs)
             engine_pass.end(error)
@@ -174,12 +180,13 @@ class Replica:
         self._answered(downs)
         prompt, completion = counts(answer.get("usage"))
         if not (prompt or completion):
-            prompt, completion = counts(estimate.of_answer(ASKED[path], body, answer))
+            fields = body if isinstance(body, bytes) else body.fields
+            prompt, completion = counts(estimate.of_answer(ASKED[path], fields, answer))
         engine_pass.count_tokens(prompt, completion)
         engine_pass.end()
         return raw, answer
 
-    async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
+    async def stream(self, path: str, body: bytes | FormBody, record: Record) -> "EngineStream":
         """Return a streamed answer whose first bytes are there, for the caller to read and close. Raises
         `EngineError`.
         """
@@ -362,11 +369,13 @@ class Replica:
         self.available = self.ready and self.breaker.admits and not self._retired
         self._changed(self)
 
-    def _send(self, path: str, body: bytes, record: Record, engine_pass: EnginePass) -> Awaitable[Response]:
+    def _send(self, path: str, body: bytes | FormBody, record: Record, engine_pass: EnginePass) -> Awaitable[Response]:
         if self.in_flight > self._outdated_at:
             self.outdated.set()
-        head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
-        return self.pool.send(head, body)
+        request_id, traceparent = record.request_id, engine_pass.span.traceparent
+        if isinstance(body, bytes):
+            return self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
+        return self.pool.send_long(self._head(b"POST", path, body.size, request_id, traceparent, kind=body.kind), body)
 
     async def _get(self, path: str) -> bytes:
         self._checks += 1
@@ -381,10 +390,11 @@ class Replica:
         finally:
             self._checks -= 1
 
-    def _head(self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes) -> bytes:
+    def _head(  # noqa: PLR0913
+        self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes, *, kind: bytes = JSON
+    ) -> bytes:
         return (
-            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%b"
-            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n"
         ) % (
             method,
             self._path,
@@ -393,6 +403,7 @@ class Replica:
             request_id.encode(),
             self._key.header() if self._key.exists else b"",
             traceparent,
+            kind,
             length,
         )
 

@@ -62,9 +62,9 @@ def salt(tenant: str) -> str:
 def affinity(request: Request, tenant: str) -> int:
     """Return what is equal for all turns of one conversation, in every process; never 0."""
     endpoint = request.endpoint
-    asked = request.payload.get(endpoint.asks)
+    payload = request.payload
     value = crc32(tenant.encode())
-    for content in _beginning(asked) if endpoint.chat else (asked,):
+    for content in _beginning(payload[endpoint.asks]) if endpoint.chat else (payload.get(endpoint.asks),):
         value = crc32(_text(content)[:AFFINITY_CHARACTERS].encode(errors="replace"), value)
     return value or 1
 
