@@ -38,7 +38,7 @@ from tandem_orchestrator.batches.load import Loads
 from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
-from tandem_orchestrator.engines.endpoints import FORMS, MODERATIONS
+from tandem_orchestrator.engines.endpoints import FORMS, MODERATIONS, TOKENIZE
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
@@ -48,6 +48,7 @@ from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.moderation import Moderations
 from tandem_orchestrator.gateway.request import deadlines
+from tandem_orchestrator.gateway.tokenize import Tokenizer
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -246,6 +247,7 @@ class App:
             "/v1/responses": responses.serve,
             "/v1/responses/compact": responses.serve_compact,
             "/v1/responses/input_tokens": responses.serve_input_tokens,
+            TOKENIZE: Tokenizer(generator, config).serve,
             MODERATIONS: Moderations(generator, config).serve,
         }
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)

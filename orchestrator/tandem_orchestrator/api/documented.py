@@ -10,11 +10,13 @@ from tandem_orchestrator.engines.endpoints import (
     COMPLETIONS,
     EMBEDDINGS,
     ENDPOINTS,
+    FORMS,
     IMAGES,
     MODERATIONS,
     RERANK,
     RESPONSES,
     SCORE,
+    TOKENIZE,
     Endpoint,
 )
 
@@ -121,6 +123,24 @@ _STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
 
 
+_OTHERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    **_RESPONSES,
+    TOKENIZE: (
+        "Tokenize",
+        "Count the tokens of a prompt, or of a chat as it would be sent.",
+        {"model": _MODEL, "prompt": {"type": "string", "minLength": 1}, "messages": _ASKED["messages"]},
+    ),
+}
+_SPEECH: Final = {
+    "file": {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1},
+    "model": _MODEL,
+    "language": {"type": "string"},
+    "prompt": {"type": "string"},
+    "response_format": {"type": "string"},
+    "stream": {"type": "string", "enum": ["true", "false"]},
+}
+
+
 class Api(FastAPI):
     """FastAPI, with the hot path documented beside its own routes."""
 
@@ -130,7 +150,9 @@ class Api(FastAPI):
         paths = document["paths"]
         for path, endpoint in ENDPOINTS.items():
             paths.setdefault(path, {"post": _of_engine(endpoint)})
-        for path, (summary, description, fields) in _RESPONSES.items():
+        for path in FORMS:
+            paths.setdefault(path, {"post": _of_speech()})
+        for path, (summary, description, fields) in _OTHERS.items():
             required = ("model",) if path.endswith("/compact") else ()
             paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
         return document
@@ -144,6 +166,14 @@ def _of_engine(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.chat:
         fields |= _TOOLS
     return _operation(_WORDS[endpoint.path], fields, () if len(endpoint.needs) > 1 else asks)
+
+
+def _of_speech() -> dict[str, Any]:
+    operation = _operation(("Speech", "OpenAI's transcripts and translations of speech."), _SPEECH, ("file",))
+    content = operation["requestBody"]["content"]
+    content["multipart/form-data"] = content.pop("application/json")
+    operation["responses"]["200"]["content"]["text/plain"] = {}
+    return operation
 
 
 def _operation(words: tuple[str, str], fields: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:

@@ -105,6 +105,10 @@ class Dispatcher(Part):
         """Ask how many tokens a chat is, and how many one may be; None where no engine tells. Raises `GatewayError`."""
         return self._answer(call, body, Replica.count_tokens)
 
+    def tokenize(self, call: Call, body: bytes) -> Awaitable[dict[str, Any] | None]:
+        """Ask for the tokens of a prompt or a chat; None where no engine tells. Raises `GatewayError`."""
+        return self._answer(call, body, Replica.tokenize)
+
     async def _answer(self, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model

@@ -36,6 +36,10 @@ FILE = part("file", SOUND, '; filename="a.wav"')
 MODEL = part("model", "double")
 
 
+def config_of(url, **settings):
+    return OrchestratorConfig.model_validate({"upstreams": [{"name": "e", "url": url, "model": "double"}], **settings})
+
+
 async def post(orchestrator, body, path=PATH, kind=f"multipart/form-data; boundary={BOUNDARY}"):
     data = io.BytesIO(body) if isinstance(body, bytes) else body
     async with orchestrator.client.post(path, data=data, headers={"content-type": kind}) as response:
@@ -86,7 +90,7 @@ async def test_openais_own_stream_ends_without_done(serve, lines):
     )
     events = (b'data: {"type":"transcript.text.delta","delta":"Hi"}\n\n', b"data: " + done + b"\n\n")
     async with CannedEngine(streamed(*events)) as engine:
-        orchestrator = await serve(config_for(engine, **AT_ONCE))
+        orchestrator = await serve(config_of(engine.url, **AT_ONCE))
         async with openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="x", max_retries=0) as client:
             stream = await client.audio.transcriptions.create(model="double", file=("a.wav", SOUND), stream=True)
             assert [event.type async for event in stream] == ["transcript.text.delta", "transcript.text.done"]
@@ -106,7 +110,7 @@ async def test_openais_own_stream_ends_without_done(serve, lines):
 )
 async def test_answers_of_other_formats(serve, answer, kind, status, said):
     async with CannedEngine([whole(answer, kind)]) as engine:
-        orchestrator = await serve(config_for(engine, **AT_ONCE))
+        orchestrator = await serve(config_of(engine.url, **AT_ONCE))
         answered, body = await post(orchestrator, form(MODEL, FILE))
     assert answered == status
     if said is not None:
@@ -222,6 +226,12 @@ async def test_bounds(serve, engine, monkeypatch):
     nothing_is_left(orchestrator)
 
 
+def _length(head):
+    found = re.search(rb"content-length: (\d+)", head)
+    assert found
+    return int(found[1])
+
+
 @asynccontextmanager
 async def raw_engine(answer):
     """One whose answer to a POST is `answer(head, reader, writer)`; gives settings with it."""
@@ -241,7 +251,7 @@ async def raw_engine(answer):
 
     listener = stream_listener(handle)
     url = f"http://127.0.0.1:{listener.start('127.0.0.1')}"
-    yield OrchestratorConfig.model_validate({"upstreams": [{"name": "raw", "url": url, "model": "double"}]})
+    yield config_of(url)
     await listener.aclose()
 
 
@@ -253,7 +263,7 @@ async def test_a_large_file_is_not_held(serve):
 
     async def slow(head, reader, writer):
         await reads.wait()
-        got.extend(await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1])))
+        got.extend(await reader.readexactly(_length(head)))
         writer.write(whole(b'{"text":"a long one"}'))
         await writer.drain()
 
