@@ -53,7 +53,9 @@ class EngineDouble:
         self.waiting = 0
         self.adapters: list[str] = []
         self.lacks: set[str] = set()
-        """Paths that it does not have."""
+        """Paths that it does not have,"""
+        self.lacked: list[str] = []
+        """and those of them that it was asked at."""
         self.tokenized: list[dict[str, Any]] = []
         """What it was asked to count."""
         self.context: int | None = None
@@ -127,6 +129,7 @@ class EngineDouble:
         if self.loading:
             await exchange.answer(503, b'{"error":"loading"}')
         elif path in self.lacks:
+            self.lacked.append(path)
             await exchange.answer(404, b'{"detail":"Not Found"}')
         elif path in ANSWERS and exchange.method == "POST":
             await self._serve(exchange, path)

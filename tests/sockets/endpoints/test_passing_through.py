@@ -123,6 +123,7 @@ async def test_an_engine_without_the_endpoint_is_asked_once_and_stays_in_use(ser
     orchestrator = await serve(config_for(engine))
     status, body = await post(orchestrator, path, input="x")
     assert (status, body["error"]["code"], body["error"]["param"]) == (404, "endpoint_not_supported", "model")
+    assert engine.lacked == [path]
     assert "'double'" in body["error"]["message"]
     assert path in body["error"]["message"]
     (replica,) = orchestrator.upstreams.all[0].replicas
