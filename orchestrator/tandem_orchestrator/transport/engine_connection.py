@@ -199,7 +199,7 @@ class Connection:
         at = 0
         while at < body.size and not (response.status or response.error):
             piece = await body.piece(at)
-            if self._transport is None:
+            if self._transport is None or not piece:
                 return
             self._outbox.write(self._transport, piece)
             at += len(piece)
