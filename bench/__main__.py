@@ -39,6 +39,7 @@ ALL: Final = {
         measures.latency,
         measures.streams,
         measures.tools,
+        measures.endpoints,
         measures.abandoned,
         measures.endurance,
     )

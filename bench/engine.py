@@ -6,7 +6,8 @@ The engine double takes 23 µs of CPU for a request, twice what nginx takes and 
 own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces` (seconds) and
 `pieces` (tokens of a stream). A request that offers calculate_math or file_search is answered with a call of it, and
 one that brings a tool's result with text. `GET /state` tells how many connections and requests are open. A response,
-which gateways ask engines for that speak that API, is always the same one but for its ids. From `GET /hold` on no
+which gateways ask engines for that speak that API, is always the same one but for its ids, and so is what a reranker
+answers. From `GET /hold` on no
 answer begins until `GET /release`; `GET /begun` tells when streams have begun since it was last asked.
 """
 
@@ -20,10 +21,11 @@ from typing import Any, Final, cast
 import orjson
 import uvloop
 
-from tests.engine_double.reply import Answer, Call, Reply, event
+from tests.engine_double.reply import Answer, Call, Reply, RerankAnswer, event
 
 MODEL: Final = "bench"
 REQUEST: Final[dict[str, Any]] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+DOCUMENT: Final = "A text of 64 bytes."
 TOOL_CALL: Final = Reply("", (Call("calculate_math", '{"expression": "123 * 456"}'),))
 SEARCH: Final = Reply("", (Call("file_search", '{"queries": ["Which report tells of w40, w700 and w9000?"]}'),))
 MODELS: Final = orjson.dumps(
@@ -48,6 +50,9 @@ def piece(data: bytes) -> bytes:
 
 
 PLAIN: Final = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
+RERANKED: Final = response(
+    orjson.dumps(RerankAnswer(Reply(), {"model": MODEL, "query": "Hello", "documents": [DOCUMENT]}).whole())
+)
 ASKS_FOR_TOOL: Final = response(orjson.dumps(Answer(TOOL_CALL, REQUEST).whole()))
 SEARCHES: Final = response(orjson.dumps(Answer(SEARCH, REQUEST).whole()))
 STREAM_HEAD: Final = (
@@ -174,6 +179,9 @@ class Connection(asyncio.Protocol):
         if line.startswith(b"POST /v1/responses "):
             number = self._state.asked
             self._transport.write(response(RESPONSE % (number, number)))
+            return
+        if line.startswith(b"POST /v1/rerank "):
+            self._transport.write(RERANKED)
             return
         script = orjson.loads(body).get("double", {}) if b'"double"' in body else {}
         if b'"stream":true' in body:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, cast
 
 import orjson
 
-from bench.engine import MODEL, REQUEST, content_length
+from bench.engine import DOCUMENT, MODEL, REQUEST, content_length
 
 KEY: Final = "bench-key-of-no-use-elsewhere"
 TIMEOUT: Final = 30.0
@@ -35,6 +35,11 @@ def post(**fields: Any) -> bytes:
 def respond(**fields: Any) -> bytes:
     """Return the same for a response; `fields` beside the model and the input."""
     return _written("/v1/responses", {"model": MODEL, "input": "Hello", **fields})
+
+
+def rerank() -> bytes:
+    """Return the same for a reranker, of about the size of a chat request."""
+    return _written("/v1/rerank", {"model": MODEL, "query": "Hello", "documents": [DOCUMENT]})
 
 
 def _written(path: str, document: dict[str, Any]) -> bytes:

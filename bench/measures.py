@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from bench.load import Address, Connection, Failed, Load, Outcome, ask, get, post
+from bench.load import Address, Connection, Failed, Load, Outcome, ask, get, post, rerank
 from bench.processes import Process
 from bench.report import Row, Series, at_least, at_most
 from bench.targets import Targets
@@ -35,6 +35,7 @@ MATH_TOOL: Final = {
     },
 }
 PLAIN: Final = post()
+RERANK: Final = rerank()
 SHORT_SCRIPT: Final = {"pieces": 2, "between_pieces": TOKEN_SECONDS / 20}
 SHORT_STREAM: Final = post(stream=True, double=SHORT_SCRIPT)
 LONG_SCRIPT: Final = {"pieces": 100_000, "between_pieces": TOKEN_SECONDS}
@@ -192,6 +193,17 @@ async def tools(targets: Targets, effort: Effort) -> list[Row]:
     one, other = Series(with_tool), Series(plain)
     figures = f"{one.median:.0f} µs, plain {other.median:.0f} µs"
     return [at_most("a request with a server-side tool: CPU, over a plain one's", figures, one.over(other), 5)]
+
+
+async def endpoints(targets: Targets, effort: Effort) -> list[Row]:
+    """Measure CPU of a request that goes on to a reranker, over a chat's."""
+    found: dict[bytes, list[float]] = {PLAIN: [], RERANK: []}
+    for _ in range(effort.rounds):
+        for request, spent in found.items():
+            spent.append((await cpu_of_a_request(targets.tandem, effort, request=request))[0])
+    chat, passed = Series(found[PLAIN]), Series(found[RERANK])
+    figures = f"{passed.median:.0f} µs, chat {chat.median:.0f} µs"
+    return [at_most("a pass-through endpoint as chat: CPU a request, over a chat's", figures, passed.over(chat), 1.1)]
 
 
 async def abandoned(targets: Targets, effort: Effort) -> list[Row]:

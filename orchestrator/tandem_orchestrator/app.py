@@ -28,6 +28,8 @@ from tandem_orchestrator.api import responses as responses_api
 from tandem_orchestrator.api.body import bounded, is_arriving
 from tandem_orchestrator.api.documented import Api
 from tandem_orchestrator.api.services import Services, State
+from tandem_orchestrator.audio.spool import Spool
+from tandem_orchestrator.audio.transcription import Transcriptions
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.batches.attempt import Means as BatchMeans
 from tandem_orchestrator.batches.desk import Desk
@@ -36,6 +38,7 @@ from tandem_orchestrator.batches.load import Loads
 from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.engines.endpoints import FORMS, MODERATIONS, TOKENIZE
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
@@ -43,7 +46,9 @@ from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.answer_cache import answer_cache
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.hot_path import HotPath
+from tandem_orchestrator.gateway.moderation import Moderations
 from tandem_orchestrator.gateway.request import deadlines
+from tandem_orchestrator.gateway.tokenize import Tokenizer
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -136,6 +141,7 @@ class App:
             Runner(config, self._desk, self._batch_means, Loads(self._catalogue, self._dispatcher), self._may_begin),
         ]
         """Closed from the last to the first: what others use comes before them."""
+        self._spool = Spool()
         self._answers = answer_cache(config.redis)
         self.parts += (part for part in (self._answers, tracer) if part is not None)
         self._now = self._generation(config, RunningTools(config.tools))
@@ -241,9 +247,13 @@ class App:
             "/v1/responses": responses.serve,
             "/v1/responses/compact": responses.serve_compact,
             "/v1/responses/input_tokens": responses.serve_input_tokens,
+            TOKENIZE: Tokenizer(generator, config).serve,
+            MODERATIONS: Moderations(generator, config).serve,
         }
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         hot_path.add(others)
+        transcriptions = Transcriptions(generator, config, services.deadlines, self._spool)
+        hot_path.add_arriving(dict.fromkeys(FORMS, transcriptions.serve))
         return Generation(services, hot_path, tools)
 
     def _reranker(self, config: OrchestratorConfig) -> Reranker | None:

@@ -1,12 +1,14 @@
 """The double itself: a server on a free port that answers by script and remembers what it saw."""
 
 import asyncio
+import email
+import email.policy
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 
@@ -54,6 +56,12 @@ class EngineDouble:
         """Where those adapters are from that were loaded by request."""
         self.broken: dict[str, str] = {}
         """What is said of adapters that cannot be loaded, by where they are."""
+        self.lacks: set[str] = set()
+        """Paths that it does not have,"""
+        self.lacked: list[str] = []
+        """and those of them that it was asked at."""
+        self.tokenized: list[dict[str, Any]] = []
+        """What it was asked to count."""
         self.context: int | None = None
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
         self.loading = False
@@ -124,6 +132,9 @@ class EngineDouble:
         path = exchange.target.partition("?")[0]
         if self.loading:
             await exchange.answer(503, b'{"error":"loading"}')
+        elif path in self.lacks:
+            self.lacked.append(path)
+            await exchange.answer(404, b'{"detail":"Not Found"}')
         elif path in ANSWERS and exchange.method == "POST":
             await self._serve(exchange, path)
         elif path == "/health":
@@ -136,7 +147,8 @@ class EngineDouble:
         elif not self._authorized(exchange):
             await exchange.answer(401, b'{"error":"Unauthorized"}')
         elif path == "/tokenize" and exchange.method == "POST":
-            count = tokens_of(orjson.loads(exchange.body))
+            self.tokenized.append(asked := orjson.loads(exchange.body))
+            count = tokens_of(asked) or len(str(asked.get("prompt")).split())
             told = {
                 "count": count,
                 "max_model_len": self.context or CONTEXT,
@@ -177,7 +189,7 @@ class EngineDouble:
         return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
 
     async def _serve(self, exchange: Exchange, path: str) -> None:
-        request = orjson.loads(exchange.body)
+        request = form_in(exchange) if path.startswith("/v1/audio/") else orjson.loads(exchange.body)
         seen = Seen(request, exchange.body, exchange.headers, path)
         if self.remember:
             self.seen.append(seen)
@@ -305,6 +317,25 @@ async def _break_off(exchange: Exchange, reply: Reply) -> None:
 
 
 def tokens_of(request: dict[str, Any]) -> int:
-    """A word is a token, and a message four more."""
+    """A word of a chat is a token, a message four more, and a tool ten."""
     messages = request.get("messages", ())
-    return sum(4 + len(str(message.get("content") or "").split()) for message in messages)
+    words = sum(4 + len(str(message.get("content") or "").split()) for message in messages)
+    return words + (10 * len(request.get("tools") or ()) if messages else 0)
+
+
+def form_in(exchange: Exchange) -> dict[str, Any]:
+    """The fields of a form by another parser than the orchestrator's: texts, lists of them, the file's name and bytes.
+
+    Fails where engines' parsers differ: at a second field of one name that is no list.
+    """
+    head = f"content-type: {exchange.headers['content-type']}\r\n\r\n".encode()
+    fields: dict[str, Any] = {}
+    for part in email.message_from_bytes(head + exchange.body, policy=email.policy.HTTP).iter_parts():
+        name = str(part.get_param("name", header="content-disposition"))
+        content = cast("bytes", part.get_payload(decode=True))
+        if name.endswith("[]"):
+            fields.setdefault(name, []).append(content.decode())
+            continue
+        assert name not in fields, f"{name} twice"
+        fields[name] = (part.get_filename(), content) if name == "file" else content.decode()
+    return fields

@@ -51,7 +51,9 @@ class Reply:
     fault_after: int = 2
     raw: bytes = field(default=b"", repr=False)
     entries: Any = None
-    """`data` of embeddings, or `results` of a reranker, in place of plausible ones."""
+    """`data` of embeddings, or `results` of a reranker or of moderations, in place of plausible ones."""
+    usage: Any = None
+    """`usage` of images or a transcription in place of the usual."""
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Reply":
@@ -266,7 +268,76 @@ class RerankAnswer(Answer):
         return {"id": self._id, "model": self._request["model"], "usage": usage, "results": results}
 
 
+class ScoreAnswer(Answer):
+    """As vLLM has it: the share of one text's words that the other has."""
+
+    streamed = False
+
+    def whole(self) -> dict[str, Any]:
+        one, others = (self._request.get(name) for name in self._pair())
+        others = others if isinstance(others, list) else [others]
+        ones = one if isinstance(one, list) else [one] * len(others)
+        pairs = [(set(str(a).lower().split()), set(str(b).lower().split())) for a, b in zip(ones, others, strict=False)]
+        data = [{"index": n, "object": "score", "score": len(a & b) / max(1, len(a))} for n, (a, b) in enumerate(pairs)]
+        usage = {"prompt_tokens": 7 * len(data), "total_tokens": 7 * len(data), "completion_tokens": 0}
+        return {**self._frame("list"), "data": data, "usage": usage}
+
+    def _pair(self) -> tuple[str, str]:
+        pairs = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
+        return next(pair for pair in pairs if all(name in self._request for name in pair))
+
+
+class ImagesAnswer(Answer):
+    """Images of OpenAI's shape; diffusion servers tell no usage."""
+
+    streamed = False
+
+    def whole(self) -> dict[str, Any]:
+        wants_url = self._request.get("response_format") == "url"
+        pixel = base64.b64encode(b"GIF89a\x01\x00\x01\x00").decode()
+        image = {"url": "http://images.example/1.png"} if wants_url else {"b64_json": pixel}
+        answer = {"created": int(time.time()), "data": [image] * (self._request.get("n") or 1)}
+        return answer if self._reply.usage is None else {**answer, "usage": self._reply.usage}
+
+
+class ModerationAnswer(Answer):
+    """OpenAI's, of a server that has moderations of its own."""
+
+    streamed = False
+
+    def whole(self) -> dict[str, Any]:
+        asked = self._request["input"]
+        texts = asked if isinstance(asked, list) else [asked]
+        results = self._reply.entries or [
+            {
+                "flagged": "kill" in str(text),
+                "categories": {"violence": "kill" in str(text)},
+                "category_scores": {"violence": float("kill" in str(text))},
+            }
+            for text in texts
+        ]
+        return {"id": self._id, "model": self._request["model"], "results": results}
+
+
+class TranscriptionAnswer(Answer):
+    """As vLLM has it: the request is a form, whose fields are texts."""
+
+    kind = chunk_kind = "transcription.chunk"
+
+    @property
+    def streamed(self) -> bool:
+        return self._request.get("stream") == "true"
+
+    def whole(self) -> dict[str, Any]:
+        return {"text": self._reply.text, "usage": self._reply.usage or {"type": "duration", "seconds": 3}}
+
+
 ANSWERS: dict[str, type[Answer]] = {
+    "/v1/audio/transcriptions": TranscriptionAnswer,
+    "/v1/audio/translations": TranscriptionAnswer,
+    "/v1/images/generations": ImagesAnswer,
+    "/v1/moderations": ModerationAnswer,
+    "/v1/score": ScoreAnswer,
     "/v1/chat/completions": Answer,
     "/v1/completions": TextAnswer,
     "/v1/embeddings": EmbeddingsAnswer,

@@ -16,6 +16,7 @@ from tandem_contract.config.files import S3, FileQuota, Files, FileSettings
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
+from tandem_contract.config.moderations import ModerationRule, Moderations
 from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
 from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
@@ -68,6 +69,8 @@ __all__ = [
     "Logging",
     "McpServer",
     "ModelSettings",
+    "ModerationRule",
+    "Moderations",
     "OpenApi",
     "OrchestratorConfig",
     "OrchestratorSettings",
@@ -131,6 +134,8 @@ class OrchestratorSettings(Section):
     """What is kept of responses and conversations."""
     batches: Batches = Batches()
     """Requests in files, made in the background."""
+    moderations: Moderations = Moderations()
+    """How texts are judged at /v1/moderations."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0

@@ -5,11 +5,28 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, RESPONSES, Endpoint
+from tandem_orchestrator.engines.endpoints import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    ENDPOINTS,
+    FORMS,
+    IMAGES,
+    MODERATIONS,
+    RERANK,
+    RESPONSES,
+    SCORE,
+    TOKENIZE,
+    Endpoint,
+)
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
     "description": "A text, a list of texts, or tokens.",
+}
+_TEXT: Final = {
+    "oneOf": [{"type": "string", "minLength": 1}, {"type": "object"}, {"type": "array", "minItems": 1, "items": {}}],
+    "description": "A text, or what the engine takes in its place.",
 }
 _ASKED: Final = {
     "messages": {
@@ -23,6 +40,10 @@ _ASKED: Final = {
     },
     "prompt": _TEXTS,
     "input": _TEXTS,
+    "query": _TEXT,
+    "documents": _TEXTS,
+    "text_1": _TEXT,
+    "text_2": _TEXTS,
 }
 _MODEL: Final = {
     "type": "string",
@@ -92,10 +113,32 @@ _WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
     EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
+    RERANK: ("Rerank", "Texts in the order in which they answer a question, as Jina, Cohere and vLLM have it."),
+    SCORE: ("Score", "How well texts fit others, as vLLM has it."),
+    MODERATIONS: ("Moderations", "OpenAI's moderations: by rules and a guard model, or by an engine that has them."),
+    IMAGES: ("Images", "OpenAI's images, made from a prompt."),
 }
 _ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
 _STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
+
+
+_OTHERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    **_RESPONSES,
+    TOKENIZE: (
+        "Tokenize",
+        "Count the tokens of a prompt, or of a chat as it would be sent.",
+        {"model": _MODEL, "prompt": {"type": "string", "minLength": 1}, "messages": _ASKED["messages"]},
+    ),
+}
+_SPEECH: Final = {
+    "file": {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1},
+    "model": _MODEL,
+    "language": {"type": "string"},
+    "prompt": {"type": "string"},
+    "response_format": {"type": "string"},
+    "stream": {"type": "string", "enum": ["true", "false"]},
+}
 
 
 class Api(FastAPI):
@@ -107,19 +150,30 @@ class Api(FastAPI):
         paths = document["paths"]
         for path, endpoint in ENDPOINTS.items():
             paths.setdefault(path, {"post": _of_engine(endpoint)})
-        for path, (summary, description, fields) in _RESPONSES.items():
+        for path in FORMS:
+            paths.setdefault(path, {"post": _of_speech()})
+        for path, (summary, description, fields) in _OTHERS.items():
             required = ("model",) if path.endswith("/compact") else ()
             paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
         return document
 
 
 def _of_engine(endpoint: Endpoint) -> dict[str, Any]:
-    fields = {"model": _MODEL, endpoint.asks: _ASKED[endpoint.asks]}
+    asks = endpoint.needs[0] if endpoint.needs else (endpoint.asks,)
+    fields = {"model": _MODEL, **{name: _ASKED[name] for name in asks}}
     if endpoint.generates:
         fields |= _STREAM
     if endpoint.chat:
         fields |= _TOOLS
-    return _operation(_WORDS[endpoint.path], fields, (endpoint.asks,))
+    return _operation(_WORDS[endpoint.path], fields, () if len(endpoint.needs) > 1 else asks)
+
+
+def _of_speech() -> dict[str, Any]:
+    operation = _operation(("Speech", "OpenAI's transcripts and translations of speech."), _SPEECH, ("file",))
+    content = operation["requestBody"]["content"]
+    content["multipart/form-data"] = content.pop("application/json")
+    operation["responses"]["200"]["content"]["text/plain"] = {}
+    return operation
 
 
 def _operation(words: tuple[str, str], fields: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:

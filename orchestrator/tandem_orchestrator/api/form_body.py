@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi import Request
 
-from tandem_orchestrator.api.body import ArrivingBody
 from tandem_orchestrator.api.services import Services
+from tandem_orchestrator.files.arriving_body import ArrivingBody
 from tandem_orchestrator.files.blobs import Bound
 from tandem_orchestrator.files.form import MOST_BESIDE, Form
 

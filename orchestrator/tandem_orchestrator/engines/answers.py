@@ -16,10 +16,12 @@ HANDED_ON: Final = frozenset({429, 503})  # of an engine's 5xx and 429: what tel
 PASSING: Final = frozenset({500, 502, 503, 504})  # may be gone at the next attempt
 KEY_REFUSED: Final = frozenset({401, 403})  # the engine refuses the orchestrator, not the client
 STATUSES: Final = frozenset(map(str, range(CLIENT_ERRORS, 600))) - {"401", "403"}  # that an error inside a 200 may have
+WITHOUT_PATH: Final = frozenset({404, 405, 501})
 UNFINISHED: Final = (None, "", "abort", "error")  # reasons that are none
 MAX_MESSAGE: Final = 4096  # characters
 MAX_RETRY_AFTER: Final = 86_400  # seconds
 DONE: Final = b"[DONE]"
+TRANSCRIBED: Final = "transcript.text.done"  # with which OpenAI's streams of a transcript end
 LAST_WORDS: Final = (  # of vLLM, when it dies and when it stops
     "EngineCore encountered an issue",
     "cannot schedule new futures after",
@@ -49,6 +51,24 @@ def whole_answer(raw: bytes, field: str) -> dict[str, Any]:
     if _tells_failure(document):
         raise _failure(document)
     raise Malformed(f"the engine's answer has no {field}")
+
+
+def transcript(raw: bytes, headers: dict[bytes, bytes]) -> dict[str, Any]:
+    """Return a transcript as an object with its `text`: JSON, or for the formats text, srt and vtt the text itself.
+
+    Raises `EngineError`, also for an error inside a 200.
+    """
+    kind = headers.get(b"content-type", b"").lower()
+    if kind.startswith(b"text/") and not kind.startswith(b"text/html"):
+        return {"text": raw.decode(errors="replace")}
+    if raw.startswith(b'"'):  # as some engines write the format text
+        raw = b'{"text":%b}' % raw
+    document = json_object(raw)
+    if isinstance(document.get("text"), str):
+        return document
+    if _tells_failure(document):
+        raise _failure(document)
+    raise Malformed("the engine's answer has no text")
 
 
 def check_first_events(data: bytes, *, ended: bool) -> bool:
@@ -106,9 +126,10 @@ def failure_in(event: Event) -> EngineError | None:
 
 
 def finishes(raw: bytes) -> bool:
-    """Return true if a choice of an answer ends in the events of `raw`."""
+    """Return true if a choice of an answer ends in the events of `raw`, or a transcript does."""
     chunks = [json_in(event) for event in EventReader().read(raw)]
-    return any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
+    finished = any(choice.get("finish_reason") not in UNFINISHED for chunk in chunks for choice in choices_in(chunk))
+    return finished or any(chunk.get("type") == TRANSCRIBED for chunk in chunks)
 
 
 def model_list(raw: bytes) -> list[dict[str, Any]]:
@@ -117,6 +138,23 @@ def model_list(raw: bytes) -> list[dict[str, Any]]:
     if not isinstance(data, list) or not all(isinstance(entry, dict) and "id" in entry for entry in data):
         raise Malformed("the engine's list of models has no `data` with an `id` in each entry")
     return data
+
+
+def lacks_path(status: int, raw: bytes) -> bool:
+    """Return true if an answer means that the engine does not know the path, and not that it does not know the model.
+
+    Frameworks answer 404 in words of their own (FastAPI: `{"detail": "Not Found"}`), llama.cpp also 501 where what the
+    path needs was not turned on; vLLM says 404 of a model, too, and names it.
+    """
+    return status in WITHOUT_PATH and b"model" not in raw.lower()
+
+
+def without_path(path: str, model: str | None, status: int) -> Refused:
+    """Return the error for a request that the engine of `model` has no path for."""
+    asked = "this model" if model is None else f"the model {model!r}"
+    message = f"{asked} cannot be asked at {path}, which its engine does not have: the engine answered {status}"
+    fields = {"message": message, "type": "invalid_request_error", "param": "model", "code": "endpoint_not_supported"}
+    return Refused(404, fields)
 
 
 def refusal(status: int, headers: dict[bytes, bytes], raw: bytes) -> EngineError:

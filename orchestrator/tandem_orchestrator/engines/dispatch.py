@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from random import uniform
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.form_body import FormBody, FormFile
 from tandem_orchestrator.engines.hold import Heartbeat, Hold, QueueSlot
 from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
 from tandem_orchestrator.engines.upstreams import Upstreams
@@ -59,6 +61,8 @@ class Call:
     """Tells the client of a stream that its request still waits."""
     attempts: Attempts | None = None
     """None until one has failed."""
+    file: FormFile | None = None
+    """The file of a form, whose other fields are the JSON of the body."""
 
 
 class Dispatcher(Part):
@@ -89,18 +93,22 @@ class Dispatcher(Part):
 
         Its usage is counted already.
         """
-        return self._answer(call, body, Replica.complete)
+        return self._answer(call, body, Replica.complete if call.file is None else partial(_complete_form, call.file))
 
     def stream(self, call: Call, body: bytes) -> Awaitable[EngineStream]:
         """Get a streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
 
         Errors that reading it raises are counted already.
         """
-        return self._answer(call, body, Replica.stream)
+        return self._answer(call, body, Replica.stream if call.file is None else partial(_stream_form, call.file))
 
     def count_tokens(self, call: Call, body: bytes) -> Awaitable[tuple[int, int] | None]:
         """Ask how many tokens a chat is, and how many one may be; None where no engine tells. Raises `GatewayError`."""
         return self._answer(call, body, Replica.count_tokens)
+
+    def tokenize(self, call: Call, body: bytes) -> Awaitable[dict[str, Any] | None]:
+        """Ask for the tokens of a prompt or a chat; None where no engine tells. Raises `GatewayError`."""
+        return self._answer(call, body, Replica.tokenize)
 
     async def _answer(self, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
@@ -216,6 +224,16 @@ class Dispatcher(Part):
         except UnknownModel:
             log.warning("the fallback does not exist", model=model.name, fallback=name)
             return None
+
+
+def _complete_form(
+    file: FormFile, replica: Replica, path: str, body: bytes, record: Record
+) -> Awaitable[tuple[bytes, dict[str, Any]]]:
+    return replica.complete(path, FormBody(body, file), record)
+
+
+def _stream_form(file: FormFile, replica: Replica, path: str, body: bytes, record: Record) -> Awaitable[EngineStream]:
+    return replica.stream(path, FormBody(body, file), record)
 
 
 def _backoff(attempt: int) -> float:

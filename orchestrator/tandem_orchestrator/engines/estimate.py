@@ -5,10 +5,14 @@ from typing import Any, Final
 import orjson
 
 from tandem_orchestrator.engines.answers import choices_in
-from tandem_orchestrator.observability.record import counts
+from tandem_orchestrator.engines.endpoints import Endpoint
+from tandem_orchestrator.observability.record import count, counts
 
 BYTES_A_TOKEN: Final = 4  # a rule of thumb for English text
-READ: Final = ("messages", "prompt", "input", "tools", "query", "documents")  # fields that engines make the prompt of
+READ: Final = (  # fields that engines make the prompt of
+    *("messages", "prompt", "input", "tools", "query", "documents"),
+    *("text_1", "text_2", "queries", "items", "data_1", "data_2"),
+)
 MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", "file"})  # in messages, and no text
 
 
@@ -27,10 +31,23 @@ def charge(body: bytes, told: Any, events: int, *, complete: bool) -> dict[str, 
     return {"prompt_tokens": prompt, "completion_tokens": completion if complete else max(completion, events)}
 
 
-def of_answer(body: bytes, answer: dict[str, Any]) -> dict[str, int]:
-    """Return the same for a request that got its `answer` in one piece."""
-    texts = [choice.get("message") or choice.get("text") for choice in choices_in(answer)]
+def of_answer(endpoint: Endpoint, body: bytes, answer: dict[str, Any]) -> dict[str, int]:
+    """Return the same for a request that got its `answer` in one piece, by what the answer says in ways of its own."""
+    if total := _other_counts(answer):
+        return {"prompt_tokens": total, "completion_tokens": 0}
+    if endpoint.tokens_a_part:
+        return usage(body, endpoint.tokens_a_part * len(answer[endpoint.answers]))
+    texts = [choice.get("message") or choice.get("text") for choice in choices_in(answer)] or [answer.get("text")]
     return usage(body, -(-_text_bytes(texts) // BYTES_A_TOKEN))
+
+
+def _other_counts(answer: dict[str, Any]) -> int:
+    """Return what Jina's rerankers tell as `usage.total_tokens`, and Cohere's as `meta.tokens.input_tokens`."""
+    told, meta = answer.get("usage"), answer.get("meta")
+    if isinstance(told, dict) and "total_tokens" in told:
+        return count(told["total_tokens"])
+    tokens = meta.get("tokens") if isinstance(meta, dict) else None
+    return count(tokens.get("input_tokens")) if isinstance(tokens, dict) else 0
 
 
 def _text_bytes(value: Any) -> int:

@@ -12,11 +12,21 @@ import orjson
 from tandem_contract.config import Routing, Timeouts, Upstream
 
 from tandem_orchestrator.engines import estimate
-from tandem_orchestrator.engines.answers import check_first_events, json_object, model_list, refusal, whole_answer
+from tandem_orchestrator.engines.answers import (
+    check_first_events,
+    json_object,
+    lacks_path,
+    model_list,
+    refusal,
+    transcript,
+    whole_answer,
+    without_path,
+)
 from tandem_orchestrator.engines.backlog import Backlog
 from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ASKED
+from tandem_orchestrator.engines.form_body import FormBody
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Full, Malformed, Refused
@@ -25,6 +35,7 @@ from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
 
+JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
 MAX_ANSWER: Final = 67_108_864  # bytes of an answer that is not streamed
 MAX_ERROR: Final = 1_048_576
@@ -147,7 +158,7 @@ class Replica:
         """True when more requests wait inside than `routing.maxWaiting` allows."""
         return self.in_flight > self._full_at
 
-    async def complete(self, path: str, body: bytes, record: Record) -> tuple[bytes, dict[str, Any]]:
+    async def complete(self, path: str, body: bytes | FormBody, record: Record) -> tuple[bytes, dict[str, Any]]:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
         downs = self._downs
         engine_pass = EnginePass(record, self.upstream)
@@ -156,11 +167,14 @@ class Replica:
             response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
-                    await _check(response)
+                    await _check(response, path, record.model)
                 raw = await response.read_all(MAX_ANSWER)
             finally:
                 response.close()
-            answer = whole_answer(raw, ASKED[path].answers)
+            if isinstance(body, bytes):
+                answer = whole_answer(raw, ASKED[path].answers)
+            else:
+                answer = transcript(raw, response.headers)
         except BaseException as error:
             full = self._fullness(error)
             self._ended_badly(full or error, downs)
@@ -173,12 +187,13 @@ class Replica:
         self._answered(downs)
         prompt, completion = counts(answer.get("usage"))
         if not (prompt or completion):
-            prompt, completion = counts(estimate.of_answer(body, answer))
+            fields = body if isinstance(body, bytes) else body.fields
+            prompt, completion = counts(estimate.of_answer(ASKED[path], fields, answer))
         engine_pass.count_tokens(prompt, completion)
         engine_pass.end()
         return raw, answer
 
-    async def stream(self, path: str, body: bytes, record: Record) -> "EngineStream":
+    async def stream(self, path: str, body: bytes | FormBody, record: Record) -> "EngineStream":
         """Return a streamed answer whose first bytes are there, for the caller to read and close. Raises
         `EngineError`.
         """
@@ -188,7 +203,7 @@ class Replica:
             response = await self._send(path, body, record, engine_pass)
             try:
                 if response.status != OK or ENCODING in response.headers:
-                    await _check(response)
+                    await _check(response, path, record.model)
                 await _check_stream(response, ASKED[path].answers)
             except BaseException:
                 response.close()
@@ -203,8 +218,16 @@ class Replica:
         self._answered(downs)
         return EngineStream(response, engine_pass, self._broke_off)
 
-    async def count_tokens(self, path: str, body: bytes, record: Record) -> tuple[int, int] | None:  # noqa: ARG002
+    async def count_tokens(self, path: str, body: bytes, record: Record) -> tuple[int, int] | None:
         """Return how many tokens the chat in `body` is, and how many a chat may be; None if the server does not tell.
+
+        Takes what `complete` does. Raises `EngineError`.
+        """
+        told = await self.tokenize(path, body, record)
+        return None if told is None else self.type.tokens(told, self.listed)
+
+    async def tokenize(self, path: str, body: bytes, record: Record) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return what the server tells of the tokens in `body`, a prompt's or a chat's; None if it does not tell.
 
         Takes what `complete` does. Raises `EngineError`.
         """
@@ -216,10 +239,9 @@ class Replica:
             if response.status in WITHOUT_LIST:
                 return None
             await _check(response)
-            document = json_object(await response.read_all(MAX_ANSWER))
+            return json_object(await response.read_all(MAX_ANSWER))
         finally:
             response.close()
-        return self.type.tokens(document, self.listed)
 
     async def list_models(self) -> list[dict[str, Any]]:
         """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""
@@ -387,11 +409,13 @@ class Replica:
         self.available = self.ready and self.breaker.admits and not self._retired
         self._changed(self)
 
-    def _send(self, path: str, body: bytes, record: Record, engine_pass: EnginePass) -> Awaitable[Response]:
+    def _send(self, path: str, body: bytes | FormBody, record: Record, engine_pass: EnginePass) -> Awaitable[Response]:
         if self.in_flight > self._outdated_at:
             self.outdated.set()
-        head = self._head(b"POST", path, len(body), record.request_id, engine_pass.span.traceparent)
-        return self.pool.send(head, body)
+        request_id, traceparent = record.request_id, engine_pass.span.traceparent
+        if isinstance(body, bytes):
+            return self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
+        return self.pool.send_long(self._head(b"POST", path, body.size, request_id, traceparent, kind=body.kind), body)
 
     async def _get(self, path: str) -> bytes:
         self._checks += 1
@@ -406,10 +430,11 @@ class Replica:
         finally:
             self._checks -= 1
 
-    def _head(self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes) -> bytes:
+    def _head(  # noqa: PLR0913
+        self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes, *, kind: bytes = JSON
+    ) -> bytes:
         return (
-            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%b"
-            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n"
         ) % (
             method,
             self._path,
@@ -418,14 +443,18 @@ class Replica:
             request_id.encode(),
             self._key.header() if self._key.exists else b"",
             traceparent,
+            kind,
             length,
         )
 
 
-async def _check(response: Response) -> None:
-    """Raise the `EngineError` that an answer which is not usable stands for."""
+async def _check(response: Response, path: str = "", model: str | None = None) -> None:
+    """Raise the `EngineError` that an answer which is not usable stands for; `model` was asked at `path`."""
     if response.status != OK:
-        raise refusal(response.status, response.headers, await _read_error(response))
+        raw = await _read_error(response)
+        if path and lacks_path(response.status, raw):
+            raise without_path(path, model, response.status)
+        raise refusal(response.status, response.headers, raw)
     encoding = response.headers.get(ENCODING, PLAIN)
     if encoding != PLAIN:
         raise Malformed(f"the engine encoded its answer unasked ({encoding.decode('latin-1')})")

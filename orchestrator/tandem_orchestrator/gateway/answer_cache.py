@@ -49,9 +49,11 @@ class AnswerCache(Part):
     def place(self, request: Request, principal: Principal, headers: Headers, body: bytes) -> "Place | None":
         """Return where the answer to `body` is kept; None where there is no such place.
 
-        Only the answers to embeddings and to a temperature of 0 are kept.
+        Only answers that repeat are kept: embeddings, scores, and what is generated at a temperature of 0.
         """
-        if len(body) > MOST_ASKED or (request.endpoint.generates and not _is_zero(request.payload.get("temperature"))):
+        endpoint = request.endpoint
+        repeats = endpoint.repeats or (endpoint.generates and _is_zero(request.payload.get("temperature")))
+        if len(body) > MOST_ASKED or not repeats:
             return None
         wishes = _wishes(headers)
         if b"no-store" in wishes:

@@ -105,6 +105,17 @@ class Generator:
         answer = await complete_with_tools(self.engines, call, session)
         return orjson.dumps(answer), answer
 
+    async def first_pass(
+        self, request: Request, principal: Principal, record: Record, headers: Headers
+    ) -> tuple[Call, bytes]:
+        """Return what `whole` would ask an engine first, and nothing is asked. Raises `GatewayError`."""
+        call = self.call(request, self.find(request.model, principal), principal, record)
+        session = self._tools(request, principal, headers)
+        if session is None:
+            return call, request.body()
+        await session.use.ready()
+        return call, session.next_body(stream=False)
+
     def find(self, name: str | None, principal: Principal) -> Model:
         """Find a model. Raises `BadRequest`, `UnknownModel`, `Forbidden`."""
         name = name or self._catalogue.default

@@ -52,6 +52,8 @@ class Arrived:
     headers: Headers
     exchange: Served
     send: Send
+    receive: Receive
+    """Brings the body of a request whose answer reads it itself; others have it already."""
 
 
 Answer = Callable[[Arrived], Awaitable[None]]
@@ -77,12 +79,18 @@ class HotPath:
         self._answers: dict[str, Answer] = {
             path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()
         }
+        self._arriving = set[str]()
         self._open = 0
         self._on_unused: Callable[[], None] | None = None
 
     def add(self, others: Mapping[str, Answer]) -> None:
         """Answer further paths, by what makes requests to engines of others."""
         self._answers.update(others)
+
+    def add_arriving(self, others: Mapping[str, Answer]) -> None:
+        """Answer further paths by what reads its requests' bodies, and watches its clients, itself."""
+        self._answers.update(others)
+        self._arriving.update(others)
 
     def retire(self, on_unused: Callable[[], None]) -> None:
         """Have `on_unused` called once no request is open any more: no other one comes."""
@@ -140,7 +148,11 @@ class HotPath:
         principal, ticket = self._admission.admit(headers, record)
         try:
             exchange = scope["state"].get(EXCHANGE) or served(scope, receive)
-            arrived = Arrived(await self._read(exchange, receive, record), principal, record, headers, exchange, send)
+            if scope["path"] in self._arriving:
+                await answer(Arrived(b"", principal, record, headers, exchange, send, receive))
+                return
+            body = await self._read(exchange, receive, record)
+            arrived = Arrived(body, principal, record, headers, exchange, send, receive)
             with ClientWatch(exchange, self._deadlines.request):
                 await answer(arrived)
         finally:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from tandem_orchestrator.engines import estimate
-from tandem_orchestrator.engines.answers import MAYBE_ERROR, failure_in, finishes, is_done, json_in
+from tandem_orchestrator.engines.answers import MAYBE_ERROR, TRANSCRIBED, failure_in, finishes, is_done, json_in
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.engines.replica import EngineStream
@@ -137,6 +137,8 @@ class Events:
         document = json_in(event) if USAGE in event.data else {}  # quotes in a text are escaped: it is a field's name
         if isinstance(usage := document.get("usage"), dict):
             self.usage = usage
+            if document.get("type") == TRANSCRIBED:
+                self._last = event.raw
             if not document.get("choices"):
                 return not self.hide_usage
         self._last = event.raw

@@ -187,11 +187,15 @@ def checked(endpoint: Endpoint, payload: dict[str, Any]) -> Request:
     """Return the request that is in JSON's object. Raises `BadRequest`, which names the field."""
     if endpoint.chat:
         _check_chat(payload)
+    elif endpoint.needs:
+        _check_needs(endpoint, payload)
     elif not isinstance(payload.get(endpoint.asks), str | list) or not payload[endpoint.asks]:
         raise BadRequest(f"`{endpoint.asks}` must be a text or a list, and not empty", param=endpoint.asks)
     stream = payload.get("stream") or False
     if not isinstance(stream, bool):
         raise BadRequest("`stream` must be true or false", param="stream")
+    if stream and not (endpoint.generates or endpoint.repeats):
+        raise BadRequest(f"answers of {endpoint.path} come in one piece here: leave `stream` out", param="stream")
     model = payload.get("model")
     if model is not None and not (isinstance(model, str) and model):
         raise BadRequest("`model` must be the name of a model", param="model")
@@ -207,6 +211,23 @@ def _check_chat(payload: dict[str, Any]) -> None:
             raise BadRequest(_MESSAGES, param="messages")
     if not isinstance(payload.get("tools") or [], list):
         raise BadRequest("`tools` must be a list", param="tools")
+
+
+def _check_needs(endpoint: Endpoint, payload: dict[str, Any]) -> None:
+    """Raise `BadRequest` unless one of the groups of fields is there; it names what is missing where one is begun."""
+    groups = endpoint.needs
+    if any(all(_is_asked(payload.get(name)) for name in group) for group in groups):
+        return
+    begun = next((group for group in groups if any(name in payload for name in group)), groups[0])
+    missing = next(name for name in begun if not _is_asked(payload.get(name)))
+    taken = ", or ".join(" and ".join(f"`{name}`" for name in group) for group in groups)
+    raise BadRequest(
+        f"`{missing}` must be a text, an object or a list, and not empty: {endpoint.path} takes {taken}", param=missing
+    )
+
+
+def _is_asked(value: Any) -> bool:
+    return isinstance(value, str | list | dict) and bool(value)
 
 
 def _check_depth(document: Any, limit: int) -> None:

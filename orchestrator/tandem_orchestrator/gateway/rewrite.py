@@ -32,13 +32,13 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int) 
         if payload.get(name) is None:
             payload[name] = value
     payload.update(settings.inject)
-    if endpoint.generates:
+    if endpoint.several:
         _check_choices(endpoint, payload, max_choices)
-        if settings.max_tokens is not None:
-            _lower_tokens(endpoint, payload, settings.max_tokens)
+    if endpoint.generates and settings.max_tokens is not None:
+        _lower_tokens(endpoint, payload, settings.max_tokens)
     if settings.system_prompt is not None and endpoint.chat:
         _instruct(payload, settings.system_prompt)
-    if model.takes_cache_salt and tenant is not None:
+    if model.takes_cache_salt and endpoint.salted and tenant is not None:
         payload[SALT] = salt(tenant)
 
 
@@ -62,9 +62,9 @@ def salt(tenant: str) -> str:
 def affinity(request: Request, tenant: str) -> int:
     """Return what is equal for all turns of one conversation, in every process; never 0."""
     endpoint = request.endpoint
-    asked = request.payload[endpoint.asks]
+    payload = request.payload
     value = crc32(tenant.encode())
-    for content in _beginning(asked) if endpoint.chat else (asked,):
+    for content in _beginning(payload[endpoint.asks]) if endpoint.chat else (payload.get(endpoint.asks),):
         value = crc32(_text(content)[:AFFINITY_CHARACTERS].encode(errors="replace"), value)
     return value or 1
 

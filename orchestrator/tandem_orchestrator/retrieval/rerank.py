@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate, takewhile
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +10,7 @@ import structlog
 
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
-from tandem_orchestrator.engines.endpoints import ASKED, RERANK
+from tandem_orchestrator.engines.endpoints import ENDPOINTS, RERANK
 from tandem_orchestrator.errors import GatewayError, Malformed
 from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request
@@ -64,8 +63,8 @@ class Reranker:
     async def _answer(self, question: str, texts: list[str], record: Record) -> dict[str, Any]:
         model = self._catalogue.find(self._name)
         payload = {"query": _whole(question)[:MOST_CHARACTERS], "documents": texts, "top_n": len(texts)}
-        request = Request(ASKED[RERANK], payload, model.name, stream=False)
-        rewrite.apply(request, replace(model, takes_cache_salt=False), record.tenant, 1)
+        request = Request(ENDPOINTS[RERANK], payload, model.name, stream=False)
+        rewrite.apply(request, model, record.tenant, 1)
         own = Record(record.request_id)  # what is known of the search is not to change
         own.route, own.model, own.tenant, own.trace = RERANK, model.name, record.tenant, record.trace
         try:

@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
 from tandem_contract.config import Timeouts
@@ -16,6 +16,17 @@ from tandem_orchestrator.transport.outbox import outbox_of
 STALE_SECONDS = 1.0  # a kept connection that ends so soon, without a byte, may have been closed before the request
 APART_ABOVE: Final = 65_536  # bytes of a body that are dearer to copy behind their head than to send by themselves
 PAUSE_ABOVE: Final = 262_144  # bytes of an answer that wait for a slow client before the engine is made to wait
+
+
+class LongBody(Protocol):
+    """A request's body that is not held in memory; each attempt reads it anew."""
+
+    size: int
+    """Bytes."""
+
+    async def piece(self, at: int) -> bytes:
+        """Return some of the bytes from position `at` on."""
+        ...
 
 
 class Response:
@@ -52,7 +63,7 @@ class Response:
         """Wait for status and headers; close the answer if they never come."""
         try:
             while not (self.status or self.error):
-                await self._wait()
+                await self.wait()
         except BaseException:
             self.close()
             raise
@@ -65,7 +76,7 @@ class Response:
         while self._buffered <= beyond and not self.complete:
             if self.error:
                 raise self.error
-            await self._wait()
+            await self.wait()
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     async def read(self, pass_on: Callable[[bytes], bool] | None = None) -> bytes:
@@ -80,7 +91,7 @@ class Response:
             if self.error:
                 raise self.error
             self._pass_on = pass_on
-            await self._wait()
+            await self.wait()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._buffered = 0
@@ -104,7 +115,7 @@ class Response:
         """Give the connection back if the answer is complete, else cut it, which aborts the engine's work."""
         self._connection.finish(self, reusable=self.complete)
 
-    def _wait(self) -> asyncio.Future[None]:
+    def wait(self) -> asyncio.Future[None]:
         """Return what to await until something new is there."""
         self.news = False
         self._waiter = waiter = self._connection.loop.create_future()
@@ -154,6 +165,10 @@ class Connection:
         self._kept = False
         self.paused = False
         """True while the engine is made to wait for a slow client."""
+        self._full = False
+        """True while the engine does not take what is written."""
+        self._sent = True
+        """False while a body is only there in part."""
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -168,6 +183,7 @@ class Connection:
         assert self._transport is not None  # noqa: S101 # `usable` came first
         self._response = response = Response(self)
         self._answered = False
+        self._sent = True
         self._timeouts = timeouts
         self._expect_within(timeouts.first_byte_seconds)
         if len(body) > APART_ABOVE:
@@ -176,6 +192,31 @@ class Connection:
         else:
             self._outbox.write(self._transport, head + body)
         return response
+
+    async def send_rest(self, response: Response, body: LongBody) -> None:
+        """Send a body behind its head, piece by piece as the engine takes it; no further once the engine answers."""
+        self._sent = False
+        at = 0
+        while at < body.size and not (response.status or response.error):
+            piece = await body.piece(at)
+            if self._transport is None or not piece:
+                return
+            self._outbox.write(self._transport, piece)
+            at += len(piece)
+            self._expect_within(self._timeouts.first_byte_seconds)
+            while self._full and not (response.status or response.error):
+                await response.wait()
+        self._sent = at >= body.size
+
+    def pause_writing(self) -> None:
+        """asyncio: enough is written for now."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """asyncio: more may be written."""
+        self._full = False
+        if self._response is not None:
+            self._response.wake()
 
     def resume(self) -> None:
         """Let the engine go on after its client caught up."""
@@ -192,7 +233,7 @@ class Connection:
         if self.paused:
             self.resume()
         transport = self._transport
-        if reusable and self._keep_alive and transport is not None and not transport.is_closing():
+        if reusable and self._keep_alive and self._sent and transport is not None and not transport.is_closing():
             self._kept = True
             self._on_idle(self)
         else:

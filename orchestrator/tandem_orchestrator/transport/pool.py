@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from tandem_contract.config import SecretFile, Timeouts
 
 from tandem_orchestrator.errors import Cut, TimedOut, Unreachable
-from tandem_orchestrator.transport.engine_connection import Connection, Response
+from tandem_orchestrator.transport.engine_connection import Connection, LongBody, Response
 from tandem_orchestrator.transport.trust import Trust
 
 
@@ -65,6 +65,18 @@ class Pool:
             if error.stale:
                 self._drop_idle()  # which are likely to be closed, too
             raise
+        return response
+
+    async def send_long(self, head: bytes, body: LongBody) -> Response:
+        """Do the same with a body that is not in memory. A connection of its own tells before it whether one opens."""
+        connection = await self._connect(self._keep)
+        response = connection.exchange(head, b"", self.timeouts)
+        try:
+            await connection.send_rest(response, body)
+        except BaseException:
+            response.close()
+            raise
+        await response.started()
         return response
 
     async def send_apart(self, head: bytes, body: bytes) -> Response:

@@ -61,10 +61,3 @@ async def test_results_stay_as_they_are_where_it_fails(reranker, engine, reply, 
     (warning,) = [line for line in logs if line["event"] == "search results stay in their order"]
     assert said in warning["problem"]
     assert counted("failed") - failed == 1
-
-
-async def test_clients_cannot_ask_for_it_themselves(serve, engine):
-    orchestrator = await serve(config(engine))
-    async with orchestrator.client.post("/v1/rerank", json={"query": "a", "documents": ["b"]}) as response:
-        assert response.status == 404
-    assert engine.seen == []

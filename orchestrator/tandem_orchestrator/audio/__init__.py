@@ -1,0 +1,1 @@
+"""Speech, which becomes text."""
