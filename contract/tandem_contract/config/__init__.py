@@ -16,6 +16,7 @@ from tandem_contract.config.files import S3, FileQuota, Files, FileSettings
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
+from tandem_contract.config.oidc import Algorithm, Issuer, Oidc, Plan
 from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
 from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
@@ -41,6 +42,7 @@ from tandem_contract.config.upstreams import Discovery, Hold, Routing, Upstream,
 __all__ = [
     "NEEDS_RESTART",
     "S3",
+    "Algorithm",
     "Attach",
     "Background",
     "Batches",
@@ -58,6 +60,7 @@ __all__ = [
     "HttpMethod",
     "HttpTool",
     "Ingestion",
+    "Issuer",
     "JsonObject",
     "KeyLimits",
     "Keys",
@@ -67,9 +70,11 @@ __all__ = [
     "Logging",
     "McpServer",
     "ModelSettings",
+    "Oidc",
     "OpenApi",
     "OrchestratorConfig",
     "OrchestratorSettings",
+    "Plan",
     "PythonTool",
     "QueryDatabase",
     "Quota",
@@ -119,6 +124,8 @@ class OrchestratorSettings(Section):
     """Server-side tools."""
     keys: Keys = Keys()
     """API keys."""
+    oidc: Oidc = Oidc()
+    """Callers with tokens of an issuer, beside those with keys."""
     rate_limits: RateLimits = RateLimits()
     """Limits that are not written at a key itself."""
     database: Database = Database()
