@@ -36,13 +36,10 @@ class Algorithm(StrEnum):
 
 
 class Claims(Section):
-    """Claims of a token that say what its bearer may use: by name, or by JSON pointer, as /kubernetes.io/namespace.
-
-    Where a token lacks one, the setting of the same name beside `claims` counts; without that the token is refused.
-    """
+    """Claims of a token that say what its bearer may use."""
 
     tenant: ClaimPath | None = None
-    """Holds the tenant."""
+    """Holds the tenant. The claim's name, or a JSON pointer such as /kubernetes.io/namespace, as for the others."""
     models: ClaimPath | None = None
     """Holds the models that may be used: a list, or names with spaces between them."""
     tools: ClaimPath | None = None
@@ -91,9 +88,10 @@ class Issuer(Section):
     required: list[RequiredClaim] = Field(default=[], max_length=16)
     """Claims that a token must have, beside its audience."""
     claims: Claims = Claims()
-    """Claims that say what a caller may use."""
+    """Claims that say what a caller may use. Where a token lacks one, `tenant`, `models`, `tools` or `limits` beside
+    them counts in its stead; where that is not set, the token is refused."""
     tenant: Tenant | None = None
-    """Whom callers belong to whose token does not say it. Default: they are refused."""
+    """Whom callers belong to whose tokens do not say it."""
     tenant_prefix: TenantPrefix | None = None
     """Goes in front of the tenants that tokens name, so that they are none of those of keys, nor of another issuer."""
     models: list[Word] | None = Field(default=None, min_length=1, max_length=MOST_NAMES)
