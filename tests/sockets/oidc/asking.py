@@ -5,8 +5,8 @@ from typing import Any
 from tests.sockets.running import Orchestrator, question
 
 
-async def asks(orchestrator: Orchestrator, token: str, **fields: Any) -> tuple[int, str | None]:
-    """Status of a chat request, and the error's code and message."""
+async def asks(orchestrator: Orchestrator, token: str, **fields: Any) -> tuple[int, Any]:
+    """Status of a chat request, and the error's code and message, or `None`."""
     status, body, _ = await answer(orchestrator, token, **fields)
     return status, f"{body['error']['code']}: {body['error']['message']}" if "error" in body else None
 

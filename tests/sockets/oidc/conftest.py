@@ -1,5 +1,6 @@
 import pytest
 
+from tests.sockets.batches.conftest import brisk  # noqa: F401 # a fixture
 from tests.sockets.oidc.issuer import running_issuer
 from tests.sockets.running import Orchestrator, config_for, until
 

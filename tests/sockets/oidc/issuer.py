@@ -26,7 +26,7 @@ HELD_SECONDS = 60.0  # longer than any test waits
 ANY_HEADER = JWSRegistry(strict_check_header=False)
 
 
-class Client(ClientMixin):
+class Client(ClientMixin):  # type: ignore[misc] # authlib has no types
     """Whoever asks for tokens; any name will do, with the one secret."""
 
     def __init__(self, name: str) -> None:
@@ -48,7 +48,7 @@ class Client(ClientMixin):
         return grant_type == "client_credentials"
 
 
-class Tokens(JWTBearerTokenGenerator):
+class Tokens(JWTBearerTokenGenerator):  # type: ignore[misc]
     """Access tokens as RFC 9068 has them, with what the test wants in them."""
 
     def __init__(self, issuer: "Issuer") -> None:
@@ -65,7 +65,7 @@ class Tokens(JWTBearerTokenGenerator):
         return self._issuer.claims
 
 
-class Server(AuthorizationServer):
+class Server(AuthorizationServer):  # type: ignore[misc]
     """What authlib asks of a web framework."""
 
     def query_client(self, client_id: str) -> Client:

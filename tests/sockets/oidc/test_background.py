@@ -6,8 +6,6 @@ from tests.sockets.batches.asking import begun, client_of, content, ended, jsonl
 from tests.sockets.oidc.conftest import KEY
 from tests.sockets.running import config_for, until
 
-pytest_plugins = ["tests.sockets.batches.conftest"]
-
 
 @pytest.fixture
 def token(issuer):

@@ -70,6 +70,8 @@ def test_a_token_that_names_no_key_is_the_only_ones():
 def test_the_first_of_two_with_one_name():
     other = shown(ECKey.generate_key("P-256"))
     keys = KeySet([{**P256, "kid": "a"}, {**other, "kid": "a"}], ALL)
-    assert keys.get("a", "ES256").as_dict(private=False)["x"] == P256["x"]
+    found = keys.get("a", "ES256")
+    assert found is not None
+    assert found.as_dict(private=False)["x"] == P256["x"]
     assert signs({**P256, "kid": "a"}, {**RSA, "kid": "a"})[0] == "RS256"
     assert (len(keys), keys.kids) == (1, {"a"})
