@@ -1,5 +1,6 @@
 """Who shows a token, and what its claims allow. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -139,7 +140,7 @@ def _claim(claims: Mapping[str, Any], path: str) -> Any:
 
 def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [each if isinstance(each, str) else orjson.dumps(each).decode() for each in values if each is not None]
+    return [each if isinstance(each, str) else json.dumps(each) for each in values if each is not None]
 
 
 def _digest(text: str) -> str:

@@ -14,6 +14,8 @@ from tandem_orchestrator.secret_file import SecretError, read_secret
 SECONDS: Final = 10.0  # for both documents together
 MOST_BYTES: Final = 524_288
 MOST_KEYS: Final = 100
+MOST_URL: Final = 2048
+MOST_SHOWN: Final = 300  # characters of what others say
 DISCOVERY: Final = "/.well-known/openid-configuration"
 HEADERS: Final = {"user-agent": "tandem-orchestrator", "accept": "application/json", "accept-encoding": "identity"}
 
@@ -35,7 +37,7 @@ async def published_keys(settings: Issuer) -> list[Any]:
     except TimeoutError:
         raise IssuerError(f"did not answer within {SECONDS:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise IssuerError(f"cannot be reached: {str(error)[:300]}") from None
+        raise IssuerError(f"cannot be reached: {str(error)[:MOST_SHOWN]}") from None
     except SecretError as error:
         raise IssuerError(f"cannot be asked: {error}") from None
     keys = document.get("keys")
@@ -50,10 +52,10 @@ def _discovery(settings: Issuer) -> str:
 
 def _jwks_url(settings: Issuer, document: dict[str, Any]) -> str:
     """Return where the issuer's own configuration says that its keys are."""
-    if document.get("issuer") != settings.issuer:
-        raise IssuerError(f"calls itself {document.get('issuer')!r}; write `issuer` exactly so, if it is meant")
-    url = document.get("jwks_uri")
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("https", urlsplit(settings.issuer).scheme):
+    name, url = str(document.get("issuer")), str(document.get("jwks_uri"))
+    if name != settings.issuer:
+        raise IssuerError(f"calls itself {name[:MOST_SHOWN]}; write `issuer` exactly so, if it is meant")
+    if len(url) > MOST_URL or urlsplit(url).scheme not in ("https", urlsplit(settings.issuer).scheme):
         raise IssuerError("names no jwks_uri with https; set jwksUrl")
     return url
 

@@ -119,6 +119,7 @@ def test_no_plan_of_ours_is_refused_though_there_is_a_default(plan):
         ({"azp": None, "email_verified": True, **IN_CLUSTER}, False),
         ({"azp": {"chat": "chat"}, "email_verified": True, **IN_CLUSTER}, False),
         ({"azp": "chat", "email_verified": True}, False),
+        ({"azp": 10**30, "email_verified": [{}], **IN_CLUSTER}, False),
     ],
 )
 def test_required_claims(claims, good):
