@@ -67,7 +67,7 @@ async def test_what_is_good_about_a_token(orchestrator, issuer):
     for claims in (
         {"aud": ["another", "tandem"]},
         {"exp": NOW - 5},  # within the clocks' difference
-        {"nbf": NOW + 5, "exp": 10**30},
+        {"nbf": NOW + 5, "exp": 2**62},
         {"exp": NOW + 600.5},
     ):
         assert await asks(orchestrator, issuer.sign(**claims)) == (200, None)
@@ -142,6 +142,10 @@ def unusual(issuer) -> dict[str, str]:
         "usual": made(claims),
         "a claim twice": made(f'{claims[:-1]}, "sub": "root"}}'),
         "another kind": made(claims, typ="logout+jwt"),
+        "half a character": made(claims.replace("agent", "\\ud800")),
+        "half a character deep inside": made(f'{claims[:-1]}, "groups": ["\\ud800"]}}'),
+        "an endless time": made(claims.replace(str(NOW + 600), "1e999")),
+        "a number of many digits": made(claims.replace(str(NOW + 600), "9" * 400)),
         "what must be understood": made(claims, crit=["exp"], exp=1),
         "text in another encoding": jws.serialize_compact(header, claims.encode("utf-16"), issuer.signing),
     }

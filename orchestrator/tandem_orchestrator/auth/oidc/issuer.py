@@ -20,6 +20,7 @@ from tandem_orchestrator.observability.metrics import AUTH_FAILURES, ISSUER_FETC
 
 LEAST_SECONDS: Final = 10.0  # between two fetches that tokens ask for: whoever makes up keys must not flood the issuer
 MOST_SECONDS: Final = 60.0  # between two tries while the issuer is away
+DOUBLINGS: Final = 10
 EARLY: Final = 0.8  # replicas that started together do not ask together
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ class Issuer:
         self._keys = KeySet((), ())
         self._fetching = False
         self._failures = 0
-        self._begun = self._due = self._fetched = float("-inf")
+        self._begun = self._due = float("-inf")
         self._wanted = asyncio.Event()
 
     def check(self, token: Token) -> None:
@@ -88,7 +89,7 @@ class Issuer:
             self._take(await published_keys(self.settings))
         except IssuerError as error:
             self._failures += 1
-            self._due = monotonic() + min(2.0**self._failures, MOST_SECONDS, self.settings.refresh_seconds)
+            self._due = monotonic() + min(pause(self._failures), self.settings.refresh_seconds)
             self._tell(str(error))
         else:
             self._failures = 0
@@ -115,3 +116,8 @@ class Issuer:
         elif problem is None and self.problem is not None:
             log.info("an issuer is back", issuer=self.settings.issuer)
         self.problem = problem
+
+
+def pause(failures: int) -> float:
+    """Return the seconds after so many failures in a row: each time twice as many."""
+    return min(2.0 ** min(failures, DOUBLINGS), MOST_SECONDS)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 MOST_LENGTH: Final = 16_384  # of a token
 MOST_TOKENS: Final = 8192  # that are remembered, with some 600 bytes each
 BEGINNING: Final = b"eyJ"  # how JSON begins in base64
-FAR: Final = 2.0**52
 
 
 class Issuers(Part):
@@ -67,7 +66,7 @@ class Issuers(Part):
         issuer.check(token)
         key_id = caller.key_id(token.issuer, token.claims["sub"])
         principal = caller.principal(issuer.settings, key_id, caller.granted(issuer.settings, token.claims))
-        return self._remember(digest, principal, min(token.claims["exp"], FAR) + issuer.settings.clock_skew_seconds)
+        return self._remember(digest, principal, float(token.claims["exp"]) + issuer.settings.clock_skew_seconds)
 
     def recall(self, reference: str) -> Principal:
         """Return whom a `Principal.reference` means. Raises `Forbidden` if the settings speak against it now."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from time import time
 from typing import Any, Final
 
+import orjson
 from joserfc import jws
 from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError
 from joserfc.jwk import Key
@@ -21,7 +22,6 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "iat": ("not_yet_valid", "this token was issued in the future; a clock is wrong"),
     "aud": ("wrong_audience", "this token is meant for another audience (aud)"),
 }
-
 WRONG: Final = ("malformed", "a claim of this token is not as it has to be (exp, nbf, iat, aud, sub or jti)")
 
 
@@ -94,6 +94,7 @@ def _claims(payload: bytes) -> dict[str, Any]:
     claims = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     if not isinstance(claims, dict):
         raise TypeError
+    orjson.dumps(claims)  # refuses half of a character, and numbers beyond 64 bits
     return claims
 
 
