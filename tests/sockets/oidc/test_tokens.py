@@ -18,7 +18,8 @@ from tests.sockets.oidc.asking import answer, asks
 from tests.sockets.oidc.conftest import KEY
 from tests.sockets.running import config_for, question, until
 
-NOW = int(time())
+PAST = int(time()) - 60
+LATER = PAST + 36_000  # far from when the last test runs
 
 
 def part(value) -> str:
@@ -34,12 +35,12 @@ def failures() -> dict[str, float]:
 @pytest.mark.parametrize(
     ("claims", "reason", "message"),
     [
-        ({"exp": NOW - 60}, "expired", "has expired"),
+        ({"exp": PAST}, "expired", "has expired"),
         ({"exp": None}, "malformed", "lacks exp, sub or aud"),
-        ({"exp": str(NOW + 600)}, "malformed", "not as it has to be"),
+        ({"exp": str(LATER)}, "malformed", "not as it has to be"),
         ({"exp": True}, "malformed", "not as it has to be"),
-        ({"nbf": NOW + 3600}, "not_yet_valid", "not valid yet"),
-        ({"iat": NOW + 3600}, "not_yet_valid", "issued in the future"),
+        ({"nbf": LATER}, "not_yet_valid", "not valid yet"),
+        ({"iat": LATER}, "not_yet_valid", "issued in the future"),
         ({"aud": "another"}, "wrong_audience", "another audience"),
         ({"aud": ["another", "tandem-2"]}, "wrong_audience", "another audience"),
         ({"aud": []}, "wrong_audience", "another audience"),
@@ -64,11 +65,12 @@ async def test_a_token_for_others_or_another_time_is_refused(orchestrator, issue
 
 
 async def test_what_is_good_about_a_token(orchestrator, issuer):
+    now = int(time())
     for claims in (
         {"aud": ["another", "tandem"]},
-        {"exp": NOW - 5},  # within the clocks' difference
-        {"nbf": NOW + 5, "exp": 2**62},
-        {"exp": NOW + 600.5},
+        {"exp": now - 5},  # within the clocks' difference
+        {"nbf": now + 5, "exp": 2**62},
+        {"exp": now + 600.5},
     ):
         assert await asks(orchestrator, issuer.sign(**claims)) == (200, None)
     for header in ({"typ": "JWT"}, {"typ": "at+jwt"}, {"typ": "application/at+jwt"}, {"x5t": "abc", "new": 1}):
@@ -131,7 +133,7 @@ def hostile(issuer) -> dict[str, str]:
 
 def unusual(issuer) -> dict[str, str]:
     """Tokens that the issuer has signed, and that mean more than they seem to."""
-    claims = json.dumps({"iss": issuer.url, "aud": "tandem", "sub": "agent", "exp": NOW + 600})
+    claims = json.dumps({"iss": issuer.url, "aud": "tandem", "sub": "agent", "exp": LATER})
     header = {"alg": "ES256", "kid": issuer.signing.kid}
     known = JWSRegistry(header_registry={"exp": HeaderParameter("of the header", "int")})
 
@@ -144,8 +146,8 @@ def unusual(issuer) -> dict[str, str]:
         "another kind": made(claims, typ="logout+jwt"),
         "half a character": made(claims.replace("agent", "\\ud800")),
         "half a character deep inside": made(f'{claims[:-1]}, "groups": ["\\ud800"]}}'),
-        "an endless time": made(claims.replace(str(NOW + 600), "1e999")),
-        "a number of many digits": made(claims.replace(str(NOW + 600), "9" * 400)),
+        "an endless time": made(claims.replace(str(LATER), "1e999")),
+        "a number of many digits": made(claims.replace(str(LATER), "9" * 400)),
         "what must be understood": made(claims, crit=["exp"], exp=1),
         "text in another encoding": jws.serialize_compact(header, claims.encode("utf-16"), issuer.signing),
     }
@@ -178,7 +180,7 @@ async def test_nobody_gets_in_by_making_a_token(serving, issuer, lines):
 async def test_ways_to_sign(serving, issuer, algorithm, key):
     issuer.keys.append(key)
     orchestrator = await serving(**({"algorithms": ["ES384"]} if algorithm == "ES384" else {}))
-    token = signed(key, algorithm, {"iss": issuer.url, "aud": "tandem", "sub": "a", "exp": NOW + 600})
+    token = signed(key, algorithm, {"iss": issuer.url, "aud": "tandem", "sub": "a", "exp": LATER})
     assert await asks(orchestrator, token) == (200, None)
 
 
