@@ -80,11 +80,11 @@ async def test_what_is_good_about_a_token(orchestrator, issuer):
 
 
 async def test_a_token_that_ends_is_refused_though_it_is_known(serving, issuer):
-    orchestrator = await serving(clockSkewSeconds=0)
-    token = issuer.sign(exp=int(time()) + 2)
+    orchestrator = await serving(clockSkewSeconds=7)
+    token = issuer.sign(exp=LATER)
     assert await asks(orchestrator, token) == (200, None)
     (known,) = orchestrator.app.services.keys.issuers.tokens.values()
-    assert known.expires == pytest.approx(time() + 2, abs=1.1)
+    assert known.expires == LATER + 7
     known.expires = time() - 1
     status, message = await asks(orchestrator, token)
     assert (status, "has expired" in message) == (401, True)
@@ -158,7 +158,8 @@ async def test_what_an_issuer_signs_may_still_be_no_token_for_us(orchestrator, i
     assert found == {what: 200 if what == "usual" else 401 for what in found}
 
 
-async def test_nobody_gets_in_by_making_a_token(serving, issuer, lines):
+async def test_nobody_gets_in_by_making_a_token(serving, issuer, lines, monkeypatch):
+    monkeypatch.setattr("tandem_orchestrator.auth.oidc.issuer.LEAST_SECONDS", 600.0)
     orchestrator = await serving(algorithms=["RS256", "ES256"])
     for what, token in hostile(issuer).items():
         status, message = await asks(orchestrator, token)
