@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -118,13 +118,22 @@ async def keeping_running(folder: Path, cores: Cores, url: str) -> AsyncIterator
         servers = _Servers(folder, cores, stack)
         engine = await servers.engine()
         sqlite = await servers.tandem("sqlite", ROOT)
-        postgresql = await servers.tandem("postgresql", ROOT, database=url)
+        postgresql = await servers.tandem("postgresql", ROOT, database={"url": url})
         agentic, absent = None, ""
         try:
             agentic = await servers.agentic()
         except (Failed, Failure) as failure:
             absent = str(failure).strip().splitlines()[-1]
         yield Keeping(engine, sqlite, postgresql, agentic, folder / "sqlite" / DATABASE, url, absent)
+
+
+@asynccontextmanager
+async def issuing_running(folder: Path, cores: Cores, issuer: dict[str, Any]) -> AsyncIterator[Process]:
+    """Start an orchestrator that takes an issuer's tokens, beside keys, and end it."""
+    async with AsyncExitStack() as stack:
+        servers = _Servers(folder, cores, stack)
+        await servers.engine()
+        yield await servers.tandem("tandem", ROOT, oidc={"issuers": [issuer]})
 
 
 class _Servers:
@@ -143,11 +152,17 @@ class _Servers:
         return await self._start("engine", command, port, self._cores.engine, "/state")
 
     async def tandem(
-        self, name: str, project: Path, *, machine_code: bool = True, workers: int = 1, database: str | None = None
+        self,
+        name: str,
+        project: Path,
+        *,
+        machine_code: bool = True,
+        workers: int = 1,
+        **settings: Any,
     ) -> Process:
-        """Start an orchestrator, over SQLite where no URL is given; several workers have all cores there are here."""
+        """Start an orchestrator, over SQLite unless told otherwise; several workers have all cores there are here."""
         port = free_port()
-        command = _tandem(project, self._folder / name, self._engine_url, port, database)
+        command = _tandem(project, self._folder / name, self._engine_url, port, settings)
         if machine_code:
             command = ["env", f"PYTHONPATH={compiled(project)}", *command]
         if workers == 1:
@@ -187,7 +202,7 @@ class _Servers:
         return process
 
 
-def _tandem(project: Path, folder: Path, engine_url: str, port: int, database: str | None) -> list[str]:
+def _tandem(project: Path, folder: Path, engine_url: str, port: int, settings: dict[str, Any]) -> list[str]:
     every_limit = {
         "requestsPerMinute": MANY,
         "tokensPerMinute": MANY,
@@ -199,7 +214,8 @@ def _tandem(project: Path, folder: Path, engine_url: str, port: int, database: s
         "upstreams": [{"name": "engine", "url": engine_url, "model": MODEL}],
         "keys": {"values": [f"bench:{KEY}"]},
         "rateLimits": {"requestsPerMinute": MANY, "tenantRequestsPerMinute": MANY, "defaults": every_limit},
-        "database": {"url": database or f"sqlite:///{folder}/{DATABASE}"},
+        "database": {"url": f"sqlite:///{folder}/{DATABASE}"},
+        **settings,
     }
     folder.mkdir(exist_ok=True)
     file = folder / "tandem.yaml"

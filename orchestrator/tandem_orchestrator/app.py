@@ -128,6 +128,7 @@ class App:
             self._dispatcher,
             self._upstreams,
             self._keys,
+            self._keys.issuers,
             upkeep,
             self.embedders,
             Retention(config, self._stores),

@@ -108,6 +108,7 @@ def _keys(config: OrchestratorConfig) -> str:
         *([f"{_count(len(keys.values), 'key')} in the configuration"] if keys.values else []),
         *(f"those in {secret.file}" for secret in keys.files),
         *(["those of the admin API"] if keys.admin else []),
+        *(f"tokens of {issuer.issuer}" for issuer in config.oidc.issuers),
     ]
     required = keys.required if keys.required is not None else bool(sources)
     return f"{', '.join(sources) or 'none'}; {'required' if required else 'not required'}"

@@ -23,6 +23,7 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
 │  ├─ DatabaseDown     503  the database cannot be used
+│  ├─ IssuerAway       503  a token cannot be checked
 │  └─ FilesUnavailable 503  what keeps files cannot be used, or there is nothing
 ├─ StorageFull         507  the database, or what keeps files, has no room left
 ├─ FileDamaged         500  the bytes of a file are not those that were kept
@@ -257,6 +258,13 @@ class DatabaseDown(RetryLater):
 
     status = 503
     code = "database_unavailable"
+
+
+class IssuerAway(RetryLater):
+    """The keys that would tell whether a token is good are not here, or not yet."""
+
+    status = 503
+    code = "issuer_unavailable"
 
 
 class FilesUnavailable(RetryLater):

@@ -207,6 +207,24 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "apiKey.secretName",
     ),
 }
+ISSUER = {"issuer": "https://login.example.com", "audiences": ["tandem"], "tenant": "team"}
+
+
+def issued(**settings: Any) -> dict[str, Any]:
+    issuer = {name: value for name, value in {**ISSUER, **settings}.items() if value is not None}
+    return configured(oidc={"issuers": [issuer]})
+
+
+REFUSED_ISSUERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    name: (spec, "spec.orchestrator.config.oidc.issuers[0]", says)
+    for name, spec, says in (
+        ("issuer over http", issued(issuer="http://localhost.example.com"), "issuer must be https://"),
+        ("issuer's token for nobody", issued(jwksToken=SECRET), "jwksToken goes to jwksUrl"),
+        ("issuer without tenants", issued(tenant=None, claims={"models": "m"}), "set claims.tenant or tenant"),
+        ("issuer's plans without a claim", issued(plans=[{"name": "gold"}]), "claims.plan and plans"),
+        ("issuer's claim without plans", issued(claims={"plan": "p"}, plans=[]), "claims.plan and plans"),
+    )
+}
 POSTGRES = {"postgres": {"urlFrom": SECRET}}
 
 
@@ -305,7 +323,7 @@ REFUSED_FILES: dict[str, tuple[dict[str, Any], str, str]] = {
         "at most half of maxTokens",
     ),
 }
-REFUSED |= REFUSED_SETTINGS | REFUSED_STATES | REFUSED_FILES
+REFUSED |= REFUSED_SETTINGS | REFUSED_ISSUERS | REFUSED_STATES | REFUSED_FILES
 
 
 @pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
@@ -341,6 +359,21 @@ async def test_state_keeps_the_keys_of_the_admin_api(
     )
     key = await kubernetes.serve(namespace, **spec)
     assert LLMService.model_validate(await kubernetes.get(LLM_SERVICE, *key))
+
+
+ISSUERS = [
+    issued(issuer="http://[::1]:8080/realm", jwksToken=None),
+    issued(issuer="http://127.0.0.1", claims={"tenant": "org", "plan": "p"}, plans=[{"name": "a"}], tenant=None),
+    issued(issuer="http://login", jwksUrl="https://login/keys", jwksToken=SECRET),
+]
+
+
+@pytest.mark.parametrize("spec", ISSUERS)
+async def test_issuers_may_be_nearby_or_say_where_their_keys_are(
+    kubernetes: Kubernetes, namespace: str, spec: dict[str, Any]
+) -> None:
+    stored = await kubernetes.get(LLM_SERVICE, *await kubernetes.serve(namespace, **spec))
+    assert LLMService.model_validate(stored)
 
 
 FILES = [

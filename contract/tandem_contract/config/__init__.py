@@ -17,6 +17,7 @@ from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
 from tandem_contract.config.moderations import ModerationRule, Moderations
+from tandem_contract.config.oidc import Algorithm, Issuer, Oidc, Plan
 from tandem_contract.config.responses import Background, Quota, ReasoningEvents, Responses
 from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
@@ -43,6 +44,7 @@ __all__ = [
     "NEEDS_RESTART",
     "S3",
     "Adapter",
+    "Algorithm",
     "Attach",
     "Background",
     "Batches",
@@ -60,6 +62,7 @@ __all__ = [
     "HttpMethod",
     "HttpTool",
     "Ingestion",
+    "Issuer",
     "JsonObject",
     "KeyLimits",
     "Keys",
@@ -71,9 +74,11 @@ __all__ = [
     "ModelSettings",
     "ModerationRule",
     "Moderations",
+    "Oidc",
     "OpenApi",
     "OrchestratorConfig",
     "OrchestratorSettings",
+    "Plan",
     "PythonTool",
     "QueryDatabase",
     "Quota",
@@ -124,6 +129,8 @@ class OrchestratorSettings(Section):
     """Server-side tools."""
     keys: Keys = Keys()
     """API keys."""
+    oidc: Oidc = Oidc()
+    """Callers with tokens of an issuer, beside those with keys."""
     rate_limits: RateLimits = RateLimits()
     """Limits that are not written at a key itself."""
     database: Database = Database()

@@ -1,9 +1,11 @@
 """What one section cannot know about another. Each finding is a line that begins with the setting's path."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from tandem_contract import json_schema
 from tandem_contract.config import OrchestratorSettings
+from tandem_contract.config.oidc import SAFE_ISSUER
 
 
 def errors(settings: OrchestratorSettings) -> list[str]:
@@ -18,7 +20,13 @@ def errors(settings: OrchestratorSettings) -> list[str]:
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
     """Return what can be meant as it is written, but most often is a mistake."""
-    return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings), *_redis(settings)]
+    return [
+        *_unheard_of_fallbacks(settings),
+        *_keys(settings),
+        *_issuers(settings),
+        *_tracing(settings),
+        *_redis(settings),
+    ]
 
 
 def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
@@ -30,7 +38,12 @@ def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
     )
     yield from _repeated(upstreams, "an engine's name in logs and metrics must be its own")
     yield from _repeated(models, "a request could mean either")
+    issuers = ((f"oidc.issuers.{n}.issuer", issuer.issuer) for n, issuer in enumerate(settings.oidc.issuers))
     yield from _repeated(_tools(settings), "a tool's name must be its own")
+    yield from _repeated(issuers, "a token could mean either")
+    for n, issuer in enumerate(settings.oidc.issuers):
+        plans = ((f"oidc.issuers.{n}.plans.{m}.name", plan.name) for m, plan in enumerate(issuer.plans))
+        yield from _repeated(plans, "a token could mean either")
 
 
 def _certificates_without_tls(settings: OrchestratorSettings) -> Iterator[str]:
@@ -91,13 +104,19 @@ def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
 
 def _keys(settings: OrchestratorSettings) -> Iterator[str]:
     keys = settings.keys
-    if keys.values or keys.files or keys.admin:
+    if keys.values or keys.files or keys.admin or settings.oidc.issuers:
         if keys.required is False:
             yield "keys.required: false lets everybody ask, with a key or without"
     elif keys.required:
         yield "keys.required: every request will be refused until there is a key; name some under keys.files"
     else:
         yield "keys: no API key is configured, so that everybody who reaches the port may ask"
+
+
+def _issuers(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, issuer in enumerate(settings.oidc.issuers):
+        if issuer.jwks_url is not None and not re.match(SAFE_ISSUER, issuer.jwks_url):
+            yield f"oidc.issuers.{n}.jwksUrl: over http whoever is in between could swap the keys that make tokens good"
 
 
 def _tracing(settings: OrchestratorSettings) -> Iterator[str]:

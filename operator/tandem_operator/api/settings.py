@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tandem_contract.config import S3, Chunking, Database, Embedding, Keys, Redis, SecretFile, Section, Upstream
+from tandem_contract.config import S3, Chunking, Database, Embedding, Issuer, Keys, Redis, SecretFile, Section, Upstream
+from tandem_contract.config.oidc import SAFE_ISSUER
 from tandem_contract.config.tools import QueryDatabase
 
 from tandem_operator.rules import Rule
@@ -74,6 +75,23 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
             message="values must not be set, as an LLMService is no place for secrets; "
             "put the keys into a Secret and name that in keys.files",
             field="values",
+        ),
+    ),
+    Issuer: (
+        _refused_by_itself(
+            f"has(self.jwksUrl) || self.issuer.matches(r'{SAFE_ISSUER}')",
+            "issuer must be https://, as whoever is in between could swap its keys; or set jwksUrl",
+        ),
+        _refused_by_itself(
+            "!has(self.jwksToken) || has(self.jwksUrl)", "jwksToken goes to jwksUrl and nowhere else; set that"
+        ),
+        _refused_by_itself(
+            "has(self.tenant) || has(self.claims) && has(self.claims.tenant)",
+            "set claims.tenant or tenant, so that each caller has a tenant",
+        ),
+        _refused_by_itself(
+            "(has(self.plans) && self.plans.size() > 0) == (has(self.claims) && has(self.claims.plan))",
+            "claims.plan and plans go together; set both or neither",
         ),
     ),
     Database: (

@@ -1,4 +1,4 @@
-"""Finds out who sends a request, out of keys from the configuration, files and the database."""
+"""Finds out who sends a request, by keys from the configuration, files and the database, or by tokens of issuers."""
 
 import asyncio
 from hashlib import sha256
@@ -9,10 +9,12 @@ from typing import Final
 import structlog
 from tandem_contract.config import KeyLimits, OrchestratorConfig
 
-from tandem_orchestrator.auth.api_key import MAX_LENGTH, digest_of, is_well_formed
+from tandem_orchestrator.auth.api_key import digest_of, is_well_formed
 from tandem_orchestrator.auth.configured import configured_keys
 from tandem_orchestrator.auth.key_files import KeyFiles
+from tandem_orchestrator.auth.oidc.issuers import Issuers
 from tandem_orchestrator.auth.principal import ANONYMOUS, Principal
+from tandem_orchestrator.auth.refusal import refusal
 from tandem_orchestrator.auth.stored_keys import StoredKeys
 from tandem_orchestrator.errors import DatabaseDown, Forbidden, GatewayError, NotFound, Unauthorized
 from tandem_orchestrator.observability.metrics import AUTH_FAILURES, KEY_FILES_BROKEN, KEYS
@@ -43,6 +45,7 @@ class Keys(Part):
         self.database = database
         self._files = KeyFiles(config.keys.files)
         self._stored = StoredKeys(database)
+        self.issuers = Issuers(config)
         self._logged: list[str] = []
         self.open = False
         """True while there are no keys and none are required: everybody is the same."""
@@ -55,30 +58,39 @@ class Keys(Part):
         self._settings = config.keys
         self._values = configured_keys(config.keys.values)
         self._files.update(config.keys.files)
+        self._has_issuers = bool(config.oidc.issuers)
         self._arrange()
 
     def identify(self, headers: list[tuple[bytes, bytes]]) -> Principal:
         """Return who sends a request with these headers.
 
-        Raises `Unauthorized`, or `DatabaseDown` where an unknown key may be one that only the database knows.
+        Raises `Unauthorized`, `Forbidden` for a token whose claims do not suffice, `DatabaseDown` where an unknown key
+        may be one that only the database knows, `IssuerAway` where a token cannot be checked.
         """
         if self.open:
             return NOBODY
-        presented = _presented_key(headers)
+        presented = _presented_key(headers, self.issuers.longest)
         if presented is None:
             return self._without_key()
         digest = sha256(presented).digest()
-        key = self._fixed.get(digest) or self._stored.keys.get(digest)
+        key = self._fixed.get(digest) or self._stored.keys.get(digest) or self.issuers.tokens.get(digest)
+        if key is None:
+            key = self.issuers.identify(presented, digest)
         if key is None or not compare_digest(key.digest, digest):
             raise self._unknown(presented)
         if key.expires is not None and key.expires <= time():
-            raise _refusal("expired", "this API key has expired; ask for a new one")
+            raise refusal("expired", "this API key or token has expired; ask for a new one")
         return key.principal
 
     def principal(self, key_id: str) -> Principal:
-        """Return who has the key of that id now. Raises `Unauthorized` if it was taken away, or has expired."""
+        """Return who has the key of that id now, or whom `Principal.reference` means.
+
+        Raises `Unauthorized` if the key was taken away, or has expired, and `Forbidden`.
+        """
         if self.open:
             return NOBODY
+        if " " in key_id:
+            return self.issuers.recall(key_id)
         for key in (*self._fixed.values(), *self._stored.keys.values()):
             if key.principal.key_id == key_id and (key.expires is None or key.expires > time()):
                 return key.principal
@@ -90,9 +102,9 @@ class Keys(Part):
         """Let the admin key pass. Raises `NotFound` if there is none, `Unauthorized`, `Forbidden`."""
         if self._settings.admin is None:
             raise NotFound("there is no admin API here; name its key under `keys.admin`")
-        presented = _presented_key(headers)
+        presented = _presented_key(headers, self.issuers.longest)
         if presented is None:
-            raise _refusal("missing", f"no admin key came with the request; {HOW}")
+            raise refusal("missing", f"no admin key came with the request; {HOW}")
         try:
             if self._is_admin(presented):
                 return
@@ -100,7 +112,7 @@ class Keys(Part):
             raise GatewayError("the admin key cannot be read; /health says why") from None
         try:
             self.identify(headers)
-        except (Unauthorized, DatabaseDown):
+        except GatewayError:
             raise Unauthorized("this is not the admin key") from None
         raise Forbidden("this key may use the service, but not the admin API")
 
@@ -111,7 +123,7 @@ class Keys(Part):
         if self.open:
             return True
         try:
-            presented = _presented_key(headers)
+            presented = _presented_key(headers, self.issuers.longest)
             if presented is None:
                 return False
             return self._is_admin(presented) or self.identify(headers) is not NOBODY
@@ -121,7 +133,7 @@ class Keys(Part):
     @property
     def authentication(self) -> str:
         """Whether there is any, for people."""
-        return OPEN if self.open else "keys"
+        return OPEN if self.open else "keys and tokens" if self._has_issuers else "keys"
 
     @property
     def problems(self) -> list[str]:
@@ -181,7 +193,8 @@ class Keys(Part):
         """Decide anew what depends on all sources together."""
         self._fixed = self._files.keys | self._values
         settings = self._settings
-        no_keys = not (self._values or settings.files or settings.admin or self._stored.used or settings.required)
+        sources = self._values or settings.files or settings.admin or self._has_issuers
+        no_keys = not (sources or self._stored.used or settings.required)
         self._undecided = no_keys and not self._stored.read and self._has_database
         self.open = no_keys and not self._undecided
         for source, keys in (("values", self._values), ("files", self._files.keys), ("database", self._stored.keys)):
@@ -194,7 +207,9 @@ class Keys(Part):
         problems = list(self._files.problems)
         if self.open:
             problems.append(f"authentication: {OPEN}")
-        elif self.checked and not (self._fixed or self._stored.keys or self._settings.required is False):
+        elif self.checked and not (
+            self._fixed or self._stored.keys or self._has_issuers or self._settings.required is False
+        ):
             problems.append("keys are required, but there is none: every request is refused")
         for problem in problems:
             if problem not in self._logged:
@@ -208,14 +223,14 @@ class Keys(Part):
             return NOBODY
         if self._undecided:
             raise _unavailable("whether keys are needed")
-        raise _refusal("missing", f"no API key came with the request; {HOW}")
+        raise refusal("missing", f"no API key came with the request; {HOW}")
 
     def _unknown(self, presented: bytes) -> GatewayError:
         if not is_well_formed(presented):
-            return _refusal("malformed", f"the API key holds characters that no key has; {HOW}")
+            return refusal("malformed", f"the API key holds characters that no key has; {HOW}")
         if not self._stored.complete and self._has_database:
             return _unavailable("this API key")
-        return _refusal("unknown", "this API key is not valid here")
+        return refusal("unknown", "this API key is not valid here")
 
 
 def _unavailable(what: str) -> DatabaseDown:
@@ -225,14 +240,8 @@ def _unavailable(what: str) -> DatabaseDown:
     )
 
 
-def _refusal(reason: str, message: str) -> Unauthorized:
-    """Return the error for a request whose key will not do, counted by its reason."""
-    AUTH_FAILURES.labels(reason).inc()
-    return Unauthorized(message)
-
-
-def _presented_key(headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the key in `Authorization` or `X-API-Key`, which may be any bytes; `None` without either header.
+def _presented_key(headers: list[tuple[bytes, bytes]], longest: int) -> bytes | None:
+    """Return the key or token in `Authorization` or `X-API-Key`, any bytes; `None` without either header.
 
     Raises `Unauthorized` for another scheme, an empty or overlong key, or several that differ.
     """
@@ -240,15 +249,15 @@ def _presented_key(headers: list[tuple[bytes, bytes]]) -> bytes | None:
     for name, value in headers:
         if name == b"authorization":
             if value[:7].lower() != BEARER:
-                raise _refusal("malformed", f"the Authorization header does not hold a Bearer key; {HOW}")
+                raise refusal("malformed", f"the Authorization header does not hold a Bearer key; {HOW}")
             key = value[7:].strip()
         elif name == b"x-api-key":
             key = value.strip()
         else:
             continue
-        if not key or len(key) > MAX_LENGTH:
-            raise _refusal("malformed", f"the API key is empty or longer than {MAX_LENGTH} characters; {HOW}")
+        if not key or len(key) > longest:
+            raise refusal("malformed", f"the API key is empty or longer than {longest} characters; {HOW}")
         if found is not None and found != key:
-            raise _refusal("conflicting", "the request has several API keys that differ; send one")
+            raise refusal("conflicting", "the request has several API keys that differ; send one")
         found = key
     return found

@@ -16,6 +16,8 @@ class Principal:
     limits: KeyLimits
     models: frozenset[str] | None = None
     tools: frozenset[str] | None = None
+    reference: str | None = None
+    """Of who shows a token, and is in no list of keys: by it `Keys.principal` finds them again, when it has expired."""
 
 
 ANONYMOUS: Final = "anonymous"

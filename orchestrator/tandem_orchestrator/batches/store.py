@@ -9,7 +9,7 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.batches.batch import BATCH, Batch, Usage, document
 from tandem_orchestrator.batches.create import checked
-from tandem_orchestrator.errors import BadRequest, LimitExceeded, NotFound
+from tandem_orchestrator.errors import BadRequest, Forbidden, LimitExceeded, NotFound
 from tandem_orchestrator.files.store import FileStore
 from tandem_orchestrator.store.database import Conflict
 from tandem_orchestrator.store.ids import new
@@ -19,6 +19,7 @@ from tandem_orchestrator.store.rows import Rows, now
 PURPOSE: Final = "batch"
 MOST_BYTES: Final = 209_715_200  # of an input, as at OpenAI
 FULL_RETRY_AFTER: Final = 60.0  # seconds
+MOST_REFERENCE: Final = 253  # characters, for which there is room in the table
 
 
 class BatchStore:
@@ -31,7 +32,7 @@ class BatchStore:
         """Set when something was added or cancelled here."""
 
     async def create(self, principal: Principal, payload: dict[str, Any], config: OrchestratorConfig) -> dict[str, Any]:
-        """Begin a batch. Raises `BadRequest`, `NotFound`, `LimitExceeded`."""
+        """Begin a batch. Raises `BadRequest`, `NotFound`, `LimitExceeded`, `Forbidden`."""
         create = checked(payload)
         file = await self._files.get(principal.tenant, create.input_file)
         if file.purpose != PURPOSE:
@@ -52,7 +53,7 @@ class BatchStore:
             finalizing=None,
             cancelling=None,
             ended=None,
-            key_id=principal.key_id,
+            key_id=_lasting_id(principal),
             endpoint=create.endpoint,
             completion_window=create.window,
             input_file=file.id,
@@ -104,3 +105,11 @@ class BatchStore:
             problem = f"the batch is {batch['status']}, and can be cancelled no more"
             raise BadRequest(problem, code="batch_not_cancellable")
         return batch
+
+
+def _lasting_id(principal: Principal) -> str:
+    """Return by what `Keys.principal` will find whoever asks. Raises `Forbidden` if there is no room for it."""
+    reference = principal.reference or principal.key_id
+    if len(reference) > MOST_REFERENCE:
+        raise Forbidden("this token's lists of models and tools are too long to be kept with a batch; use an API key")
+    return reference

@@ -65,6 +65,15 @@ KEYS: Final = Gauge(names.KEYS, "API keys by where they come from", ["source"], 
 KEY_FILES_BROKEN: Final = Gauge(
     names.KEY_FILES_BROKEN, "Files of keys that cannot be used, whose former keys count on", multiprocess_mode="livemax"
 )
+ISSUER_KEYS: Final = Gauge(
+    names.ISSUER_KEYS, "Keys of an issuer of tokens that are known", ["issuer"], multiprocess_mode="livemin"
+)
+ISSUER_FETCHED: Final = Gauge(
+    names.ISSUER_FETCHED,
+    "When an issuer's keys were last fetched, in seconds since 1970",
+    ["issuer"],
+    multiprocess_mode="livemin",
+)
 DATABASE_DOWN: Final = Gauge(names.DATABASE_DOWN, "1 while the database cannot be used", multiprocess_mode="livemax")
 RESPONSES: Final = Counter(names.RESPONSES, "Responses by how they ended", ["status"])
 COMMIT_SECONDS: Final = Times(

@@ -99,7 +99,8 @@ class Responses:
         making = await self._preparation.prepare(create, asker, events)
         making.resource.status = "queued"
         making.tell_beginning("response.created", "response.queued")
-        queued = Queued(create.payload | {"store": True}, asker.principal.key_id, tools=switched_on(asker.headers))
+        key_id = asker.principal.reference or asker.principal.key_id
+        queued = Queued(create.payload | {"store": True}, key_id, tools=switched_on(asker.headers))
         await self._stores.queue.enqueue(
             making.stored(),
             making.run.call.model.name,

@@ -82,3 +82,17 @@ def test_a_fallback_by_an_alias_is_followed():
 )
 def test_what_most_often_is_a_mistake(settings, warned):
     assert paths(checks.warnings(config(**settings))) == warned
+
+
+def test_issuers_and_plans_of_one_name():
+    plans = [{"name": name} for name in ("gold", "gold")]
+    first = {"issuer": "https://a", "audiences": ["b"], "tenant": "t", "claims": {"plan": "p"}, "plans": plans}
+    found = checks.errors(config(oidc={"issuers": [first, {**first, "plans": plans[:1]}]}))
+    assert paths(found) == ["oidc.issuers.1.issuer", "oidc.issuers.0.plans.1.name"]
+
+
+def test_keys_that_come_over_http_are_warned_of():
+    issuer = {"issuer": "https://a", "audiences": ["b"], "tenant": "t"}
+    near = {**issuer, "issuer": "https://b", "jwksUrl": "http://localhost:8080/keys"}
+    far = {**issuer, "jwksUrl": "http://localhost.example.com/keys"}
+    assert paths(checks.warnings(config(oidc={"issuers": [near, far]}))) == ["oidc.issuers.1.jwksUrl"]
