@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, Field
 
 from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling, source_rule
 from tandem_operator.api.model import ModelSpec
@@ -43,3 +45,11 @@ class AdditionalEngineSpec(EngineSpec):
         if self.task is Task.GENERATE:
             return self
         return self.model_copy(update={"tool_calling": ToolCalling(enabled=False)})
+
+
+def _sorted(engines: dict[str, AdditionalEngineSpec]) -> dict[str, AdditionalEngineSpec]:
+    return dict(sorted(engines.items()))  # as the API server has them
+
+
+AdditionalEngines = Annotated[dict[str, AdditionalEngineSpec], Field(max_length=8), AfterValidator(_sorted)]
+"""All of them by their names."""

@@ -10,7 +10,7 @@ from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_operator.api import additional_engine
-from tandem_operator.api.additional_engine import AdditionalEngineSpec, Task
+from tandem_operator.api.additional_engine import AdditionalEngines, AdditionalEngineSpec, Task
 from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
 from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
@@ -87,7 +87,7 @@ class LLMServiceSpec(Ruled):
     """The inference engine that holds the accelerator."""
     embedding_engine: EmbeddingEngineSpec | None = None
     """A second, small engine that makes vectors of texts: Deployment and Service NAME-embedding. Default: none."""
-    additional_engines: dict[str, AdditionalEngineSpec] | None = Field(default=None, max_length=8)
+    additional_engines: AdditionalEngines | None = None
     """Further engines by a name of your choice: Deployment and Service NAME-<that name>. Default: none."""
     orchestrator: OrchestratorSpec = OrchestratorSpec()
     """The tier that speaks to clients, runs tools and scales on CPU."""

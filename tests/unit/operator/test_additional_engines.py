@@ -121,6 +121,7 @@ class TestConfiguration:
         read = settings(service(ENGINES))
         key = {"apiKeyFile": "/etc/tandem/engine-key/api-key"}
         assert read["upstreams"][1:] == [
+            {"name": "partner", "type": "openai", "url": URL, "model": "large"},
             {"name": "small", "url": "http://demo-small-pods:8000", "discovery": "dns", "model": "small", **key},
             {
                 "name": "vectors",
@@ -129,7 +130,6 @@ class TestConfiguration:
                 "model": "org/minilm",
                 **key,
             },
-            {"name": "partner", "type": "openai", "url": URL, "model": "large"},
         ]
 
     def test_an_external_one_has_its_own_key_and_authorities_and_nothing_of_ours(self) -> None:
