@@ -1,5 +1,5 @@
-"""Chat, embeddings and a small fallback in one LLMService, each by real vLLM; the fallback answers while the main engine
-restarts.
+"""Chat, embeddings and a small fallback in one LLMService, each by real vLLM; the fallback answers while the main
+engine restarts.
 """
 
 import json
