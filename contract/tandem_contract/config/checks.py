@@ -82,6 +82,8 @@ def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
     known = {upstream.model for upstream in settings.upstreams}
     known |= {name for model in settings.models for name in (model.name, *model.aliases)}
     for n, model in enumerate(settings.models):
+        if model.fallback is None and model.fallback_seconds is not None:
+            yield f"models.{n}.fallbackSeconds: has no use without fallback, for which it is waited so long"
         if model.fallback is not None and model.fallback not in known:
             yield (
                 f"models.{n}.fallback: no upstream names the model {model.fallback!r}; "

@@ -53,7 +53,7 @@ class LLMServiceSpec(Ruled):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"!has(self.additionalEngines) || self.additionalEngines.all(k, k.matches('{additional_engine.NAME}'))",
-            holds=lambda spec: all(re.match(additional_engine.NAME, key) for key in spec.additional_engines or ()),
+            holds=lambda spec: all(re.fullmatch(additional_engine.NAME, key) for key in spec.additional_engines or ()),
             message="a name in additionalEngines has lower-case letters, digits and dashes only, begins and ends with "
             f"a letter or digit, and has at most {additional_engine.LONGEST_NAME} characters",
             field="additionalEngines",
@@ -62,7 +62,7 @@ class LLMServiceSpec(Ruled):
             cel="!has(self.additionalEngines)"
             f" || !self.additionalEngines.exists(k, k.matches('{additional_engine.RESERVED}'))",
             holds=lambda spec: (
-                not any(re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
+                not any(re.fullmatch(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
             ),
             message="a name in additionalEngines must not be engine, embedding, orchestrator, ingestion, migration, "
             "migrate, files or pods, nor begin with one of the former and a dash, nor end with -pods: other objects of "
