@@ -121,7 +121,7 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    named = [each for each in view.service.components if f"{problem.name}-".startswith(f"{each.name}-")]
+    named = [each for each in view.service.components if problem.name.startswith(each.name)]
     tier = max(named, key=lambda each: len(each.name)).tier if named else Tier.ORCHESTRATOR
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
     return tier == view.tier and not told_elsewhere
