@@ -18,7 +18,13 @@ def errors(settings: OrchestratorSettings) -> list[str]:
 
 def warnings(settings: OrchestratorSettings) -> list[str]:
     """Return what can be meant as it is written, but most often is a mistake."""
-    return [*_unheard_of_fallbacks(settings), *_keys(settings), *_tracing(settings), *_redis(settings)]
+    return [
+        *_unheard_of_fallbacks(settings),
+        *_waiting_for_no_fallback(settings),
+        *_keys(settings),
+        *_tracing(settings),
+        *_redis(settings),
+    ]
 
 
 def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
@@ -82,13 +88,17 @@ def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
     known = {upstream.model for upstream in settings.upstreams}
     known |= {name for model in settings.models for name in (model.name, *model.aliases)}
     for n, model in enumerate(settings.models):
-        if model.fallback is None and model.fallback_seconds is not None:
-            yield f"models.{n}.fallbackSeconds: has no use without fallback, for which it is waited so long"
         if model.fallback is not None and model.fallback not in known:
             yield (
                 f"models.{n}.fallback: no upstream names the model {model.fallback!r}; "
                 "unless an engine lists it itself, there is nothing to fall back on"
             )
+
+
+def _waiting_for_no_fallback(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, model in enumerate(settings.models):
+        if model.fallback is None and model.fallback_seconds is not None:
+            yield f"models.{n}.fallbackSeconds: has no use without fallback"
 
 
 def _keys(settings: OrchestratorSettings) -> Iterator[str]:

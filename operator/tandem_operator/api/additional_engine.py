@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
-from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling, source_rule
+from tandem_operator.api.engine import EngineReplicas, EngineSpec, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.rules import Rule
 
@@ -44,7 +44,7 @@ class AdditionalEngineSpec(EngineSpec):
         """The same as the spec of an engine, which calls no tools where it makes vectors."""
         if self.task is Task.GENERATE:
             return self
-        return self.model_copy(update={"tool_calling": ToolCalling(enabled=False)})
+        return self.model_copy(update={"tool_calling": self.tool_calling.model_copy(update={"enabled": False})})
 
 
 def _sorted(engines: dict[str, AdditionalEngineSpec]) -> dict[str, AdditionalEngineSpec]:

@@ -170,18 +170,18 @@ class LLMService(Ruled):
 
     @cached_property
     def additional(self) -> tuple[EngineComponent, ...]:
-        """The components beside these two, each called by its key."""
+        """The additional engines, each called by its key."""
         named = (self.spec.additional_engines or {}).items()
         return tuple(self._additional(key, settings) for key, settings in named)
 
     @property
     def all_engines(self) -> tuple[EngineComponent, ...]:
-        """Those and the engines that somebody else runs, in the order in which the orchestrator has them."""
+        """The engines that the spec names, here or elsewhere, in the order in which the orchestrator has them."""
         return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
 
     @property
     def engines(self) -> tuple[EngineComponent, ...]:
-        """The components that run an inference engine."""
+        """The components that run an inference engine here, each with pods of its own."""
         return tuple(engine for engine in self.all_engines if engine.spec.external is None)
 
     @cached_property
