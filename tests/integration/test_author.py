@@ -191,7 +191,7 @@ async def accepted(author: Kubernetes, namespace: str, spec: Object) -> None:
     ],
     ids=[
         *("load balancer", "node port", "annotation", "toleration", "every taint", "label", "pod's", "priority"),
-        *("priority for embeddings", "annotation for embeddings"),
+        *("priority for embeddings", "priority for another", "taint for another", "annotation for embeddings"),
     ],
 )
 async def test_what_takes_a_right_needs_it(
