@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
-from tandem_contract.config import KeyLimits, OrchestratorConfig, SecretFile, Upstream, checks
+from tandem_contract.config import KeyLimits, ModelSettings, OrchestratorConfig, SecretFile, Upstream, checks
 
 from tandem_orchestrator.config import Found, unknown_variables
 
@@ -34,7 +34,7 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
         yield "engine", _engine(upstream)
     for model in config.models:
         aliases = f" as {', '.join(model.aliases)}" if model.aliases else ""
-        yield "model", f"{model.name}{aliases}{f', falls back on {model.fallback}' if model.fallback else ''}"
+        yield "model", f"{model.name}{aliases}{_fallback(model)}"
     yield "tools", _tools(config)
     yield "keys", _keys(config)
     yield "limits", _limits(config)
@@ -66,6 +66,13 @@ def _what_is_not_installed(config: OrchestratorConfig) -> Iterator[str]:
         yield f"{'warning':<10}retrieval: {problem}"
     for limitation in limitations():
         yield f"{'note':<10}{limitation}"
+
+
+def _fallback(model: ModelSettings) -> str:
+    if model.fallback is None:
+        return ""
+    after = "" if model.fallback_seconds is None else f" after {model.fallback_seconds:g} s"
+    return f", falls back on {model.fallback}{after}"
 
 
 def _embedding(config: OrchestratorConfig) -> str:

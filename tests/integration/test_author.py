@@ -32,6 +32,7 @@ from tests.unit.charts import helm
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
 """A spec with every field, less what takes more than rights to read."""
 ONE = {"min": 1, "max": 1}
+ANOTHER = {"model": {"source": "hf://org/another"}}
 for tier in ("engine", "embeddingEngine", "orchestrator"):
     for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
         FULL[tier].pop(field)
@@ -112,11 +113,15 @@ class TestReading:
             ({"model": {"source": "pvc://database/base"}}, "model.source"),
             ({"embeddingEngine": {"model": {"source": "pvc://database/base"}}}, "embeddingEngine.model.source"),
             (
+                {"additionalEngines": {"a-b": {"model": {"source": "pvc://database/base"}}}},
+                "additionalEngines.a-b.model.source",
+            ),
+            (
                 {"orchestrator": {"replicas": ONE, "state": {"sqlite": {}}, "files": {"claimName": "database"}}},
                 "orchestrator.files.claimName",
             ),
         ],
-        ids=["model", "embedding", "files"],
+        ids=["model", "embedding", "additional", "files"],
     )
     async def test_a_claim(
         self, kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, field: str
@@ -180,11 +185,13 @@ async def accepted(author: Kubernetes, namespace: str, spec: Object) -> None:
         ({"orchestrator": {"podAnnotations": {"vault.example.com/role": "payments"}}}, "pods"),
         ({"engine": {"priorityClassName": "urgent"}}, "pods"),
         ({"embeddingEngine": {"model": {"source": "hf://org/e"}, "priorityClassName": "urgent"}}, "pods"),
+        ({"additionalEngines": {"a": {**ANOTHER, "priorityClassName": "urgent"}}}, "pods"),
+        ({"additionalEngines": {"a": {**ANOTHER, "tolerations": [{"operator": "Exists"}]}}}, "pods"),
         ({"embeddingEngine": {"model": {"source": "hf://org/e"}, "podAnnotations": {"a": "b"}}}, "pods"),
     ],
     ids=[
         *("load balancer", "node port", "annotation", "toleration", "every taint", "label", "pod's", "priority"),
-        *("priority for embeddings", "annotation for embeddings"),
+        *("priority for embeddings", "priority for another", "taint for another", "annotation for embeddings"),
     ],
 )
 async def test_what_takes_a_right_needs_it(

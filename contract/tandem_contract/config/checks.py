@@ -22,6 +22,7 @@ def warnings(settings: OrchestratorSettings) -> list[str]:
     """Return what can be meant as it is written, but most often is a mistake."""
     return [
         *_unheard_of_fallbacks(settings),
+        *_waiting_for_no_fallback(settings),
         *_keys(settings),
         *_issuers(settings),
         *_tracing(settings),
@@ -100,6 +101,12 @@ def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
                 f"models.{n}.fallback: no upstream names the model {model.fallback!r}; "
                 "unless an engine lists it itself, there is nothing to fall back on"
             )
+
+
+def _waiting_for_no_fallback(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, model in enumerate(settings.models):
+        if model.fallback is None and model.fallback_seconds is not None:
+            yield f"models.{n}.fallbackSeconds: has no use without fallback"
 
 
 def _keys(settings: OrchestratorSettings) -> Iterator[str]:

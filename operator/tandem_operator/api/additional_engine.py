@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from tandem_operator.api.engine import EngineReplicas, EngineSpec, ToolCalling, source_rule
+from pydantic import AfterValidator, Field
+
+from tandem_operator.api.engine import EngineReplicas, EngineSpec, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pairing import pairing
 from tandem_operator.engines import ENGINES
@@ -59,4 +61,12 @@ class AdditionalEngineSpec(EngineSpec):
         """The same as the spec of an engine, which calls no tools where it makes vectors."""
         if self.task is Task.GENERATE:
             return self
-        return self.model_copy(update={"tool_calling": ToolCalling(enabled=False)})
+        return self.model_copy(update={"tool_calling": self.tool_calling.model_copy(update={"enabled": False})})
+
+
+def _sorted(engines: dict[str, AdditionalEngineSpec]) -> dict[str, AdditionalEngineSpec]:
+    return dict(sorted(engines.items()))  # as the API server has them
+
+
+AdditionalEngines = Annotated[dict[str, AdditionalEngineSpec], Field(max_length=8), AfterValidator(_sorted)]
+"""All of them by their names."""

@@ -40,10 +40,10 @@ STATE_FOLDER: Final = "/var/lib/tandem"
 FILES_FOLDER: Final = "/var/lib/tandem-files"
 """Where it has that of files."""
 _LASTING_DATABASE: Final = f"sqlite:///{STATE_FOLDER}/tandem.db"
-_FALLBACK_SECONDS: Final = 2.0
-"""For what is over at once, such as a lost connection: longer than an engine that is well needs to say so again."""
 _POD_DATABASE: Final = "sqlite:////tmp/tandem.db"
 """Where a pod counts tokens of budgets as long as it lives; elsewhere it could not write."""
+_FALLBACK_SECONDS: Final = 2.0
+"""For what is over at once, such as a lost connection: longer than an engine that is well needs to say so again."""
 
 
 class OwnEngines(NamedTuple):

@@ -10,7 +10,7 @@ from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_operator.api import additional_engine
-from tandem_operator.api.additional_engine import AdditionalEngineSpec, Task
+from tandem_operator.api.additional_engine import AdditionalEngines, AdditionalEngineSpec, Task
 from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineComponent, Tier
 from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
@@ -68,7 +68,7 @@ class LLMServiceSpec(Ruled):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"!has(self.additionalEngines) || self.additionalEngines.all(k, k.matches('{additional_engine.NAME}'))",
-            holds=lambda spec: all(re.match(additional_engine.NAME, key) for key in spec.additional_engines or ()),
+            holds=lambda spec: all(re.fullmatch(additional_engine.NAME, key) for key in spec.additional_engines or ()),
             message="a name in additionalEngines has lower-case letters, digits and dashes only, begins and ends with "
             f"a letter or digit, and has at most {additional_engine.LONGEST_NAME} characters",
             field="additionalEngines",
@@ -77,7 +77,7 @@ class LLMServiceSpec(Ruled):
             cel="!has(self.additionalEngines)"
             f" || !self.additionalEngines.exists(k, k.matches('{additional_engine.RESERVED}'))",
             holds=lambda spec: (
-                not any(re.match(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
+                not any(re.fullmatch(additional_engine.RESERVED, key) for key in spec.additional_engines or ())
             ),
             message="a name in additionalEngines must not be engine, embedding, orchestrator, ingestion, migration, "
             "migrate, files or pods, nor begin with one of the former and a dash, nor end with -pods: other objects of "
@@ -122,7 +122,7 @@ class LLMServiceSpec(Ruled):
     """The inference engine that holds the accelerator."""
     embedding_engine: EmbeddingEngineSpec | None = None
     """A second, small engine that makes vectors of texts: Deployment and Service NAME-embedding. Default: none."""
-    additional_engines: dict[str, AdditionalEngineSpec] | None = Field(default=None, max_length=8)
+    additional_engines: AdditionalEngines | None = None
     """Further engines by a name of your choice: Deployment and Service NAME-<that name>. Default: none."""
     orchestrator: OrchestratorSpec = OrchestratorSpec()
     """The tier that speaks to clients, runs tools and scales on CPU."""
@@ -205,18 +205,18 @@ class LLMService(Ruled):
 
     @cached_property
     def additional(self) -> tuple[EngineComponent, ...]:
-        """The components beside these two, each called by its key."""
+        """The additional engines, each called by its key."""
         named = (self.spec.additional_engines or {}).items()
         return tuple(self._additional(key, settings) for key, settings in named)
 
     @property
     def all_engines(self) -> tuple[EngineComponent, ...]:
-        """Those and the engines that somebody else runs, in the order in which the orchestrator has them."""
+        """The engines that the spec names, here or elsewhere, in the order in which the orchestrator has them."""
         return (self.engine, *([self.embedding] if self.embedding else []), *self.additional)
 
     @property
     def engines(self) -> tuple[EngineComponent, ...]:
-        """The components that run an inference engine."""
+        """The components that run an inference engine here, each with pods of its own."""
         return tuple(engine for engine in self.all_engines if engine.spec.external is None)
 
     @cached_property

@@ -114,7 +114,7 @@ class LLMServiceStatus(Section):
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    """The additional engines, in the order of the spec."""
+    """The additional engines, by their names."""
     orchestrator: TierStatus | None = None
     """Orchestrator pods."""
     selector: str | None = None

@@ -44,7 +44,9 @@ class ServiceView:
     @property
     def worst(self) -> Finding | None:
         """Why the service does not serve, first what stays so until a person does something; None when it serves."""
-        found = [self.engine.finding, self.orchestrator.finding, self.model, *self._taken]
+        # what is known of an external engine comes from orchestrators
+        order = (self.orchestrator, self.engine) if self.engine.external else (self.engine, self.orchestrator)
+        found = [*(tier.finding for tier in order), self.model, *self._taken]
         findings = [finding for finding in found if finding]
         return min(findings, key=lambda finding: (not finding.terminal, finding.reason == "Suspended"), default=None)
 
@@ -226,7 +228,7 @@ def _model_ready(engine: EngineComponent, finding: Finding | None) -> Verdict:
 
 def _tier_ready(kind: ConditionType, tier: TierView) -> Verdict:
     if tier.external:
-        return _good(kind, tier.finding, REACHED, f"orchestrators reach {tier.external.url}")
+        return _good(kind, tier.finding, REACHED, f"orchestrators reach {tier.url}")
     counts = tier.counts
     return _good(kind, tier.finding, "Serving", f"{counts.ready_replicas} of {counts.replicas} pods are ready")
 

@@ -81,6 +81,11 @@ class TierView:
         """Where it is, if it is an engine that somebody else runs."""
         return self.engine.spec.external if self.engine else None
 
+    @property
+    def url(self) -> str:
+        """The same, for messages; empty if it is none."""
+        return masked(self.external.url) if self.external else ""
+
     @cached_property
     def finding(self) -> Finding | None:
         """Why the tier does not serve; None when it does."""
@@ -116,7 +121,7 @@ def child_not_written(view: TierView) -> Finding | None:
 
 def _concerns(view: TierView, problem: Problem) -> bool:
     """Return whether it is of the tier, by the child's name: only the orchestrator's Service is without the tier's."""
-    named = [each for each in view.service.components if f"{problem.name}-".startswith(f"{each.name}-")]
+    named = [each for each in view.service.components if problem.name.startswith(each.name)]
     tier = max(named, key=lambda each: len(each.name)).tier if named else Tier.ORCHESTRATOR
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
     return tier == view.tier and not told_elsewhere
@@ -241,7 +246,7 @@ def unreachable(view: TierView) -> Finding | None:
     if not lines:
         return None
     told = "; ".join(sorted(masked(" ".join(line.split())) for line in lines))
-    return Finding(UNREACHABLE, f"orchestrators cannot use the engine at {_url(view)}: {told}")
+    return Finding(UNREACHABLE, f"orchestrators cannot use the engine at {view.url}: {told}")
 
 
 def not_heard(view: TierView) -> Finding | None:
@@ -251,7 +256,7 @@ def not_heard(view: TierView) -> Finding | None:
     former = _former(view)
     if former and former.reason in (REACHED, UNREACHABLE):
         return Finding(former.reason, former.message) if former.status != ConditionStatus.TRUE else None
-    return Finding("NotHeard", f"no orchestrator has said yet whether it reaches {_url(view)}; asked once a minute")
+    return Finding("NotHeard", f"no orchestrator has said yet whether it reaches {view.url}; asked once a minute")
 
 
 def _former(view: TierView) -> Condition | None:
@@ -260,10 +265,6 @@ def _former(view: TierView) -> Condition | None:
     if view.component is view.service.engine:
         return former_conditions(stored).get(ConditionType.ENGINE_READY)
     return former_conditions(former_engine(stored, view.tier)).get(ConditionType.READY)
-
-
-def _url(view: TierView) -> str:
-    return masked(view.external.url) if view.external else ""
 
 
 EXTERNAL: Final[tuple[Policy[TierView], ...]] = (suspended, unreachable, not_heard)

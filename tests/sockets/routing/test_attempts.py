@@ -1,5 +1,7 @@
 """Further attempts, fallbacks and breakers."""
 
+import asyncio
+
 import pytest
 
 from tests.engine_double import EngineDouble, Reply
@@ -143,8 +145,9 @@ async def test_the_fallback_answers_at_once_where_it_is_told_to_and_the_engine_a
     engine.stop()
     models = [{"name": "double", "fallback": "small", "fallbackSeconds": 0}]
     orchestrator = await serve(config_for(engine, small, models=models))
-    assert (await orchestrator.chat())[1]["model"] == "small"
-    assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
+    async with asyncio.timeout(30):  # much less than hold.seconds
+        assert (await orchestrator.chat())[1]["model"] == "small"
+        assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
     assert len(small.seen) == 2
     await engine.start()
     await until(lambda: orchestrator.upstreams.all[0].ready)

@@ -45,7 +45,7 @@ def test_check_says_what_it_would_do_and_what_looks_wrong(tmp_path, capsys, monk
     file.write_text("""
 server: {workers: 4, metricsPort: 8002}
 upstreams: [{name: main, url: "http://engine:8000", model: org/big, discovery: dns}]
-models: [{name: org/big, aliases: [big], fallback: small}]
+models: [{name: org/big, aliases: [big], fallback: small, fallbackSeconds: 2}]
 tools: {attach: always, enabled: [calculate_math]}
 keys: {values: ["team:hush"], required: false}
 rateLimits: {requestsPerMinute: 600, defaults: {tokensPerDay: 5}}
@@ -62,7 +62,7 @@ tracing: {endpoint: "http://collector:4318"}
         ("metrics", "at port 8002"),
         ("embedding", "by the model in /no/such/model, in the orchestrator itself"),
         ("engine", "main (vllm) at http://engine:8000, each address of its name a replica: org/big"),
-        ("model", "org/big as big, falls back on small"),
+        ("model", "org/big as big, falls back on small after 2 s"),
         ("tools", "calculate_math (always)"),
         ("keys", "1 key in the configuration; not required"),
         ("limits", "600 requests a minute, 5 tokens a day for each key"),

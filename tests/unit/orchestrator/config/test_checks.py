@@ -30,6 +30,12 @@ def test_names_that_stand_twice():
     assert "models.0.name" in found[1]
 
 
+def test_authorities_for_an_engine_that_speaks_no_tls():
+    tls = {"ca": {"file": "ca.crt"}}
+    upstreams = [{"name": scheme, "url": f"{scheme}://a", "tls": tls} for scheme in ("https", "http")]
+    assert paths(checks.errors(config(upstreams=upstreams))) == ["upstreams.1.tls"]
+
+
 @pytest.mark.parametrize(
     ("fallbacks", "endless"),
     [
@@ -78,6 +84,7 @@ def test_a_fallback_by_an_alias_is_followed():
         ({"keys": {"values": ["k"]}, "models": models(("big", "nowhere"))}, ["models.0.fallback"]),
         ({"keys": {"values": ["k"]}, "tracing": {"headers": {"file": "f"}}}, ["tracing.headers"]),
         ({"keys": {"values": ["k"]}, "redis": {"answersSeconds": 60}}, ["redis.answersSeconds"]),
+        ({"keys": {"values": ["k"]}, "models": [{"name": "big", "fallbackSeconds": 1}]}, ["models.0.fallbackSeconds"]),
     ],
 )
 def test_what_most_often_is_a_mistake(settings, warned):
