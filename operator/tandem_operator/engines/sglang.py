@@ -1,22 +1,21 @@
 """SGLang, whose arguments argparse reads: the beginning of an option's name is enough, and so is an alias."""
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
 from tandem_operator.engines.base import (
+    ADDRESS,
     CACHE_PATH,
     HOMES,
     TEMPLATE_PATH,
     Capability,
     Engine,
+    Environment,
     Probe,
-    address,
-    key,
-    plain,
 )
 from tandem_operator.engines.releases import SGLANG
 
@@ -126,6 +125,6 @@ class SGLang(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [*written, "--enable-metrics", *(["--is-embedding"] if embeds else []), *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`; the key is a variable because SGLang takes it as an argument alone."""
-        return [*plain(_ENV), key("TANDEM_ENGINE_KEY", service), address("TANDEM_POD_IP")]
+        return {**_ENV, "TANDEM_ENGINE_KEY": service.engine_key, "TANDEM_POD_IP": ADDRESS}

@@ -4,13 +4,13 @@ Each of its options is a variable, too, and one that is given twice is an error.
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
-from tandem_operator.engines.base import CACHE_PATH, CPU, HOMES, Capability, Engine, Probe, address, key, plain
+from tandem_operator.engines.base import ADDRESS, CACHE_PATH, CPU, HOMES, Capability, Engine, Environment, Probe
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -135,6 +135,6 @@ class Tgi(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [*written, *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`."""
-        return [*plain(_ENV), key("API_KEY", service), address("TANDEM_POD_IP")]
+        return {**_ENV, "API_KEY": service.engine_key, "TANDEM_POD_IP": ADDRESS}

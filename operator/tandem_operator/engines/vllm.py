@@ -8,23 +8,22 @@ stands.
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
 from tandem_operator.engines.base import (
+    ADDRESS,
     CACHE_PATH,
     CPU,
     HOMES,
     TEMPLATE_PATH,
     Capability,
     Engine,
+    Environment,
     Probe,
-    address,
-    key,
-    plain,
 )
 from tandem_operator.engines.releases import VLLM
 
@@ -148,8 +147,8 @@ class Vllm(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:
         """See `Engine`."""
         # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
         patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
-        return [*plain({**_ENV, **patience}), key("VLLM_API_KEY", service), address("VLLM_HOST_IP")]
+        return {**_ENV, **patience, "VLLM_API_KEY": service.engine_key, "VLLM_HOST_IP": ADDRESS}
