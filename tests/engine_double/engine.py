@@ -45,6 +45,7 @@ class EngineDouble:
         host: str = "127.0.0.1",
         dialect: str = "vllm",
     ) -> None:
+        self.kind = dialect
         self.dialect = DIALECTS[dialect]
         self.model = model
         self.api_key = api_key

@@ -159,7 +159,11 @@ class LlamaCpp(Engine):
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`."""
-        own = {"LLAMA_CACHE": f"{CACHE_PATH}/llama.cpp", "LLAMA_API_KEY": service.engine_key, "TANDEM_POD_IP": ADDRESS}
+        own: Environment = {
+            "LLAMA_CACHE": f"{CACHE_PATH}/llama.cpp",
+            "LLAMA_API_KEY": service.engine_key,
+            "TANDEM_POD_IP": ADDRESS,
+        }
         return {**HOMES, **own}
 
     def _model(self, files: "ModelFiles") -> dict[str, str | None]:

@@ -21,7 +21,6 @@ REFUSING = [kind for kind in DIALECTS if kind != "llamacpp"]
 @pytest.fixture(params=DIALECTS)
 async def engine(request):
     async with EngineDouble(api_key=KEY, dialect=request.param) as double:
-        double.kind = request.param
         yield double
 
 
