@@ -94,9 +94,11 @@ async def test_arguments_are_judged_alike(kubernetes: Kubernetes, namespace: str
 
 async def test_other_engines_are_judged_alike(kubernetes: Kubernetes, namespace: str) -> None:
     own = {"accelerator": "cpu", "image": "example.com/engine:1"}
-    specs = [{"engine": {"type": kind, **own, "extraArgs": [argument, "x"]}} for kind, argument in REFUSED]
+    specs: list[dict[str, Any]] = [
+        {"engine": {"type": kind, **own, "extraArgs": [argument, "x"]}} for kind, argument in REFUSED
+    ]
     specs += [{"engine": {"type": kind, **own, "extraArgs": arguments}} for kind, arguments in ADMITTED.items()]
-    fields = (
+    fields: tuple[dict[str, Any], ...] = (
         {"parallelism": {"tensor": 2}},
         {"parallelism": {"pipeline": 2}},
         {"dtype": "half"},
@@ -109,7 +111,7 @@ async def test_other_engines_are_judged_alike(kubernetes: Kubernetes, namespace:
         {"env": [{"name": "OLLAMA_HOST", "value": ":1"}]},
         {"env": [{"name": "API_KEY", "value": "x"}]},
     )
-    models = (
+    models: tuple[dict[str, Any], ...] = (
         {"source": "hf://a/b@v1", "name": "b"},
         {"source": "hf://a/b", "credentials": {"secretName": "hf"}},
         {"source": "hf://a/b", "file": "b.gguf"},
