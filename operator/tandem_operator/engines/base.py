@@ -30,6 +30,12 @@ HOMES: Final = {
     "HF_HOME": f"{CACHE_PATH}/huggingface",
 }
 """The image's home is root's and its root file system may be read-only, so every cache is told where to live."""
+HUB_ERRORS: Final = (
+    r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
+    r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
+    r"|offlinemodeisenabled|localentrynotfound"
+)
+"""What Hugging Face's libraries print when there is no such model, or none for us."""
 ADDRESS: Final = {"fieldRef": {"fieldPath": "status.podIP"}}
 """The pod's own address, of whichever family: the one that probes and Services use."""
 Environment = dict[str, str | dict[str, Any]]

@@ -11,6 +11,7 @@ from tandem_operator.engines.base import (
     ADDRESS,
     CACHE_PATH,
     HOMES,
+    HUB_ERRORS,
     TEMPLATE_PATH,
     Capability,
     Engine,
@@ -88,11 +89,7 @@ class SGLang(Engine):
     starting = Probe("/health", period=10, timeout=20)
     serving = Probe("/health", period=20, timeout=20, failures=3)
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
-        r"|cannot find any model weights|offlinemodeisenabled|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|cannot find any model weights")
 
     def arguments(
         self,

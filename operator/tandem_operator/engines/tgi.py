@@ -10,7 +10,17 @@ from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
-from tandem_operator.engines.base import ADDRESS, CACHE_PATH, CPU, HOMES, Capability, Engine, Environment, Probe
+from tandem_operator.engines.base import (
+    ADDRESS,
+    CACHE_PATH,
+    CPU,
+    HOMES,
+    HUB_ERRORS,
+    Capability,
+    Engine,
+    Environment,
+    Probe,
+)
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -104,11 +114,7 @@ class Tgi(Engine):
     starting = Probe("/health", period=10, timeout=10)
     serving = Probe("/health", period=10, timeout=10, failures=3)
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory"
-        r"|(download|no weights) ?error|weightsnotfound|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|no such file or directory|(download|no weights) ?error|weightsnotfound")
 
     def arguments(
         self,

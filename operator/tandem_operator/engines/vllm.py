@@ -19,6 +19,7 @@ from tandem_operator.engines.base import (
     CACHE_PATH,
     CPU,
     HOMES,
+    HUB_ERRORS,
     TEMPLATE_PATH,
     Capability,
     Engine,
@@ -103,11 +104,7 @@ class Vllm(Engine):
     serving = Probe("/health", period=10, timeout=10, failures=3)
     # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
-        r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|cannot find (the requested files|any model weights)")
 
     def arguments(
         self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
