@@ -31,9 +31,10 @@ get() {
 }
 export OLLAMA_HOST=127.0.0.1:11434
 ollama serve & server=$!
-trap 'kill $server; exit 143' TERM
+trap 'kill $server' EXIT
+trap 'exit 143' TERM
 get "$1" "$2" & wait $!
-trap - TERM
+trap - EXIT TERM
 kill $server
 wait $server || true
 export OLLAMA_HOST=":$3"
