@@ -1,4 +1,4 @@
-"""A scripted engine that speaks vLLM's protocol, and fails in every way it is told to."""
+"""A scripted engine that speaks vLLM's protocol, or another's, and fails in every way it is told to."""
 
 from tests.engine_double.embedding import Embedding
 from tests.engine_double.engine import EngineDouble

@@ -7,11 +7,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
 import orjson
 
+from tests.engine_double.dialects import DIALECTS, Answered, Load
 from tests.engine_double.http import Exchange, HttpListener
 from tests.engine_double.reply import ANSWERS, Answer, Reply, event, plausible
 
@@ -39,8 +40,15 @@ class EngineDouble:
     """
 
     def __init__(
-        self, model: str = "double", api_key: str | None = None, port: int = 0, host: str = "127.0.0.1"
+        self,
+        model: str = "double",
+        api_key: str | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        dialect: str = "vllm",
     ) -> None:
+        self.kind = dialect
+        self.dialect = DIALECTS[dialect]
         self.model = model
         self.api_key = api_key
         self.host = host
@@ -66,6 +74,8 @@ class EngineDouble:
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
         self.loading = False
         """While it is true, every request is answered 503."""
+        self.full = False
+        """While it is true, it has no room for another request, and refuses it."""
         self.ill = False
         """While it is true, /health is answered 503, as by vLLM when its core has died."""
         self._listener = HttpListener(self._handle)
@@ -131,41 +141,30 @@ class EngineDouble:
     async def _handle(self, exchange: Exchange) -> None:
         path = exchange.target.partition("?")[0]
         if self.loading:
-            await exchange.answer(503, b'{"error":"loading"}')
+            await _tell(exchange, self.dialect.loading)
         elif path in self.lacks:
             self.lacked.append(path)
             await exchange.answer(404, b'{"detail":"Not Found"}')
         elif path in ANSWERS and exchange.method == "POST":
             await self._serve(exchange, path)
-        elif path == "/health":
+        elif path == self.dialect.health:
             await exchange.answer(503 if self.ill else 200, b"", "text/plain")
-        elif path == "/metrics":
+        elif path == "/metrics" and (self.dialect.open_metrics or self._authorized(exchange)) and self._metrics():
             await exchange.answer(200, self._metrics(), "text/plain; version=0.0.4")
         elif path == "/control/replies" and exchange.method == "POST":
             self.replies.extend(Reply.from_json(item) for item in orjson.loads(exchange.body))
             await exchange.answer(200, b"{}")
         elif not self._authorized(exchange):
-            await exchange.answer(401, b'{"error":"Unauthorized"}')
-        elif path == "/tokenize" and exchange.method == "POST":
+            await _tell(exchange, self.dialect.unauthorized)
+        elif path == self.dialect.tokenize and exchange.method == "POST":
             self.tokenized.append(asked := orjson.loads(exchange.body))
             count = tokens_of(asked) or len(str(asked.get("prompt")).split())
-            told = {
-                "count": count,
-                "max_model_len": self.context or CONTEXT,
-                "tokens": list(range(count)),
-                "token_strs": None,
-            }
-            await exchange.answer(200, orjson.dumps(told))
+            await _tell(exchange, (200, self.dialect.tokens(count, self._load)))
         elif path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter") and exchange.method == "POST":
             status, said = self._change_adapter(path, orjson.loads(exchange.body))
             await exchange.answer(status, said)
         elif path == "/v1/models":
-            entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": self.context or CONTEXT}
-            entries = [{"id": self.model, **entry, "parent": None}]
-            entries += [
-                {"id": name, **entry, "parent": self.model, "root": self.roots.get(name)} for name in self.adapters
-            ]
-            await exchange.answer(200, orjson.dumps({"object": "list", "data": entries}))
+            await _tell(exchange, (200, self.dialect.models(self._load)))
         else:
             await exchange.answer(404, b'{"detail":"Not Found"}')
 
@@ -196,9 +195,9 @@ class EngineDouble:
         self.running += 1
         try:
             if problem := self._problem(exchange, request):
-                await exchange.answer(problem[0], orjson.dumps(problem[1]))
+                await _tell(exchange, problem)
             else:
-                reply = self._script(request)
+                reply = replace(self._script(request), reasoning_field=self.dialect.reasoning)
                 await self._reply(exchange, ANSWERS[path](reply, request), reply)
             seen.outcome = "answered"
         except asyncio.CancelledError:
@@ -215,7 +214,9 @@ class EngineDouble:
 
     def _problem(self, exchange: Exchange, request: dict[str, Any]) -> tuple[int, Any] | None:
         if not self._authorized(exchange):
-            return 401, {"error": "Unauthorized"}
+            return self.dialect.unauthorized
+        if self.full:
+            return self.dialect.full(streamed=bool(request.get("stream")))
         if request.get("model") not in (self.model, *self.adapters):
             message = f"The model `{request.get('model')}` does not exist."
             return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
@@ -258,13 +259,21 @@ class EngineDouble:
             await _whole(exchange, answer, reply)
 
     def _metrics(self) -> bytes:
-        label = f'{{engine="0",model_name="{self.model}"}}'
-        return (
-            "# TYPE vllm:num_requests_running gauge\n"
-            f"vllm:num_requests_running{label} {self.running}\n"
-            "# TYPE vllm:num_requests_waiting gauge\n"
-            f"vllm:num_requests_waiting{label} {self.waiting}\n"
-        ).encode()
+        return self.dialect.metrics(self._load)
+
+    @property
+    def _load(self) -> Load:
+        adapters = {name: self.roots.get(name) for name in self.adapters}
+        return Load(self.model, adapters, self.context or CONTEXT, self.running, self.waiting)
+
+
+async def _tell(exchange: Exchange, answered: Answered) -> None:
+    """Answers with JSON; an error with status 200 is the first event of a stream."""
+    status, document = answered
+    if status == 200 and "error" in document:
+        await exchange.answer(200, event(document) + b"data: [DONE]\n\n", "text/event-stream")
+    else:
+        await exchange.answer(status, orjson.dumps(document))
 
 
 def _refusal(status: int, message: str) -> bytes:

@@ -55,6 +55,9 @@ class Reply:
     usage: Any = None
     """`usage` of images or a transcription in place of the usual."""
 
+    reasoning_field: str = "reasoning"
+    """What the engine calls what was thought."""
+
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Reply":
         """Reads what a control request or a request's `double` field says."""
@@ -128,7 +131,7 @@ class Answer:
             "audio": None,
             "function_call": None,
             "tool_calls": self._calls,
-            "reasoning": self._reply.reasoning or None,
+            self._reply.reasoning_field: self._reply.reasoning or None,
         }
         choice = {
             "index": 0,
@@ -143,7 +146,7 @@ class Answer:
     def chunks(self) -> Iterator[dict[str, Any]]:
         yield self._chunk({"role": "assistant", "content": ""})
         if self._reply.reasoning:
-            yield self._chunk({"reasoning": self._reply.reasoning})
+            yield self._chunk({self._reply.reasoning_field: self._reply.reasoning})
         for piece in self.pieces:
             yield self._chunk({"content": piece})
         for index, call in enumerate(self._calls):

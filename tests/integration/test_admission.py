@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "podLabels must not have",
     ),
     "quantity": ({**SOURCE, "engine": {"sharedMemory": "lots"}}, "spec.engine.sharedMemory", ""),
-    "type": ({**SOURCE, "engine": {"type": "sglang"}}, "spec.engine.type", ""),
+    "type": ({**SOURCE, "engine": {"type": "tensorrt"}}, "spec.engine.type", ""),
 }
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.engines.base import EngineType
 from tandem_operator.kube.api import ApiError
 from tandem_operator.kube.resources import LLM_SERVICE
 
 from tests.integration.cluster import Kubernetes
+from tests.unit.operator.test_owned import ADMITTED, REFUSED
 from tests.vllm_parser import ENDS, OPTIONS
 
 SOURCE = {"model": {"source": "hf://org/model"}}
@@ -88,6 +90,45 @@ async def test_an_argument_of_the_operators_is_refused(
 async def test_arguments_are_judged_alike(kubernetes: Kubernetes, namespace: str) -> None:
     specs = [{"engine": {"extraArgs": [argument, "x"]}} for argument in spellings()]
     assert 100 < await judged_alike(kubernetes, namespace, specs) < len(specs) - 100
+
+
+async def test_other_engines_are_judged_alike(kubernetes: Kubernetes, namespace: str) -> None:
+    own = {"accelerator": "cpu", "image": "example.com/engine:1"}
+    specs: list[dict[str, Any]] = [
+        {"engine": {"type": kind, **own, "extraArgs": [argument, "x"]}} for kind, argument in REFUSED
+    ]
+    specs += [{"engine": {"type": kind, **own, "extraArgs": arguments}} for kind, arguments in ADMITTED.items()]
+    fields: tuple[dict[str, Any], ...] = (
+        {"parallelism": {"tensor": 2}},
+        {"parallelism": {"pipeline": 2}},
+        {"dtype": "half"},
+        {"quantization": "awq"},
+        {"toolCalling": {"parser": "mistral"}},
+        {"toolCalling": {"parser": "hermes"}},
+        {"toolCalling": {"reasoningParser": "qwen3"}},
+        {"toolCalling": {"chatTemplate": "{{ x }}"}},
+        {"env": [{"name": "LLAMA_ARG_TOOLS", "value": "all"}]},
+        {"env": [{"name": "OLLAMA_HOST", "value": ":1"}]},
+        {"env": [{"name": "API_KEY", "value": "x"}]},
+    )
+    models: tuple[dict[str, Any], ...] = (
+        {"source": "hf://a/b@v1", "name": "b"},
+        {"source": "hf://a/b", "credentials": {"secretName": "hf"}},
+        {"source": "hf://a/b", "file": "b.gguf"},
+        {"source": "pvc://claim/folder"},
+        {"source": "pvc://claim/folder", "file": "a/b.gguf"},
+        {"source": "oci://registry/image:1"},
+        {"source": "s3://bucket/x"},
+        {"source": "ollama://qwen3:0.6b", "name": "qwen3"},
+    )
+    for kind in EngineType:
+        specs += [{"engine": {"type": kind, **own, **each}} for each in fields]
+        specs += [{"engine": {"type": kind, **own}, "model": model} for model in models]
+        specs += [{"embeddingEngine": {"type": kind, **own, "model": model}} for model in models]
+        specs.append({"engine": {"type": kind, **own}, "networking": {"networkPolicy": {"enabled": False}}})
+        specs.append({"engine": {"type": kind}})
+        specs.append({"engine": {"type": kind, "accelerator": "amd.com/gpu"}})
+    assert await judged_alike(kubernetes, namespace, specs) > len(REFUSED) + 50
 
 
 async def test_as_many_arguments_as_a_spec_can_hold_are_judged(kubernetes: Kubernetes, namespace: str) -> None:

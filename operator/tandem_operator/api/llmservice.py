@@ -285,6 +285,11 @@ class LLMService(Ruled):
         return f"{self.name}{ENGINE_KEY_SUFFIX}"
 
     @property
+    def engine_key(self) -> dict[str, Any]:
+        """Where a container's environment has this key from."""
+        return {"secretKeyRef": {"name": self.engine_key_name, "key": names.ENGINE_KEY}}
+
+    @property
     def metrics_port(self) -> int:
         """The port at which the orchestrator's pods tell metrics and how they are; no Service leads there."""
         return self.spec.orchestrator.config.server.metrics_port or names.METRICS_PORT

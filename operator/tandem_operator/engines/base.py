@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines.releases import Releases
@@ -31,6 +30,16 @@ HOMES: Final = {
     "HF_HOME": f"{CACHE_PATH}/huggingface",
 }
 """The image's home is root's and its root file system may be read-only, so every cache is told where to live."""
+HUB_ERRORS: Final = (
+    r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
+    r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
+    r"|offlinemodeisenabled|localentrynotfound"
+)
+"""What Hugging Face's libraries print when there is no such model, or none for us."""
+ADDRESS: Final = {"fieldRef": {"fieldPath": "status.podIP"}}
+"""The pod's own address, of whichever family: the one that probes and Services use."""
+Environment = dict[str, str | dict[str, Any]]
+"""Variables by name: a value, or where Kubernetes finds it."""
 ORCHESTRATORS_FORGET_SECONDS: Final = 40
 """They forget a pod when its address has gone from DNS, whose answers are kept for up to 30 s."""
 
@@ -120,20 +129,5 @@ class Engine(ABC):
         """Return its arguments, those of the spec last."""
 
     @abstractmethod
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:
         """Return its environment variables, but for what its model's source needs and the spec sets."""
-
-
-def plain(values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return environment variables with plain values."""
-    return [{"name": name, "value": value} for name, value in values.items()]
-
-
-def key(name: str, service: "LLMService") -> dict[str, Any]:
-    """Return the variable with the engines' key."""
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": service.engine_key_name, "key": names.ENGINE_KEY}}}
-
-
-def address(name: str) -> dict[str, Any]:
-    """Return the variable with the pod's own address, of whichever family: the one that probes and Services use."""
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}

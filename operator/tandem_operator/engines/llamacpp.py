@@ -5,23 +5,22 @@ of them are written in `extraArgs`, where what they may not be is checked once. 
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
 from tandem_operator.engines.base import (
+    ADDRESS,
     CACHE_PATH,
     CPU,
     HOMES,
     TEMPLATE_PATH,
     Capability,
     Engine,
+    Environment,
     Probe,
-    address,
-    key,
-    plain,
 )
 
 if TYPE_CHECKING:
@@ -157,10 +156,14 @@ class LlamaCpp(Engine):
         embeds = ["--embeddings"] if component.embeds else []
         return [*written, *embeds, "--metrics", "--no-webui", *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`."""
-        homes = {**HOMES, "LLAMA_CACHE": f"{CACHE_PATH}/llama.cpp"}
-        return [*plain(homes), key("LLAMA_API_KEY", service), address("TANDEM_POD_IP")]
+        own: Environment = {
+            "LLAMA_CACHE": f"{CACHE_PATH}/llama.cpp",
+            "LLAMA_API_KEY": service.engine_key,
+            "TANDEM_POD_IP": ADDRESS,
+        }
+        return {**HOMES, **own}
 
     def _model(self, files: "ModelFiles") -> dict[str, str | None]:
         if files.volume is None:

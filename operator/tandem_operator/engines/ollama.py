@@ -5,13 +5,13 @@ off, and its model is there before it listens to others than itself.
 """
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
-from tandem_operator.engines.base import CACHE_PATH, CPU, HOMES, Capability, Engine, Probe, plain
+from tandem_operator.engines.base import CACHE_PATH, CPU, HOMES, Capability, Engine, Environment, Probe
 from tandem_operator.rules import Rule
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ get() {
 }
 export OLLAMA_HOST=127.0.0.1:11434
 ollama serve & server=$!
-trap 'kill $server; exit 143' TERM
+trap 'kill $server' EXIT
+trap 'exit 143' TERM
 get "$1" "$2" & wait $!
-trap - TERM
+trap - EXIT TERM
 kill $server
 wait $server || true
 export OLLAMA_HOST=":$3"
@@ -99,7 +100,7 @@ class Ollama(Engine):
         """See `Engine`: those of the script by which it starts."""
         return [_model(component, files), component.model.served_name, str(names.ENGINE_PORT)]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:
         """See `Engine`."""
         engine = component.spec
         wanted = {
@@ -109,7 +110,7 @@ class Ollama(Engine):
             "OLLAMA_CONTEXT_LENGTH": str(engine.max_model_len) if engine.max_model_len else None,
             "OLLAMA_NUM_PARALLEL": str(engine.max_num_seqs) if engine.max_num_seqs else None,
         }
-        return plain({**HOMES, **{name: value for name, value in wanted.items() if value is not None}})
+        return {**HOMES, **{name: value for name, value in wanted.items() if value is not None}}
 
 
 def _model(component: "EngineComponent", files: "ModelFiles") -> str:

@@ -1,22 +1,22 @@
 """SGLang, whose arguments argparse reads: the beginning of an option's name is enough, and so is an alias."""
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
 from tandem_operator.engines.base import (
+    ADDRESS,
     CACHE_PATH,
     HOMES,
+    HUB_ERRORS,
     TEMPLATE_PATH,
     Capability,
     Engine,
+    Environment,
     Probe,
-    address,
-    key,
-    plain,
 )
 from tandem_operator.engines.releases import SGLANG
 
@@ -89,11 +89,7 @@ class SGLang(Engine):
     starting = Probe("/health", period=10, timeout=20)
     serving = Probe("/health", period=20, timeout=20, failures=3)
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
-        r"|cannot find any model weights|offlinemodeisenabled|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|cannot find any model weights")
 
     def arguments(
         self,
@@ -126,6 +122,6 @@ class SGLang(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [*written, "--enable-metrics", *(["--is-embedding"] if embeds else []), *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`; the key is a variable because SGLang takes it as an argument alone."""
-        return [*plain(_ENV), key("TANDEM_ENGINE_KEY", service), address("TANDEM_POD_IP")]
+        return {**_ENV, "TANDEM_ENGINE_KEY": service.engine_key, "TANDEM_POD_IP": ADDRESS}

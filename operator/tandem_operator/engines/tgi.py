@@ -4,13 +4,23 @@ Each of its options is a variable, too, and one that is given twice is an error.
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
-from tandem_operator.engines.base import CACHE_PATH, CPU, HOMES, Capability, Engine, Probe, address, key, plain
+from tandem_operator.engines.base import (
+    ADDRESS,
+    CACHE_PATH,
+    CPU,
+    HOMES,
+    HUB_ERRORS,
+    Capability,
+    Engine,
+    Environment,
+    Probe,
+)
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -103,11 +113,7 @@ class Tgi(Engine):
     starting = Probe("/health", period=10, timeout=10)
     serving = Probe("/health", period=10, timeout=10, failures=3)
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory"
-        r"|(download|no weights) ?error|weightsnotfound|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|no such file or directory|(download|no weights) ?error|weightsnotfound")
 
     def arguments(
         self,
@@ -134,6 +140,6 @@ class Tgi(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [*written, *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:  # noqa: ARG002
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`."""
-        return [*plain(_ENV), key("API_KEY", service), address("TANDEM_POD_IP")]
+        return {**_ENV, "API_KEY": service.engine_key, "TANDEM_POD_IP": ADDRESS}

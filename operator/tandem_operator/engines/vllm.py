@@ -8,23 +8,23 @@ stands.
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
 from tandem_contract.config import UpstreamType
 
 from tandem_operator.engines import owned
 from tandem_operator.engines.base import (
+    ADDRESS,
     CACHE_PATH,
     CPU,
     HOMES,
+    HUB_ERRORS,
     TEMPLATE_PATH,
     Capability,
     Engine,
+    Environment,
     Probe,
-    address,
-    key,
-    plain,
 )
 from tandem_operator.engines.releases import VLLM
 
@@ -105,11 +105,7 @@ class Vllm(Engine):
     serving = Probe("/health", period=10, timeout=10, failures=3)
     # Saturation makes /health slow, which is no reason to kill a working engine; 150 s of silence are.
     living = Probe("/health", period=30, timeout=30, failures=5)
-    model_errors = re.compile(
-        r"(?i)repository ?not ?found|gated ?repo|is not a valid model identifier|is not a local folder"
-        r"|401 client error|403 client error|429 client error|revision ?not ?found|no such file or directory: '/models"
-        r"|cannot find (the requested files|any model weights)|offlinemodeisenabled|localentrynotfound"
-    )
+    model_errors = re.compile(HUB_ERRORS + r"|cannot find (the requested files|any model weights)")
 
     def arguments(
         self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
@@ -150,10 +146,10 @@ class Vllm(Engine):
         flags = {"--enable-auto-tool-choice": tools.enabled, "--enable-lora": component.model.adapters is not None}
         return [files.model, *written, *(flag for flag, on in flags.items() if on), *engine.extra_args]
 
-    def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
+    def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:
         """See `Engine`."""
         # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
         own = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
         if component.model.adapters is not None:
             own["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"  # at /v1, which asks for its key, and at /adapters, too
-        return [*plain({**_ENV, **own}), key("VLLM_API_KEY", service), address("VLLM_HOST_IP")]
+        return {**_ENV, **own, "VLLM_API_KEY": service.engine_key, "VLLM_HOST_IP": ADDRESS}

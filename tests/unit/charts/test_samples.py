@@ -26,6 +26,8 @@ SERVICE_MONITOR = "monitoring.coreos.com/v1/ServiceMonitor"
 
 
 ALTERNATIVES = (
+    "spec.model.file",
+    "spec.embeddingEngine.model.file",
     "spec.orchestrator.state.sqlite",
     "spec.orchestrator.config.database.url",
     "spec.orchestrator.files.claim",
@@ -120,10 +122,16 @@ def test_what_full_cannot_have_is_in_a_sample_of_its_own() -> None:
     schema = version_schema(crd())["properties"]["spec"]["properties"]["orchestrator"]["properties"]
     claim = schema["files"]["properties"]["claim"]
     wanted = {
+        "spec.model.file",
+        "spec.embeddingEngine.model.file",
         *(path for path in defined("spec.orchestrator.state", schema["state"]) if not path.endswith(REFUSED)),
         *defined("spec.orchestrator.files.claim", claim),
     }
-    shown = {path for name in ("sqlite", "postgres", "files") for path in written("spec", read(sample(name))["spec"])}
+    shown = {
+        path
+        for name in ("sqlite", "postgres", "files", "llamacpp")
+        for path in written("spec", read(sample(name))["spec"])
+    }
     assert sorted(wanted - shown) == []
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,7 @@ case $1 in
 serve)
   [ -n "$FAILS" ] && exit 3
   [ "$OLLAMA_HOST" = :8000 ] && exit 0
-  trap 'exit 0' TERM
+  trap 'echo its server ends >>"$NOTES"; exit 0' TERM
   while :; do sleep 0.02; done ;;
 pull) [ "$2" != missing ] ;;
 esac
@@ -257,6 +258,9 @@ esac
         notes = folder / "notes"
         path = {"PATH": f"{folder}:{os.environ['PATH']}", "NOTES": str(notes), "FAILS": "", **variables}
         done = subprocess.run([*Ollama.command, *arguments], env=path, timeout=20, check=False)
+        deadline = time.monotonic() + 5
+        while "its server ends" not in notes.read_text() and not variables and time.monotonic() < deadline:
+            time.sleep(0.01)
         lines = notes.read_text().splitlines()
         return done.returncode, [line for line in lines if not line.endswith(" list")]
 
@@ -264,12 +268,18 @@ esac
         alone = "127.0.0.1:11434"
         assert self.notes(tmp_path, "hf.co/org/model", "demo", "8000") == (
             0,
-            [f"{alone} serve", f"{alone} pull hf.co/org/model", f"{alone} cp hf.co/org/model demo", ":8000 serve"],
+            [
+                f"{alone} serve",
+                f"{alone} pull hf.co/org/model",
+                f"{alone} cp hf.co/org/model demo",
+                "its server ends",
+                ":8000 serve",
+            ],
         )
 
     def test_without_its_model_it_ends(self, tmp_path: Path) -> None:
         code, lines = self.notes(tmp_path, "missing", "demo", "8000")
-        assert (code, lines[-1]) == (1, "127.0.0.1:11434 pull missing")
+        assert (code, lines[-2:]) == (1, ["127.0.0.1:11434 pull missing", "its server ends"])
 
     def test_it_does_not_wait_for_a_server_that_ended(self, tmp_path: Path) -> None:
         assert self.notes(tmp_path, "model", "demo", "8000", FAILS="yes")[0] != 0

@@ -9,7 +9,7 @@ from tandem_contract import names
 from tandem_operator.api.component import EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Probe
+from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Environment, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
 from tandem_operator.manifests.engine.adapter_files import adapter_volumes
 from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
@@ -101,7 +101,7 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         read_only=not spec.gpu_count,
         command=list(engine.command),
         args=engine.arguments(service, component, files, image),
-        env=environment([*engine.environment(service, component), *files.env], spec),
+        env=environment([*_variables(engine.environment(service, component)), *files.env], spec),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
         resources=resources(spec.resources, accelerators, spec.model_cache.size_limit),
         volumeMounts=mounts,
@@ -112,6 +112,11 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         readinessProbe=_probe(engine.serving),
         livenessProbe={**_probe(engine.living), **_SOON_KILLED},
     )
+
+
+def _variables(values: Environment) -> Iterable[Manifest]:
+    for name, value in values.items():
+        yield {"name": name, ("value" if isinstance(value, str) else "valueFrom"): value}
 
 
 def _pre_stop(service: LLMService, engine: Engine) -> int:

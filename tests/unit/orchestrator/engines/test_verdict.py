@@ -22,7 +22,7 @@ from tandem_orchestrator.errors import (
 )
 
 OVER, UNSENT, TURNED_AWAY, NO_ROOM, FAILED, DIED = ForRequest
-WELL, FULL, DOUBTED, DOWN = ForReplica
+WELL, RESTS, DOUBTED, DOWN = ForReplica
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ WELL, FULL, DOUBTED, DOWN = ForReplica
         (KeyRefused("no"), TURNED_AWAY, DOUBTED),
         (TimedOut("no", phase="first_byte"), OVER, DOUBTED),
         (TimedOut("no", phase="idle"), OVER, DOUBTED),
-        (Full("no", retry_after=1), NO_ROOM, FULL),
+        (Full("no", retry_after=1), NO_ROOM, RESTS),
         (Cut("no"), DIED, DOUBTED),
         (Stopping("no"), DIED, DOUBTED),
         (Malformed("no"), FAILED, DOUBTED),
