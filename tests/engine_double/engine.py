@@ -49,6 +49,10 @@ class EngineDouble:
         self.remember = True
         self.running = 0
         self.waiting = 0
+        self.gate: asyncio.Semaphore | None = None
+        """Where there is one, each answer takes a permit of it."""
+        self.slots: asyncio.Semaphore | None = None
+        """Where there are some, a request runs in one of them, and waits for one in the order of arrival."""
         self.adapters: list[str] = []
         self.context: int | None = None
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
@@ -156,12 +160,21 @@ class EngineDouble:
         seen = Seen(request, exchange.body, exchange.headers, path)
         if self.remember:
             self.seen.append(seen)
+        slots = self.slots
+        if slots is not None:
+            self.waiting += 1
+            try:
+                await slots.acquire()
+            finally:
+                self.waiting -= 1
         self.running += 1
         try:
             if problem := self._problem(exchange, request):
                 await exchange.answer(problem[0], orjson.dumps(problem[1]))
             else:
                 reply = self._script(request)
+                if self.gate is not None:
+                    await self.gate.acquire()
                 await self._reply(exchange, ANSWERS[path](reply, request), reply)
             seen.outcome = "answered"
         except asyncio.CancelledError:
@@ -170,6 +183,8 @@ class EngineDouble:
         finally:
             seen.ended = time.monotonic()
             self.running -= 1
+            if slots is not None:
+                slots.release()
 
     def _script(self, request: dict[str, Any]) -> Reply:
         if "double" in request:

@@ -1,0 +1,30 @@
+"""A request's slot in the queue."""
+
+import asyncio
+from dataclasses import dataclass
+
+from tandem_orchestrator.engines.share import Share
+
+
+@dataclass(slots=True, eq=False)
+class QueueSlot:
+    """It keeps its number and deadline when its request comes back."""
+
+    model: str
+    label: str
+    """The model as metrics may name it."""
+    share: Share
+    size: int
+    """Bytes of the request."""
+    cost: float
+    """About how many tokens it takes."""
+    number: int
+    deadline: float
+    turn: asyncio.Future[None]
+    charged: float = 0.0
+    """What its tenant paid for its turn."""
+
+    @property
+    def overdue(self) -> bool:
+        """True once the request has waited and tried for long enough."""
+        return asyncio.get_running_loop().time() >= self.deadline
