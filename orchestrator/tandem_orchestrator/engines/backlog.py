@@ -11,7 +11,7 @@ GROWTH: Final = 8  # that it runs while none waits, for each more that it is giv
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
+    __slots__ = ("_room", "capacity", "_exact", "counted", "in_flight", "running", "turns", "waiting")
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -25,6 +25,7 @@ class Backlog:
         self.turns = maxsize
         """With how many of ours in flight few wait inside, so that whose turn is next is decided out here."""
         self._room = maxsize
+        self._exact = 0.0
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
         """Note that the replica says how many wait and run, while `in_flight` of its requests are ours.
@@ -40,15 +41,17 @@ class Backlog:
             self._room = 0
         else:
             self._room = self.capacity - running if self.capacity else maxsize
-        self.turns = max(1, in_flight + self._more())
+        ours = self._exact if in_flight == int(self._exact) else in_flight  # or what is less than one would be lost
+        self._exact = max(1.0, ours + self._more(ours))
+        self.turns = int(self._exact)
 
     def missed(self) -> None:
         """Note that the replica did not say in time, which a busy one does not."""
         self._room = 0
         self.turns = min(self.turns, max(START, self.in_flight))
 
-    def _more(self) -> int:
-        """Return how many more of ours it should have than it has, below zero for fewer.
+    def _more(self, ours: float) -> float:
+        """Return how many more of ours it should have than `ours`, below zero for fewer.
 
         Each of several processes, none of which knows the others, gives up its part of what is too much, and takes all
         of what is free: so those that have more than others come down to them.
@@ -58,12 +61,10 @@ class Backlog:
             if not self.capacity:
                 return max(START, self.running)
             return max(self.capacity - self.running, self.running // GROWTH) + inside
-        everybody = max(self.running + self.waiting, self.in_flight)
-        alone = self.in_flight == everybody
-        excess = self.waiting - inside
-        if excess > 0:
-            excess = excess * self.in_flight // max(1, everybody)
-        return (0 if alone else 1) - excess
+        excess, everybody = self.waiting - inside, self.running + self.waiting
+        if ours >= everybody:
+            return -excess
+        return 1 - excess * ours / everybody if excess > 0 else 1 - excess
 
     def most(self, max_waiting: int) -> int:
         """Return with how many of ours in flight no more than `max_waiting` wait, as far as one can tell; -1 for none.

@@ -1,7 +1,6 @@
 """The queue of requests that wait for an engine."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from tandem_contract.config import Hold as Settings
@@ -15,7 +14,7 @@ class Waiting:
 
     def __init__(self, workers=1, **settings):
         self.room = 0
-        self.on_free: list[Callable[[], None]] = []
+        self.on_free: list[object] = []
         self.hold = Hold(Settings(**settings), workers, lambda _: self.room, self.on_free)
         self.gone = []
         self.tasks = {}
