@@ -11,7 +11,7 @@ GROWTH: Final = 8  # that it runs while none waits, for each more that it is giv
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_room", "capacity", "_exact", "counted", "in_flight", "running", "turns", "waiting")
+    __slots__ = ("_exact", "_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
 
     def __init__(self) -> None:
         self.in_flight = 0
