@@ -269,6 +269,7 @@ class Replica:
             self.names = frozenset(entry["id"] for entry in listed)
         if not self.ready:
             self.breaker.reset()  # it came back, most often as a new process
+            self.outdated.set()
         self.ready = self.served = True
         self.trouble = None
         self._notice()
