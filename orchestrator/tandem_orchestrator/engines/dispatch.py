@@ -139,7 +139,7 @@ class Dispatcher(Part):
                 try:
                     answer = await ask(replica, call.path, body, call.record)
                 except EngineError as error:
-                    slot = slot or self._slot(model, call, body)
+                    slot = slot or self._slot_of_sent(model, call, body)
                     attempts = self._note_failure(call, replica, error, slot)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
@@ -208,6 +208,11 @@ class Dispatcher(Part):
     def _slot(self, model: Model, call: Call, body: bytes) -> QueueSlot:
         label = model.name if model.known else OTHER
         return self._hold.slot(model.name, label, self._shares.of(call.record), len(body), estimate.cost(body))
+
+    def _slot_of_sent(self, model: Model, call: Call, body: bytes) -> QueueSlot:
+        slot = self._slot(model, call, body)
+        slot.go_first()
+        return slot
 
     async def _wait(self, model: Model, call: Call, slot: QueueSlot) -> None:
         for replica in model.replicas:

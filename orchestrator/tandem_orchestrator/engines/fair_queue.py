@@ -98,7 +98,7 @@ class _Turns:
         slot = flow.slots.pop(0)
         self._count -= 1
         self._now = max(self._now, start)
-        slot.charged = slot.cost / slot.share.weight
+        slot.pay()
         flow.start += slot.charged
         self._list(tenant, flow)
         return slot

@@ -2,8 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from tandem_orchestrator.engines.share import Share
+
+SENT: Final = 2**62  # puts a number before all that were not sent
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +26,15 @@ class QueueSlot:
     turn: asyncio.Future[None]
     charged: float = 0.0
     """What its tenant paid for its turn."""
+
+    def pay(self) -> None:
+        """Charge the tenant for a turn."""
+        self.charged = self.cost / self.share.weight
+
+    def go_first(self) -> None:
+        """Stand before those that no engine had yet, as one had this: it has had a turn, without having waited."""
+        self.number -= SENT
+        self.pay()
 
     @property
     def overdue(self) -> bool:

@@ -171,7 +171,7 @@ async def test_what_an_engine_can_run_is_learned(crowd, monkeypatch):
     there.engine.slots = asyncio.Semaphore(4)
     flood = [asyncio.create_task(there.answer("a")) for _ in range(60)]
     there.tasks += flood
-    await until(lambda: there.waiting > 20 and there.engine.waiting > 20)
+    await until(lambda: there.waiting + len(there.engine.seen) == len(flood))
     gate = there.engine.gate
     while there.engine.waiting > 2:  # those that came before anybody knew
         gate.release()
