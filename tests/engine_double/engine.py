@@ -56,6 +56,8 @@ class EngineDouble:
         self.adapters: list[str] = []
         self.context: int | None = None
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
+        self.priorities = False
+        """Whether it takes requests of another `priority` than 0, as vLLM does with --scheduling-policy=priority."""
         self.loading = False
         """While it is true, every request is answered 503."""
         self.ill = False
@@ -203,6 +205,9 @@ class EngineDouble:
                 "input and output tokens. Please reduce the length."
             )
             return 400, {"error": {"message": message, "type": "BadRequestError", "param": "input_tokens", "code": 400}}
+        if request.get("priority") and not self.priorities:
+            message = f"Got priority {request['priority']} but Priority scheduling is not enabled."
+            return 400, {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}
         for message in request.get("messages", ()):
             for call in message.get("tool_calls") or ():
                 try:

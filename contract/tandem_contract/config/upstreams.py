@@ -35,6 +35,9 @@ class Upstream(Section):
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
     """Requests that each replica gets at the same time from each worker process; the others wait for their turn.
     Default: learned from engines that tell how many wait inside, else unbounded."""
+    priority: bool = False
+    """The engine orders what waits inside by `priority` (vLLM: --scheduling-policy=priority): what is of the class
+    batch comes last there, too. Other engines refuse that field, and no client may set it."""
     model: Name | None = None
     """Served model name, as clients write it; left out, the engine's own list of models says it."""
     api_key_file: str | None = None

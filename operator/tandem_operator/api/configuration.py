@@ -10,7 +10,7 @@ from tandem_contract.config import Database, Discovery, Files, FileSettings, Orc
 from tandem_contract.config.checks import errors
 
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
-from tandem_operator.api.engine import EngineSpec
+from tandem_operator.api.engine import EngineBasics, EngineSpec
 from tandem_operator.api.files import FilesSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -18,7 +18,6 @@ from tandem_operator.api.reading import reading
 from tandem_operator.api.retrieval import RetrievalSpec
 from tandem_operator.api.workers import workers
 from tandem_operator.engines import ENGINES
-from tandem_operator.engines.base import EngineType
 
 ENGINE: Final = "engine"
 """Name of the service's own engine among the upstreams."""
@@ -41,9 +40,9 @@ def configuration(
     PydanticCustomError names what contradicts itself across sections.
     """
     settings = orchestrator.config
-    own = [_upstream(ENGINE, model, engine.type)]
+    own = [_upstream(ENGINE, model, engine)]
     if embedding:
-        own.append(_upstream(EMBEDDING, embedding.model, embedding.type))
+        own.append(_upstream(EMBEDDING, embedding.model, embedding))
         _models_differ(model, embedding.model)
     server = settings.server.model_copy(update={"workers": workers(orchestrator)})
     written = {name: getattr(settings, name) for name in settings.model_fields_set}
@@ -66,7 +65,7 @@ def configuration(
     return config
 
 
-def _upstream(name: str, model: ModelSpec, engine: EngineType) -> Upstream:
+def _upstream(name: str, model: ModelSpec, engine: EngineBasics) -> Upstream:
     made = Upstream(
         name=name,
         url=f"http://{name}",
@@ -74,8 +73,9 @@ def _upstream(name: str, model: ModelSpec, engine: EngineType) -> Upstream:
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
     )
-    kind = ENGINES[engine].upstream_type
-    return made if kind == made.type else made.model_copy(update={"type": kind})  # the default is not written
+    kind = ENGINES[engine.type]
+    known = {"type": kind.upstream_type, "priority": kind.takes_priority(engine.extra_args)}
+    return made.model_copy(update={name: value for name, value in known.items() if value != getattr(made, name)})
 
 
 def _models_differ(model: ModelSpec, embedding: ModelSpec) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -62,6 +62,10 @@ class Engine(ABC):
     @abstractmethod
     def arguments(self, service: "LLMService", component: "EngineComponent", files: "ModelFiles") -> list[str]:
         """Return its arguments, those of the spec last."""
+
+    def takes_priority(self, extra_args: Sequence[str]) -> bool:  # noqa: ARG002 # for subclasses
+        """Return whether an engine with these arguments orders its requests by their `priority`."""
+        return False
 
     @abstractmethod
     def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:

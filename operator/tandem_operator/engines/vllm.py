@@ -8,6 +8,7 @@ stands.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tandem_contract import names
@@ -62,6 +63,8 @@ _FAMILIES: Final = ("--ssl-", "--grpc", "--data-parallel-", "-tp", "-pp", "-pcp"
 _NAME: Final = "^-[-_A-Za-z0-9]+"
 _HIDDEN: Final = "^((-[^.=]*|-O=)?[$][(]|-O=?-)"
 """Kubernetes fills in variables before vLLM reads the arguments, and vLLM takes what follows -O for another one."""
+
+_POLICY: Final = re.compile(r"(?:^| )--scheduling[-_]policy[= ](\S+)")
 
 
 def _is_owned(argument: str) -> bool:
@@ -145,6 +148,11 @@ class Vllm(Engine):
         }
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [files.model, *written, *(["--enable-auto-tool-choice"] if tools.enabled else []), *engine.extra_args]
+
+    def takes_priority(self, extra_args: Sequence[str]) -> bool:
+        """See `Engine`."""
+        policies = _POLICY.findall(" ".join(extra_args))
+        return bool(policies) and policies[-1] == "priority"
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> list[dict[str, Any]]:
         """See `Engine`."""

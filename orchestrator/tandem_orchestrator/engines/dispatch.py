@@ -262,4 +262,6 @@ def _rewritten(body: bytes, model: Model) -> bytes:
     payload["model"] = model.name
     if not model.takes_cache_salt:
         payload.pop("cache_salt", None)
+    if not model.takes_priority:
+        payload.pop("priority", None)
     return orjson.dumps(payload)

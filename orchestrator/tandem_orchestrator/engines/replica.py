@@ -88,6 +88,7 @@ class Replica:
         self.address = address
         self.type = ENGINE_TYPES[upstream.type]
         self.pool = Pool(url, timeouts, address)
+        self.takes_priority = upstream.priority
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
         self.backlog = Backlog()

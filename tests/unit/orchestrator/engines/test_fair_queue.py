@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import count
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +12,14 @@ from tandem_orchestrator.engines.fair_queue import BATCH_TURN, FairQueue
 from tandem_orchestrator.engines.queue_slot import QueueSlot
 from tandem_orchestrator.engines.share import Share
 
+NO_TURN: Any = None  # which a queue does not look at
 numbers = count()
 weights = st.integers(1, 10)
 costs = st.floats(1, 100)
 
 
 def slot(tenant, cost=1.0, weight=1, *, batch=False):
-    return QueueSlot("m", "m", Share(tenant, weight, batch), 1, cost, next(numbers), 0.0, None)
+    return QueueSlot("m", "m", Share(tenant, weight, batch), 1, cost, next(numbers), 0.0, NO_TURN)
 
 
 def filled(*slots):

@@ -1,6 +1,7 @@
 """The queue of requests that wait for an engine."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tandem_contract.config import Hold as Settings
@@ -14,7 +15,7 @@ class Waiting:
 
     def __init__(self, workers=1, **settings):
         self.room = 0
-        self.on_free: list[object] = []
+        self.on_free: list[Any] = []
         self.hold = Hold(Settings(**settings), workers, lambda _: self.room, self.on_free)
         self.gone = []
         self.tasks = {}

@@ -1,6 +1,7 @@
 """Who gives way when the queue is full."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 from tandem_contract.config import Hold
@@ -8,11 +9,12 @@ from tandem_orchestrator.engines.queue_room import QueueRoom
 from tandem_orchestrator.engines.queue_slot import QueueSlot
 from tandem_orchestrator.engines.share import Share
 
+NO_TURN: Any = None  # which a queue does not look at
 numbers = count()
 
 
 def slot(tenant, size=1, weight=1, *, batch=False):
-    return QueueSlot("m", "m", Share(tenant, weight, batch), size, 1, next(numbers), 0.0, None)
+    return QueueSlot("m", "m", Share(tenant, weight, batch), size, 1, next(numbers), 0.0, NO_TURN)
 
 
 def full(*slots, workers=1):
