@@ -11,7 +11,7 @@ GROWTH: Final = 8  # that it runs while none waits, for each more that it is giv
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_exact", "_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
+    __slots__ = ("_exact", "_ran", "_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -26,6 +26,8 @@ class Backlog:
         """With how many of ours in flight few wait inside, so that whose turn is next is decided out here."""
         self._room = maxsize
         self._exact = 0.0
+        self._ran = 0
+        """The most that it ran since some waited."""
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
         """Note that the replica says how many wait and run, while `in_flight` of its requests are ours.
@@ -41,6 +43,7 @@ class Backlog:
             self._room = 0
         else:
             self._room = self.capacity - running if self.capacity else maxsize
+        self._ran = 0 if waiting else max(self._ran, running)
         ours = self._exact if in_flight == int(self._exact) else in_flight  # or what is less than one would be lost
         self._exact = max(1.0, ours + self._more(ours))
         self.turns = int(self._exact)
@@ -59,7 +62,7 @@ class Backlog:
         inside = 1 + self.capacity // INSIDE
         if not self.waiting:
             if not self.capacity:
-                return max(START, self.running)
+                return max(START, 2 * self._ran - self.running)
             return max(self.capacity - self.running, self.running // GROWTH) + inside
         excess, everybody = self.waiting - inside, self.running + self.waiting
         if ours >= everybody:

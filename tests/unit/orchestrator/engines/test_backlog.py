@@ -106,6 +106,13 @@ def test_what_a_full_engine_has_shown_to_run_is_filled_and_a_little_more():
     assert backlog.turns == 40 + 5 + 2, "it runs more than it did: yet more is tried"
 
 
+def test_what_an_engine_has_run_is_not_tried_anew_after_a_pause():
+    backlog = Backlog()
+    for running in (100, 0):
+        backlog.seen(0, running, running)
+        assert backlog.turns == 200
+
+
 def test_an_engine_that_does_not_tell_in_time_gets_no_more():
     backlog = Backlog()
     backlog.missed()

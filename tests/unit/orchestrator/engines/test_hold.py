@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tandem_contract.config import Hold as Settings
 from tandem_orchestrator.engines.hold import FIRST_BATCH, Hold
-from tandem_orchestrator.engines.share import EVERYBODY
-from tandem_orchestrator.errors import NoEngine, ShuttingDown
+from tandem_orchestrator.engines.share import EVERYBODY, Share
+from tandem_orchestrator.errors import NoEngine, ShareExceeded, ShuttingDown
 
 
 class Waiting:
@@ -171,3 +171,48 @@ async def test_nobody_waits_beyond_the_drain():
     await queue.enter("second")
     with pytest.raises(ShuttingDown):
         await queue.tasks["second"]
+
+
+async def test_who_leaves_at_its_turn_leaves_it_to_the_next():
+    queue = Waiting()
+    for name in ("first", "second"):
+        await queue.enter(name)
+    queue.room = 1
+    queue.hold.freed()
+    queue.tasks.pop("first").cancel()
+    await queue.tasks["second"]
+    assert queue.gone == ["second"]
+
+
+async def test_as_many_go_as_there_is_room_for():
+    queue = Waiting()
+    for name in range(5):
+        await queue.enter(name)
+    queue.room = 2
+    for _ in range(5):
+        queue.hold.freed()
+    assert (queue.hold.lines["m"].leaving, queue.hold.waiting.count) == (2, 3)
+    await queue.advance()
+
+
+async def test_models_with_replicas_in_common_take_turns():
+    queue = Waiting()
+    for name in range(6):
+        await queue.enter(name, model="ab"[name // 3])
+    queue.room = 1
+    for _ in range(6):
+        queue.hold.freed()
+        await asyncio.sleep(0.001)
+    assert queue.gone == [0, 3, 1, 4, 2, 5]
+
+
+async def test_who_is_told_to_leave_a_full_queue_is_told_why():
+    queue = Waiting(max_requests=2)
+    for name in ("first", "second"):
+        await queue.enter(name, share=Share("a"))
+    await queue.enter("other", share=Share("b"))
+    with pytest.raises(ShareExceeded) as caught:
+        await queue.tasks.pop("second")
+    assert dict(caught.value.headers)[b"retry-after"] == b"5"
+    await queue.advance()
+    assert queue.gone == ["first", "other"]
