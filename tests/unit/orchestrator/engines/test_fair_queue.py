@@ -68,7 +68,7 @@ def test_who_was_away_has_saved_up_nothing():
 def test_who_comes_again_at_once_does_not_keep_others_waiting():
     queue = filled(slot("b"), *(slot("a") for _ in range(3)))
     served = ""
-    while served.count("a") < 3:
+    for _ in range(5):
         tenant = queue.pop().share.tenant
         served += tenant
         if tenant == "b":
