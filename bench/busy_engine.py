@@ -1,11 +1,11 @@
 """An engine that has to share its time, as vLLM's has: what it runs, it runs a token further in each step.
 
-    .venv/bin/python -m bench.busy_engine --port N
+    .venv/bin/python -m bench.busy_engine --port N [--growth SHARE]
 
 `SLOTS` requests run together, the others wait in the order of their coming. A step takes `STEP` seconds and `GROWTH` of
-that more for each request in it, and for a request's first one `PREFILL` seconds more, as its prompt is read then. A
-client that leaves frees its slot before the next step. `GET /metrics` tells what runs and waits. A request's
-`max_tokens` says how many tokens its answer has.
+that more (or another share) for each request in it, and for a request's first one `PREFILL` seconds more, as its prompt
+is read then. A client that leaves frees its slot before the next step. `GET /metrics` tells what runs and waits. A
+request's `max_tokens` says how many tokens its answer has.
 """
 
 import argparse
@@ -27,9 +27,9 @@ GROWTH: Final = 0.03
 PREFILL: Final = 0.005
 
 
-def step_seconds(running: int, first: int = 0) -> float:
+def step_seconds(running: int, first: int = 0, growth: float = GROWTH) -> float:
     """Return how long a step takes, for `first` requests of which it is the first one."""
-    return STEP * (1 + GROWTH * running) + PREFILL * first
+    return STEP * (1 + growth * running) + PREFILL * first
 
 
 class Sequence:
@@ -45,7 +45,8 @@ class Sequence:
 class BusyEngine:
     """Runs sequences."""
 
-    def __init__(self) -> None:
+    def __init__(self, growth: float) -> None:
+        self._growth = growth
         self.running: list[Sequence] = []
         self.waiting: deque[Sequence] = deque()
         self._some = asyncio.Event()
@@ -75,7 +76,8 @@ class BusyEngine:
             self.running.append(self.waiting.popleft())
         stepped = list(self.running)
         first = sum(not sequence.begun for sequence in stepped)
-        await asyncio.sleep(max(0.0, began + step_seconds(len(stepped), first) - time.perf_counter()))
+        seconds = step_seconds(len(stepped), first, self._growth)
+        await asyncio.sleep(max(0.0, began + seconds - time.perf_counter()))
         for sequence in stepped:
             sequence.begun = True
             sequence.left -= 1
@@ -125,9 +127,9 @@ async def _stream(exchange: Exchange, request: dict[str, Any], sequence: Sequenc
     await exchange.write(b"0\r\n\r\n")
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, growth: float) -> None:
     """Serve until it is ended."""
-    engine = BusyEngine()
+    engine = BusyEngine(growth)
     HttpListener(engine.handle).start("127.0.0.1", port)
     await engine.run()
 
@@ -135,4 +137,6 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--growth", type=float, default=GROWTH)
+    options = parser.parse_args()
+    uvloop.run(serve(options.port, options.growth))

@@ -19,6 +19,7 @@ GatewayError                the client's request gets `status` and the error bod
 ├─ RetryLater               with Retry-After
 │  ├─ LimitExceeded    429  the key, the tenant or the service has used up a limit
 │  ├─ Saturated        429  every engine has more waiting than it should
+│  ├─ ShareExceeded    429  the queue is full, and the tenant has more in it than others
 │  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
 │  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
@@ -229,6 +230,14 @@ class Saturated(RetryLater):
     status = 429
     type = "overloaded_error"
     code = "engine_saturated"
+
+
+class ShareExceeded(RetryLater):
+    """The queue is full, and the tenant has more in it than others do."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "queue_share_exceeded"
 
 
 class NoEngine(RetryLater):

@@ -59,6 +59,10 @@ class EngineDouble:
         self.remember = True
         self.running = 0
         self.waiting = 0
+        self.gate: asyncio.Semaphore | None = None
+        """Where there is one, each answer takes a permit of it."""
+        self.slots: asyncio.Semaphore | None = None
+        """Where there are some, a request runs in one of them, and waits for one in the order of arrival."""
         self.adapters: list[str] = []
         self.roots: dict[str, str] = {}
         """Where those adapters are from that were loaded by request."""
@@ -72,6 +76,8 @@ class EngineDouble:
         """What it was asked to count."""
         self.context: int | None = None
         """Tokens of a request and its answer; one with more is refused. None for as many as come."""
+        self.priorities = False
+        """Whether it takes requests of another `priority` than 0, as vLLM does with --scheduling-policy=priority."""
         self.loading = False
         """While it is true, every request is answered 503."""
         self.full = False
@@ -156,7 +162,11 @@ class EngineDouble:
             await exchange.answer(200, b"{}")
         elif not self._authorized(exchange):
             await _tell(exchange, self.dialect.unauthorized)
-        elif path == self.dialect.tokenize and exchange.method == "POST":
+        else:
+            await self._handle_authorized(exchange, path)
+
+    async def _handle_authorized(self, exchange: Exchange, path: str) -> None:
+        if path == self.dialect.tokenize and exchange.method == "POST":
             self.tokenized.append(asked := orjson.loads(exchange.body))
             count = tokens_of(asked) or len(str(asked.get("prompt")).split())
             await _tell(exchange, (200, self.dialect.tokens(count, self._load)))
@@ -192,12 +202,21 @@ class EngineDouble:
         seen = Seen(request, exchange.body, exchange.headers, path)
         if self.remember:
             self.seen.append(seen)
+        slots = self.slots
+        if slots is not None:
+            self.waiting += 1
+            try:
+                await slots.acquire()
+            finally:
+                self.waiting -= 1
         self.running += 1
         try:
             if problem := self._problem(exchange, request):
                 await _tell(exchange, problem)
             else:
                 reply = replace(self._script(request), reasoning_field=self.dialect.reasoning)
+                if self.gate is not None:
+                    await self.gate.acquire()
                 await self._reply(exchange, ANSWERS[path](reply, request), reply)
             seen.outcome = "answered"
         except asyncio.CancelledError:
@@ -206,6 +225,8 @@ class EngineDouble:
         finally:
             seen.ended = time.monotonic()
             self.running -= 1
+            if slots is not None:
+                slots.release()
 
     def _script(self, request: dict[str, Any]) -> Reply:
         if "double" in request:
@@ -226,15 +247,10 @@ class EngineDouble:
                 "input and output tokens. Please reduce the length."
             )
             return 400, {"error": {"message": message, "type": "BadRequestError", "param": "input_tokens", "code": 400}}
-        for message in request.get("messages", ()):
-            for call in message.get("tool_calls") or ():
-                try:
-                    orjson.loads(call["function"]["arguments"])
-                except orjson.JSONDecodeError as error:
-                    return 400, {
-                        "error": {"message": str(error), "type": "BadRequestError", "param": None, "code": 400}
-                    }
-        return None
+        if request.get("priority") and not self.priorities:
+            message = f"Got priority {request['priority']} but Priority scheduling is not enabled."
+            return 400, {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}
+        return _problem_with_calls(request)
 
     async def _reply(self, exchange: Exchange, answer: Answer, reply: Reply) -> None:
         if reply.before_first_byte:
@@ -265,6 +281,16 @@ class EngineDouble:
     def _load(self) -> Load:
         adapters = {name: self.roots.get(name) for name in self.adapters}
         return Load(self.model, adapters, self.context or CONTEXT, self.running, self.waiting)
+
+
+def _problem_with_calls(request: dict[str, Any]) -> tuple[int, Any] | None:
+    for message in request.get("messages", ()):
+        for call in message.get("tool_calls") or ():
+            try:
+                orjson.loads(call["function"]["arguments"])
+            except orjson.JSONDecodeError as error:
+                return 400, {"error": {"message": str(error), "type": "BadRequestError", "param": None, "code": 400}}
+    return None
 
 
 async def _tell(exchange: Exchange, answered: Answered) -> None:

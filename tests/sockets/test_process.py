@@ -82,7 +82,7 @@ async def test_a_request_that_waits_is_answered_when_its_engine_comes_back_in_th
 async def held(running, requests):
     """Waits until so many requests wait for an engine."""
     async with asyncio.timeout(10):
-        while (await running.metrics()).get('tandem_held_requests{model="double"}') != requests:  # noqa: ASYNC110 # another process
+        while (await running.metrics()).get('tandem_held_requests{class="interactive",model="double"}') != requests:  # noqa: ASYNC110 # another process
             await asyncio.sleep(0.02)
 
 

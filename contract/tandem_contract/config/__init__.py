@@ -22,6 +22,7 @@ from tandem_contract.config.responses import Background, Quota, ReasoningEvents,
 from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
+from tandem_contract.config.tenants import ServiceClass, Tenant
 from tandem_contract.config.timeouts import Timeouts
 from tandem_contract.config.tools import (
     Attach,
@@ -92,8 +93,10 @@ __all__ = [
     "SecretFile",
     "Section",
     "Server",
+    "ServiceClass",
     "Standalone",
     "StoreQuota",
+    "Tenant",
     "Timeouts",
     "Tls",
     "Tools",
@@ -125,6 +128,8 @@ class OrchestratorSettings(Section):
     """How requests are spread over replicas, and what happens when one fails."""
     hold: Hold = Hold()
     """Requests that wait for their engine."""
+    tenants: list[Tenant] = Field(default=[], max_length=1024)
+    """Tenants whose part of the engines differs from others'."""
     tools: Tools = Tools()
     """Server-side tools."""
     keys: Keys = Keys()

@@ -37,9 +37,11 @@ def _names_used_twice(settings: OrchestratorSettings) -> Iterator[str]:
         for n, model in enumerate(settings.models)
         for path, name in [("name", model.name), *((f"aliases.{m}", alias) for m, alias in enumerate(model.aliases))]
     )
+    tenants = ((f"tenants.{n}.name", tenant.name) for n, tenant in enumerate(settings.tenants))
     yield from _repeated(upstreams, "an engine's name in logs and metrics must be its own")
     yield from _repeated(models, "a request could mean either")
     issuers = ((f"oidc.issuers.{n}.issuer", issuer.issuer) for n, issuer in enumerate(settings.oidc.issuers))
+    yield from _repeated(tenants, "a tenant has one weight and one class")
     yield from _repeated(_tools(settings), "a tool's name must be its own")
     yield from _repeated(issuers, "a token could mean either")
     for n, issuer in enumerate(settings.oidc.issuers):

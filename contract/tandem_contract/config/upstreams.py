@@ -54,6 +54,12 @@ class Upstream(Section):
     """Base URL, with or without a trailing /v1."""
     discovery: Discovery = Discovery.NONE
     """dns: each address of the URL's host is a replica of its own (a headless Service); none: the URL is one server."""
+    concurrency: int | None = Field(default=None, ge=1, le=100_000)
+    """Requests that each replica gets at the same time from each worker process; the others wait for their turn.
+    Default: learned from engines that tell how many wait inside, else unbounded."""
+    priority: bool = False
+    """The engine orders what waits inside by `priority` (vLLM: --scheduling-policy=priority): what is of the class
+    batch comes last there, too. Other engines refuse that field, and no client may set it."""
     model: Name | None = None
     """Served model name, as clients write it; left out, the engine's own list of models says it."""
     api_key_file: str | None = None
@@ -83,6 +89,9 @@ class Routing(Section):
     only one that is left goes on getting them."""
     breaker_seconds: Seconds = 10.0
     """How long that while is; then the replica gets requests again, until the first that fails."""
+    fair_share: bool = True
+    """Keep what waits inside the replicas short, so that requests wait in the orchestrator, where tenants take turns by
+    weight and class (see tenants); needs `hold`. Without it a replica gets all requests as they come."""
     max_waiting: int = Field(default=256, ge=1, le=100_000)
     """Requests that may wait inside each replica that tells its load; when all have more, a request is refused with
     429."""

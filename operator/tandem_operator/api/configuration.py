@@ -114,12 +114,10 @@ def _upstream(name: str, model: ModelSpec, engine: EngineSpec) -> Upstream:
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
     )
-    kind, said = ENGINES[engine.type].upstream_type, {}
-    if kind != made.type:  # the default is not written
-        said["type"] = kind
-    if model.adapters:
-        said["adapters"] = [Adapter(name=adapter.name, path=adapter.path) for adapter in model.adapters]
-    return made.model_copy(update=said)
+    kind = ENGINES[engine.type]
+    adapters = [Adapter(name=adapter.name, path=adapter.path) for adapter in model.adapters or ()]
+    known = {"type": kind.upstream_type, "priority": kind.takes_priority(engine.extra_args), "adapters": adapters}
+    return made.model_copy(update={name: value for name, value in known.items() if value != getattr(made, name)})
 
 
 def _models_differ(engines: OwnEngines) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -127,6 +127,10 @@ class Engine(ABC):
         self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
     ) -> list[str]:
         """Return its arguments, those of the spec last."""
+
+    def takes_priority(self, extra_args: Sequence[str]) -> bool:  # noqa: ARG002 # for subclasses
+        """Return whether an engine with these arguments orders its requests by their `priority`."""
+        return False
 
     @abstractmethod
     def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:

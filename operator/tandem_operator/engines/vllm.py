@@ -8,6 +8,7 @@ stands.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from tandem_contract import names
@@ -69,6 +70,7 @@ _HIDDEN: Final = "^((-[^.=]*|-O=?)?[$][(]|-O=?-)"
 _MOST_SEQS: Final = 1024
 """The most that vLLM runs at once where nobody says how many, which depends on the accelerator."""
 _ASKED_ALL_THE_TIME: Final = "/health,/metrics,/v1/models"
+_POLICY: Final = re.compile(r"(?:^| )--scheduling[-_]policy[= ](\S+)")
 
 
 class Vllm(Engine):
@@ -145,6 +147,11 @@ class Vllm(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         flags = {"--enable-auto-tool-choice": tools.enabled, "--enable-lora": component.model.adapters is not None}
         return [files.model, *written, *(flag for flag, on in flags.items() if on), *engine.extra_args]
+
+    def takes_priority(self, extra_args: Sequence[str]) -> bool:
+        """See `Engine`."""
+        policies = _POLICY.findall(" ".join(extra_args))
+        return bool(policies) and policies[-1] == "priority"
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:
         """See `Engine`."""

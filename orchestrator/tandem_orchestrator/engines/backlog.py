@@ -1,12 +1,17 @@
 """How many requests wait inside a replica, between two looks at its own counts."""
 
 from sys import maxsize
+from typing import Final
+
+START: Final = 32  # requests that an engine is taken to run before it has told how many it can
+INSIDE: Final = 32  # that it can run, for each that may wait inside: it begins with these as others end
+GROWTH: Final = 8  # that it runs while none waits, for each more that it is given beyond what it has shown to run
 
 
 class Backlog:
     """The replica's last word, and what was sent since."""
 
-    __slots__ = ("_room", "capacity", "counted", "in_flight", "running", "waiting")
+    __slots__ = ("_exact", "_ran", "_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -17,7 +22,12 @@ class Backlog:
         """How many it can run at the same time, as far as that has been seen; 0 while some have never waited."""
         self.counted = 0
         """How often it has spoken."""
+        self.turns = maxsize
+        """With how many of ours in flight few wait inside, so that whose turn is next is decided out here."""
         self._room = maxsize
+        self._exact = 0.0
+        self._ran = 0
+        """The most that it ran since some waited."""
 
     def seen(self, waiting: int, running: int, in_flight: int) -> None:
         """Note that the replica says how many wait and run, while `in_flight` of its requests are ours.
@@ -33,10 +43,31 @@ class Backlog:
             self._room = 0
         else:
             self._room = self.capacity - running if self.capacity else maxsize
+        self._ran = 0 if waiting else max(self._ran, running)
+        ours = self._exact if in_flight == int(self._exact) else in_flight  # or what is less than one would be lost
+        self._exact = max(1.0, ours + self._more(ours))
+        self.turns = int(self._exact)
 
     def missed(self) -> None:
         """Note that the replica did not say in time, which a busy one does not."""
         self._room = 0
+        self.turns = min(self.turns, max(START, self.in_flight))
+
+    def _more(self, ours: float) -> float:
+        """Return how many more of ours it should have than `ours`, below zero for fewer.
+
+        Each of several processes, none of which knows the others, gives up its part of what is too much, and takes all
+        of what is free: so those that have more than others come down to them.
+        """
+        inside = 1 + self.capacity // INSIDE
+        if not self.waiting:
+            if not self.capacity:
+                return max(START, 2 * self._ran - self.running)
+            return max(self.capacity - self.running, self.running // GROWTH) + inside
+        excess, everybody = self.waiting - inside, self.running + self.waiting
+        if ours >= everybody:
+            return -excess
+        return 1 - excess * ours / everybody if excess > 0 else 1 - excess
 
     def most(self, max_waiting: int) -> int:
         """Return with how many of ours in flight no more than `max_waiting` wait, as far as one can tell; -1 for none.

@@ -26,6 +26,8 @@ class Model:
     """What messages to its engines call what was thought."""
     own_responses: bool = False
     """True if its engines are better asked by their own `/v1/responses`."""
+    takes_priority: bool = False
+    """True if requests may carry `priority`, whichever of the replicas they come to."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
 
@@ -91,7 +93,8 @@ class Catalogue:
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
                 own = settings.fallback is None and _all_prefer_responses(name, replicas)
-                self._models[name] = Model(name, settings, replicas, salted, thought, own)
+                ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
+                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))

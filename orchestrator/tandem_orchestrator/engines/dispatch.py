@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from random import uniform
+from sys import maxsize
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -17,8 +18,10 @@ from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.form_body import FormBody, FormFile
-from tandem_orchestrator.engines.hold import Heartbeat, Hold, QueueSlot
+from tandem_orchestrator.engines.hold import Heartbeat, Hold
+from tandem_orchestrator.engines.queue_slot import QueueSlot
 from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
+from tandem_orchestrator.engines.share import Shares
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import (
     DiedTwice,
@@ -71,12 +74,14 @@ class Dispatcher(Part):
     def __init__(self, config: OrchestratorConfig, catalogue: Catalogue, upstreams: Upstreams) -> None:
         self._routing = config.routing
         self._catalogue = catalogue
-        self._hold = Hold(config.hold, config.server.workers, self._has_room)
+        self._shares = Shares(config.tenants, apart=config.routing.fair_share)
+        self._hold = Hold(config.hold, config.server.workers, self._room, upstreams.on_free)
         upstreams.on_change = self._hold.advance
 
     def update(self, config: OrchestratorConfig) -> None:
-        """Take a changed configuration of routing, hold and models; who waits is held by the bounds of before."""
+        """Take a changed configuration; who waits keeps deadline and share."""
         self._routing = config.routing
+        self._shares = Shares(config.tenants, apart=config.routing.fair_share)
         self._hold.update(config.hold)
         self._catalogue.update(config.models)
 
@@ -135,7 +140,7 @@ class Dispatcher(Part):
             if replica is None:
                 if call.record.yields:
                     raise NoEngine(_why(model), retry_after=SATURATED_RETRY_AFTER)
-                slot = slot or self._slot(model, body)
+                slot = slot or self._slot(model, call, body)
                 await self._wait(model, call, slot)
             elif call.attempts is not None and call.attempts.suspects(replica):
                 await call.attempts.settled()
@@ -144,10 +149,11 @@ class Dispatcher(Part):
                     answer = await ask(replica, call.path, body, call.record)
                 except EngineError as error:
                     if not isinstance(error, Full):  # where all are full, it is refused as if that had been known
-                        slot = slot or self._slot(model, body)
+                        slot = slot or self._slot_of_sent(model, call, body)
                     attempts = self._note_failure(call, replica, error, slot)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
+                    self._hold.freed()
                     raise
                 else:
                     if call.attempts is not None:
@@ -174,12 +180,7 @@ class Dispatcher(Part):
             ready = list(model.replicas)  # where requests may not wait for a check to go well, they try it themselves
         if not ready:
             return None
-        roomy = [replica for replica in ready if not replica.saturated]
-        if not roomy and slot is None:
-            raise Saturated(
-                f"every engine of {model.name!r} has more than {self._routing.max_waiting} requests waiting",
-                retry_after=SATURATED_RETRY_AFTER,
-            )
+        roomy = [replica for replica in ready if not replica.full] or self._last_resort(model, ready, slot)
         if not roomy or (slot is None and model.name in self._hold.lines):
             return None
         if len(roomy) == 1:
@@ -187,22 +188,44 @@ class Dispatcher(Part):
         tried = call.attempts.tried if call.attempts is not None else ()
         return pick(roomy, call.affinity if self._routing.prefix_affinity else 0, tried)
 
+    def _last_resort(self, model: Model, ready: list[Replica], slot: QueueSlot | None) -> list[Replica]:
+        """Return those of full replicas to which a request may go though others wait inside. Raises `Saturated`."""
+        able = [replica for replica in ready if not replica.saturated]
+        if not able and slot is None:
+            raise Saturated(
+                f"every engine of {model.name!r} has more than {self._routing.max_waiting} requests waiting",
+                retry_after=SATURATED_RETRY_AFTER,
+            )
+        return [] if self._hold.on else able
+
     def _ready(self, model: Model) -> list[Replica]:
         """Return the replicas that answer their checks, without those that should rest where there are others."""
         available = [replica for replica in model.replicas if replica.available]
         return available or [replica for replica in model.replicas if replica.ready]
 
-    def _has_room(self, name: str) -> bool:
-        """Return true if a replica can take a request for the model."""
+    def _room(self, name: str) -> int:
+        """Return how many requests for the model replicas can take now; where that is none, have them asked anew."""
         try:
             ready = self._ready(self._catalogue.find(name))
         except UnknownModel:
-            return True  # which is what its requests are to be told
-        return any(not replica.saturated for replica in ready)
+            return maxsize  # which is what its requests are to be told
+        room = sum(replica.room for replica in ready)
+        if not room:
+            for replica in ready:
+                replica.ask_for_count()
+        return room
 
-    def _slot(self, model: Model, body: bytes) -> QueueSlot:
-        most = model.settings.fallback_seconds if model.settings.fallback is not None else None
-        return self._hold.slot(model.name, model.name if model.known else OTHER, len(body), most)
+    def _slot(self, model: Model, call: Call, body: bytes) -> QueueSlot:
+        label = model.name if model.known else OTHER
+        slot = self._hold.slot(model.name, label, self._shares.of(call.record), len(body), estimate.cost(body))
+        if model.settings.fallback is not None and model.settings.fallback_seconds is not None:
+            slot.wait_at_most(model.settings.fallback_seconds)
+        return slot
+
+    def _slot_of_sent(self, model: Model, call: Call, body: bytes) -> QueueSlot:
+        slot = self._slot(model, call, body)
+        slot.go_first()
+        return slot
 
     async def _wait(self, model: Model, call: Call, slot: QueueSlot) -> None:
         for replica in model.replicas:
@@ -212,7 +235,7 @@ class Dispatcher(Part):
         try:
             await self._hold.wait(slot, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
         finally:
-            call.record.queued(monotonic() - began)
+            call.record.queued(monotonic() - began, slot.share.service_class)
 
     def _fallback(self, model: Model, error: GatewayError) -> Model | None:
         """Return the model to ask after this failure, if there is one."""
@@ -262,4 +285,6 @@ def _rewritten(body: bytes, model: Model) -> bytes:
     payload["model"] = model.name
     if not model.takes_cache_salt:
         payload.pop("cache_salt", None)
+    if not model.takes_priority:
+        payload.pop("priority", None)
     return orjson.dumps(payload)

@@ -13,7 +13,18 @@ READ: Final = (  # fields that engines make the prompt of
     *("messages", "prompt", "input", "tools", "query", "documents"),
     *("text_1", "text_2", "queries", "items", "data_1", "data_2"),
 )
+COST_OF_ANSWER: Final = 512  # tokens, at the most: how long one really becomes nobody knows
+PARSED: Final = 65_536  # bytes of a body; beside a longer prompt it does not matter how long the answer may be
 MEDIA: Final = frozenset({"image_url", "input_audio", "audio_url", "video_url", "file"})  # in messages, and no text
+
+
+def cost(body: bytes) -> float:
+    """Return about how many tokens the request in `body` takes of an engine, before it is asked."""
+    payload = orjson.loads(body) if len(body) <= PARSED else {}
+    asked = payload.get("max_completion_tokens") or payload.get("max_tokens")
+    answer = asked if isinstance(asked, int) and 0 < asked < COST_OF_ANSWER else COST_OF_ANSWER
+    choices = payload.get("n")
+    return len(body) / BYTES_A_TOKEN + answer * (choices if isinstance(choices, int) and choices > 1 else 1)
 
 
 def usage(body: bytes, events: int = 0) -> dict[str, int]:

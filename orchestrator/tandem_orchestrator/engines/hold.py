@@ -1,93 +1,95 @@
 """Requests that wait until a replica can take them."""
 
 import asyncio
-from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable
 from itertools import count
-from operator import attrgetter
 from typing import Final
 
 from tandem_contract.config import Hold as HoldSettings
 
-from tandem_orchestrator.errors import NoEngine, ShuttingDown
-from tandem_orchestrator.observability.metrics import HELD_REQUESTS
+from tandem_orchestrator.engines.fair_queue import FairQueue
+from tandem_orchestrator.engines.queue_room import QueueRoom
+from tandem_orchestrator.engines.queue_slot import QueueSlot
+from tandem_orchestrator.engines.share import Share
+from tandem_orchestrator.errors import GatewayError, NoEngine, ShareExceeded, ShuttingDown
+from tandem_orchestrator.observability.metrics import HELD_REQUESTS, LIMITED
 
 RETRY_AFTER: Final = 5.0  # seconds
 FIRST_BATCH: Final = 8  # requests that are let go at once when a replica appears; each further batch is twice as large
 BATCH_SECONDS: Final = 0.05
+QUEUE_SHARE: Final = "queue share"  # metric label
 
 Heartbeat = Callable[[], Awaitable[None]]
-_number = attrgetter("number")
-
-
-class QueueSlot:
-    """One request's slot in the queue. It keeps its number and deadline when it comes back."""
-
-    __slots__ = ("deadline", "label", "model", "number", "size", "turn", "waits")
-
-    def __init__(self, model: str, label: str, size: int, number: int, waits: float) -> None:
-        self.model = model
-        self.label = label
-        """The model as metrics may name it."""
-        self.size = size
-        self.number = number
-        self.waits = waits
-        """For how many seconds; they begin now."""
-        self.deadline = asyncio.get_running_loop().time() + waits
-        self.turn: asyncio.Future[None]
-
-    @property
-    def overdue(self) -> bool:
-        """True once the request has waited and tried for long enough."""
-        return asyncio.get_running_loop().time() >= self.deadline
 
 
 class _Line:
-    """The slots of one model, in the order of their arrival."""
+    """The queue of one model. `room()` is how many of its requests replicas can take now, `let_go()` ends a wait."""
 
-    def __init__(self, may_go: Callable[[], bool]) -> None:
-        self.slots: list[QueueSlot] = []
-        self._may_go = may_go
+    def __init__(self, room: Callable[[], int], let_go: Callable[[QueueSlot], None]) -> None:
+        self.queue = FairQueue()
+        self.leaving = 0
+        """Those that were let go, and are not on their way yet."""
+        self._room = room
+        self._let_go = let_go
         self._batch = FIRST_BATCH
         self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, slot: QueueSlot) -> None:
+        """Let a slot wait, unless there is room at once."""
+        self.queue.push(slot)
+        if self._timer is None:
+            self.let_one_go()
 
     def advance(self) -> None:
         """Let the first ones go, and the others after them, as long as a replica can take them."""
         if self._timer is None:
-            self._let_go()
+            self._let_batch_go()
+
+    def let_one_go(self) -> bool:
+        """Let the next one go if there is room; return whether one went."""
+        if not self.queue or self._room() <= self.leaving:
+            return False
+        self._let_next_go()
+        return True
 
     def stop(self) -> None:
         """End the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _let_go(self) -> None:
+    def _let_next_go(self) -> None:
+        self.leaving += 1
+        self._let_go(self.queue.pop())
+
+    def _let_batch_go(self) -> None:
         self._timer = None
-        waiting = [slot for slot in self.slots if not slot.turn.done()]
-        if not waiting or not self._may_go():
+        going = min(self._room() - self.leaving, self._batch, len(self.queue))
+        if going <= 0:
             self._batch = FIRST_BATCH
             return
-        for slot in waiting[: self._batch]:
-            slot.turn.set_result(None)
+        for _ in range(going):
+            self._let_next_go()
         self._batch *= 2
-        self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._let_go)
+        self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._let_batch_go)
 
 
 class Hold:
     """A bounded queue, whose bounds are shared evenly with the other `workers` of the pod.
 
-    `may_go(model)` says whether a replica of the model can take a request now.
+    `room(model)` says how many more requests for the model replicas can take now. While somebody waits, `freed` stands
+    in `on_free`, whose functions are called whenever a replica has one request less.
     """
 
-    def __init__(self, settings: HoldSettings, workers: int, may_go: Callable[[str], bool]) -> None:
+    def __init__(
+        self, settings: HoldSettings, workers: int, room: Callable[[str], int], on_free: list[Callable[[], None]]
+    ) -> None:
         self._settings = settings
-        self._workers = workers
-        self._may_go = may_go
+        self._room = room
+        self._on_free = on_free
         self._numbers = count()
         self.lines: dict[str, _Line] = {}
-        """By model, while somebody waits for it."""
-        self._count = 0
-        self._bytes = 0
+        """By model, while somebody waits for it; where several have replicas in common, they take turns."""
+        self.waiting = QueueRoom(workers)
         self._closed = False
 
     @property
@@ -99,16 +101,23 @@ class Hold:
         """Take changed settings; who waits already keeps the deadline."""
         self._settings = settings
 
-    def slot(self, model: str, label: str, size: int, most: float | None = None) -> QueueSlot:
-        """Return a slot for a request of `size` bytes; its time begins now, and is `most` seconds or less."""
-        seconds = self._settings.seconds
-        waits = seconds if most is None else min(most, seconds)
-        return QueueSlot(model, label, size, next(self._numbers), waits)
+    def slot(self, model: str, label: str, share: Share, size: int, cost: float) -> QueueSlot:
+        """Return a slot for a request of `size` bytes that takes about `cost` tokens; its time begins now."""
+        loop, seconds = asyncio.get_running_loop(), self._settings.seconds
+        turn, deadline = loop.create_future(), loop.time() + seconds
+        return QueueSlot(model, label, share, size, cost, next(self._numbers), seconds, deadline, turn)
 
     def advance(self) -> None:
         """Let requests go that a replica can take; to be called when one may have become able to."""
         for line in self.lines.values():
             line.advance()
+
+    def freed(self) -> None:
+        """Let the next request go in the place of one that has ended."""
+        for model, line in self.lines.items():
+            if line.let_one_go():
+                self.lines[model] = self.lines.pop(model)
+                return
 
     def drain(self, seconds: float) -> None:
         """End all waiting in `seconds` from now, with `ShuttingDown`."""
@@ -117,29 +126,36 @@ class Hold:
     async def wait(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
         """Wait for the request's turn, and await `heartbeat` again and again until then.
 
-        `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShuttingDown`.
+        `why` explains an error. Raises `NoEngine` beyond the bounds of number, bytes and time, `ShareExceeded` where
+        other tenants have less in the queue, `ShuttingDown`.
         """
-        self._check(slot, why)
-        slot.turn = asyncio.get_running_loop().create_future()
+        self._make_room(slot, why)
         self._enter(slot)
+        goes = False
         try:
             await self._stay(slot, heartbeat, why)
+            goes = True
         finally:
-            self._leave(slot)
+            if slot in self.waiting:
+                self._leave(slot)
+            elif slot.turn.exception() is None:
+                self.lines[slot.model].leaving -= 1
+            self._tidy(slot.model)
+            if not goes:
+                self.freed()  # it may have been its turn
 
-    def _check(self, slot: QueueSlot, why: Callable[[], str]) -> None:
-        limits = self._settings
+    def _make_room(self, slot: QueueSlot, why: Callable[[], str]) -> None:
         if self._closed:
             raise ShuttingDown("the server is shutting down, and no engine came back in time")
         if not self.on:
             raise NoEngine(why(), retry_after=RETRY_AFTER)
-        if self._count * self._workers >= limits.max_requests:
-            problem = f"{self._count} requests wait already (hold.maxRequests)"
-        elif (self._bytes + slot.size) * self._workers > limits.max_bytes:
-            problem = "the requests that wait already leave no room for its bytes (hold.maxBytes)"
-        else:
-            return
-        raise NoEngine(f"{why()}; {problem}", retry_after=RETRY_AFTER)
+        displaced = self.waiting.displaced(slot, self._settings)
+        if displaced is None:
+            if self.waiting.others(slot.share.tenant):
+                raise _share_exceeded()
+            raise NoEngine(f"{why()}; {self.waiting.excess(self._settings)}", retry_after=RETRY_AFTER)
+        for other in displaced:
+            self._end(other, _share_exceeded())
 
     async def _stay(self, slot: QueueSlot, heartbeat: Heartbeat | None, why: Callable[[], str]) -> None:
         loop = asyncio.get_running_loop()
@@ -149,32 +165,54 @@ class Hold:
                 return slot.turn.result()
             if heartbeat is not None and not slot.overdue:
                 await heartbeat()
-        setting = "hold.seconds" if slot.waits >= self._settings.seconds else "models.fallbackSeconds"
-        waited = f"it waited {slot.waits:g} s ({setting})"
+        waited = f"it waited {slot.seconds:g} s ({slot.setting})"
         raise NoEngine(f"{why()}; {waited}", retry_after=RETRY_AFTER)
 
     def _enter(self, slot: QueueSlot) -> None:
+        if slot.turn.done():  # it comes back
+            slot.turn = asyncio.get_running_loop().create_future()
         line = self.lines.get(slot.model)
         if line is None:
-            line = self.lines[slot.model] = _Line(lambda: self._may_go(slot.model))
-        insort(line.slots, slot, key=_number)
-        self._count += 1
-        self._bytes += slot.size
-        HELD_REQUESTS.labels(slot.label).inc()
+            if not self.lines:
+                self._on_free.append(self.freed)
+            line = self.lines[slot.model] = _Line(lambda: self._room(slot.model), self._let_go)
+        self.waiting.enter(slot)
+        HELD_REQUESTS.labels(slot.label, slot.share.service_class).inc()
+        line.enter(slot)
+
+    def _let_go(self, slot: QueueSlot) -> None:
+        self._count_out(slot)
+        slot.turn.set_result(None)
+
+    def _end(self, slot: QueueSlot, error: GatewayError) -> None:
+        self._leave(slot)
+        slot.turn.set_exception(error)
 
     def _leave(self, slot: QueueSlot) -> None:
-        line = self.lines[slot.model]
-        del line.slots[bisect_left(line.slots, slot.number, key=_number)]
-        if not line.slots:
+        self.lines[slot.model].queue.remove(slot)
+        self._count_out(slot)
+
+    def _count_out(self, slot: QueueSlot) -> None:
+        self.waiting.leave(slot)
+        HELD_REQUESTS.labels(slot.label, slot.share.service_class).dec()
+
+    def _tidy(self, model: str) -> None:
+        line = self.lines.get(model)
+        if line is not None and not line.queue and not line.leaving:
             line.stop()
-            del self.lines[slot.model]
-        self._count -= 1
-        self._bytes -= slot.size
-        HELD_REQUESTS.labels(slot.label).dec()
+            del self.lines[model]
+            if not self.lines:
+                self._on_free.remove(self.freed)
 
     def _close(self) -> None:
         self._closed = True
-        for line in self.lines.values():
-            for slot in line.slots:
-                if not slot.turn.done():
-                    slot.turn.set_exception(ShuttingDown("the server is shutting down, and no engine came back"))
+        for slot in self.waiting.slots():
+            self._end(slot, ShuttingDown("the server is shutting down, and no engine came back"))
+
+
+def _share_exceeded() -> ShareExceeded:
+    LIMITED.labels("tenant", QUEUE_SHARE).inc()
+    return ShareExceeded(
+        "the queue is full, and this tenant has more of it than others; send fewer requests at the same time",
+        retry_after=RETRY_AFTER,
+    )

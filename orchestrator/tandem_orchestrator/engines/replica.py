@@ -101,12 +101,15 @@ class Replica:
         self.address = address
         self.type = ENGINE_TYPES[upstream.type]
         self.pool = Pool(url, timeouts, address, upstream.tls.ca if upstream.tls else None)
+        self.takes_priority = upstream.priority
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
         self.backlog = Backlog()
         self.yielding = 0
         """Of the requests that it is answering, those that give way to the others."""
         self._full_at = 0
+        """With more in flight, requests wait for their turn."""
+        self._saturated_at = 0
         """With more in flight, too many wait inside."""
         self._outdated_at = 0.0
         """With more in flight, it is asked for its count at once."""
@@ -130,6 +133,7 @@ class Replica:
         """When it last answered a request, on the monotonic clock."""
         self._downs = 0
         self._checks = 0
+        self._concurrency = upstream.concurrency
         self._key = key
         self._routing = routing
         self._changed = changed
@@ -154,9 +158,24 @@ class Replica:
         return self.trouble.problem if self.trouble else NOT_CHECKED
 
     @property
+    def full(self) -> bool:
+        """True while requests should wait for their turn rather than inside."""
+        return self.in_flight > self._full_at
+
+    @property
+    def room(self) -> int:
+        """Requests that it can take before it is full."""
+        return max(0, self._full_at + 1 - self.in_flight)
+
+    @property
     def saturated(self) -> bool:
         """True when more requests wait inside than `routing.maxWaiting` allows."""
-        return self.in_flight > self._full_at
+        return self.in_flight > self._saturated_at
+
+    def ask_for_count(self) -> None:
+        """Have it asked at once how many wait, if more may come than it was given so far."""
+        if not self.backlog.waiting:
+            self.outdated.set()
 
     async def complete(self, path: str, body: bytes | FormBody, record: Record) -> tuple[bytes, dict[str, Any]]:
         """Return an answer that is not streamed: its bytes, and the same read as JSON. Raises `EngineError`."""
@@ -291,6 +310,7 @@ class Replica:
             self.names = frozenset(entry["id"] for entry in listed)
         if not self.ready:
             self.breaker.reset()  # it came back, most often as a new process
+            self.outdated.set()
         self.ready = self.served = True
         self.trouble = None
         self._notice()
@@ -350,7 +370,9 @@ class Replica:
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
         limit = self._routing.max_waiting
-        self._full_at = self.backlog.most(limit) if self._full is None else -1
+        self._saturated_at = self._full_at = self.backlog.most(limit) if self._full is None else -1
+        if self._routing.fair_share:
+            self._full_at = min(self._full_at, (self._concurrency or self.backlog.turns) - 1)
         self._outdated_at = self.backlog.in_flight + limit * RECOUNT_SHARE
 
     def _answered(self, downs: int) -> None:

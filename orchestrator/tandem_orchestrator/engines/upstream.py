@@ -28,11 +28,17 @@ log = structlog.get_logger()
 
 class Upstream:
     """The replicas of one upstream. `changed(True)` is called when other models or replicas are here than before,
-    `changed(False)` when a replica may have become able to take requests, or no longer.
+    `changed(False)` when a replica may have become able to take requests, or no longer. What stands in `on_free` is
+    called whenever one has a request less.
     """
 
     def __init__(
-        self, settings: UpstreamSettings, timeouts: Timeouts, routing: Routing, changed: Callable[[bool], None]
+        self,
+        settings: UpstreamSettings,
+        timeouts: Timeouts,
+        routing: Routing,
+        changed: Callable[[bool], None],
+        on_free: list[Callable[[], None]],
     ) -> None:
         self.settings = settings
         self.replicas: list[Replica] = []
@@ -43,6 +49,7 @@ class Upstream:
         self._timeouts = timeouts
         self._routing = routing
         self._changed = changed
+        self._on_free = on_free
         self._key = EngineKey(settings)
         self._probes: dict[Replica, asyncio.Task[None]] = {}
         self._retired = False
@@ -191,6 +198,8 @@ class Upstream:
         ]
         if not gone and not new:
             return
+        for replica in new:
+            replica.pool.on_free = self._on_free
         self.replicas = [replica for replica in self.replicas if replica not in gone] + new
         for replica in gone:
             replica.retire()

@@ -1,12 +1,16 @@
 """All engines, and what is known about them."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tandem_contract import names
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.engines.upstream import Upstream
 from tandem_orchestrator.part import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Upstreams(Part):
@@ -20,6 +24,8 @@ class Upstreams(Part):
         """Grows whenever other models or replicas are here than before."""
         self.on_change = _nothing
         """Called when a replica may have become able to take requests, or no longer."""
+        self.on_free: list[Callable[[], None]] = []
+        """What is called whenever a replica has one request less."""
         self._watching: dict[Upstream, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.update(config)
@@ -46,7 +52,7 @@ class Upstreams(Part):
                 del before[settings.name]
                 upstream.tune(settings, config.timeouts, config.routing)
             else:
-                upstream = Upstream(settings, config.timeouts, config.routing, self._changed)
+                upstream = Upstream(settings, config.timeouts, config.routing, self._changed, self.on_free)
             self.all.append(upstream)
         for upstream in before.values():
             upstream.retire()

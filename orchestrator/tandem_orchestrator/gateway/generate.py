@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import orjson
-from tandem_contract.config import OrchestratorSettings
+from tandem_contract.config import OrchestratorSettings, ServiceClass
 
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.auth.principal import Principal
@@ -42,6 +42,7 @@ class Generator:
         self._catalogue = catalogue
         self._toolbox = toolbox
         self._settings = settings
+        self._batch = {tenant.name for tenant in settings.tenants if tenant.service_class is ServiceClass.BATCH}
         self.answers: AnswerCache | None = None
         """Answers that may be given again; None where nobody has asked for that."""
         self.engines = dispatcher
@@ -130,7 +131,8 @@ class Generator:
         """Make the request fit the model; return what its passes have in common. Raises `BadRequest`."""
         record.model, record.stream = model.name if model.known else None, request.stream
         tenant = None if self._keys.open else principal.tenant
-        rewrite.apply(request, model, tenant, self._settings.limits.max_choices)
+        batch = record.yields or principal.tenant in self._batch
+        rewrite.apply(request, model, tenant, self._settings.limits.max_choices, batch=batch)
         affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
         return Call(request.endpoint.path, model, record, affinity)
 

@@ -17,17 +17,20 @@ INSTRUCTIONS: Final = ("system", "developer")  # no set: a role may be anything,
 AFFINITY_CHARACTERS: Final = 2048  # of each text that counts
 MODEL: Final = "model"
 SALT: Final = "cache_salt"
+PRIORITY: Final = "priority"
+BATCH_PRIORITY: Final = 1  # after those that say nothing, which have 0
 OPTIONS: Final = "stream_options"
 USAGE: Final = "include_usage"
 
 
-def apply(request: Request, model: Model, tenant: str | None, max_choices: int) -> None:
+def apply(request: Request, model: Model, tenant: str | None, max_choices: int, *, batch: bool = False) -> None:
     """Change `request` to what the engine of `model` shall get. Raises `BadRequest`.
 
-    `tenant` is None while all clients are one.
+    `tenant` is None while all clients are one; `batch` comes after others where the engine can tell them apart.
     """
     endpoint, settings, payload = request.endpoint, model.settings, request.payload
     payload[MODEL] = model.name
+    payload.pop(PRIORITY, None)  # no client comes before others by its own word
     for name, value in settings.defaults.items():
         if payload.get(name) is None:
             payload[name] = value
@@ -40,6 +43,8 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int) 
         _instruct(payload, settings.system_prompt)
     if model.takes_cache_salt and endpoint.salted and tenant is not None:
         payload[SALT] = salt(tenant)
+    if batch and model.takes_priority:
+        payload[PRIORITY] = BATCH_PRIORITY
 
 
 def count_usage(request: Request) -> bool:

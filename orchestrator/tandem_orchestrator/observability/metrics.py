@@ -22,7 +22,9 @@ TIME_TO_FIRST_TOKEN: Final = Times(
 TIME_PER_OUTPUT_TOKEN: Final = Times(
     names.TIME_PER_OUTPUT_TOKEN, "Time between two tokens of a stream, on average", ["model"], buckets=TOKEN_SECONDS
 )
-QUEUE_SECONDS: Final = Times(names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model"], buckets=SECONDS)
+QUEUE_SECONDS: Final = Times(
+    names.QUEUE_SECONDS, "Time that requests waited for an engine", ["model", "class"], buckets=SECONDS
+)
 ENGINE_SECONDS: Final = Times(
     names.ENGINE_SECONDS, "Time of an engine pass, from its request to its last byte", ["upstream"], buckets=SECONDS
 )
@@ -44,7 +46,7 @@ BREAKERS_OPEN: Final = Gauge(
     names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"
 )
 HELD_REQUESTS: Final = Gauge(
-    names.HELD_REQUESTS, "Requests that wait for an engine", ["model"], multiprocess_mode="livesum"
+    names.HELD_REQUESTS, "Requests that wait for an engine", ["model", "class"], multiprocess_mode="livesum"
 )
 UPSTREAM_READY: Final = Gauge(
     names.UPSTREAM_READY,

@@ -79,10 +79,10 @@ class Record:
         if self.first_byte is None:
             self.first_byte = perf_counter() - self.started
 
-    def queued(self, seconds: float) -> None:
+    def queued(self, seconds: float, service_class: str) -> None:
         """Note a wait for an engine."""
         self.queue_seconds += seconds
-        _queue[self.model or OTHER].observe(seconds)
+        _queue[self.model or OTHER, service_class].observe(seconds)
 
     def tool(self, name: str, call_id: str) -> "ToolRun":
         """Begin one call of a server-side tool; `name` is one of the toolbox, a metric label too."""

@@ -31,6 +31,8 @@ class Pool:
         self._connecting = 0
         self._retired = False
         self.timeouts = timeouts
+        self.on_free: list[Callable[[], None]] = []
+        """Called when there is one request less; most often nobody waits for that."""
 
     @property
     def address(self) -> str:
@@ -129,16 +131,22 @@ class Pool:
             connection.abort()
         else:
             self._idle.append(connection)
+            for tell in self.on_free:
+                tell()
 
     def _drop(self, connection: Connection) -> None:
         connection.abort()
-        self._forget(connection)  # at once, not when asyncio has closed it, so that it does not count as busy
+        self._all.discard(connection)  # at once, not when asyncio has closed it, so that it does not count as busy
 
     def _drop_idle(self) -> None:
         for connection in tuple(self._idle):
             connection.abort()
 
     def _forget(self, connection: Connection) -> None:
-        self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+            self._all.discard(connection)
+        elif connection in self._all:
+            self._all.discard(connection)
+            for tell in self.on_free:
+                tell()

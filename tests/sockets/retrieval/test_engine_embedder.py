@@ -210,7 +210,9 @@ async def test_texts_wait_for_an_engine_that_comes_back_as_all_requests_do(engin
     async with embedding(config(engine, hold={"maxRequests": 100}, routing={"retries": 2})) as embedder:
         engine.stop()
         waiting = asyncio.create_task(embedder.documents(TEXTS, record()))
-        await until(lambda: REGISTRY.get_sample_value("tandem_held_requests", {"model": "double"}) == 1)
+        await until(
+            lambda: REGISTRY.get_sample_value("tandem_held_requests", {"class": "interactive", "model": "double"}) == 1
+        )
         await engine.start()
         assert len(await waiting) == len(TEXTS)
 

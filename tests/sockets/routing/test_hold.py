@@ -29,7 +29,7 @@ async def waiting(serve, engine):
 
 
 def count(orchestrator):
-    return orchestrator.app.services.dispatcher._hold._count
+    return orchestrator.app.services.dispatcher._hold.waiting.count
 
 
 async def refused(orchestrator, **fields):
@@ -140,14 +140,20 @@ async def test_first_come_first_served(waiting, engine):
 
 
 async def test_who_comes_later_does_not_overtake_who_waits(waiting, engine, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.engines.hold.BATCH_SECONDS", 0.2)
+    monkeypatch.setattr("tandem_orchestrator.engines.hold.BATCH_SECONDS", 60)
     orchestrator, tasks = await waiting(FIRST_BATCH + 1)
+    engine.gate = asyncio.Semaphore(0)
     await engine.start()
     await until(lambda: len(engine.seen) == FIRST_BATCH)
-    assert (await orchestrator.chat(late=True))[0] == 200
-    assert [status for status, _ in await asyncio.gather(*tasks)] == [200] * (FIRST_BATCH + 1)
-    late = next(seen for seen in engine.seen if "late" in seen.body)
-    assert late.arrived - engine.seen[0].arrived > 0.15, "it came in the next batch"
+    late = asyncio.create_task(orchestrator.chat(late=True))
+    await until(lambda: count(orchestrator) == 2)
+    for answered in (1, 2):
+        engine.gate.release()
+        await until(lambda answered=answered: len(engine.seen) == FIRST_BATCH + answered)
+    assert [seen for seen in engine.seen if "late" in seen.body] == engine.seen[-1:]
+    for _ in range(FIRST_BATCH):
+        engine.gate.release()
+    assert [status for status, _ in await asyncio.gather(late, *tasks)] == [200] * (FIRST_BATCH + 2)
 
 
 async def test_a_request_that_found_nobody_waits_without_retries(serve, engine, monkeypatch):

@@ -209,7 +209,7 @@ async def test_full_engines_refuse_early(serve, engine, twin, addresses):
 
 async def test_what_was_sent_since_the_engine_counted_waits_too(serve, engine, addresses):
     addresses.remove("127.0.0.2")
-    orchestrator = await serve(named(engine, routing={"maxWaiting": 4}))
+    orchestrator = await serve(named(engine, routing={"maxWaiting": 4, "fairShare": False}))
     engine.waiting = 3
     engine.rule = lambda _: Reply(before_first_byte=0.1)
     await until_counted(orchestrator, 3)

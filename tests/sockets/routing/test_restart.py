@@ -70,11 +70,14 @@ async def test_a_killed_engines_requests_go_to_the_next_one(serve, engine, count
 async def test_an_engine_scaled_to_zero_answers_when_it_is_there(serve, engine, counted):
     engine.stop()
     orchestrator = await serve(config_for(engine))
-    held, waits = 'tandem_held_requests{model="double"}', 'tandem_queue_seconds_count{model="double"}'
+    held, waits = (
+        'tandem_held_requests{class="interactive",model="double"}',
+        'tandem_queue_seconds_count{class="interactive",model="double"}',
+    )
     await counted(orchestrator, held)
     await counted(orchestrator, waits)
     asking = [asyncio.create_task(answered(orchestrator, stream=n % 2 == 0)) for n in range(30)]
-    await until(lambda: orchestrator.app.services.dispatcher._hold._count == 30)
+    await until(lambda: orchestrator.app.services.dispatcher._hold.waiting.count == 30)
     assert await counted(orchestrator, held) == 30
     await engine.start()
     assert await asyncio.gather(*asking) == [True] * 30

@@ -197,6 +197,23 @@ def test_the_file_has_the_engine_first_and_what_was_set_and_nothing_else() -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "takes"),
+    [
+        (["--scheduling-policy=priority"], True),
+        (["--scheduling_policy", "priority"], True),
+        (["--scheduling-policy=priority", "--scheduling-policy=fcfs"], False),
+        (["--scheduling-policy=fcfs"], False),
+        ([], False),
+    ],
+)
+def test_the_orchestrator_is_told_of_an_engine_that_knows_priorities(arguments: list[str], takes: bool) -> None:  # noqa: FBT001
+    spec = {"model": {"source": "hf://org/model"}, "engine": {"extraArgs": arguments}}
+    built = LLMService.model_validate({"metadata": {"name": "demo", "namespace": "ns"}, "spec": spec})
+    config = yaml.safe_load(child(built, "ConfigMap", "demo-orchestrator")["data"]["config.yaml"])
+    assert config["upstreams"][0].get("priority", False) is takes
+
+
 def test_each_secret_is_mounted_once_with_the_keys_that_are_named() -> None:
     config = {
         "keys": {"files": [{"secretName": "all"}, {**SECRET, "secretKey": "b"}]},

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 from tandem_contract.config import UpstreamType
-from tandem_orchestrator.engines.backlog import Backlog
+from tandem_orchestrator.engines.backlog import START, Backlog
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]
@@ -76,3 +76,60 @@ vllm:num_requests_running{engine="0"} 7.0
 )
 def test_vllms_own_counts(raw, counts):
     assert VLLM.counts(raw) == counts
+
+
+@pytest.mark.parametrize(
+    ("waiting", "running", "in_flight", "turns"),
+    [
+        (0, 0, 0, START),
+        (0, 100, 100, 200),  # it has run them all so far: twice as many are tried
+        (2, 32, 34, 34),
+        (10, 32, 42, 34),
+        (468, 32, 500, 34),
+        (10, 32, 21, 18),  # half of them are another process's, which gives up as many
+        (10, 32, 0, 1),  # all of them are: one gets in by its turn
+        (1000, 1, 1, 1),
+    ],
+)
+def test_few_wait_inside_where_turns_are_taken(waiting, running, in_flight, turns):
+    backlog = Backlog()
+    backlog.seen(waiting, running, in_flight)
+    assert backlog.turns == turns
+
+
+def test_what_a_full_engine_has_shown_to_run_is_filled_and_a_little_more():
+    backlog = Backlog()
+    backlog.seen(5, 32, 37)
+    backlog.seen(0, 10, 10)
+    assert backlog.turns == 10 + 22 + 2
+    backlog.seen(0, 40, 40)
+    assert backlog.turns == 40 + 5 + 2, "it runs more than it did: yet more is tried"
+
+
+def test_what_an_engine_has_run_is_not_tried_anew_after_a_pause():
+    backlog = Backlog()
+    for running in (100, 0):
+        backlog.seen(0, running, running)
+        assert backlog.turns == 200
+
+
+def test_an_engine_that_does_not_tell_in_time_gets_no_more():
+    backlog = Backlog()
+    backlog.missed()
+    assert backlog.turns == START
+    backlog.seen(5, 32, 37)
+    backlog.missed()
+    assert backlog.turns == 34
+
+
+@pytest.mark.parametrize("before", [(100, 0), (60, 60), (1, 99)])
+def test_processes_that_know_nothing_of_each_other_come_to_equal_parts(before):
+    """Both have more to send than the engine takes."""
+    backlogs, ours = (Backlog(), Backlog()), list(before)
+    for _ in range(100):
+        inside = sum(ours)
+        for number, backlog in enumerate(backlogs):
+            backlog.seen(max(0, inside - 32), min(inside, 32), ours[number])
+        ours = [backlog.turns for backlog in backlogs]
+    assert 32 <= sum(ours) <= 40
+    assert abs(ours[0] - ours[1]) <= 4

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -162,6 +163,15 @@ def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
 def test_salts_are_stable_and_tell_nothing():
     assert rewrite.salt("a") == "7a075f8a3f4ef2b9e9f42dc3d515ea47"
     assert rewrite.salt("a") != rewrite.salt("b")
+
+
+@pytest.mark.parametrize(
+    ("takes", "batch", "priority"), [(True, True, 1), (True, False, None), (False, True, None), (False, False, None)]
+)
+def test_no_client_says_who_comes_first(takes, batch, priority):
+    asked = request(priority=-5)
+    rewrite.apply(asked, replace(model(), takes_priority=takes), "a", 8, batch=batch)
+    assert orjson.loads(asked.body()).get("priority") == priority
 
 
 def affinity(tenant="t", path=CHAT, **fields):

@@ -50,7 +50,7 @@ def sample(name, **labels):
 async def test_a_line_says_who_asked_what_and_how_long_its_parts_took(lines):
     def fill(record):
         record.tenant, record.key_id, record.model = "team", "key_1", "m"
-        record.queued(0.25)
+        record.queued(0.25, "interactive")
         engine_pass = EnginePass(record, "engine")
         engine_pass.count_usage({"prompt_tokens": 3, "completion_tokens": 4})
         engine_pass.end()
@@ -101,7 +101,7 @@ async def test_times_and_tokens_are_counted(monkeypatch):
         record.tenant, record.model = "counted", "slow"
         record.started -= 3.0
         record.first_byte = 1.0
-        record.queued(7.0)
+        record.queued(7.0, "interactive")
         record.count_usage({"prompt_tokens": 5, "completion_tokens": 11})
 
     await request(fill)
@@ -109,7 +109,7 @@ async def test_times_and_tokens_are_counted(monkeypatch):
     assert sample("tandem_tokens_total", tenant="counted", model="slow", kind="completion") == 11
     assert sample("tandem_time_to_first_token_seconds_sum", model="slow") == 1.0
     assert sample("tandem_time_per_output_token_seconds_sum", model="slow") == pytest.approx(0.2, abs=0.01)
-    assert sample("tandem_queue_seconds_sum", model="slow") == 7.0
+    assert sample("tandem_queue_seconds_sum", **{"class": "interactive"}, model="slow") == 7.0
 
 
 async def test_tenants_beyond_the_bound_are_counted_together(monkeypatch):
