@@ -37,6 +37,7 @@ from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.upstreams import Upstreams
+from tandem_orchestrator.error_shape import MESSAGES
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
@@ -48,6 +49,7 @@ from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
+from tandem_orchestrator.messages.service import Messages
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.responses.attempt import Means
@@ -242,6 +244,8 @@ class App:
             "/v1/responses/compact": responses.serve_compact,
             "/v1/responses/input_tokens": responses.serve_input_tokens,
         }
+        messages = Messages(generator, toolbox, config)
+        others |= {MESSAGES: messages.serve, f"{MESSAGES}/count_tokens": messages.serve_count_tokens}
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         hot_path.add(others)
         return Generation(services, hot_path, tools)
