@@ -37,6 +37,12 @@ def respond(**fields: Any) -> bytes:
     return _written("/v1/responses", {"model": MODEL, "input": "Hello", **fields})
 
 
+def message(said: str = "Hello", **fields: Any) -> bytes:
+    """Return the same for a message of Anthropic's API; `fields` beside the model, the bound and what is `said`."""
+    asked = {"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": said}]}
+    return _written("/v1/messages", {**asked, **fields})
+
+
 def _written(path: str, document: dict[str, Any]) -> bytes:
     body = orjson.dumps(document)
     head = (

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, RESPONSES, Endpoint
+from tandem_orchestrator.error_shape import MESSAGES
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
@@ -88,12 +89,43 @@ _RESPONSES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     f"{RESPONSES}/compact": ("Compact", "Make a short input of a long one, or of a response and all before it.", _SAID),
     f"{RESPONSES}/input_tokens": ("Input tokens", "Count the tokens of a response's input.", _MAKING),
 }
+_MESSAGE: Final = {
+    "model": _MODEL,
+    "messages": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": {}},
+            "required": ["role", "content"],
+        },
+    },
+    "system": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+    "thinking": {"type": ["object", "null"]},
+    "tool_choice": {"type": ["object", "null"]},
+    **_TOOLS,
+}
+_MESSAGES: Final[dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]]] = {
+    MESSAGES: (
+        "Messages",
+        "Anthropic's messages, with tools run on the server.",
+        {**_MESSAGE, **_STREAM, "max_tokens": {"type": "integer", "minimum": 1}},
+        ("model", "messages", "max_tokens"),
+    ),
+    f"{MESSAGES}/count_tokens": (
+        "Count tokens",
+        "Count the tokens of a message's input.",
+        _MESSAGE,
+        ("model", "messages"),
+    ),
+}
 _WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
     EMBEDDINGS: ("Embeddings", "OpenAI's embeddings."),
 }
 _ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
+_ANTHROPIC_ERROR: Final = {"description": '`{"type": "error", "error": {"type", "message"}, "request_id"}`'}
 _STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
 
@@ -107,6 +139,8 @@ class Api(FastAPI):
         paths = document["paths"]
         for path, endpoint in ENDPOINTS.items():
             paths.setdefault(path, {"post": _of_engine(endpoint)})
+        for path, (summary, description, fields, needs) in _MESSAGES.items():
+            paths.setdefault(path, {"post": _of_anthropic(_operation((summary, description), fields, needs))})
         for path, (summary, description, fields) in _RESPONSES.items():
             required = ("model",) if path.endswith("/compact") else ()
             paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
@@ -120,6 +154,15 @@ def _of_engine(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.chat:
         fields |= _TOOLS
     return _operation(_WORDS[endpoint.path], fields, (endpoint.asks,))
+
+
+def _of_anthropic(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation of Anthropic's API, which knows its fields, and where engines that are too busy are a 529."""
+    operation["tags"] = ["anthropic"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    schema["description"] = "Anthropic's request; fields that it does not have are refused."
+    operation["responses"] |= dict.fromkeys((*_STATUSES, "529"), _ANTHROPIC_ERROR)
+    return operation
 
 
 def _operation(words: tuple[str, str], fields: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
