@@ -53,7 +53,9 @@ class CalledTool:
             self.pieces.append(arguments)
 
     def block(self, message: str, number: int) -> Block:
-        """Return it as a block of a message."""
+        """Return it as a block of a message. Raises `Malformed`."""
+        if not self.name:
+            raise Malformed("the engine's answer holds a tool call without a name")
         return {
             "type": "tool_use",
             "id": self.id or f"toolu_{message.partition('_')[2]}_{number}",

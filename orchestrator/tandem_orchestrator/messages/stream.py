@@ -201,6 +201,7 @@ class MessageStream(EventStream):
             end = ending(
                 self._finish_reason, self._stopped_by, self._stops, called=bool(self._calls), refused=self._refused
             )
+            called = [call.block(self._id, place) for place, call in self._calls.items()]
         except EngineError as error:
             self._fail(error, out)
             record.tell(error)
@@ -209,8 +210,7 @@ class MessageStream(EventStream):
         if self._open == TEXT:
             out += [self._delta({"type": "citations_delta", "citation": each}) for each in citations(self._annotations)]
         self._close(out)
-        for place, call in self._calls.items():
-            block = call.block(self._id, place)
+        for block in called:
             out.append(_event("content_block_start", {"index": self._index, "content_block": {**block, "input": {}}}))
             out.append(self._delta({"type": "input_json_delta", "partial_json": orjson.dumps(block["input"]).decode()}))
             out.append(_event("content_block_stop", {"index": self._index}))

@@ -76,7 +76,7 @@ def _servers(tool: Document, path: str, toolbox: Toolbox, principal: Principal) 
     for bound in BOUNDS:
         if tool.get(bound):
             raise invalid(f"{path}.{bound}", f"the tool {name} here cannot be bounded so")
-    found: Document = orjson.loads(toolbox.declarations((name,))[0].contents)
+    found: Document = orjson.loads(orjson.dumps(toolbox.declarations((name,))[0]))
     return found
 
 
