@@ -39,15 +39,13 @@ class Asker:
     def __init__(self, client: anthropic.AsyncAnthropic) -> None:
         self.client = client
 
-    async def __call__(self, said: Any = "Hello", *, stream: bool = False, **fields: Any) -> anthropic.types.Message:
+    async def __call__(self, said: Any = "Hello", *, stream: bool = False, **fields: Any) -> Any:
         messages = said if isinstance(said, list) else [{"role": "user", "content": said}]
         asked = {"model": "double", "max_tokens": 100, "messages": messages, **fields}
         if not stream:
-            message: anthropic.types.Message = await self.client.messages.create(**asked)
-            return message
+            return await self.client.messages.create(**asked)
         async with self.client.messages.stream(**asked) as events:
-            whole: anthropic.types.Message = await events.get_final_message()
-            return whole
+            return await events.get_final_message()
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streamed"])

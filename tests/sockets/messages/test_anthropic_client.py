@@ -209,7 +209,7 @@ class TestErrors:
         settings = {
             "keys": {"values": ["team-a:key-a"]},
             "limits": {"maxBodyBytes": 2000},
-            "rateLimits": {"perKey": {"requestsPerMinute": 6}},
+            "rateLimits": {"defaults": {"requestsPerMinute": 6}},
             **AT_ONCE,
         }
         return await serve(config_for(engine, **settings))
@@ -231,7 +231,7 @@ class TestErrors:
         with pytest.raises(kind) as found:
             await ask(stream=stream, **fields)
         error = found.value
-        assert (error.type, error.body["request_id"]) == (name, error.request_id)
+        assert (error.type, bool(error.request_id)) == (name, True)
         assert error.request_id == error.response.headers["x-request-id"]
 
     async def test_of_the_key(self, service, claude):
@@ -289,7 +289,7 @@ async def test_an_engine_that_fails_midway(serve, claude, engine, fault):
     engine.replies.append(Reply(fault=fault, fault_after=5))
     with pytest.raises(anthropic.APIStatusError) as found:
         await ask(stream=True)
-    assert found.value.body["error"]["type"] == "api_error"
+    assert found.value.type == "api_error"
 
 
 async def test_the_synchronous_request_of_claude_code(orchestrator, engine):

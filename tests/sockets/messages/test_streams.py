@@ -66,15 +66,26 @@ def _add(block: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def streaming(serve):
-    """The text of a stream from an orchestrator before an engine."""
+async def asking(serve):
+    """Status and text of an answer from an orchestrator before an engine."""
 
     async def ask(engine, **fields):
         orchestrator = await serve(config_for(engine, **AT_ONCE))
-        async with orchestrator.client.post("/v1/messages", json={**ASKED, "stream": True, **fields}) as response:
-            assert response.status == 200, await response.text()
+        async with orchestrator.client.post("/v1/messages", json={**ASKED, **fields}) as response:
             assert response.headers["request-id"] == response.headers["x-request-id"]
-            return await response.text()
+            return response.status, await response.text()
+
+    return ask
+
+
+@pytest.fixture
+async def streaming(asking):
+    """The text of a stream."""
+
+    async def ask(engine, **fields):
+        status, text = await asking(engine, stream=True, **fields)
+        assert status == 200, text
+        return text
 
     return ask
 
@@ -208,13 +219,11 @@ async def test_an_engine_that_writes_something_else(streaming, odd):
         {"content": "", "tool_calls": [{"function": {"name": 5}}]},
     ],
 )
-async def test_a_whole_answer_of_another_shape(serve, message):
+async def test_a_whole_answer_of_another_shape(asking, message):
     body = orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
     async with CannedEngine([whole(body)]) as engine:
-        orchestrator = await serve(config_for(engine, **AT_ONCE))
-        async with orchestrator.client.post("/v1/messages", json=ASKED) as response:
-            assert response.status == 502
-            assert (await response.json())["error"]["type"] == "api_error"
+        status, text = await asking(engine)
+    assert (status, orjson.loads(text)["error"]["type"]) == (502, "api_error")
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": True}])
