@@ -89,6 +89,21 @@ _RESPONSES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     f"{RESPONSES}/compact": ("Compact", "Make a short input of a long one, or of a response and all before it.", _SAID),
     f"{RESPONSES}/input_tokens": ("Input tokens", "Count the tokens of a response's input.", _MAKING),
 }
+_SAYS: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {"type": {"const": "text"}, "text": {"type": "string", "minLength": 1}},
+                "required": ["type", "text"],
+            },
+        },
+    ],
+    "description": "A text, or blocks: texts, images, documents, calls of tools and their results.",
+}
 _MESSAGE: Final = {
     "model": _MODEL,
     "messages": {
@@ -96,14 +111,32 @@ _MESSAGE: Final = {
         "minItems": 1,
         "items": {
             "type": "object",
-            "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": {}},
+            "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": _SAYS},
             "required": ["role", "content"],
         },
+        "description": "The last one is the user's.",
     },
-    "system": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
-    "thinking": {"type": ["object", "null"]},
-    "tool_choice": {"type": ["object", "null"]},
-    **_TOOLS,
+    "system": _SAYS,
+    "thinking": {
+        "type": ["object", "null"],
+        "properties": {"type": {"enum": ["adaptive", "between_tools", "disabled"]}},
+        "required": ["type"],
+    },
+    "tools": {
+        "type": ["array", "null"],
+        "items": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+                "description": {"type": "string"},
+                "input_schema": {"type": "object", "properties": {"type": {"const": "object"}}, "required": ["type"]},
+            },
+            "required": ["name", "input_schema"],
+        },
+        "description": "Tools with the name of a server-side tool run here; calls of others come back.",
+    },
+    "tool_choice": {"type": ["object", "null"], "description": "`auto`, `any`, `tool` or `none`, as its `type`."},
+    "tandem": _TOOLS["tandem"],
 }
 _MESSAGES: Final[dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]]] = {
     MESSAGES: (
