@@ -1,13 +1,13 @@
 """What a message says besides its text, whichever way it was sent: tool calls, citations, its end, its usage."""
 
 from collections.abc import Sequence
+from random import getrandbits
 from typing import Any, Final
 
 import orjson
 
 from tandem_orchestrator.errors import Malformed, Stopping
 from tandem_orchestrator.observability.record import Record, count
-from tandem_orchestrator.store import ids
 
 Block = dict[str, Any]
 
@@ -24,7 +24,7 @@ SEARCH: Final = "web_search:"
 
 def new_id() -> str:
     """Return the id of a message."""
-    return f"msg_{ids.new()}"
+    return f"msg_{getrandbits(128):032x}"  # no secret: nothing is kept under it
 
 
 class CalledTool:

@@ -102,11 +102,25 @@ class MessageStream(EventStream):
 
     def _translated(self, data: bytes) -> bytes:
         out: list[bytes] = []
+        if self._reader.pending or not data.endswith(b"\n\n") or data.find(b"\r") >= 0:
+            self._read(data, out)
+            return b"".join(out)
+        for written in data[:-2].split(b"\n\n"):  # several events, as they come where an engine is ahead of us
+            text = None
+            if self._open == TEXT and self._failure is None and written.startswith(BEGINS) and written.find(b"\n") < 0:
+                text = _only_text(written[len(BEGINS) - 1 :])
+            if text is None:
+                self._read(written + b"\n\n", out)
+            else:
+                self._events += 1
+                out.append(b"%b%b}}\n\n" % (self._head, orjson.dumps(text)))
+        return b"".join(out)
+
+    def _read(self, data: bytes, out: list[bytes]) -> None:
         if data:
             for event in self._reader.read(data):
                 if event.data is not None and self._failure is None:
                     self._take(event, event.data, out)
-        return b"".join(out)
 
     def _take(self, event: Event, data: bytes, out: list[bytes]) -> None:
         if is_done(event):
