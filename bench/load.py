@@ -42,6 +42,12 @@ def rerank() -> bytes:
     return _written("/v1/rerank", {"model": MODEL, "query": "Hello", "documents": [DOCUMENT]})
 
 
+def message(said: str = "Hello", **fields: Any) -> bytes:
+    """Return the same for a message of Anthropic's API; `fields` beside the model, the bound and what is `said`."""
+    asked = {"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": said}]}
+    return _written("/v1/messages", {**asked, **fields})
+
+
 def _written(path: str, document: dict[str, Any]) -> bytes:
     body = orjson.dumps(document)
     head = (

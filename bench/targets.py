@@ -79,7 +79,7 @@ class Keeping:
 async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
     """Start every server, its files and log in `folder`; end them all. Raises `Failed`."""
     async with AsyncExitStack() as stack:
-        servers = _Servers(folder, cores, stack)
+        servers = Servers(folder, cores, stack)
         yield Targets(
             await servers.engine(),
             await servers.tandem("tandem", ROOT),
@@ -92,7 +92,7 @@ async def all_running(folder: Path, cores: Cores) -> AsyncIterator[Targets]:
 async def checkouts_running(folder: Path, cores: Cores, other: Path) -> AsyncIterator[Checkouts]:
     """Return the same for the orchestrator of this checkout and that of the one in `other`, which has its .venv."""
     async with AsyncExitStack() as stack:
-        servers = _Servers(folder, cores, stack)
+        servers = Servers(folder, cores, stack)
         yield Checkouts(await servers.engine(), await servers.tandem("new", ROOT), await servers.tandem("old", other))
 
 
@@ -100,7 +100,7 @@ async def checkouts_running(folder: Path, cores: Cores, other: Path) -> AsyncIte
 async def machinery_running(folder: Path, cores: Cores) -> AsyncIterator[Machinery]:
     """Start the orchestrator compiled, in plain Python and with two workers, and two bare servers; end them all."""
     async with AsyncExitStack() as stack:
-        servers = _Servers(folder, cores, stack)
+        servers = Servers(folder, cores, stack)
         yield Machinery(
             await servers.engine(),
             await servers.tandem("compiled", ROOT),
@@ -115,7 +115,7 @@ async def machinery_running(folder: Path, cores: Cores) -> AsyncIterator[Machine
 async def keeping_running(folder: Path, cores: Cores, url: str) -> AsyncIterator[Keeping]:
     """Start orchestrators over SQLite and over the PostgreSQL at `url`, and agentic-api; end them all."""
     async with AsyncExitStack() as stack:
-        servers = _Servers(folder, cores, stack)
+        servers = Servers(folder, cores, stack)
         engine = await servers.engine()
         sqlite = await servers.tandem("sqlite", ROOT)
         postgresql = await servers.tandem("postgresql", ROOT, database={"url": url})
@@ -131,12 +131,12 @@ async def keeping_running(folder: Path, cores: Cores, url: str) -> AsyncIterator
 async def issuing_running(folder: Path, cores: Cores, issuer: dict[str, Any]) -> AsyncIterator[Process]:
     """Start an orchestrator that takes an issuer's tokens, beside keys, and end it."""
     async with AsyncExitStack() as stack:
-        servers = _Servers(folder, cores, stack)
+        servers = Servers(folder, cores, stack)
         await servers.engine()
         yield await servers.tandem("tandem", ROOT, oidc={"issuers": [issuer]})
 
 
-class _Servers:
+class Servers:
     """Starts servers, each of which ends with `stack`; the engine first."""
 
     def __init__(self, folder: Path, cores: Cores, stack: AsyncExitStack) -> None:

@@ -40,6 +40,7 @@ from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.endpoints import FORMS, MODERATIONS, TOKENIZE
 from tandem_orchestrator.engines.upstreams import Upstreams
+from tandem_orchestrator.error_shape import MESSAGES
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
@@ -53,6 +54,7 @@ from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
 from tandem_orchestrator.limits.worker_counters import SharedCounters
+from tandem_orchestrator.messages.service import Messages
 from tandem_orchestrator.middleware import guarded
 from tandem_orchestrator.observability.recorded import Recorded
 from tandem_orchestrator.responses.attempt import Means
@@ -251,6 +253,8 @@ class App:
             TOKENIZE: Tokenizer(generator, config).serve,
             MODERATIONS: Moderations(generator, config).serve,
         }
+        messages = Messages(generator, toolbox, config)
+        others |= {MESSAGES: messages.serve, f"{MESSAGES}/count_tokens": messages.serve_count_tokens}
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
         hot_path.add(others)
         transcriptions = Transcriptions(generator, config, services.deadlines, self._spool)

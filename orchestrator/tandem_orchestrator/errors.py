@@ -76,6 +76,10 @@ class GatewayError(Exception):
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return orjson.dumps({"error": error})
 
+    def event(self) -> bytes:
+        """Return the event that ends a stream with it."""
+        return b"data: " + self.body() + b"\n\n"
+
 
 class BadRequest(GatewayError):
     """The client's request cannot be used as it is."""

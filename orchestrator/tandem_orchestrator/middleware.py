@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tandem_contract.config import Server
 
 from tandem_orchestrator.api.access import at_metrics_port
+from tandem_orchestrator.error_shape import told
 from tandem_orchestrator.errors import GatewayError, NotFound, UntrustedHost, send_error
 from tandem_orchestrator.observability.record import record_of
 
@@ -82,7 +83,7 @@ class _TrustedHosts:
 
 async def _refuse(scope: Scope, send: Send, error: GatewayError) -> None:
     record_of(scope).error = str(error.code)
-    await send_error(send, error)
+    await send_error(send, told(error, scope))
 
 
 def _host(scope: Scope) -> str:

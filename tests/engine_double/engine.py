@@ -191,7 +191,7 @@ class EngineDouble:
         if root in self.broken:
             return 500, _refusal(500, self.broken[root])
         self.adapters.append(name)
-        self.roots[name] = root
+        self.roots[name] = str(root)
         return 200, b"Success"
 
     def _authorized(self, exchange: Exchange) -> bool:

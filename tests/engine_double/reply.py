@@ -42,6 +42,9 @@ class Reply:
     calls: tuple[Call, ...] = ()
     finish_reason: str = ""
     reasoning: str = ""
+    stop_reason: str | int | None = None
+    """What of the request's `stop` ended it."""
+    cached_tokens: int | None = None
     status: int = 200
     error: Any = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -119,7 +122,7 @@ class Answer:
             "prompt_tokens": prompt,
             "total_tokens": prompt + completion,
             "completion_tokens": completion,
-            "prompt_tokens_details": None,
+            "prompt_tokens_details": None if (hit := self._reply.cached_tokens) is None else {"cached_tokens": hit},
         }
 
     def whole(self) -> dict[str, Any]:
@@ -138,7 +141,7 @@ class Answer:
             "message": message,
             "logprobs": None,
             "finish_reason": self._finish,
-            "stop_reason": None,
+            "stop_reason": self._reply.stop_reason,
             "token_ids": None,
         }
         return {**self._frame(self.kind), "choices": [choice], "usage": self.usage, "prompt_logprobs": None}
@@ -165,6 +168,8 @@ class Answer:
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
+        if finish is not None:
+            choice["stop_reason"] = self._reply.stop_reason
         return {**self._frame(self.chunk_kind), "choices": [choice]}
 
 

@@ -19,6 +19,7 @@ from tandem_orchestrator.engines.endpoints import (
     TOKENIZE,
     Endpoint,
 )
+from tandem_orchestrator.error_shape import MESSAGES
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
@@ -109,6 +110,69 @@ _RESPONSES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     f"{RESPONSES}/compact": ("Compact", "Make a short input of a long one, or of a response and all before it.", _SAID),
     f"{RESPONSES}/input_tokens": ("Input tokens", "Count the tokens of a response's input.", _MAKING),
 }
+_SAYS: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {"type": {"const": "text"}, "text": {"type": "string", "minLength": 1}},
+                "required": ["type", "text"],
+            },
+        },
+    ],
+    "description": "A text, or blocks: texts, images, documents, calls of tools and their results.",
+}
+_MESSAGE: Final = {
+    "model": _MODEL,
+    "messages": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": _SAYS},
+            "required": ["role", "content"],
+        },
+        "description": "The last one is the user's.",
+    },
+    "system": _SAYS,
+    "thinking": {
+        "type": ["object", "null"],
+        "properties": {"type": {"enum": ["adaptive", "between_tools", "disabled"]}},
+        "required": ["type"],
+    },
+    "tools": {
+        "type": ["array", "null"],
+        "items": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+                "description": {"type": "string"},
+                "input_schema": {"type": "object", "properties": {"type": {"const": "object"}}, "required": ["type"]},
+            },
+            "required": ["name", "input_schema"],
+        },
+        "description": "Tools with the name of a server-side tool run here; calls of others come back.",
+    },
+    "tool_choice": {"type": ["object", "null"], "description": "`auto`, `any`, `tool` or `none`, as its `type`."},
+    "tandem": _TOOLS["tandem"],
+}
+_MESSAGES: Final[dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]]] = {
+    MESSAGES: (
+        "Messages",
+        "Anthropic's messages, with tools run on the server.",
+        {**_MESSAGE, **_STREAM, "max_tokens": {"type": "integer", "minimum": 1}},
+        ("model", "messages", "max_tokens"),
+    ),
+    f"{MESSAGES}/count_tokens": (
+        "Count tokens",
+        "Count the tokens of a message's input.",
+        _MESSAGE,
+        ("model", "messages"),
+    ),
+}
 _WORDS: Final = {
     CHAT: ("Chat Completions", "OpenAI's chat completions, with tools run on the server."),
     COMPLETIONS: ("Completions", "OpenAI's completions of a prompt."),
@@ -119,6 +183,7 @@ _WORDS: Final = {
     IMAGES: ("Images", "OpenAI's images, made from a prompt."),
 }
 _ERROR: Final = {"description": '`{"error": {"message", "type", "param", "code"}}`'}
+_ANTHROPIC_ERROR: Final = {"description": '`{"type": "error", "error": {"type", "message"}, "request_id"}`'}
 _STATUSES: Final = ("400", "401", "403", "404", "408", "413", "429", "502", "503", "504")
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
 
@@ -152,6 +217,8 @@ class Api(FastAPI):
             paths.setdefault(path, {"post": _of_engine(endpoint)})
         for path in FORMS:
             paths.setdefault(path, {"post": _of_speech()})
+        for path, (summary, description, fields, needs) in _MESSAGES.items():
+            paths.setdefault(path, {"post": _of_anthropic(_operation((summary, description), fields, needs))})
         for path, (summary, description, fields) in _OTHERS.items():
             required = ("model",) if path.endswith("/compact") else ()
             paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
@@ -173,6 +240,15 @@ def _of_speech() -> dict[str, Any]:
     content = operation["requestBody"]["content"]
     content["multipart/form-data"] = content.pop("application/json")
     operation["responses"]["200"]["content"]["text/plain"] = {}
+    return operation
+
+
+def _of_anthropic(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation of Anthropic's API, which knows its fields, and where engines that are too busy are a 529."""
+    operation["tags"] = ["anthropic"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    schema["description"] = "Anthropic's request; fields that it does not have are refused."
+    operation["responses"] |= dict.fromkeys((*_STATUSES, "529"), _ANTHROPIC_ERROR)
     return operation
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from tandem_orchestrator.error_shape import told
 from tandem_orchestrator.errors import BadRequest, ClientLeft, GatewayError, InternalError, NotFound, WrongMethod
 from tandem_orchestrator.observability.record import CLIENT_LEFT, record_of
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 async def _gateway_error(request: Request, error: GatewayError) -> Response:
     record_of(request.scope).error = str(error.code or error.type)
+    error = told(error, request.scope)
     headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
     if request.scope["path"] == SIMPLE:
         return await http_exception_handler(request, HTTPException(error.status, error.message, headers))

@@ -54,7 +54,10 @@ class EventStream:
     async def comment(self, text: str) -> None:
         """Send what clients skip, and proxies take for life."""
         await self.start()
-        await self._send({"type": "http.response.body", "body": f": {text}\n\n".encode(), "more_body": True})
+        await self._write_on(f": {text}\n\n".encode())
+
+    async def _write_on(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def heartbeat(self) -> None:
         """Tell that the request still waits for an engine."""
@@ -72,4 +75,4 @@ def _cannot(_: bytes) -> bool:
 
 async def end_with_error(send: Send, error: GatewayError) -> None:
     """End a stream that has begun with an error event, which takes the place of `[DONE]`."""
-    await send({"type": "http.response.body", "body": b"\ndata: " + error.body() + b"\n\n"})
+    await send({"type": "http.response.body", "body": b"\n" + error.event()})

@@ -13,6 +13,7 @@ from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import BadRequest, Forbidden
 from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
+from tandem_orchestrator.gateway.context import count_tokens
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
@@ -80,6 +81,16 @@ class Generator:
         if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
             return self._stream_kept(place, call, body, stream, CopiedEvents(self.answers.most, hide_usage=hide_usage))
         return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage))
+
+    async def count_tokens(self, request: Request, principal: Principal, record: Record, headers: Headers) -> int:
+        """Return how many tokens the engine reads of a chat, with tools and all. Raises `GatewayError`."""
+        call = self.call(request, self.find(request.model, principal), principal, record)
+        session = self._tools(request, principal, headers)
+        payload = request.payload
+        if session is not None:
+            await session.use.ready()
+            payload = orjson.loads(session.next_body(stream=False))
+        return await count_tokens(self.engines, call, payload)
 
     async def _whole_kept(self, place: Place, call: Call, body: bytes) -> tuple[bytes, dict[str, Any]]:
         kept = await place.get(call.record)

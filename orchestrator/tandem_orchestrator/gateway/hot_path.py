@@ -12,6 +12,7 @@ from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import ENDPOINTS, Endpoint
+from tandem_orchestrator.error_shape import told
 from tandem_orchestrator.errors import (
     ClientLeft,
     GatewayError,
@@ -125,15 +126,15 @@ class HotPath:
             if not record.told:
                 record.status, record.error = CLIENT_LEFT, "client_left"
         except GatewayError as error:
-            await _fail(error, record_of(scope), send)
+            await _fail(error, scope, send)
         except asyncio.CancelledError:
-            await _fail(ShuttingDown("the server is shutting down"), record_of(scope), send)
+            await _fail(ShuttingDown("the server is shutting down"), scope, send)
         except Exception:
             record = record_of(scope)
             log.exception("request failed", request_id=record.request_id)
             if record.status:
                 raise  # the answer has begun: uvicorn cuts the connection, which the client notices
-            await send_error(send, InternalError())
+            await send_error(send, told(InternalError(), scope))
         finally:
             self._open -= 1
             if self._on_unused is not None and not self._open:
@@ -190,11 +191,13 @@ async def send_json(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _fail(error: GatewayError, record: Record, send: Send) -> None:
+async def _fail(error: GatewayError, scope: Scope, send: Send) -> None:
+    record = record_of(scope)
     if record.told:  # nothing is missing but the end
         await send({"type": "http.response.body", "body": b""})
         return
     record.error = str(error.code or error.type)
+    error = told(error, scope)
     if not record.status:
         await send_error(send, error)
     elif record.stream:

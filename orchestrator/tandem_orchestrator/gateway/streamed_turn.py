@@ -29,6 +29,8 @@ class StreamedTurn:
         self._reader = EventReader()
         self._events = 0
         self.finish_reason: str | None = None
+        self.stopped_by: Any = None
+        """What vLLM says it stopped at: one of the client's `stop`, or a token."""
         self.usage: Any = None
         self.complete = False
 
@@ -87,6 +89,7 @@ class StreamedTurn:
                 self._texts.setdefault(name, []).append("" + text)  # a text, or it is of another shape
         if reason := choice.get("finish_reason"):
             self.finish_reason = reason
+            self.stopped_by = choice.pop("stop_reason", None)
             choice["finish_reason"] = None
         return chunk if any(delta.values()) else None
 

@@ -127,7 +127,7 @@ class _Client:
         events = [self._chunk({"annotations": annotations}, None)] if annotations else []
         if calls:
             events.append(self._chunk({"tool_calls": calls}, None))
-        events.append(self._chunk({}, turn.finish_reason or "stop"))
+        events.append(self._chunk({}, turn.finish_reason or "stop", turn.stopped_by))
         if self._session.usage_wanted:
             events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))
         await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")
@@ -137,8 +137,10 @@ class _Client:
         tool = {"name": self._use.toolbox.label(call), "id": call.id, "status": status, "seconds": seconds}
         return _event({**self.frame, "choices": [], "tandem": {"tool": tool}})
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None, stopped_by: Any = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        if stopped_by is not None:
+            choice["stop_reason"] = stopped_by
         return _event({**self.frame, "choices": [choice]})
 
 

@@ -1,31 +1,13 @@
 """Keeps a chat within what its engine takes: counts it, and cuts whole turns where that is allowed."""
 
-import re
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from tandem_orchestrator.engines.dispatch import Call
-from tandem_orchestrator.errors import BadRequest, GatewayError, Refused
+from tandem_orchestrator.errors import BadRequest, Refused
+from tandem_orchestrator.gateway.context import TOO_LONG_CODE, count_tokens, is_too_long, told_tokens
 from tandem_orchestrator.gateway.generate import Generator
 
 Message = dict[str, Any]
-
-TOO_LONG: Final = re.compile(
-    r"context.{0,10}length|context size|maximum model length|max_model_len|longer than the maximum", re.IGNORECASE
-)
-COUNTED: Final = ("model", "messages", "tools")  # of a chat, by vLLM's /tokenize
-BAD_REQUEST: Final = 400
-TOO_LONG_CODE: Final = "context_length_exceeded"
-
-
-def is_too_long(error: GatewayError) -> bool:
-    """Return whether an engine refused a chat because it is longer than its context."""
-    return (
-        isinstance(error, Refused)
-        and error.status == BAD_REQUEST
-        and (error.code == TOO_LONG_CODE or TOO_LONG.search(error.message) is not None)
-    )
 
 
 def turns(messages: list[Message]) -> list[list[Message]]:
@@ -56,22 +38,11 @@ class Context:
 
     async def count(self, payload: dict[str, Any]) -> int:
         """Return how many tokens a chat is. Raises `GatewayError`."""
-        told = await self._told(payload)
-        if told is not None:
-            return told[0]
-        asked = {name: payload[name] for name in COUNTED if name in payload} | {"max_tokens": 1, "stream": False}
-        _, answer = await self._generator.engines.complete(
-            self._call, orjson.dumps(asked)
-        )  # it has to read it all to tell
-        usage = answer.get("usage")
-        found = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        if not isinstance(found, int):
-            raise BadRequest("the engine does not tell how many tokens it reads")
-        return found
+        return await count_tokens(self._generator.engines, self._call, payload)
 
     async def excess(self, payload: dict[str, Any]) -> int | None:
         """Return by how many tokens a chat with its answer is too long; None where the engine does not tell."""
-        told = await self._told(payload)
+        told = await told_tokens(self._generator.engines, self._call, payload)
         if told is None:
             return None
         found, most = told
@@ -107,10 +78,6 @@ class Context:
                 raise
             return True
         return False
-
-    async def _told(self, payload: dict[str, Any]) -> tuple[int, int] | None:
-        asked = {name: payload[name] for name in COUNTED if name in payload}
-        return await self._generator.engines.count_tokens(self._call, orjson.dumps(asked))
 
 
 def too_long(excess: int | None, engine: str = "") -> BadRequest:

@@ -10,12 +10,13 @@ import orjson
 
 from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.errors import EngineError, Refused
+from tandem_orchestrator.gateway.context import is_too_long
 from tandem_orchestrator.gateway.generate import Generator
 from tandem_orchestrator.gateway.tool_loop import run_tool
 from tandem_orchestrator.gateway.tool_session import Turn
 from tandem_orchestrator.responses.approvals import Approved
 from tandem_orchestrator.responses.compaction import compacted
-from tandem_orchestrator.responses.context import Context, is_too_long, too_long, turns
+from tandem_orchestrator.responses.context import Context, too_long, turns
 from tandem_orchestrator.responses.create import Create
 from tandem_orchestrator.responses.items import Item
 from tandem_orchestrator.responses.output import COMPLETED, FAILED, INCOMPLETE, SEARCHING, Output

@@ -89,6 +89,7 @@ class Asker:
             "items": [[{"role": "user", "content": "hello"}]],
             "input": ["hello"],
             "messages": [[{"role": "user", "content": "hello"}]],
+            "max_tokens": [16],
             "prompt": ["hello"],
             "metadata": [{"a": "b"}],
             "attributes": [{"a": 1}],

@@ -19,7 +19,7 @@ costs = st.floats(1, 100)
 
 
 def slot(tenant, cost=1.0, weight=1, *, batch=False):
-    return QueueSlot("m", "m", Share(tenant, weight, batch), 1, cost, next(numbers), 0.0, NO_TURN)
+    return QueueSlot("m", "m", Share(tenant, weight, batch), 1, cost, next(numbers), 0.0, 0.0, NO_TURN)
 
 
 def filled(*slots):

@@ -14,7 +14,7 @@ numbers = count()
 
 
 def slot(tenant, size=1, weight=1, *, batch=False):
-    return QueueSlot("m", "m", Share(tenant, weight, batch), size, 1, next(numbers), 0.0, NO_TURN)
+    return QueueSlot("m", "m", Share(tenant, weight, batch), size, 1, next(numbers), 0.0, 0.0, NO_TURN)
 
 
 def full(*slots, workers=1):

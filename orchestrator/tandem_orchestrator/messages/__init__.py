@@ -1,0 +1,1 @@
+"""Anthropic's Messages: their requests as chats, what engines answer as messages."""
