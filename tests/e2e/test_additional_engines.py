@@ -1,5 +1,5 @@
-"""Chat, embeddings and a small fallback in one LLMService, each by real vLLM; the fallback answers while the main
-engine restarts.
+"""Chat and embeddings by real vLLM and a small fallback by llama.cpp, in one LLMService; the fallback answers while the
+main engine restarts.
 """
 
 import json
@@ -26,9 +26,12 @@ CPU: Json = {
 }
 ENGINES: Json = {
     "fallback": {
-        **CPU,
-        "model": {"source": f"oci://{images.reference('demo-model')}", "name": SMALL},
+        "type": "llamacpp",
+        "accelerator": "cpu",
+        "image": images.reference("llamacpp"),
+        "model": {"source": f"oci://{images.reference('demo-gguf')}", "file": "model.gguf", "name": SMALL},
         "maxModelLen": 1024,
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
     },
     "vectors": {
         **CPU,

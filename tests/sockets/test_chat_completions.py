@@ -162,4 +162,4 @@ async def test_an_unusable_key_file_is_an_error_and_named_to_those_who_run_the_s
 async def test_an_engine_below_a_path_is_called_there(serve, engine):
     orchestrator = await serve(config_for(upstreams=[{"name": "e", "url": f"{engine.url}/below/v1", "model": "m"}]))
     status, body = await orchestrator.chat(model="m")
-    assert (status, body["error"]["message"]) == (404, "Not Found")
+    assert (status, body["error"]["code"]) == (404, "endpoint_not_supported")

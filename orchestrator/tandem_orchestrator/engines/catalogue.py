@@ -58,7 +58,11 @@ class Catalogue:
         if self._version != self._upstreams.version:
             self._build()
         model = self._models.get(name)
-        if model is None or not (principal is None or _open_to(model, principal)):
+        if model is None or (
+            principal is not None
+            and model.settings.tenants is not None
+            and principal.tenant not in model.settings.tenants
+        ):
             return self._unlisted(name, principal)
         return model
 
@@ -114,17 +118,14 @@ def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
     return bool(replicas) and all(replica.type.prefers_responses(name) for replica in replicas)
 
 
-def _open_to(model: Model, principal: Principal) -> bool:
-    """Return whether the model is for the tenant of whoever asks."""
-    return model.settings.tenants is None or principal.tenant in model.settings.tenants
-
-
 def _offered(name: str, model: Model, principal: Principal | None) -> bool:
     """Return whether whoever asks may know that there is `model` under this name."""
     if principal is None:
         return True
-    allowed = principal.models
-    return _open_to(model, principal) and (allowed is None or name in allowed or model.name in allowed)
+    allowed, tenants = principal.models, model.settings.tenants
+    if tenants is not None and principal.tenant not in tenants:
+        return False
+    return allowed is None or name in allowed or model.name in allowed
 
 
 def _ready(model: Model) -> bool:

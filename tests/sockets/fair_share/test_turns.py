@@ -172,6 +172,8 @@ async def test_what_an_engine_can_run_is_learned(crowd, monkeypatch):
     flood = [asyncio.create_task(there.answer("a")) for _ in range(60)]
     there.tasks += flood
     await until(lambda: there.waiting + len(there.engine.seen) == len(flood))
+    backlog = there.orchestrator.upstreams.all[0].replicas[0].backlog
+    await until(lambda: backlog.waiting > 0)
     gate = there.engine.gate
     while there.engine.waiting > 2:  # those that came before anybody knew
         gate.release()

@@ -173,7 +173,7 @@ async def test_a_schema_of_the_answer(ask, engine):
 async def test_counting(ask, engine):
     said = [{"role": "user", "content": "one two three"}]
     counted = await ask.client.messages.count_tokens(model="double", messages=said, system="four five", tools=[MATH])
-    assert counted.input_tokens == 4 + 3 + 4 + 2
+    assert counted.input_tokens == 4 + 3 + 4 + 2 + 10
     assert engine.seen == []  # it was asked how many they are, and for no answer
 
 

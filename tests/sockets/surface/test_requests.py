@@ -116,6 +116,7 @@ async def settled(serve, engine):
         "inject": {"priority": 1},
         "maxTokens": 50,
     }
+    engine.priorities = True
     return await serve(config_for(engine, models=[settings]))
 
 

@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "external embeddings": (
         {"embeddingEngine": {"type": "external", "model": {"name": "x"}}},
-        "embeddingEngine.type must not be external",
+        "put an external one under additionalEngines",
     ),
 }
 
