@@ -9,11 +9,11 @@ GROWTH: Final = 8  # that it runs while none waits, for each more that it is giv
 
 
 class Backlog:
-    """The replica's last word, and what was sent since."""
+    """The replica's last word, and what was sent since. Nothing is `told` by one that has no such word."""
 
     __slots__ = ("_exact", "_ran", "_room", "capacity", "counted", "in_flight", "running", "turns", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, *, told: bool = True) -> None:
         self.in_flight = 0
         """Requests of ours that it had when it last spoke."""
         self.waiting = 0
@@ -22,7 +22,7 @@ class Backlog:
         """How many it can run at the same time, as far as that has been seen; 0 while some have never waited."""
         self.counted = 0
         """How often it has spoken."""
-        self.turns = maxsize
+        self.turns = START if told else maxsize
         """With how many of ours in flight few wait inside, so that whose turn is next is decided out here."""
         self._room = maxsize
         self._exact = 0.0
@@ -47,6 +47,11 @@ class Backlog:
         ours = self._exact if in_flight == int(self._exact) else in_flight  # or what is less than one would be lost
         self._exact = max(1.0, ours + self._more(ours))
         self.turns = int(self._exact)
+
+    def untold(self) -> None:
+        """Note that the replica tells no such thing, so that nothing can be decided by it."""
+        if not self.counted:
+            self.turns = maxsize
 
     def missed(self) -> None:
         """Note that the replica did not say in time, which a busy one does not."""

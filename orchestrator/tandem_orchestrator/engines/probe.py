@@ -79,15 +79,18 @@ async def _count(replica: Replica, path: str) -> bool:
         return True
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
-            return await replica.count_waiting(path)
+            told = await replica.count_waiting(path)
     except Refused:
-        return False
+        told = False
     except (TimeoutError, EngineError):
         replica.missed_count()
         return True
     except Exception:  # as above
         log.exception("engine's load cannot be read", upstream=replica.upstream)
-        return False
+        told = False
+    if not told:
+        replica.tells_no_count()
+    return told
 
 
 async def _pause(seconds: float, unless: asyncio.Event) -> None:

@@ -104,7 +104,7 @@ class Replica:
         self.takes_priority = upstream.priority
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
-        self.backlog = Backlog()
+        self.backlog = Backlog(told=self.type.load_path is not None)
         self.yielding = 0
         """Of the requests that it is answering, those that give way to the others."""
         self._full_at = 0
@@ -297,6 +297,12 @@ class Replica:
         self._recount()
         self._changed(self)
         return True
+
+    def tells_no_count(self) -> None:
+        """Note that the server does not tell how many requests wait inside."""
+        self.backlog.untold()
+        self._recount()
+        self._changed(self)
 
     def missed_count(self) -> None:
         """Note that the server did not tell in time how many requests wait inside."""

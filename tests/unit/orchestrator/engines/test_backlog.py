@@ -1,6 +1,7 @@
 """How many requests are taken to wait inside an engine."""
 
 from itertools import count
+from sys import maxsize
 
 import pytest
 from tandem_contract.config import UpstreamType
@@ -133,3 +134,11 @@ def test_processes_that_know_nothing_of_each_other_come_to_equal_parts(before):
         ours = [backlog.turns for backlog in backlogs]
     assert 32 <= sum(ours) <= 40
     assert abs(ours[0] - ours[1]) <= 4
+
+
+def test_a_burst_before_the_first_word_waits_for_it_where_one_is_to_be_heard():
+    assert Backlog().turns == START
+    assert Backlog(told=False).turns == maxsize
+    silent = Backlog()
+    silent.untold()
+    assert silent.turns == maxsize
