@@ -15,10 +15,10 @@ RANK = 8
 TARGET = "o_proj"
 
 
-def write_adapter(folder: Path, seed: int) -> None:
-    """Write one into a folder that others may read; each seed makes another."""
+def write_adapter(folder: Path, number: int) -> None:
+    """Write one into a folder that others may read; each number makes another."""
     config = json.loads((PROJECT / "hack/demo_model/model/config.json").read_text())
-    width, rng, tensors = config["hidden_size"], np.random.default_rng(seed), {}
+    width, rng, tensors = config["hidden_size"], np.random.default_rng(number), {}
     for layer in range(config["num_hidden_layers"]):
         name = f"base_model.model.model.layers.{layer}.self_attn.{TARGET}"
         tensors[f"{name}.lora_A.weight"] = rng.standard_normal((RANK, width), np.float32)
