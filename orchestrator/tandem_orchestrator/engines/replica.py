@@ -258,9 +258,12 @@ class Replica:
             if response.status in WITHOUT_LIST:
                 return None
             await _check(response)
-            return json_object(await response.read_all(MAX_ANSWER))
+            told = json_object(await response.read_all(MAX_ANSWER))
         finally:
             response.close()
+        if (counted := self.type.tokens(told, self.listed)) is not None:
+            told["count"], told["max_model_len"] = counted  # as vLLM calls them, whatever this type does
+        return told
 
     async def list_models(self) -> list[dict[str, Any]]:
         """Return the server's own list of models, empty if it keeps none. Raises `EngineError`."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.engine_double import EngineDouble
 from tests.sockets.running import AT_ONCE, MATH_TOOL, QUESTION, config_for
 
 PROMPT = "You know a secret."
@@ -33,6 +34,15 @@ async def test_a_chat_counts_as_it_would_be_sent_and_shows_no_text_of_ours(serve
     assert (await orchestrator.chat())[0] == 200
     sent = engine.seen[0].body
     assert (sent["messages"], sent["tools"]) == (asked["messages"], asked["tools"])
+
+
+@pytest.mark.parametrize("kind", ["sglang", "llamacpp"])
+async def test_other_engines_tell_the_number_in_their_own_ways(serve, kind):
+    async with EngineDouble(dialect=kind) as engine:
+        upstream = {"name": "e", "url": engine.url, "model": "double", "type": kind}
+        orchestrator = await serve(config_for(upstreams=[upstream]))
+        status, body = await tokenize(orchestrator, model="double", messages=QUESTION)
+    assert (status, body["count"], body["max_model_len"]) == (200, 5, 4096)
 
 
 async def test_what_the_client_says_itself_is_shown(serve, engine):
