@@ -64,6 +64,7 @@ def demo_namespace() -> Iterator[Namespace]:
 def adapters(demo_namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of this machine with two adapters, which the claim `adapters` holds where its node is this machine."""
     folder = tmp_path_factory.mktemp("adapters")
+    folder.chmod(0o755)
     for number, name in enumerate(("verse", "prose")):
         write_adapter(folder / name, number)
     demo_namespace.apply(*claim_of(folder, demo_namespace.name))
