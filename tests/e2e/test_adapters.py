@@ -43,7 +43,7 @@ def answer(client: openai.OpenAI, model: str) -> str | None:
         model=model,
         messages=[{"role": "user", "content": "What is the capital of France?"}],
         temperature=0,
-        max_tokens=16,
+        max_tokens=24,
     )
     assert answer.model == model
     return answer.choices[0].message.content

@@ -75,6 +75,7 @@ class Adapters:
             while True:
                 changed = self.changed
                 steps = list(self.steps(replica.listed)) if replica.ready else []
+                self._settle(replica, steps)
                 outcomes = [await self._take(step, replica) for step in steps]
                 if any(outcomes):
                     await replica.doubt().wait()  # so that it lists what it has now
@@ -84,6 +85,13 @@ class Adapters:
                         await changed.wait()
         finally:
             for told in self._failed.values():
+                told.pop(replica.pool.address, None)
+
+    def _settle(self, replica: Replica, steps: list[Step]) -> None:
+        """Forget what the replica said of those that it has now, whoever had it load them."""
+        missing = {step.name for step in steps}
+        for name, told in self._failed.items():
+            if name not in missing:
                 told.pop(replica.pool.address, None)
 
     async def _take(self, step: Step, replica: Replica) -> bool:
@@ -104,6 +112,5 @@ class Adapters:
                 log.warning("adapter", upstream=replica.upstream, adapter=step.name, problem=error.problem)
             told[replica.pool.address] = error.problem
             return False
-        told.pop(replica.pool.address, None)
         log.info("adapter", upstream=replica.upstream, adapter=step.name, loaded=step.path is not None)
         return True

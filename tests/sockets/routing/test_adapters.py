@@ -89,6 +89,15 @@ async def test_one_that_fails_is_told_and_the_others_serve(serve, engine):
     assert (await orchestrator.chat(model="songs"))[0] == 200
 
 
+async def test_what_another_orchestrator_could_load_is_no_problem_any_more(serve, engine):
+    engine.broken["org/songs"] = "it is not there yet"
+    orchestrator = await serve(config(SONGS, engine=engine))
+    await until(lambda: orchestrator.upstreams.problems)
+    engine.adapters.append("songs")
+    engine.roots["songs"] = "org/songs"
+    await until(lambda: orchestrator.upstreams.problems == [], 10.0)
+
+
 async def test_to_other_tenants_it_does_not_exist(serve, engine, tmp_path):
     keys = tmp_path / "keys.yaml"
     keys.write_text("- {name: a, key: a, tenant: poets}\n- {name: b, key: b, tenant: lawyers}")
