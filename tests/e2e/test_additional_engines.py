@@ -119,5 +119,5 @@ def test_the_fallback_answers_while_the_main_engine_restarts(engines: Namespace,
     eventually(lambda: status_of(engines, "EngineReady") == "False", within=30, what="the service tells which is away")
     assert status_of(engines, "AdditionalEnginesReady") == "True"
     eventually(lambda: answered_by(client) == MAIN, within=ENGINE_SECONDS, what="the main engine has answered again")
-    assert old not in engines.names("pods", MAIN_POD)
+    eventually(lambda: old not in engines.names("pods", MAIN_POD), within=TOLD_SECONDS, what="the old pod is gone")
     eventually(lambda: all_serve(engines), within=TOLD_SECONDS, what="the service tells that all serve")
