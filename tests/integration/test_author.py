@@ -32,6 +32,8 @@ from tests.unit.charts import helm
 FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml").read_text())["spec"]
 """A spec with every field, less what takes more than rights to read."""
 ONE = {"min": 1, "max": 1}
+BASE = {"source": "hf://org/base"}
+ADAPTERS = [{"name": "legal", "source": "pvc://database/legal"}]
 ANOTHER = {"model": {"source": "hf://org/another"}}
 for tier in ("engine", "embeddingEngine", "orchestrator"):
     for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
@@ -116,12 +118,18 @@ class TestReading:
                 {"additionalEngines": {"a-b": {"model": {"source": "pvc://database/base"}}}},
                 "additionalEngines.a-b.model.source",
             ),
+            ({"model": {**BASE, "adapters": ADAPTERS}}, "model.adapters"),
+            ({"embeddingEngine": {"model": {**BASE, "adapters": ADAPTERS}}}, "embeddingEngine.model.adapters"),
+            (
+                {"additionalEngines": {"a-b": {"model": {**BASE, "adapters": ADAPTERS}}}},
+                "additionalEngines.a-b.model.adapters",
+            ),
             (
                 {"orchestrator": {"replicas": ONE, "state": {"sqlite": {}}, "files": {"claimName": "database"}}},
                 "orchestrator.files.claimName",
             ),
         ],
-        ids=["model", "embedding", "additional", "files"],
+        ids=["model", "embedding", "additional", "adapters", "embedding adapters", "additional adapters", "files"],
     )
     async def test_a_claim(
         self, kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, field: str
