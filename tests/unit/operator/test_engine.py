@@ -247,7 +247,9 @@ serve)
   [ -n "$FAILS" ] && exit 3
   [ "$OLLAMA_HOST" = :8000 ] && exit 0
   trap 'echo its server ends >>"$NOTES"; exit 0' TERM
+  : >"$NOTES.up"
   while :; do sleep 0.02; done ;;
+list) [ -e "$NOTES.up" ] ;;
 pull) [ "$2" != missing ] ;;
 esac
 """
