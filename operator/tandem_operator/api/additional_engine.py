@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from tandem_operator.api.engine import EngineReplicas, EngineSpec, source_rule
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pairing import pairing
-from tandem_operator.engines import ENGINES
+from tandem_operator.engines import types_with
 from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule
 
@@ -18,10 +18,7 @@ NAME: Final = rf"^[a-z0-9]([-a-z0-9]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?$"
 """How one is called: its Deployment and Service are NAME-<this>."""
 RESERVED: Final = "^((engine|embedding|orchestrator|ingestion|migration|migrate|files)(-.*)?|(.*-)?pods)$"
 """Names by which the service's other objects are called."""
-_EMBEDDING: Final = [
-    *(str(kind) for kind, engine in ENGINES.items() if Capability.EMBEDDINGS in engine.capabilities),
-    str(EngineType.EXTERNAL),
-]
+_EMBEDDING: Final = [*types_with(Capability.EMBEDDINGS), str(EngineType.EXTERNAL)]
 
 
 class Task(StrEnum):

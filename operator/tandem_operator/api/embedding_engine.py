@@ -7,11 +7,11 @@ from tandem_operator.api.engine import Accelerator, EngineBasics, EngineSpec, To
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.api.pairing import pairing
 from tandem_operator.api.pod import Resources
-from tandem_operator.engines import ENGINES
+from tandem_operator.engines import types_with
 from tandem_operator.engines.base import CPU, Capability
 from tandem_operator.rules import Rule
 
-_TYPES: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.EMBEDDINGS in engine.capabilities]
+_TYPES: Final = types_with(Capability.EMBEDDINGS)
 
 
 class EmbeddingEngineSpec(EngineBasics):

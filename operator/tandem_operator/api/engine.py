@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, seconds
-from tandem_operator.engines import ENGINES
+from tandem_operator.engines import ENGINES, types_with
 from tandem_operator.engines.base import CPU, Capability, Engine, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
@@ -144,9 +144,9 @@ def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
 
 def needs(field: str, capability: Capability, cel: str, unused: Callable[[Any], bool]) -> Rule:
     """Return the rule that only engines with a capability are asked for it; `cel` and `unused` say: it is not."""
-    able = [kind for kind, engine in ENGINES.items() if capability in engine.capabilities]
+    able = types_with(capability)
     return Rule(
-        cel=f"{cel} || self.type in {[str(kind) for kind in able]}",
+        cel=f"{cel} || self.type in {able}",
         holds=lambda spec: unused(spec) or spec.type in able,
         message=f"engine.{field} is for engine.type {', '.join(able)}; leave it out with others",
         field=field.partition(".")[0],

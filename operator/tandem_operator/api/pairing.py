@@ -5,7 +5,7 @@ from typing import Any
 
 from tandem_operator.api.engine import EngineBasics
 from tandem_operator.api.model import ModelSpec
-from tandem_operator.engines import ENGINES
+from tandem_operator.engines import ENGINES, types_with
 from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule
 
@@ -77,12 +77,12 @@ def _with_source(cel: str, holds: Callable[[EngineBasics, ModelSpec], bool], mes
 
 
 def _able(engine: str, capability: Capability) -> str:
-    return f"{engine}.type in {[str(kind) for kind, each in ENGINES.items() if capability in each.capabilities]}"
+    return f"{engine}.type in {types_with(capability)}"
 
 
 def _can(engine: EngineBasics, capability: Capability) -> bool:
-    return engine.type in ENGINES and capability in ENGINES[engine.type].capabilities
+    return engine.type in types_with(capability)
 
 
 def _names(capability: Capability) -> str:
-    return ", ".join(kind for kind, engine in ENGINES.items() if capability in engine.capabilities)
+    return ", ".join(types_with(capability))

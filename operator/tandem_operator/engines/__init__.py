@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tandem_operator.engines.base import Engine, EngineType
+from tandem_operator.engines.base import Capability, Engine, EngineType
 from tandem_operator.engines.llamacpp import LlamaCpp
 from tandem_operator.engines.ollama import Ollama
 from tandem_operator.engines.sglang import SGLang
@@ -16,3 +16,8 @@ ENGINES: Final[dict[EngineType, Engine]] = {
     EngineType.OLLAMA: Ollama(),
     EngineType.LLAMACPP: LlamaCpp(),
 }
+
+
+def types_with(capability: Capability) -> list[str]:
+    """Return the types of the engines that have it."""
+    return [str(kind) for kind, engine in ENGINES.items() if capability in engine.capabilities]

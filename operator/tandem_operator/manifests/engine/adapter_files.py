@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from tandem_operator.api.adapter import FOLDER
 from tandem_operator.api.model import ModelSpec
-from tandem_operator.api.source import Claim, ImageVolume, Source
 from tandem_operator.manifests.component import Manifest
+from tandem_operator.manifests.engine.model_files import volume_of
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,5 @@ class AdapterVolume:
 
 def adapter_volumes(model: ModelSpec) -> list[AdapterVolume]:
     """Return each claim and image once, in an order that a further adapter of theirs leaves as it is."""
-    found = {adapter.volume: _volume(adapter.parsed_source) for adapter in model.adapters or ()}
+    found = {adapter.volume: volume_of(adapter.parsed_source) for adapter in model.adapters or ()}
     return [AdapterVolume(name, source) for name, source in sorted(found.items(), key=str) if name and source]
-
-
-def _volume(source: Source) -> Manifest | None:
-    match source:
-        case Claim(claim, _):
-            return {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-        case ImageVolume(reference):
-            return {"image": {"reference": reference, "pullPolicy": "IfNotPresent"}}
-    return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tandem_operator.api.model import ModelSpec
-from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, OllamaModel
+from tandem_operator.api.source import Bucket, Claim, HuggingFace, ImageVolume, OllamaModel, Source
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.pod import variables
 
@@ -33,15 +33,14 @@ class ModelFiles:
 def model_files(model: ModelSpec) -> ModelFiles:
     """Return where an engine finds the model, and what its pod needs for that."""
     secret = model.credentials.secret_name if model.credentials else None
+    volume = volume_of(model.parsed_source)
     match model.parsed_source:
         case HuggingFace(repository, revision):
             return ModelFiles(repository, revision, model.file, env=_keys(secret, ("HF_TOKEN",)))
-        case Claim(claim, path):
-            volume = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+        case Claim(_, path):
             folder = f"{MOUNT_PATH}/{path}".rstrip("/")
             return ModelFiles(folder, file=model.file, env=variables(_OFFLINE), volume=volume)
-        case ImageVolume(reference):
-            volume = {"image": {"reference": reference, "pullPolicy": "IfNotPresent"}}
+        case ImageVolume():
             pull = [{"name": secret}] if secret else []
             return ModelFiles(MOUNT_PATH, file=model.file, env=variables(_OFFLINE), volume=volume, pull_secrets=pull)
         case Bucket(uri):
@@ -49,6 +48,16 @@ def model_files(model: ModelSpec) -> ModelFiles:
             return ModelFiles(uri, streamed=True, env=[*variables(_OFFLINE), *env])
         case OllamaModel(reference):
             return ModelFiles(reference)
+
+
+def volume_of(source: Source) -> Manifest | None:
+    """Return the volume that a source is in; None for one that is downloaded."""
+    match source:
+        case Claim(claim, _):
+            return {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+        case ImageVolume(reference):
+            return {"image": {"reference": reference, "pullPolicy": "IfNotPresent"}}
+    return None
 
 
 def _keys(secret: str | None, keys: tuple[str, ...], *, optional: bool = False) -> list[Manifest]:
