@@ -136,7 +136,9 @@ def _with_adapters(settings: list[ModelSettings], engines: OwnEngines) -> list[M
     """Return what is said of models, and of adapters for whom they are."""
     models = list(settings)
     for _, path, model, _ in engines.upstreams():
-        for n, adapter in enumerate(each for each in model.adapters or () if each.tenants):
+        for n, adapter in enumerate(model.adapters or ()):
+            if not adapter.tenants:
+                continue
             at = next((i for i, said in enumerate(models) if said.name == adapter.name), None)
             said = models[at] if at is not None else ModelSettings(name=adapter.name)
             if said.tenants is not None:

@@ -81,9 +81,9 @@ def test_some_are_for_some_tenants() -> None:
         ([POEMS], {"engine": {"type": "sglang", "image": "a/b"}}, "model.adapters are for engine.type vllm"),
         ([], {"networking": {"networkPolicy": {"enabled": False}}}, "must be enabled with model.adapters"),
         (
-            [{**LEGAL, "tenants": ["law"]}],
+            [POEMS, {**LEGAL, "tenants": ["law"]}],
             {"orchestrator": {"config": {"models": [{"name": "legal", "tenants": ["other"]}]}}},
-            "already; leave one of them out",
+            "model.adapters[1].tenants: orchestrator.config.models has tenants of 'legal' already; leave one of them",
         ),
         ([], {"engine": {"env": [{"name": "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "value": "1"}]}}, "engine.env must not"),
     ],
