@@ -171,13 +171,13 @@ async def test_a_client_that_is_too_slow(start, kept, pace):
 
 async def test_a_body_may_take_longer_than_other_requests_may(start, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.transport.client_connection.UNREAD_BODY_SECONDS", 0.1)
-    orchestrator = await start(timeouts={"bodySeconds": 0.3})
+    orchestrator = await start(timeouts={"bodySeconds": 2})
     body = PURPOSE + part("file", b"x" * 40_000, filename="a") + END
     async with connection(orchestrator) as (reader, writer):
         writer.write(head(length=len(body)))
         for begin in range(0, len(body), 4000):
             writer.write(body[begin : begin + 4000])
-            await asyncio.sleep(0.08)  # the client's pause, of which all together are longer than 0.4 s
+            await asyncio.sleep(0.25)  # the client's pause: all together are longer than 2.1 s, each far shorter than 2
         status, _ = await answer(reader)
     assert status == 200
 
