@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.sockets.s3_server import S3Server, running_s3
 @pytest.fixture(scope="module", autouse=True)
 def _collected() -> Iterator[None]:
     """Tells of what is left open in the file that left it, not where it happens to be noticed."""
+    gc.freeze()  # what there is by now lasts, and would be looked at each time
     yield
     gc.collect()
 
@@ -97,13 +99,34 @@ def s3_server() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def made() -> dict[str, str]:
+    """URLs of databases with tables, by kind, of which tests get copies: to make them anew takes longer than a test."""
+    return {}
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, of either kind."""
+async def url(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, made: dict[str, str]
+) -> str:
+    """The URL of a database without rows, of either kind."""
     if request.param == "sqlite":
+        if "sqlite" not in made:
+            made["sqlite"] = await with_tables(f"sqlite:///{tmp_path_factory.mktemp('made')}/tandem.db")
+        shutil.copy(made["sqlite"].removeprefix("sqlite:///"), tmp_path)
         return f"sqlite:///{tmp_path}/tandem.db"
     postgres: Postgres = request.getfixturevalue("postgres")
-    return await postgres.create()
+    if "postgresql" not in made:
+        made["postgresql"] = await with_tables(await postgres.create())
+    return await postgres.copy(made["postgresql"])
+
+
+async def with_tables(url: str) -> str:
+    database = Database(DatabaseSettings(url=url))
+    async with database.transaction():
+        pass
+    await database.close()
+    return url
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def running_postgres(settings: Sequence[str] = FAST) -> Iterator[Postgres]:
         programs = _copied(folder, USER) / "bin"
     control = (programs / "pg_ctl", "-w", "-D", data)
     # Cleans up when this end of the pipe is closed, be it because pytest was killed.
-    after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "fast", "stop")
+    after = ("sh", "-c", 'read _; "$@"; rm -rf "$0"', folder, *control, "-m", "immediate", "stop")
     with subprocess.Popen(
         after, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, user=USER, env=ENVIRONMENT, start_new_session=True
     ):
