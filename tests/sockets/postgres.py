@@ -45,6 +45,10 @@ class Postgres:
         await self._run(f"CREATE DATABASE {name} TEMPLATE {_name(url)}")
         return self.url(name)
 
+    async def drop(self, url: str) -> None:
+        """Forget a database, whoever is connected to it."""
+        await self._run(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+
     async def swap(self, one: str, other: str) -> None:
         """Put each of two databases in the place of the other; nobody may be connected to either."""
         for source, target in ((one, "swapped"), (other, _name(one)), ("swapped", _name(other))):
