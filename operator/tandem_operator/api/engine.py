@@ -1,7 +1,7 @@
 """`spec.engine`: the inference engine that holds the accelerator."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
@@ -9,15 +9,23 @@ from pydantic import Field, StringConstraints
 
 from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
-from tandem_operator.api.quantity import Quantity, seconds
+from tandem_operator.api.quantity import Quantity, number, seconds
+from tandem_operator.api.source import HuggingFace
+from tandem_operator.api.speculative_decoding import DraftModelSpec, SpeculativeDecoding
 from tandem_operator.engines import ENGINES, types_with
-from tandem_operator.engines.base import CPU, Capability, Engine, EngineType
+from tandem_operator.engines.base import CPU, Capability, Engine, EngineType, SpeculativeMethod
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
 _DEFAULT_PARSER: Final = "hermes"
+_LEAST_OFFLOAD: Final = 2**30
+"""Bytes for each accelerator: SGLang takes whole gigabytes."""
+_NO_DRAFT: Final = "!has(self.speculativeDecoding) || !has(self.speculativeDecoding.model)"
+_DRAFT: Final = "self.speculativeDecoding.model"
+_DRAFT_FILES: Final = types_with(Capability.MODEL_FILE, Capability.DRAFT_MODEL)
+_DRAFT_REVISIONS: Final = types_with(Capability.REVISION, Capability.DRAFT_MODEL)
 
 Accelerator = Annotated[
     str,
@@ -72,6 +80,34 @@ class ToolCalling(Ruled):
         return self.chat_template if self.chat_template and "{" in self.chat_template else None
 
 
+class KvOffload(Ruled):
+    """Memory of the node in which an engine keeps what requests may share, and its accelerators have no room for."""
+
+    size: Quantity
+    """Most that a replica keeps, for all its accelerators together: 1Gi or more for each. It comes on top of the
+    memory in resources, as request and, where there is one, limit."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The same in bytes."""
+        return int(number(self.size))
+
+
+class StructuredOutputsBackend(StrEnum):
+    """Libraries that hold a model's text to a schema."""
+
+    XGRAMMAR = "xgrammar"
+    GUIDANCE = "guidance"
+    OUTLINES = "outlines"
+
+
+class StructuredOutputs(Ruled):
+    """How the engine holds a text to a JSON schema."""
+
+    backend: StructuredOutputsBackend
+    """Library that does it; guidance is llguidance."""
+
+
 class ModelCache(Ruled):
     """Where an engine keeps what it downloads and compiles: an emptyDir on the node's disk, of each pod its own."""
 
@@ -98,6 +134,20 @@ def _parallelism_fits(engine: "EngineSpec") -> bool:
     if engine.gpus is None:
         return parallelism.accelerators <= _MOST_GPUS
     return engine.gpus == parallelism.accelerators if parallelism.tensor else engine.gpus % parallelism.pipeline == 0
+
+
+def _offload_fits(engine: "EngineSpec") -> bool:
+    return engine.kv_offload is None or engine.kv_offload.size_bytes >= max(1, engine.gpu_count) * _LEAST_OFFLOAD
+
+
+def _draft_has_revision(engine: "EngineSpec") -> bool:
+    source = draft.parsed_source if (draft := engine.draft) else None
+    return isinstance(source, HuggingFace) and source.revision is not None
+
+
+def _draft_file_is_missing(engine: "EngineSpec") -> bool:
+    draft = engine.draft
+    return draft is not None and draft.file is None and not isinstance(draft.parsed_source, HuggingFace)
 
 
 def _timeout_in_range(engine: "EngineBasics") -> bool:
@@ -138,7 +188,12 @@ def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
         message=f"engine.image is needed for this accelerator: {engine.name} has a default for {accelerators} only",
         field="image",
     )
-    for rule in (needs_image, *engine.rules):
+    yield from _of(kind, (needs_image, *engine.rules))
+
+
+def _of(kind: EngineType, rules: Iterable[Rule]) -> Iterator[Rule]:
+    """Yield rules for specs with this kind of engine."""
+    for rule in rules:
         yield rule.where(f"self.type == '{kind}'", lambda spec: spec.type == kind)
 
 
@@ -150,6 +205,16 @@ def needs(field: str, capability: Capability, cel: str, unused: Callable[[Any], 
         holds=lambda spec: unused(spec) or spec.type in able,
         message=f"engine.{field} is for engine.type {', '.join(able)}; leave it out with others",
         field=field.partition(".")[0],
+    )
+
+
+def _has_method(method: SpeculativeMethod) -> Rule:
+    """Return the rule that only engines which can are asked to guess in this way."""
+    return needs(
+        f"speculativeDecoding.method {method}",
+        method.capability,
+        f"!has(self.speculativeDecoding) || self.speculativeDecoding.method != '{method}'",
+        lambda engine: engine.speculative_decoding is None or engine.speculative_decoding.method is not method,
     )
 
 
@@ -260,6 +325,59 @@ class EngineSpec(EngineBasics, PodSettings):
             "!has(self.toolCalling.chatTemplate)",
             lambda engine: engine.tool_calling.chat_template is None,
         ),
+        needs(
+            "prefixCaching",
+            Capability.PREFIX_CACHING,
+            "!has(self.prefixCaching)",
+            lambda engine: engine.prefix_caching is None,
+        ),
+        needs("kvOffload", Capability.KV_OFFLOAD, "!has(self.kvOffload)", lambda engine: engine.kv_offload is None),
+        Rule(
+            cel="!has(self.kvOffload) || !has(self.prefixCaching) || self.prefixCaching",
+            holds=lambda engine: engine.kv_offload is None or engine.prefix_caching is not False,
+            message="engine.kvOffload keeps what requests may share, which they may not with prefixCaching: false; "
+            "leave one of the two out",
+            field="kvOffload",
+        ),
+        Rule(
+            cel="!has(self.kvOffload) || !quantity(string(self.kvOffload.size)).isLessThan(quantity(string("
+            "self.accelerator == 'cpu' ? 1 : has(self.gpus) ? self.gpus"
+            " : (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline) + 'Gi'))",
+            holds=_offload_fits,
+            message="engine.kvOffload.size must be at least 1Gi for each accelerator of a replica",
+            field="kvOffload",
+        ),
+        *map(_has_method, SpeculativeMethod),
+        Rule(
+            cel=f"{_NO_DRAFT} || !has({_DRAFT}.file) || self.type in {_DRAFT_FILES}",
+            holds=lambda engine: not (draft := engine.draft) or not draft.file or engine.type in _DRAFT_FILES,
+            message="engine.speculativeDecoding.model.file is for engines that load one file "
+            f"({', '.join(_DRAFT_FILES)}); leave it out with others",
+            field="speculativeDecoding",
+        ),
+        Rule(
+            cel=f"{_NO_DRAFT} || has({_DRAFT}.file) || {_DRAFT}.source.startsWith('hf://')"
+            f" || !(self.type in {_DRAFT_FILES})",
+            holds=lambda engine: engine.type not in _DRAFT_FILES or not _draft_file_is_missing(engine),
+            message="engine.speculativeDecoding.model.file must name the GGUF file in a pvc:// or oci:// source: "
+            f"{', '.join(_DRAFT_FILES)} load one",
+            field="speculativeDecoding",
+        ),
+        Rule(
+            cel=f"{_NO_DRAFT} || !{_DRAFT}.source.contains('@') || !{_DRAFT}.source.startsWith('hf://')"
+            f" || self.type in {_DRAFT_REVISIONS}",
+            holds=lambda engine: engine.type in _DRAFT_REVISIONS or not _draft_has_revision(engine),
+            message="engine.speculativeDecoding.model.source may have @revision with engine.type "
+            f"{', '.join(_DRAFT_REVISIONS)}; leave it out with others",
+            field="speculativeDecoding",
+        ),
+        needs(
+            "structuredOutputs.backend",
+            Capability.STRUCTURED_OUTPUTS,
+            "!has(self.structuredOutputs)",
+            lambda engine: engine.structured_outputs is None,
+        ),
+        *(rule for kind, engine in ENGINES.items() for rule in _of(kind, engine.field_rules)),
         Rule(
             cel="(self.type == 'external') == has(self.external)",
             holds=lambda engine: (engine.type is EngineType.EXTERNAL) == (engine.external is not None),
@@ -293,6 +411,15 @@ class EngineSpec(EngineBasics, PodSettings):
     """Requests that run at once in one replica. Default: the engine's own."""
     tool_calling: ToolCalling = ToolCalling()
     """Tool calls and reasoning."""
+    prefix_caching: bool | None = None
+    """Whether requests that begin alike share what the engine has computed of it. Default: the engine's own, which is
+    true for most models."""
+    kv_offload: KvOffload | None = None
+    """Memory beside the accelerators' for what requests share. Default: none, and with llamacpp 8Gi."""
+    speculative_decoding: SpeculativeDecoding | None = None
+    """Guessing of tokens. Default: none."""
+    structured_outputs: StructuredOutputs | None = None
+    """JSON schemas. Default: the engine's own choice."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm; it counts as memory of the pod."""
     model_cache: Annotated[ModelCache, Field(json_schema_extra=NOT_STORED)] = ModelCache()
@@ -308,6 +435,11 @@ class EngineSpec(EngineBasics, PodSettings):
         if self.accelerator == CPU or self.external:
             return 0
         return self.parallelism.accelerators if self.gpus is None else self.gpus
+
+    @property
+    def draft(self) -> DraftModelSpec | None:
+        """The model that guesses tokens."""
+        return self.speculative_decoding.model if self.speculative_decoding else None
 
     @property
     def tensor_parallel(self) -> int:

@@ -73,6 +73,13 @@ class Capability(StrEnum):
     TOOL_PARSER = "`toolCalling.parser`"
     REASONING_PARSER = "`toolCalling.reasoningParser`"
     CHAT_TEMPLATE = "`toolCalling.chatTemplate`"
+    PREFIX_CACHING = "`prefixCaching`"
+    KV_OFFLOAD = "`kvOffload`"
+    NGRAM = "`speculativeDecoding.method: ngram`"
+    DRAFT_MODEL = "`speculativeDecoding.method: draft-model`"
+    EAGLE3 = "`speculativeDecoding.method: eagle3`"
+    MTP = "`speculativeDecoding.method: mtp`"
+    STRUCTURED_OUTPUTS = "`structuredOutputs.backend`"
     MODEL_FILE = "`model.file`: one GGUF file"
     REVISION = "`hf://…@revision`"
     HF_TOKEN = "`model.credentials` for `hf://`"  # noqa: S105 # no password
@@ -80,6 +87,29 @@ class Capability(StrEnum):
     METRICS = "metrics"
     ADMISSION = "refuses what would wait too long (`routing.maxWaiting`)"
     SLEEP = "sleep"
+
+
+class SpeculativeMethod(StrEnum):
+    """Where the tokens come from that an engine guesses and then has the model check all at once."""
+
+    NGRAM = "ngram"
+    DRAFT_MODEL = "draft-model"
+    EAGLE3 = "eagle3"
+    MTP = "mtp"
+
+    @property
+    def capability(self) -> Capability:
+        """What an engine that has it can."""
+        return Capability(f"`speculativeDecoding.method: {self}`")
+
+
+OFFLOADS_FROM_ACCELERATOR: Final = Rule(
+    cel="!has(self.kvOffload) || self.accelerator != 'cpu'",
+    holds=lambda engine: engine.kv_offload is None or engine.accelerator != CPU,
+    message="engine.kvOffload keeps in memory what an accelerator has no room for, and with accelerator cpu there is "
+    "none; leave it out",
+    field="kvOffload",
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +134,10 @@ class Engine(ABC):
     """Schemes of `model.source` that it can be given."""
     rules: ClassVar[tuple[Rule, ...]]
     """What of its command line and environment `spec.engine` may not set."""
+    field_rules: ClassVar[tuple[Rule, ...]] = ()
+    """Further ones, of fields that `spec.embeddingEngine` has not."""
+    offloads_to_shared_memory: ClassVar[bool] = False
+    """Whether `kvOffload` is in /dev/shm."""
     upstream_type: ClassVar[UpstreamType]
     """What the orchestrator takes it for."""
     command: ClassVar[tuple[str, ...]]
@@ -127,6 +161,14 @@ class Engine(ABC):
         self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
     ) -> list[str]:
         """Return its arguments, those of the spec last."""
+
+    def field_arguments(
+        self,
+        component: "EngineComponent",  # noqa: ARG002 # for subclasses
+        files: "ModelFiles",  # noqa: ARG002
+    ) -> dict[str, list[str]]:
+        """Return what `arguments` has for fields that need not be set, by the names of those that are."""
+        return {}
 
     def takes_priority(self, extra_args: Sequence[str]) -> bool:  # noqa: ARG002 # for subclasses
         """Return whether an engine with these arguments orders its requests by their `priority`."""
