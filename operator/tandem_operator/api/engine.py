@@ -1,19 +1,21 @@
 """`spec.engine`: the inference engine that holds the accelerator."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_snake
+from pydantic_core import PydanticCustomError
 
 from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
 from tandem_operator.api.quantity import Quantity, number, seconds
 from tandem_operator.api.source import HuggingFace
 from tandem_operator.api.speculative_decoding import DraftModelSpec, SpeculativeDecoding
-from tandem_operator.engines import ENGINES, types_with
-from tandem_operator.engines.base import CPU, Capability, Engine, EngineType, SpeculativeMethod
+from tandem_operator.engines import ENGINES, owned, types_with
+from tandem_operator.engines.base import CPU, Capability, Engine, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
@@ -24,8 +26,8 @@ _LEAST_OFFLOAD: Final = 2**30
 """Bytes for each accelerator: SGLang takes whole gigabytes."""
 _NO_DRAFT: Final = "!has(self.speculativeDecoding) || !has(self.speculativeDecoding.model)"
 _DRAFT: Final = "self.speculativeDecoding.model"
-_DRAFT_FILES: Final = types_with(Capability.MODEL_FILE, Capability.DRAFT_MODEL)
-_DRAFT_REVISIONS: Final = types_with(Capability.REVISION, Capability.DRAFT_MODEL)
+_DRAFT_FILES: Final = types_with(Capability.MODEL_FILE, Capability.SPECULATIVE_DECODING)
+_DRAFT_REVISIONS: Final = types_with(Capability.REVISION, Capability.SPECULATIVE_DECODING)
 
 Accelerator = Annotated[
     str,
@@ -145,9 +147,11 @@ def _draft_has_revision(engine: "EngineSpec") -> bool:
     return isinstance(source, HuggingFace) and source.revision is not None
 
 
-def _draft_file_is_missing(engine: "EngineSpec") -> bool:
-    draft = engine.draft
-    return draft is not None and draft.file is None and not isinstance(draft.parsed_source, HuggingFace)
+def _draft_file_fits(engine: "EngineSpec") -> bool:
+    if (draft := engine.draft) is None:
+        return True
+    downloads = isinstance(draft.parsed_source, HuggingFace)
+    return (draft.file is not None) == (engine.type in _DRAFT_FILES) or (downloads and draft.file is None)
 
 
 def _timeout_in_range(engine: "EngineBasics") -> bool:
@@ -188,12 +192,7 @@ def rules_of(kind: EngineType, engine: Engine) -> Iterator[Rule]:
         message=f"engine.image is needed for this accelerator: {engine.name} has a default for {accelerators} only",
         field="image",
     )
-    yield from _of(kind, (needs_image, *engine.rules))
-
-
-def _of(kind: EngineType, rules: Iterable[Rule]) -> Iterator[Rule]:
-    """Yield rules for specs with this kind of engine."""
-    for rule in rules:
+    for rule in (needs_image, *engine.rules):
         yield rule.where(f"self.type == '{kind}'", lambda spec: spec.type == kind)
 
 
@@ -204,17 +203,7 @@ def needs(field: str, capability: Capability, cel: str, unused: Callable[[Any], 
         cel=f"{cel} || self.type in {able}",
         holds=lambda spec: unused(spec) or spec.type in able,
         message=f"engine.{field} is for engine.type {', '.join(able)}; leave it out with others",
-        field=field.partition(".")[0],
-    )
-
-
-def _has_method(method: SpeculativeMethod) -> Rule:
-    """Return the rule that only engines which can are asked to guess in this way."""
-    return needs(
-        f"speculativeDecoding.method {method}",
-        method.capability,
-        f"!has(self.speculativeDecoding) || self.speculativeDecoding.method != '{method}'",
-        lambda engine: engine.speculative_decoding is None or engine.speculative_decoding.method is not method,
+        field=re.split("[. ]", field)[0],
     )
 
 
@@ -332,6 +321,12 @@ class EngineSpec(EngineBasics, PodSettings):
             lambda engine: engine.prefix_caching is None,
         ),
         needs("kvOffload", Capability.KV_OFFLOAD, "!has(self.kvOffload)", lambda engine: engine.kv_offload is None),
+        needs(
+            "kvOffload with accelerator cpu",
+            Capability.KV_OFFLOAD_CPU,
+            "!has(self.kvOffload) || self.accelerator != 'cpu'",
+            lambda engine: engine.kv_offload is None or engine.accelerator != CPU,
+        ),
         Rule(
             cel="!has(self.kvOffload) || !has(self.prefixCaching) || self.prefixCaching",
             holds=lambda engine: engine.kv_offload is None or engine.prefix_caching is not False,
@@ -347,25 +342,22 @@ class EngineSpec(EngineBasics, PodSettings):
             message="engine.kvOffload.size must be at least 1Gi for each accelerator of a replica",
             field="kvOffload",
         ),
-        *map(_has_method, SpeculativeMethod),
+        needs(
+            "speculativeDecoding",
+            Capability.SPECULATIVE_DECODING,
+            "!has(self.speculativeDecoding)",
+            lambda engine: engine.speculative_decoding is None,
+        ),
         Rule(
-            cel=f"{_NO_DRAFT} || !has({_DRAFT}.file) || self.type in {_DRAFT_FILES}",
-            holds=lambda engine: not (draft := engine.draft) or not draft.file or engine.type in _DRAFT_FILES,
-            message="engine.speculativeDecoding.model.file is for engines that load one file "
-            f"({', '.join(_DRAFT_FILES)}); leave it out with others",
+            cel=f"{_NO_DRAFT} || has({_DRAFT}.file) == (self.type in {_DRAFT_FILES})"
+            f" || {_DRAFT}.source.startsWith('hf://') && !has({_DRAFT}.file)",
+            holds=_draft_file_fits,
+            message="engine.speculativeDecoding.model.file names the GGUF file for engine.type "
+            f"{', '.join(_DRAFT_FILES)}, in a pvc:// or oci:// source always; leave it out with others",
             field="speculativeDecoding",
         ),
         Rule(
-            cel=f"{_NO_DRAFT} || has({_DRAFT}.file) || {_DRAFT}.source.startsWith('hf://')"
-            f" || !(self.type in {_DRAFT_FILES})",
-            holds=lambda engine: engine.type not in _DRAFT_FILES or not _draft_file_is_missing(engine),
-            message="engine.speculativeDecoding.model.file must name the GGUF file in a pvc:// or oci:// source: "
-            f"{', '.join(_DRAFT_FILES)} load one",
-            field="speculativeDecoding",
-        ),
-        Rule(
-            cel=f"{_NO_DRAFT} || !{_DRAFT}.source.contains('@') || !{_DRAFT}.source.startsWith('hf://')"
-            f" || self.type in {_DRAFT_REVISIONS}",
+            cel=f"{_NO_DRAFT} || !{_DRAFT}.source.matches('^hf://.*@') || self.type in {_DRAFT_REVISIONS}",
             holds=lambda engine: engine.type in _DRAFT_REVISIONS or not _draft_has_revision(engine),
             message="engine.speculativeDecoding.model.source may have @revision with engine.type "
             f"{', '.join(_DRAFT_REVISIONS)}; leave it out with others",
@@ -377,7 +369,6 @@ class EngineSpec(EngineBasics, PodSettings):
             "!has(self.structuredOutputs)",
             lambda engine: engine.structured_outputs is None,
         ),
-        *(rule for kind, engine in ENGINES.items() for rule in _of(kind, engine.field_rules)),
         Rule(
             cel="(self.type == 'external') == has(self.external)",
             holds=lambda engine: (engine.type is EngineType.EXTERNAL) == (engine.external is not None),
@@ -428,6 +419,18 @@ class EngineSpec(EngineBasics, PodSettings):
     """What drains of nodes may take."""
     external: ExternalSpec | None = None
     """Where the server of type external is; what is said of pods and accelerators has no use then."""
+
+    @model_validator(mode="after")
+    def _no_option_repeats_a_field(self) -> Self:
+        """Refuse what the API server lets pass: the definition has no room for every option."""
+        if (engine := ENGINES.get(self.type)) is None:
+            return self
+        for field, options in engine.field_options.items():
+            found = owned.repeated(self.extra_args, options, shortened=engine.shortens_options)
+            if found and getattr(self, to_snake(field)) is not None:
+                text = f"extraArgs must not have {', '.join(found)}, which {field} sets; leave one of the two out"
+                raise PydanticCustomError("rule", "{text}", {"text": text})
+        return self
 
     @property
     def gpu_count(self) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from pydantic import StringConstraints
@@ -16,8 +16,6 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:
 """What clients write as `model`."""
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)]
 """A file, relative to its source."""
-_SCHEMES: Final = "^(hf|pvc|oci)://"
-"""Of sources that are downloaded or mounted beside a model."""
 _REPOSITORY: Final = r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
 HF_PATTERN: Final = rf"{_REPOSITORY}(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$"
 HF_LATEST_PATTERN: Final = rf"{_REPOSITORY}$"
@@ -125,26 +123,17 @@ def form(scheme: str, pattern: str, shape: str) -> Rule:
     )
 
 
-def of_files(path: str, hf_pattern: str, hf_shape: str) -> tuple[Rule, ...]:
-    """Return the rules for files that come beside a model, in a section which messages call by its `path`."""
-    rules = (
-        Rule(
-            cel=f"self.source.matches('{_SCHEMES}')",
-            holds=lambda files: bool(re.match(_SCHEMES, files.source)),
-            message="model.source must begin with hf://, pvc:// or oci://, for example hf://org/name",
-            field="source",
-        ),
-        form("hf", hf_pattern, hf_shape),
-        form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
-        form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
-        Rule(
-            cel="!self.source.contains('..')",
-            holds=lambda files: ".." not in files.source,
-            message="model.source must not contain '..'; name the folder itself",
-            field="source",
-        ),
+def of_files(path: str, hf_pattern: str, hf_shape: str) -> Rule:
+    """Return the rule for files that come beside a model, in a section which messages call by its `path`."""
+    patterns = (hf_pattern, PVC_PATTERN, OCI_PATTERN)
+    written = " || ".join(f"self.source.matches(r'{pattern}')" for pattern in patterns)
+    return Rule(
+        cel=f"({written}) && !self.source.contains('..')",
+        holds=lambda files: any(re.fullmatch(p, files.source) for p in patterns) and ".." not in files.source,
+        message=f"{path}.source must be {hf_shape}, pvc://claim[/folder] or oci://registry/image with :tag or "
+        "@sha256:digest, and not contain '..'",
+        field="source",
     )
-    return tuple(replace(rule, message=rule.message.replace("model.", f"{path}.", 1)) for rule in rules)
 
 
 def of_source(cel: str, holds: Callable[[str], bool], message: str) -> Rule:

@@ -14,9 +14,7 @@ _WITH_MODEL = (SpeculativeMethod.DRAFT_MODEL, SpeculativeMethod.EAGLE3)
 class DraftModelSpec(Ruled):
     """The small model that guesses."""
 
-    rules: ClassVar[tuple[Rule, ...]] = of_files(
-        "speculativeDecoding.model", HF_PATTERN, "hf://org/name or hf://org/name@revision"
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (of_files("speculativeDecoding.model", HF_PATTERN, "hf://org/name[@revision]"),)
 
     source: Annotated[str, Field(min_length=1, max_length=512)]
     """Where its files are: `hf://org/name[@revision]`, which the engine downloads with the model's credentials;

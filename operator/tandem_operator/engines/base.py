@@ -75,10 +75,8 @@ class Capability(StrEnum):
     CHAT_TEMPLATE = "`toolCalling.chatTemplate`"
     PREFIX_CACHING = "`prefixCaching`"
     KV_OFFLOAD = "`kvOffload`"
-    NGRAM = "`speculativeDecoding.method: ngram`"
-    DRAFT_MODEL = "`speculativeDecoding.method: draft-model`"
-    EAGLE3 = "`speculativeDecoding.method: eagle3`"
-    MTP = "`speculativeDecoding.method: mtp`"
+    KV_OFFLOAD_CPU = "`kvOffload` with `accelerator: cpu`"
+    SPECULATIVE_DECODING = "`speculativeDecoding`"
     STRUCTURED_OUTPUTS = "`structuredOutputs.backend`"
     MODEL_FILE = "`model.file`: one GGUF file"
     REVISION = "`hf://…@revision`"
@@ -96,20 +94,6 @@ class SpeculativeMethod(StrEnum):
     DRAFT_MODEL = "draft-model"
     EAGLE3 = "eagle3"
     MTP = "mtp"
-
-    @property
-    def capability(self) -> Capability:
-        """What an engine that has it can."""
-        return Capability(f"`speculativeDecoding.method: {self}`")
-
-
-OFFLOADS_FROM_ACCELERATOR: Final = Rule(
-    cel="!has(self.kvOffload) || self.accelerator != 'cpu'",
-    holds=lambda engine: engine.kv_offload is None or engine.accelerator != CPU,
-    message="engine.kvOffload keeps in memory what an accelerator has no room for, and with accelerator cpu there is "
-    "none; leave it out",
-    field="kvOffload",
-)
 
 
 @dataclass(frozen=True)
@@ -134,8 +118,10 @@ class Engine(ABC):
     """Schemes of `model.source` that it can be given."""
     rules: ClassVar[tuple[Rule, ...]]
     """What of its command line and environment `spec.engine` may not set."""
-    field_rules: ClassVar[tuple[Rule, ...]] = ()
-    """Further ones, of fields that `spec.embeddingEngine` has not."""
+    field_options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By field of `spec.engine` that need not be set: options that `extraArgs` may have while it is not."""
+    shortens_options: ClassVar[bool] = True
+    """Whether the beginning of an option's name is enough."""
     offloads_to_shared_memory: ClassVar[bool] = False
     """Whether `kvOffload` is in /dev/shm."""
     upstream_type: ClassVar[UpstreamType]

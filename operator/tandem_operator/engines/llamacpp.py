@@ -124,10 +124,8 @@ class LlamaCpp(Engine):
             Capability.CHAT_TEMPLATE,
             Capability.PREFIX_CACHING,
             Capability.KV_OFFLOAD,
-            Capability.NGRAM,
-            Capability.DRAFT_MODEL,
-            Capability.EAGLE3,
-            Capability.MTP,
+            Capability.KV_OFFLOAD_CPU,
+            Capability.SPECULATIVE_DECODING,
             Capability.MODEL_FILE,
             Capability.HF_TOKEN,
             Capability.KEY,
@@ -150,7 +148,8 @@ class LlamaCpp(Engine):
             "AIP_…, HOME, XDG_CONFIG_HOME or TANDEM_…, by which its address, key or options would come from elsewhere",
         ),
     )
-    field_rules = (owned.beside(_FIELDS, shortened=False),)
+    field_options = _FIELDS
+    shortens_options = False
     upstream_type = UpstreamType.LLAMACPP
     command = ("/app/llama-server",)
     drains = False  # it cuts what it is writing

@@ -1,15 +1,12 @@
 """Rules for what of an engine's command line and environment is the operator's."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
-
-from pydantic.alias_generators import to_snake
+from collections.abc import Iterable
+from typing import Final
 
 from tandem_operator.rules import Rule
 
 _NAME: Final = "^-[-_A-Za-z0-9]+"
-_NAMES: Final = f"self.extraArgs.map(a, a.find('{_NAME}').replace('_', '-'))"
 HIDDEN: Final = "^(-[^=]*)?[$][(]"
 """Kubernetes fills in variables before an engine reads its arguments, so that an option could come from one."""
 
@@ -27,7 +24,7 @@ def options(whole: tuple[str, ...], families: tuple[str, ...], why: str) -> Rule
         return bool(name) and (any(option.startswith(name) for option in known) or name.startswith(families))
 
     return Rule(
-        cel=f"!{_NAMES}.exists(n, n != '' && ("
+        cel=f"!self.extraArgs.map(a, a.find('{_NAME}').replace('_', '-')).exists(n, n != '' && ("
         f"{[*known]}.exists(o, o.startsWith(n)) || {list(families)}.exists(f, n.startsWith(f))))",
         holds=lambda engine: not any(map(is_owned, engine.extra_args)),
         message=f"engine.extraArgs must not set what the operator sets, however it is spelt: {why}",
@@ -35,29 +32,10 @@ def options(whole: tuple[str, ...], families: tuple[str, ...], why: str) -> Rule
     )
 
 
-def beside(options_of: Mapping[str, tuple[str, ...]], *, shortened: bool = True) -> Rule:
-    """Return the rule that `extraArgs` has no option of a field of `spec.engine` that is set.
-
-    `shortened`: whether the beginning of an option's name is enough.
-    """
-    same = "o.startsWith(n)" if shortened else "o == n"
-
-    def repeats(engine: Any) -> bool:
-        names = {name for argument in engine.extra_args if (name := _name(argument))}
-        are_set = (field for field in options_of if getattr(engine, to_snake(field)) is not None)
-        options = [option for field in are_set for option in options_of[field]]
-        return any(option.startswith(name) if shortened else option == name for name in names for option in options)
-
-    set_options = " || ".join(
-        f"has(self.{field}) && {[*options]}.exists(o, {same})" for field, options in options_of.items()
-    )
-    listed = "; ".join(f"{field} is {', '.join(options)}" for field, options in options_of.items())
-    return Rule(
-        cel=f"!{_NAMES}.exists(n, n != '' && ({set_options}))",
-        holds=lambda engine: not repeats(engine),
-        message=f"engine.extraArgs must not have an option whose field is set: {listed}. Leave one of the two out",
-        field="extraArgs",
-    )
+def repeated(extra_args: Iterable[str], options: Iterable[str], *, shortened: bool) -> list[str]:
+    """Return which of these options the arguments have; `shortened`: be it by the beginning of their names."""
+    names = {name for argument in extra_args if (name := _name(argument))}
+    return [option for option in options if any(option.startswith(n) if shortened else option == n for n in names)]
 
 
 def _name(argument: str) -> str:

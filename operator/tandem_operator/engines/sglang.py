@@ -12,7 +12,6 @@ from tandem_operator.engines.base import (
     CACHE_PATH,
     HOMES,
     HUB_ERRORS,
-    OFFLOADS_FROM_ACCELERATOR,
     TEMPLATE_PATH,
     Capability,
     Engine,
@@ -91,7 +90,7 @@ class SGLang(Engine):
 
     name = "SGLang"
     images = {"nvidia.com/gpu": f"docker.io/lmsysorg/sglang:{VERSION}"}  # noqa: RUF012 # it does not change
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS, Capability.KV_OFFLOAD_CPU}
     sources = ("hf", "pvc", "oci")
     rules = (
         owned.options(
@@ -107,7 +106,7 @@ class SGLang(Engine):
             "without its key",
         ),
     )
-    field_rules = (owned.beside(_FIELDS), OFFLOADS_FROM_ACCELERATOR)
+    field_options = _FIELDS
     upstream_type = UpstreamType.SGLANG
     releases = SGLANG
     command = ("python3", "-m", "sglang.launch_server")

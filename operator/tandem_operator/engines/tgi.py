@@ -78,7 +78,6 @@ class Tgi(Engine):
             Capability.LOGPROBS,
             Capability.TENSOR_PARALLEL,
             Capability.QUANTIZATION,
-            Capability.NGRAM,
             Capability.REVISION,
             Capability.HF_TOKEN,
             Capability.KEY,
@@ -103,7 +102,6 @@ class Tgi(Engine):
             "are options that the operator sets",
         ),
     )
-    field_rules = (owned.beside({"speculativeDecoding": ("--speculate",)}, shortened=False),)
     upstream_type = UpstreamType.TGI
     # What the image's entry point does, without a shell that splits arguments at their spaces.
     command = (
@@ -138,7 +136,6 @@ class Tgi(Engine):
             # It counts what runs, too.
             "--max-concurrent-requests": (engine.max_num_seqs or _MOST_SEQS)
             + service.spec.orchestrator.config.routing.max_waiting,
-            "--speculate": engine.speculative_decoding.tokens if engine.speculative_decoding else None,
         }
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         return [*written, *engine.extra_args]

@@ -22,7 +22,6 @@ from tandem_operator.engines.base import (
     CPU,
     HOMES,
     HUB_ERRORS,
-    OFFLOADS_FROM_ACCELERATOR,
     TEMPLATE_PATH,
     Capability,
     Engine,
@@ -92,7 +91,7 @@ class Vllm(Engine):
         "amd.com/gpu": f"docker.io/vllm/vllm-openai-rocm:{VERSION}",
         CPU: f"docker.io/vllm/vllm-openai-cpu:{VERSION}",
     }
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.KV_OFFLOAD_CPU}
     sources = ("hf", "pvc", "oci", "s3")
     rules = (
         owned.options(
@@ -109,7 +108,7 @@ class Vllm(Engine):
             "follows from model.adapters",
         ),
     )
-    field_rules = (owned.beside(_FIELDS), OFFLOADS_FROM_ACCELERATOR)
+    field_options = _FIELDS
     offloads_to_shared_memory = True
     upstream_type = UpstreamType.VLLM
     releases = VLLM
