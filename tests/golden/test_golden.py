@@ -62,8 +62,9 @@ def test_every_object_is_valid_and_every_pod_restricted(path: Path) -> None:
 
 def shared_memory(engine: EngineSpec) -> str:
     """What vLLM keeps of its KV cache is there, too."""
-    offloads = engine.kv_offload and engine.type is EngineType.VLLM
-    return total(engine.shared_memory, engine.kv_offload.size) if offloads else engine.shared_memory
+    if engine.kv_offload and engine.type is EngineType.VLLM:
+        return total(engine.shared_memory, engine.kv_offload.size)
+    return engine.shared_memory
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)

@@ -25,7 +25,9 @@ _Tenant = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 class AdapterSpec(Ruled):
     """A LoRA adapter, which clients ask for as for a model of its name."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (of_files("model.adapters[]", HF_LATEST_PATTERN, "hf://org/name"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        of_files("model.adapters[]", HF_LATEST_PATTERN, "hf://org/name without a revision"),
+    )
 
     name: ModelName
     """Name that clients write as `model`."""

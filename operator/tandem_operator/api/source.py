@@ -130,8 +130,8 @@ def of_files(path: str, hf_pattern: str, hf_shape: str) -> Rule:
     return Rule(
         cel=f"({written}) && !self.source.contains('..')",
         holds=lambda files: any(re.fullmatch(p, files.source) for p in patterns) and ".." not in files.source,
-        message=f"{path}.source must be {hf_shape}, pvc://claim[/folder] or oci://registry/image with :tag or "
-        "@sha256:digest, and not contain '..'",
+        message=f"{path}.source must begin with hf://, pvc:// or oci://, written {hf_shape}, pvc://claim/folder or "
+        "oci://registry/image:tag, and must not contain '..'",
         field="source",
     )
 
