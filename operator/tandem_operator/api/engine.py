@@ -335,9 +335,9 @@ class EngineSpec(EngineBasics, PodSettings):
             field="kvOffload",
         ),
         Rule(
-            cel="!has(self.kvOffload) || !quantity(string(self.kvOffload.size)).isLessThan(quantity(string("
-            "self.accelerator == 'cpu' ? 1 : has(self.gpus) ? self.gpus"
-            " : (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline) + 'Gi'))",
+            cel="!has(self.kvOffload) || quantity(string(self.kvOffload.size)).asApproximateFloat() >="
+            f" {_LEAST_OFFLOAD}.0 * double(self.accelerator == 'cpu' ? 1 : has(self.gpus) ? self.gpus"
+            " : (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline)",
             holds=_offload_fits,
             message="engine.kvOffload.size must be at least 1Gi for each accelerator of a replica",
             field="kvOffload",
