@@ -8,7 +8,10 @@ import pytest
 import yaml
 from tandem_operator import documents
 from tandem_operator.api.component import SERVICE_MONITOR_API
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.quantity import total
+from tandem_operator.engines.base import EngineType
 from tandem_operator.manifests import Platform, build, unknown_arguments
 
 from tests.unit.charts.schemas import problems, unrestricted
@@ -57,6 +60,13 @@ def test_every_object_is_valid_and_every_pod_restricted(path: Path) -> None:
             assert container["securityContext"]["readOnlyRootFilesystem"] is not has_accelerator
 
 
+def shared_memory(engine: EngineSpec) -> str:
+    """What vLLM keeps of its KV cache is there, too."""
+    if engine.kv_offload and engine.type is EngineType.VLLM:
+        return total(engine.shared_memory, engine.kv_offload.size)
+    return engine.shared_memory
+
+
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
 def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
     (service,) = [item for item in documents.read(path) if isinstance(item, LLMService)]
@@ -77,6 +87,6 @@ def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
             )
             assert spec["progressDeadlineSeconds"] > budget
             assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
-            assert {"medium": "Memory", "sizeLimit": engine.shared_memory} in [
+            assert {"medium": "Memory", "sizeLimit": shared_memory(engine)} in [
                 volume.get("emptyDir") for volume in pod["volumes"]
             ]

@@ -323,7 +323,90 @@ REFUSED_FILES: dict[str, tuple[dict[str, Any], str, str]] = {
         "at most half of maxTokens",
     ),
 }
-REFUSED |= REFUSED_SETTINGS | REFUSED_ISSUERS | REFUSED_STATES | REFUSED_FILES
+
+
+def running(kind: str, **engine: Any) -> dict[str, Any]:
+    return {**SOURCE, "engine": {"type": kind, **engine}}
+
+
+def guessed(source: str, **model: Any) -> dict[str, Any]:
+    return {"method": "draft-model", "tokens": 4, "model": {"source": source, **model}}
+
+
+REFUSED_FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "cache of an engine without": (
+        running("tgi", prefixCaching=False),
+        "spec.engine.prefixCaching",
+        "is for engine.type vllm",
+    ),
+    "memory for cpus": (
+        running("vllm", accelerator="cpu", kvOffload={"size": "4Gi"}),
+        "spec.engine.kvOffload",
+        "accelerator cpu is for",
+    ),
+    "little memory": (running("vllm", gpus=4, kvOffload={"size": "4G"}), "spec.engine.kvOffload", "at least 1Gi for"),
+    "little memory for stages": (
+        running("sglang", parallelism={"tensor": 2, "pipeline": 2}, kvOffload={"size": "3Gi"}),
+        "spec.engine.kvOffload",
+        "at least 1Gi for",
+    ),
+    "memory for nothing": (
+        running("sglang", prefixCaching=False, kvOffload={"size": "4Gi"}),
+        "spec.engine.kvOffload",
+        "leave one of the two out",
+    ),
+    "guesses by no model": (
+        running("vllm", speculativeDecoding={"method": "eagle3", "tokens": 3}),
+        "spec.engine.speculativeDecoding.model",
+        "is needed with method",
+    ),
+    "guesses by a bucket": (
+        running("vllm", speculativeDecoding=guessed("s3://bucket/small")),
+        "spec.engine.speculativeDecoding.model.source",
+        "begin with hf://, pvc:// or oci://",
+    ),
+    "guesses by two words": (
+        running("sglang", speculativeDecoding={**guessed("hf://a/b"), "method": "ngram"}),
+        "spec.engine.speculativeDecoding.model",
+        "no use with method ngram",
+    ),
+    "guesses by no file": (
+        running("llamacpp", speculativeDecoding=guessed("pvc://small")),
+        "spec.engine.speculativeDecoding",
+        "names the GGUF file",
+    ),
+    "guesses by a file too many": (
+        running("vllm", speculativeDecoding=guessed("hf://a/b", file="b.gguf")),
+        "spec.engine.speculativeDecoding",
+        "names the GGUF file",
+    ),
+    "guesses by an old model": (
+        running("llamacpp", speculativeDecoding=guessed("hf://a/b@v1")),
+        "spec.engine.speculativeDecoding",
+        "may have @revision",
+    ),
+    "guesses from afar": (
+        {"model": {"source": "pvc://models"}, "engine": {"speculativeDecoding": guessed("hf://a/b")}},
+        "spec.engine",
+        "only where model.source is",
+    ),
+    "structures of an engine without": (
+        running("llamacpp", structuredOutputs={"backend": "outlines"}),
+        "spec.engine.structuredOutputs",
+        "is for engine.type vllm, sglang",
+    ),
+    "guesses of vectors": (
+        {
+            **SOURCE,
+            "additionalEngines": {
+                "a": {**EMBEDDING, "task": "embed", "speculativeDecoding": {"method": "ngram", "tokens": 1}}
+            },
+        },
+        "spec.additionalEngines",
+        "no use with task embed",
+    ),
+}
+REFUSED |= REFUSED_SETTINGS | REFUSED_ISSUERS | REFUSED_STATES | REFUSED_FILES | REFUSED_FIELDS
 
 
 @pytest.mark.parametrize(("spec", "field", "says"), REFUSED.values(), ids=REFUSED.keys())
@@ -359,6 +442,28 @@ async def test_state_keeps_the_keys_of_the_admin_api(
     )
     key = await kubernetes.serve(namespace, **spec)
     assert LLMService.model_validate(await kubernetes.get(LLM_SERVICE, *key))
+
+
+FIELDS = [
+    running("vllm", gpus=4, kvOffload={"size": "4Gi"}, structuredOutputs={"backend": "guidance"}),
+    running("sglang", prefixCaching=True, speculativeDecoding=guessed("hf://a/b@v1")),
+    running("llamacpp", accelerator="cpu", kvOffload={"size": 1_073_741_824}, prefixCaching=True),
+    running("llamacpp", speculativeDecoding=guessed("hf://a/b")),
+    running("llamacpp", speculativeDecoding=guessed("oci://registry:5000/b:1@sha256:" + "0" * 64, file="a/b.gguf")),
+]
+
+
+@pytest.mark.parametrize("spec", FIELDS)
+async def test_what_an_engine_can_is_stored_without_defaults(
+    kubernetes: Kubernetes, namespace: str, spec: dict[str, Any]
+) -> None:
+    stored = await kubernetes.get(LLM_SERVICE, *await kubernetes.serve(namespace, **spec))
+    assert stored
+    assert LLMService.model_validate(stored)
+    fields = ("prefixCaching", "kvOffload", "speculativeDecoding", "structuredOutputs")
+    assert {name: stored["spec"]["engine"].get(name) for name in fields} == {
+        name: spec["engine"].get(name) for name in fields
+    }
 
 
 ISSUERS = [

@@ -34,6 +34,7 @@ FULL: Object = yaml.safe_load((helm.ROOT / "manifests" / "samples" / "full.yaml"
 ONE = {"min": 1, "max": 1}
 BASE = {"source": "hf://org/base"}
 ADAPTERS = [{"name": "legal", "source": "pvc://database/legal"}]
+GUESSED = {"method": "draft-model", "tokens": 4, "model": {"source": "pvc://database/draft"}}
 ANOTHER = {"model": {"source": "hf://org/another"}}
 for tier in ("engine", "embeddingEngine", "orchestrator"):
     for field in ("tolerations", "podLabels", "podAnnotations", "priorityClassName"):
@@ -124,12 +125,20 @@ class TestReading:
                 {"additionalEngines": {"a-b": {"model": {**BASE, "adapters": ADAPTERS}}}},
                 "additionalEngines.a-b.model.adapters",
             ),
+            ({"engine": {"speculativeDecoding": GUESSED}}, "engine.speculativeDecoding.model.source"),
+            (
+                {"additionalEngines": {"a-b": {"model": BASE, "speculativeDecoding": GUESSED}}},
+                "additionalEngines.a-b.speculativeDecoding.model.source",
+            ),
             (
                 {"orchestrator": {"replicas": ONE, "state": {"sqlite": {}}, "files": {"claimName": "database"}}},
                 "orchestrator.files.claimName",
             ),
         ],
-        ids=["model", "embedding", "additional", "adapters", "embedding adapters", "additional adapters", "files"],
+        ids=[
+            *("model", "embedding", "additional", "adapters", "embedding adapters", "additional adapters"),
+            *("draft", "additional draft", "files"),
+        ],
     )
     async def test_a_claim(
         self, kubernetes: Kubernetes, author: Kubernetes, place: str, spec: Object, field: str

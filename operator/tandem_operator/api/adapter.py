@@ -1,54 +1,32 @@
 """`spec.model.adapters`: LoRA adapters of a model."""
 
 import hashlib
-import re
-from dataclasses import replace
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
 from tandem_operator.api.source import (
     HF_LATEST_PATTERN,
-    OCI_PATTERN,
-    PVC_PATTERN,
     Claim,
     HuggingFace,
     ImageVolume,
     ModelName,
     Source,
-    form,
+    of_files,
     parse,
 )
 from tandem_operator.rules import Rule, Ruled
 
 FOLDER: Final = "/adapters"
 """Where an engine has those that are in volumes."""
-_SCHEMES: Final = "^(hf|pvc|oci)://"
 _Tenant = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class AdapterSpec(Ruled):
     """A LoRA adapter, which clients ask for as for a model of its name."""
 
-    rules: ClassVar[tuple[Rule, ...]] = tuple(
-        replace(rule, message=rule.message.replace("model.", "model.adapters[]."))
-        for rule in (
-            Rule(
-                cel=f"self.source.matches('{_SCHEMES}')",
-                holds=lambda adapter: bool(re.match(_SCHEMES, adapter.source)),
-                message="model.source must begin with hf://, pvc:// or oci://, for example hf://org/adapter",
-                field="source",
-            ),
-            form("hf", HF_LATEST_PATTERN, "hf://org/name, without a revision"),
-            form("pvc", PVC_PATTERN, "pvc://claim or pvc://claim/folder"),
-            form("oci", OCI_PATTERN, "oci://registry/image:tag or oci://registry/image@sha256:digest"),
-            Rule(
-                cel="!self.source.contains('..')",
-                holds=lambda adapter: ".." not in adapter.source,
-                message="model.source must not contain '..'; name the folder itself",
-                field="source",
-            ),
-        )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        of_files("model.adapters[]", HF_LATEST_PATTERN, "hf://org/name without a revision"),
     )
 
     name: ModelName

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from tandem_operator.api.engine import EngineReplicas, EngineSpec, source_rule
 from tandem_operator.api.model import ModelSpec
-from tandem_operator.api.pairing import pairing
+from tandem_operator.api.pairing import draft_pairing, pairing
 from tandem_operator.engines import types_with
 from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule
@@ -28,6 +28,11 @@ class Task(StrEnum):
     EMBED = "embed"
 
 
+def _writes(engine: EngineSpec) -> bool:
+    """Return whether a field is set that is for an engine which writes text."""
+    return any((engine.kv_offload, engine.speculative_decoding, engine.structured_outputs))
+
+
 class AdditionalEngineSpec(EngineSpec):
     """An engine beside the main one, with model, accelerator, size and replicas of its own."""
 
@@ -43,6 +48,15 @@ class AdditionalEngineSpec(EngineSpec):
             ),
             source_rule("self.type", lambda engine: engine, "model"),
             *pairing("self", lambda engine: (engine, engine.model)),
+            draft_pairing("self", lambda engine: (engine, engine.model)),
+            Rule(
+                cel="self.task != 'embed' || !(has(self.kvOffload) || has(self.speculativeDecoding)"
+                " || has(self.structuredOutputs))",
+                holds=lambda engine: engine.task is not Task.EMBED or not _writes(engine),
+                message="engine.kvOffload, speculativeDecoding and structuredOutputs have no use with task embed, "
+                "which writes no text; leave them out",
+                field="task",
+            ),
         )
     )
 

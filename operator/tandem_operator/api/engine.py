@@ -3,14 +3,18 @@
 import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_snake
+from pydantic_core import PydanticCustomError
 
 from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.pod import ImageReference, PodBasics, PodSettings, Resources
-from tandem_operator.api.quantity import Quantity, seconds
-from tandem_operator.engines import ENGINES, types_with
+from tandem_operator.api.quantity import Quantity, number, seconds
+from tandem_operator.api.source import HuggingFace
+from tandem_operator.api.speculative_decoding import DraftModelSpec, SpeculativeDecoding
+from tandem_operator.engines import ENGINES, owned, types_with
 from tandem_operator.engines.base import CPU, Capability, Engine, EngineType
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
@@ -18,6 +22,12 @@ _DURATION: Final = r"^([0-9]{1,5}(h|m|s))+$"
 _LONGEST_STARTUP: Final = 24 * 3600
 _MOST_GPUS: Final = 64
 _DEFAULT_PARSER: Final = "hermes"
+_LEAST_OFFLOAD: Final = 2**30
+"""Bytes for each accelerator: SGLang takes whole gigabytes."""
+_NO_DRAFT: Final = "!has(self.speculativeDecoding) || !has(self.speculativeDecoding.model)"
+_DRAFT: Final = "self.speculativeDecoding.model"
+_DRAFT_FILES: Final = types_with(Capability.MODEL_FILE, Capability.SPECULATIVE_DECODING)
+_DRAFT_REVISIONS: Final = types_with(Capability.REVISION, Capability.SPECULATIVE_DECODING)
 
 Accelerator = Annotated[
     str,
@@ -72,6 +82,34 @@ class ToolCalling(Ruled):
         return self.chat_template if self.chat_template and "{" in self.chat_template else None
 
 
+class KvOffload(Ruled):
+    """Memory of the node in which an engine keeps what requests may share, and its accelerators have no room for."""
+
+    size: Quantity
+    """Most that a replica keeps, for all its accelerators together: 1Gi or more for each. It comes on top of the
+    memory in resources, as request and, where there is one, limit."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The same in bytes."""
+        return int(number(self.size))
+
+
+class StructuredOutputsBackend(StrEnum):
+    """Libraries that hold a model's text to a schema."""
+
+    XGRAMMAR = "xgrammar"
+    GUIDANCE = "guidance"
+    OUTLINES = "outlines"
+
+
+class StructuredOutputs(Ruled):
+    """How the engine holds a text to a JSON schema."""
+
+    backend: StructuredOutputsBackend
+    """Library that does it; guidance is llguidance."""
+
+
 class ModelCache(Ruled):
     """Where an engine keeps what it downloads and compiles: an emptyDir on the node's disk, of each pod its own."""
 
@@ -98,6 +136,22 @@ def _parallelism_fits(engine: "EngineSpec") -> bool:
     if engine.gpus is None:
         return parallelism.accelerators <= _MOST_GPUS
     return engine.gpus == parallelism.accelerators if parallelism.tensor else engine.gpus % parallelism.pipeline == 0
+
+
+def _offload_fits(engine: "EngineSpec") -> bool:
+    return engine.kv_offload is None or engine.kv_offload.size_bytes >= max(1, engine.gpu_count) * _LEAST_OFFLOAD
+
+
+def _draft_has_revision(engine: "EngineSpec") -> bool:
+    source = draft.parsed_source if (draft := engine.draft) else None
+    return isinstance(source, HuggingFace) and source.revision is not None
+
+
+def _draft_file_fits(engine: "EngineSpec") -> bool:
+    if (draft := engine.draft) is None:
+        return True
+    downloads = isinstance(draft.parsed_source, HuggingFace)
+    return (draft.file is not None) == (engine.type in _DRAFT_FILES) or (downloads and draft.file is None)
 
 
 def _timeout_in_range(engine: "EngineBasics") -> bool:
@@ -149,7 +203,7 @@ def needs(field: str, capability: Capability, cel: str, unused: Callable[[Any], 
         cel=f"{cel} || self.type in {able}",
         holds=lambda spec: unused(spec) or spec.type in able,
         message=f"engine.{field} is for engine.type {', '.join(able)}; leave it out with others",
-        field=field.partition(".")[0],
+        field=re.split("[. ]", field)[0],
     )
 
 
@@ -260,6 +314,61 @@ class EngineSpec(EngineBasics, PodSettings):
             "!has(self.toolCalling.chatTemplate)",
             lambda engine: engine.tool_calling.chat_template is None,
         ),
+        needs(
+            "prefixCaching",
+            Capability.PREFIX_CACHING,
+            "!has(self.prefixCaching)",
+            lambda engine: engine.prefix_caching is None,
+        ),
+        needs("kvOffload", Capability.KV_OFFLOAD, "!has(self.kvOffload)", lambda engine: engine.kv_offload is None),
+        needs(
+            "kvOffload with accelerator cpu",
+            Capability.KV_OFFLOAD_CPU,
+            "!has(self.kvOffload) || self.accelerator != 'cpu'",
+            lambda engine: engine.kv_offload is None or engine.accelerator != CPU,
+        ),
+        Rule(
+            cel="!has(self.kvOffload) || !has(self.prefixCaching) || self.prefixCaching",
+            holds=lambda engine: engine.kv_offload is None or engine.prefix_caching is not False,
+            message="engine.kvOffload keeps what requests may share, which they may not with prefixCaching: false; "
+            "leave one of the two out",
+            field="kvOffload",
+        ),
+        Rule(
+            cel="!has(self.kvOffload) || quantity(string(self.kvOffload.size)).asApproximateFloat() >="
+            f" {_LEAST_OFFLOAD}.0 * double(self.accelerator == 'cpu' ? 1 : has(self.gpus) ? self.gpus"
+            " : (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline)",
+            holds=_offload_fits,
+            message="engine.kvOffload.size must be at least 1Gi for each accelerator of a replica",
+            field="kvOffload",
+        ),
+        needs(
+            "speculativeDecoding",
+            Capability.SPECULATIVE_DECODING,
+            "!has(self.speculativeDecoding)",
+            lambda engine: engine.speculative_decoding is None,
+        ),
+        Rule(
+            cel=f"{_NO_DRAFT} || has({_DRAFT}.file) == (self.type in {_DRAFT_FILES})"
+            f" || {_DRAFT}.source.startsWith('hf://') && !has({_DRAFT}.file)",
+            holds=_draft_file_fits,
+            message="engine.speculativeDecoding.model.file names the GGUF file for engine.type "
+            f"{', '.join(_DRAFT_FILES)}, in a pvc:// or oci:// source always; leave it out with others",
+            field="speculativeDecoding",
+        ),
+        Rule(
+            cel=f"{_NO_DRAFT} || !{_DRAFT}.source.matches('^hf://.*@') || self.type in {_DRAFT_REVISIONS}",
+            holds=lambda engine: engine.type in _DRAFT_REVISIONS or not _draft_has_revision(engine),
+            message="engine.speculativeDecoding.model.source may have @revision with engine.type "
+            f"{', '.join(_DRAFT_REVISIONS)}; leave it out with others",
+            field="speculativeDecoding",
+        ),
+        needs(
+            "structuredOutputs.backend",
+            Capability.STRUCTURED_OUTPUTS,
+            "!has(self.structuredOutputs)",
+            lambda engine: engine.structured_outputs is None,
+        ),
         Rule(
             cel="(self.type == 'external') == has(self.external)",
             holds=lambda engine: (engine.type is EngineType.EXTERNAL) == (engine.external is not None),
@@ -293,6 +402,15 @@ class EngineSpec(EngineBasics, PodSettings):
     """Requests that run at once in one replica. Default: the engine's own."""
     tool_calling: ToolCalling = ToolCalling()
     """Tool calls and reasoning."""
+    prefix_caching: bool | None = None
+    """Whether requests that begin alike share what the engine has computed of it. Default: the engine's own, which is
+    true for most models."""
+    kv_offload: KvOffload | None = None
+    """Memory beside the accelerators' for what requests share. Default: none, and with llamacpp 8Gi."""
+    speculative_decoding: SpeculativeDecoding | None = None
+    """Guessing of tokens. Default: none."""
+    structured_outputs: StructuredOutputs | None = None
+    """JSON schemas. Default: the engine's own choice."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm; it counts as memory of the pod."""
     model_cache: Annotated[ModelCache, Field(json_schema_extra=NOT_STORED)] = ModelCache()
@@ -302,12 +420,29 @@ class EngineSpec(EngineBasics, PodSettings):
     external: ExternalSpec | None = None
     """Where the server of type external is; what is said of pods and accelerators has no use then."""
 
+    @model_validator(mode="after")
+    def _no_option_repeats_a_field(self) -> Self:
+        """Refuse what the API server lets pass: the definition has no room for every option."""
+        if (engine := ENGINES.get(self.type)) is None:
+            return self
+        for field, options in engine.field_options.items():
+            found = owned.repeated(self.extra_args, options, shortened=engine.shortens_options)
+            if found and getattr(self, to_snake(field)) is not None:
+                text = f"extraArgs must not have {', '.join(found)}, which {field} sets; leave one of the two out"
+                raise PydanticCustomError("rule", "{text}", {"text": text})
+        return self
+
     @property
     def gpu_count(self) -> int:
         """Accelerators for each replica, the default filled in."""
         if self.accelerator == CPU or self.external:
             return 0
         return self.parallelism.accelerators if self.gpus is None else self.gpus
+
+    @property
+    def draft(self) -> DraftModelSpec | None:
+        """The model that guesses tokens."""
+        return self.speculative_decoding.model if self.speculative_decoding else None
 
     @property
     def tensor_parallel(self) -> int:

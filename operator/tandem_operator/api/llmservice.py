@@ -19,7 +19,7 @@ from tandem_operator.api.model import MainModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
-from tandem_operator.api.pairing import pairing
+from tandem_operator.api.pairing import draft_pairing, pairing
 from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.settings import secrets
 from tandem_operator.engines import ENGINES
@@ -95,6 +95,7 @@ class LLMServiceSpec(Ruled):
         ),
         source_rule("self.engine.type", lambda spec: spec.engine, "model"),
         *pairing("self.engine", lambda spec: (spec.engine, spec.model)),
+        draft_pairing("self.engine", lambda spec: (spec.engine, spec.model)),
         Rule(
             cel=f"self.networking.networkPolicy.enabled || !(self.engine.type in {_KEYLESS}"
             f" || has(self.embeddingEngine) && self.embeddingEngine.type in {_KEYLESS}"

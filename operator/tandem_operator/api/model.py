@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from tandem_operator.api.adapter import AdapterSpec
 from tandem_operator.api.source import (
@@ -12,6 +12,7 @@ from tandem_operator.api.source import (
     OLLAMA_PATTERN,
     PVC_PATTERN,
     S3_PATTERN,
+    FileName,
     ModelName,
     ObjectName,
     Source,
@@ -79,9 +80,7 @@ class ModelSpec(Ruled):
     PersistentVolumeClaim, `oci://registry/image:tag` in an image that holds the files at its root (mounted as an image
     volume, Kubernetes 1.36 or later), `s3://bucket/prefix` in an S3-compatible store, or `ollama://name:tag` in
     Ollama's library. docs/engines.md says which engine loads what. An external engine alone has none."""
-    file: (
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)] | None
-    ) = None
+    file: FileName | None = None
     """The one file in the source that is loaded, for engines that load one, such as model-Q4_K_M.gguf."""
     name: ModelName | None = None
     """Name that clients write as `model`. Default: the last part of the source, with its organisation for hf://.

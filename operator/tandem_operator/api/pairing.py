@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tandem_operator.api.engine import EngineBasics
+from tandem_operator.api.engine import EngineBasics, EngineSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.engines import ENGINES, types_with
 from tandem_operator.engines.base import Capability, EngineType
@@ -52,6 +52,24 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
             f"model.credentials open hf:// for engine.type {_names(token)}; others cannot sign in there",
             read,
         ),
+    )
+
+
+def draft_pairing(engine: str, read: Callable[[Any], tuple[EngineSpec, ModelSpec]]) -> Rule:
+    """Return the rule for a section with a field `model` whose engine guesses tokens by another model."""
+
+    def downloads(section: Any) -> bool:
+        draft = read(section)[0].draft
+        return draft is not None and draft.source.startswith("hf://")
+
+    path = f"{engine}.speculativeDecoding"
+    return Rule(
+        cel=f"!has({path}) || !has({path}.model) || !{path}.model.source.startsWith('hf://')"
+        f" || !has(self.model.source) || self.model.source.startsWith('hf://')",
+        holds=lambda section: not downloads(section) or read(section)[1].has_source(_HF),
+        message="engine.speculativeDecoding.model.source may be hf:// only where model.source is: other engines "
+        "download nothing",
+        field="engine" if engine == "self.engine" else "speculativeDecoding",
     )
 
 

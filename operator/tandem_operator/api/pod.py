@@ -2,14 +2,14 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints
 from pydantic.alias_generators import to_snake
 
 from tandem_operator.api.affinity import Affinity
 from tandem_operator.api.labels import AnnotationValue, LabelKey, LabelValue
-from tandem_operator.api.quantity import Quantity, number
+from tandem_operator.api.quantity import Quantity, number, total
 from tandem_operator.api.source import ObjectName
 from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
@@ -107,6 +107,18 @@ class Resources(Ruled):
     """What the scheduler reserves, such as cpu: 500m."""
     limits: dict[LabelKey, Quantity] = Field(default={}, max_length=16)
     """What the container may use at most."""
+
+    def with_more(self, name: str, quantity: Quantity) -> Self:
+        """Return them with more of a resource that is counted in bytes, in request and limit; in both or one of them.
+
+        It is requested where neither is there.
+        """
+        requests = self.requests if name in {*self.requests, *self.limits} else {**self.requests, name: "0"}
+        requests, limits = (
+            {**amounts, name: total(amounts[name], quantity)} if name in amounts else amounts
+            for amounts in (requests, self.limits)
+        )
+        return self.model_copy(update={"requests": requests, "limits": limits})
 
 
 class TolerationOperator(StrEnum):

@@ -1,5 +1,6 @@
 """Kubernetes quantities and durations as people write them."""
 
+import math
 import re
 from decimal import ROUND_UP, Context, Decimal
 from typing import Annotated, Final
@@ -39,6 +40,16 @@ def number(quantity: str | int) -> Decimal:
     digits, suffix = found[1], text[len(found[1]) :]
     value = _EXACT.multiply(Decimal(digits), _FACTORS[suffix]) if suffix in _FACTORS else Decimal(text)
     return max(-_LARGEST, min(_LARGEST, value)).quantize(_SMALLEST, ROUND_UP, _EXACT)
+
+
+def total(*quantities: str) -> str:
+    """Return the sum of quantities of bytes, in the largest binary unit that keeps it whole."""
+    value, unit = math.ceil(sum(map(number, quantities))), ""
+    for larger in ("Ki", "Mi", "Gi", "Ti", "Pi"):
+        if value % 1024:
+            break
+        value, unit = value // 1024, larger
+    return f"{value}{unit}"
 
 
 def same_amount(one: object, other: object) -> bool:

@@ -14,6 +14,8 @@ ObjectName = Annotated[
 ]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=128)]
 """What clients write as `model`."""
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@.-]+(/[A-Za-z0-9_@.-]+)*$", max_length=256)]
+"""A file, relative to its source."""
 _REPOSITORY: Final = r"^hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
 HF_PATTERN: Final = rf"{_REPOSITORY}(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$"
 HF_LATEST_PATTERN: Final = rf"{_REPOSITORY}$"
@@ -118,6 +120,19 @@ def form(scheme: str, pattern: str, shape: str) -> Rule:
         cel=f"!self.source.startsWith('{prefix}') || self.source.matches(r'{pattern}')",
         holds=lambda source: not source.startswith(prefix) or bool(re.fullmatch(pattern, source)),
         message=f"model.source with {prefix} is written {shape}",
+    )
+
+
+def of_files(path: str, hf_pattern: str, hf_shape: str) -> Rule:
+    """Return the rule for files that come beside a model, in a section which messages call by its `path`."""
+    patterns = (hf_pattern, PVC_PATTERN, OCI_PATTERN)
+    written = " || ".join(f"self.source.matches(r'{pattern}')" for pattern in patterns)
+    return Rule(
+        cel=f"({written}) && !self.source.contains('..')",
+        holds=lambda files: any(re.fullmatch(p, files.source) for p in patterns) and ".." not in files.source,
+        message=f"{path}.source must begin with hf://, pvc:// or oci://, written {hf_shape}, pvc://claim/folder or "
+        "oci://registry/image:tag, and must not contain '..'",
+        field="source",
     )
 
 

@@ -18,6 +18,6 @@ ENGINES: Final[dict[EngineType, Engine]] = {
 }
 
 
-def types_with(capability: Capability) -> list[str]:
-    """Return the types of the engines that have it."""
-    return [str(kind) for kind, engine in ENGINES.items() if capability in engine.capabilities]
+def types_with(*capabilities: Capability) -> list[str]:
+    """Return the types of the engines that have all of these."""
+    return [str(kind) for kind, engine in ENGINES.items() if engine.capabilities.issuperset(capabilities)]

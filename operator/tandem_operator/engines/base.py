@@ -73,6 +73,11 @@ class Capability(StrEnum):
     TOOL_PARSER = "`toolCalling.parser`"
     REASONING_PARSER = "`toolCalling.reasoningParser`"
     CHAT_TEMPLATE = "`toolCalling.chatTemplate`"
+    PREFIX_CACHING = "`prefixCaching`"
+    KV_OFFLOAD = "`kvOffload`"
+    KV_OFFLOAD_CPU = "`kvOffload` with `accelerator: cpu`"
+    SPECULATIVE_DECODING = "`speculativeDecoding`"
+    STRUCTURED_OUTPUTS = "`structuredOutputs.backend`"
     MODEL_FILE = "`model.file`: one GGUF file"
     REVISION = "`hf://…@revision`"
     HF_TOKEN = "`model.credentials` for `hf://`"  # noqa: S105 # no password
@@ -80,6 +85,15 @@ class Capability(StrEnum):
     METRICS = "metrics"
     ADMISSION = "refuses what would wait too long (`routing.maxWaiting`)"
     SLEEP = "sleep"
+
+
+class SpeculativeMethod(StrEnum):
+    """Where the tokens come from that an engine guesses and then has the model check all at once."""
+
+    NGRAM = "ngram"
+    DRAFT_MODEL = "draft-model"
+    EAGLE3 = "eagle3"
+    MTP = "mtp"
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,12 @@ class Engine(ABC):
     """Schemes of `model.source` that it can be given."""
     rules: ClassVar[tuple[Rule, ...]]
     """What of its command line and environment `spec.engine` may not set."""
+    field_options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By field of `spec.engine` that need not be set: options that `extraArgs` may have while it is not."""
+    shortens_options: ClassVar[bool] = True
+    """Whether the beginning of an option's name is enough."""
+    offloads_to_shared_memory: ClassVar[bool] = False
+    """Whether `kvOffload` is in /dev/shm."""
     upstream_type: ClassVar[UpstreamType]
     """What the orchestrator takes it for."""
     command: ClassVar[tuple[str, ...]]
@@ -127,6 +147,14 @@ class Engine(ABC):
         self, service: "LLMService", component: "EngineComponent", files: "ModelFiles", image: str
     ) -> list[str]:
         """Return its arguments, those of the spec last."""
+
+    def field_arguments(
+        self,
+        component: "EngineComponent",  # noqa: ARG002 # for subclasses
+        files: "ModelFiles",  # noqa: ARG002
+    ) -> dict[str, list[str]]:
+        """Return what `arguments` has for fields that need not be set, by the names of those that are."""
+        return {}
 
     def takes_priority(self, extra_args: Sequence[str]) -> bool:  # noqa: ARG002 # for subclasses
         """Return whether an engine with these arguments orders its requests by their `priority`."""

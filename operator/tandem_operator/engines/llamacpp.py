@@ -21,6 +21,7 @@ from tandem_operator.engines.base import (
     Engine,
     Environment,
     Probe,
+    SpeculativeMethod,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,30 @@ _FAMILIES: Final = (
     "--gpt-oss-",
     "--vision-gemma-",
 )
+_FIELDS: Final = {
+    "prefixCaching": ("--cache-prompt", "--no-cache-prompt"),
+    "kvOffload": ("--cache-ram", "-cram"),
+    "speculativeDecoding": (
+        "--spec-type",
+        "--spec-default",
+        "--spec-draft-model",
+        "--model-draft",
+        "-md",
+        "--spec-draft-hf",
+        "-hfd",
+        "-hfrd",
+        "--spec-draft-n-max",
+        "--spec-ngram-simple-size-m",
+    ),
+}
+"""Options of fields that need not be set."""
+_NO_STORE: Final = ("--cache-ram", "0")
+_METHODS: Final = {
+    SpeculativeMethod.NGRAM: "ngram-simple",
+    SpeculativeMethod.DRAFT_MODEL: "draft-simple",
+    SpeculativeMethod.EAGLE3: "draft-eagle3",
+    SpeculativeMethod.MTP: "draft-mtp",
+}
 
 
 class LlamaCpp(Engine):
@@ -97,6 +122,10 @@ class LlamaCpp(Engine):
             Capability.RESPONSES,
             Capability.TENSOR_PARALLEL,
             Capability.CHAT_TEMPLATE,
+            Capability.PREFIX_CACHING,
+            Capability.KV_OFFLOAD,
+            Capability.KV_OFFLOAD_CPU,
+            Capability.SPECULATIVE_DECODING,
             Capability.MODEL_FILE,
             Capability.HF_TOKEN,
             Capability.KEY,
@@ -119,6 +148,8 @@ class LlamaCpp(Engine):
             "AIP_…, HOME, XDG_CONFIG_HOME or TANDEM_…, by which its address, key or options would come from elsewhere",
         ),
     )
+    field_options = _FIELDS
+    shortens_options = False
     upstream_type = UpstreamType.LLAMACPP
     command = ("/app/llama-server",)
     drains = False  # it cuts what it is writing
@@ -154,7 +185,25 @@ class LlamaCpp(Engine):
         }
         written = [text for option, value in options.items() if value is not None for text in (option, str(value))]
         embeds = ["--embeddings"] if component.embeds else []
+        by_field = self.field_arguments(component, files).values()
+        written += [argument for each in by_field for argument in each]
         return [*written, *embeds, "--metrics", "--no-webui", *engine.extra_args]
+
+    def field_arguments(self, component: "EngineComponent", files: "ModelFiles") -> dict[str, list[str]]:
+        """See `Engine`."""
+        engine = component.spec
+        wanted: dict[str, list[str]] = {}
+        if engine.prefix_caching is not None:  # without it, a store of prompts would only take memory
+            wanted["prefixCaching"] = ["--cache-prompt"] if engine.prefix_caching else ["--no-cache-prompt", *_NO_STORE]
+        if offload := engine.kv_offload:
+            wanted["kvOffload"] = ["--cache-ram", str(offload.size_bytes // 2**20)]
+        if speculative := engine.speculative_decoding:
+            draft = self._draft(files.draft) if files.draft else []
+            ngram = speculative.method is SpeculativeMethod.NGRAM
+            most = "--spec-ngram-simple-size-m" if ngram else "--spec-draft-n-max"
+            method = ["--spec-type", _METHODS[speculative.method], most, str(speculative.tokens)]
+            wanted["speculativeDecoding"] = [*method, *draft]
+        return wanted
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`."""
@@ -164,6 +213,11 @@ class LlamaCpp(Engine):
             "TANDEM_POD_IP": ADDRESS,
         }
         return {**HOMES, **own}
+
+    def _draft(self, files: "ModelFiles") -> list[str]:
+        if files.volume is None:
+            return ["--spec-draft-hf", files.model, *(["--spec-draft-model", files.file] if files.file else [])]
+        return ["--spec-draft-model", f"{files.model}/{files.file}"]
 
     def _model(self, files: "ModelFiles") -> dict[str, str | None]:
         if files.volume is None:

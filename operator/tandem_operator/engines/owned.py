@@ -1,6 +1,7 @@
 """Rules for what of an engine's command line and environment is the operator's."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from tandem_operator.rules import Rule
@@ -19,8 +20,7 @@ def options(whole: tuple[str, ...], families: tuple[str, ...], why: str) -> Rule
     known = (*whole, *families)
 
     def is_owned(argument: str) -> bool:
-        found = re.match(_NAME, argument)
-        name = found[0].replace("_", "-") if found else ""
+        name = _name(argument)
         return bool(name) and (any(option.startswith(name) for option in known) or name.startswith(families))
 
     return Rule(
@@ -30,6 +30,18 @@ def options(whole: tuple[str, ...], families: tuple[str, ...], why: str) -> Rule
         message=f"engine.extraArgs must not set what the operator sets, however it is spelt: {why}",
         field="extraArgs",
     )
+
+
+def repeated(extra_args: Iterable[str], options: Iterable[str], *, shortened: bool) -> list[str]:
+    """Return which of these options the arguments have; `shortened`: be it by the beginning of their names."""
+    names = {name for argument in extra_args if (name := _name(argument))}
+    return [option for option in options if any(option.startswith(n) if shortened else option == n for n in names)]
+
+
+def _name(argument: str) -> str:
+    """Return the name of the option that an argument begins with, if any."""
+    found = re.match(_NAME, argument)
+    return found[0].replace("_", "-") if found else ""
 
 
 def hidden(pattern: str = HIDDEN, hint: str = "; a value may be a variable, as in --option=$(NAME)") -> Rule:

@@ -17,6 +17,7 @@ from tandem_operator.engines.base import (
     Engine,
     Environment,
     Probe,
+    SpeculativeMethod,
 )
 from tandem_operator.engines.releases import SGLANG
 
@@ -59,6 +60,29 @@ _OPTIONS: Final = (
 )
 """Set from fields, or at odds with the pod: its accelerators, its port and its key. A --config may hold them all."""
 _FAMILIES: Final = ("--ssl-", "--enable-ssl-", "--grpc-", "--smg-", "--sidecar", "--disaggregation-mode")
+_FIELDS: Final = {
+    "prefixCaching": ("--disable-radix-cache",),
+    "kvOffload": ("--enable-hierarchical-cache", "--enable-hicache", "--hicache-size", "--hicache-ratio"),
+    "speculativeDecoding": (
+        "--speculative-algorithm",
+        "--speculative-draft-model-path",
+        "--speculative-draft-model",
+        "--speculative-draft-model-revision",
+        "--speculative-num-steps",
+        "--speculative-eagle-topk",
+        "--speculative-num-draft-tokens",
+    ),
+    "structuredOutputs": ("--grammar-backend",),
+}
+"""Options of fields that need not be set."""
+_ALGORITHMS: Final = {
+    SpeculativeMethod.NGRAM: "NGRAM",
+    SpeculativeMethod.DRAFT_MODEL: "STANDALONE",
+    SpeculativeMethod.EAGLE3: "EAGLE3",
+    SpeculativeMethod.MTP: "NEXTN",
+}
+_BACKENDS: Final = {"guidance": "llguidance"}
+"""What it calls structured-output backends, where others call them otherwise."""
 
 
 class SGLang(Engine):
@@ -66,7 +90,7 @@ class SGLang(Engine):
 
     name = "SGLang"
     images = {"nvidia.com/gpu": f"docker.io/lmsysorg/sglang:{VERSION}"}  # noqa: RUF012 # it does not change
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS, Capability.KV_OFFLOAD_CPU}
     sources = ("hf", "pvc", "oci")
     rules = (
         owned.options(
@@ -82,6 +106,7 @@ class SGLang(Engine):
             "without its key",
         ),
     )
+    field_options = _FIELDS
     upstream_type = UpstreamType.SGLANG
     releases = SGLANG
     command = ("python3", "-m", "sglang.launch_server")
@@ -120,7 +145,34 @@ class SGLang(Engine):
             "--chat-template": TEMPLATE_PATH if tools.inline_chat_template else tools.chat_template,
         }
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
+        by_field = self.field_arguments(component, files).values()
+        written += [argument for each in by_field for argument in each]
         return [*written, "--enable-metrics", *(["--is-embedding"] if embeds else []), *engine.extra_args]
+
+    def field_arguments(self, component: "EngineComponent", files: "ModelFiles") -> dict[str, list[str]]:
+        """See `Engine`."""
+        engine = component.spec
+        wanted: dict[str, list[str]] = {}
+        if engine.prefix_caching is not None:  # which it has anyway
+            wanted["prefixCaching"] = [] if engine.prefix_caching else ["--disable-radix-cache"]
+        if offload := engine.kv_offload:
+            gigabytes = offload.size_bytes // 10**9 // (engine.tensor_parallel * engine.parallelism.pipeline)
+            wanted["kvOffload"] = ["--enable-hierarchical-cache", f"--hicache-size={gigabytes}"]
+        if speculative := engine.speculative_decoding:
+            # What it calls draft tokens counts the token that they follow.
+            shape = [f"--speculative-num-draft-tokens={speculative.tokens + 1}"]
+            if speculative.method is SpeculativeMethod.NGRAM:
+                shape += ["--speculative-ngram-max-bfs-breadth=1"]  # few attention backends check a tree
+            else:
+                draft = files.draft or files
+                shape += [f"--speculative-num-steps={speculative.tokens}", "--speculative-eagle-topk=1"]
+                shape += [f"--speculative-draft-model-path={draft.model}"]
+                shape += [f"--speculative-draft-model-revision={draft.revision}"] if draft.revision else []
+            wanted["speculativeDecoding"] = [f"--speculative-algorithm={_ALGORITHMS[speculative.method]}", *shape]
+        if structured := engine.structured_outputs:
+            backend = _BACKENDS.get(structured.backend, structured.backend)
+            wanted["structuredOutputs"] = [f"--grammar-backend={backend}"]
+        return wanted
 
     def environment(self, service: "LLMService", component: "EngineComponent") -> Environment:  # noqa: ARG002
         """See `Engine`; the key is a variable because SGLang takes it as an argument alone."""

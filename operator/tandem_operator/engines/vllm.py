@@ -6,6 +6,7 @@ option begins so; a short option may have its value right behind it. What begins
 stands.
 """
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -65,6 +66,14 @@ _OPTIONS: Final = (
 """Set from fields, or at odds with the pod: its accelerators, its port and probes. A --config may hold them all."""
 _FAMILIES: Final = ("--ssl-", "--grpc", "--data-parallel-", "-tp", "-pp", "-pcp", "-dp", "-n", "-r")
 """Whatever begins with one of these is the operator's, too."""
+_FIELDS: Final = {
+    "prefixCaching": ("--enable-prefix-caching", "--no-enable-prefix-caching"),
+    # A --kv-transfer-config has its connector replaced.
+    "kvOffload": ("--kv-offloading-size", "--kv-offloading-backend", "--kv-transfer-config"),
+    "speculativeDecoding": ("--speculative-config", "-sc", "--spec-method", "--spec-model", "--spec-tokens"),
+    "structuredOutputs": ("--structured-outputs-config",),
+}
+"""Options of fields that need not be set."""
 _HIDDEN: Final = "^((-[^.=]*|-O=?)?[$][(]|-O=?-)"
 """vLLM takes what follows -O for another argument."""
 _MOST_SEQS: Final = 1024
@@ -82,7 +91,7 @@ class Vllm(Engine):
         "amd.com/gpu": f"docker.io/vllm/vllm-openai-rocm:{VERSION}",
         CPU: f"docker.io/vllm/vllm-openai-cpu:{VERSION}",
     }
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.KV_OFFLOAD_CPU}
     sources = ("hf", "pvc", "oci", "s3")
     rules = (
         owned.options(
@@ -99,6 +108,8 @@ class Vllm(Engine):
             "follows from model.adapters",
         ),
     )
+    field_options = _FIELDS
+    offloads_to_shared_memory = True
     upstream_type = UpstreamType.VLLM
     releases = VLLM
     command = ("vllm", "serve")
@@ -146,7 +157,26 @@ class Vllm(Engine):
         }
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         flags = {"--enable-auto-tool-choice": tools.enabled, "--enable-lora": component.model.adapters is not None}
-        return [files.model, *written, *(flag for flag, on in flags.items() if on), *engine.extra_args]
+        written += [flag for flag, on in flags.items() if on]
+        by_field = self.field_arguments(component, files).values()
+        return [files.model, *written, *(argument for each in by_field for argument in each), *engine.extra_args]
+
+    def field_arguments(self, component: "EngineComponent", files: "ModelFiles") -> dict[str, list[str]]:
+        """See `Engine`."""
+        engine = component.spec
+        wanted: dict[str, list[str]] = {}
+        if engine.prefix_caching is not None:
+            wanted["prefixCaching"] = [f"--{'' if engine.prefix_caching else 'no-'}enable-prefix-caching"]
+        if offload := engine.kv_offload:
+            wanted["kvOffload"] = [f"--kv-offloading-size={offload.size_bytes / 2**30:.12g}"]
+        if speculative := engine.speculative_decoding:
+            config = {"method": speculative.method.replace("-", "_"), "num_speculative_tokens": speculative.tokens}
+            if draft := files.draft:
+                config |= {"model": draft.model, **({"revision": draft.revision} if draft.revision else {})}
+            wanted["speculativeDecoding"] = [f"--speculative-config={json.dumps(config)}"]
+        if structured := engine.structured_outputs:
+            wanted["structuredOutputs"] = [f"--structured-outputs-config.backend={structured.backend}"]
+        return wanted
 
     def takes_priority(self, extra_args: Sequence[str]) -> bool:
         """See `Engine`."""

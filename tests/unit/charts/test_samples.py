@@ -124,12 +124,13 @@ def test_what_full_cannot_have_is_in_a_sample_of_its_own() -> None:
     wanted = {
         "spec.model.file",
         "spec.embeddingEngine.model.file",
+        "spec.engine.speculativeDecoding.model.file",
         *(path for path in defined("spec.orchestrator.state", schema["state"]) if not path.endswith(REFUSED)),
         *defined("spec.orchestrator.files.claim", claim),
     }
     shown = {
         path
-        for name in ("sqlite", "postgres", "files", "llamacpp")
+        for name in ("sqlite", "postgres", "files", "llamacpp", "speculative")
         for path in written("spec", read(sample(name))["spec"])
     }
     assert sorted(wanted - shown) == []

@@ -7,12 +7,15 @@ from typing import Final
 from tandem_contract import names
 
 from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.pod import Resources
+from tandem_operator.api.quantity import total
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Environment, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
 from tandem_operator.manifests.engine.adapter_files import adapter_volumes
-from tandem_operator.manifests.engine.model_files import MOUNT_PATH, ModelFiles, model_files
+from tandem_operator.manifests.engine.model_files import ModelFiles, model_files
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
 
@@ -38,16 +41,15 @@ def build(service: LLMService, platform: Platform, key_version: str | None) -> I
 def _deployment(
     service: LLMService, component: EngineComponent, platform: Platform, key_version: str | None
 ) -> Manifest:
-    spec, files = component.spec, model_files(component.model)
+    spec, files = component.spec, model_files(component.model, component.spec.draft)
     engine, template = ENGINES[spec.type], spec.tool_calling.inline_chat_template
     cache_size = spec.model_cache.size_limit
     volumes: list[Manifest] = [
         {"name": "cache", "emptyDir": {"sizeLimit": cache_size} if cache_size else {}},
         {"name": "tmp", "emptyDir": {}},
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": spec.shared_memory}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _shared_memory(spec, engine)}},
     ]
-    if files.volume:
-        volumes.append({"name": "model", **files.volume})
+    volumes += [{"name": name, **volume} for name, _, volume in files.volumes()]
     volumes += [{"name": volume.name, **volume.source} for volume in adapter_volumes(component.model)]
     if template:
         volumes.append({"name": "chat-template", "configMap": {"name": component.name}})
@@ -88,8 +90,7 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
     ]
-    if files.volume:
-        mounts.append({"name": "model", "mountPath": MOUNT_PATH, "readOnly": True})
+    mounts += [{"name": name, "mountPath": path, "readOnly": True} for name, path, _ in files.volumes()]
     mounts += [volume.mount for volume in adapter_volumes(component.model)]
     if spec.tool_calling.inline_chat_template:
         mounts.append({"name": "chat-template", "mountPath": _TEMPLATE_FOLDER, "readOnly": True})
@@ -103,7 +104,7 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         args=engine.arguments(service, component, files, image),
         env=environment([*_variables(engine.environment(service, component)), *files.env], spec),
         ports=[{"name": "http", "containerPort": names.ENGINE_PORT, "protocol": "TCP"}],
-        resources=resources(spec.resources, accelerators, spec.model_cache.size_limit),
+        resources=resources(_memory_counted(spec), accelerators, spec.model_cache.size_limit),
         volumeMounts=mounts,
         startupProbe={
             **_probe(engine.starting, math.ceil(spec.startup_seconds / engine.starting.period)),
@@ -112,6 +113,17 @@ def _container(service: LLMService, component: EngineComponent, image: str, file
         readinessProbe=_probe(engine.serving),
         livenessProbe={**_probe(engine.living), **_SOON_KILLED},
     )
+
+
+def _memory_counted(spec: EngineSpec) -> Resources:
+    """Return the engine's resources together with the memory that it takes for its KV cache."""
+    return spec.resources.with_more("memory", spec.kv_offload.size) if spec.kv_offload else spec.resources
+
+
+def _shared_memory(spec: EngineSpec, engine: Engine) -> str:
+    if spec.kv_offload and engine.offloads_to_shared_memory:
+        return total(spec.shared_memory, spec.kv_offload.size)
+    return spec.shared_memory
 
 
 def _variables(values: Environment) -> Iterable[Manifest]:
