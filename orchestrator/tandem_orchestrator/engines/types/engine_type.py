@@ -35,6 +35,11 @@ class EngineType:
         """Return where it is told to forget an adapter, and what it is told."""
         raise NotImplementedError
 
+    half_dropped_words: str | None = None
+    """What it says of an adapter that it has only half forgotten, and loads no more before it is told to forget it again."""
+    adapter_field: str | None = None
+    """The field by which requests ask for an adapter, where its name as the model would be answered by the model."""
+
     def prefers_responses(self, model: str) -> bool:  # noqa: ARG002 # for subclasses
         """Return whether the engine's own `/v1/responses` does more for a model than its chat completions."""
         return False
