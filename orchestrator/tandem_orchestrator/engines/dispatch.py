@@ -160,9 +160,13 @@ class Dispatcher(Part):
                         call.attempts.answered(replica)
                     return answer
                 await asyncio.sleep(_backoff(attempts.number))
-            before, model = model, self._catalogue.find(model.name)
-            if model.adapter_fields != before.adapter_fields:  # others serve it now, or it was not known what it is
-                body = _rewritten(body, before, model)
+            model, body = self._afresh(model, body)
+
+    def _afresh(self, before: Model, body: bytes) -> tuple[Model, bytes]:
+        """Return the model as it is known by now, and the request as it is put to that."""
+        model = self._catalogue.find(before.name)
+        same = model.adapter_fields == before.adapter_fields
+        return model, body if same else _rewritten(body, before, model)
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""

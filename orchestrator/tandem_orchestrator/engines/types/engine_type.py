@@ -36,7 +36,7 @@ class EngineType:
         raise NotImplementedError
 
     half_dropped_words: str | None = None
-    """What it says of an adapter that it has only half forgotten, and loads no more before it is told to forget it again."""
+    """What it says of an adapter that it forgot by half, and loads again once it is told to forget it once more."""
     adapter_field: str | None = None
     """The field by which requests ask for an adapter, where its name as the model would be answered by the model."""
 
