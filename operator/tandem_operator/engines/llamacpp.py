@@ -22,6 +22,7 @@ from tandem_operator.engines.base import (
     Environment,
     Probe,
 )
+from tandem_operator.engines.releases import LLAMACPP
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -120,6 +121,7 @@ class LlamaCpp(Engine):
         ),
     )
     upstream_type = UpstreamType.LLAMACPP
+    releases = LLAMACPP
     command = ("/app/llama-server",)
     drains = False  # it cuts what it is writing
     starting = Probe("/health", period=5, timeout=5)
