@@ -154,6 +154,7 @@ async def sglang():
 async def test_one_that_sglang_has_half_forgotten_is_forgotten_wholly_and_loaded(serve, sglang):
     sglang.half_dropped.add("poems")
     orchestrator = await serve(config(POEMS, engine=sglang))
+    await until(lambda: sglang.adapters == ["poems"])
     assert (await orchestrator.chat(model="poems"))[0] == 200
     assert orchestrator.upstreams.problems == []
 
