@@ -31,8 +31,6 @@ SOURCES: Final = {
 """Files, and folders, that define them. Those that a release has not are in none of its flags."""
 FIELDS: Final = ("BaseFrontendArgs", "FrontendArgs")
 """Classes of vLLM whose fields are flags without a call that says so."""
-
-
 LLAMACPP: Final = "llamacpp"
 SDIST: Final = "llama-cpp-python"
 ARGUMENTS: Final = "/vendor/llama.cpp/common/arg.cpp"
@@ -121,6 +119,8 @@ def main(engine: str, releases: list[str]) -> None:
     table = json.loads(path.read_text()) if path.exists() else []
     for text in releases:
         release, _, version = text.partition("=")
+        if engine == LLAMACPP and not version:
+            raise Failure(f"which version of {SDIST} has build {release}? Write {release}=VERSION")
         with tempfile.TemporaryDirectory() as folder:
             if engine == LLAMACPP:
                 wanted = [f"--no-binary={SDIST}", f"{SDIST}=={version}"]
