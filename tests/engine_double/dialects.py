@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import orjson
+
 Json = dict[str, Any]
 Answered = tuple[int, Any]
 
@@ -32,6 +34,37 @@ class Dialect:
     """Whether /metrics asks for no key."""
     gauges: ClassVar[tuple[str, str]] = ("vllm:num_requests_running", "vllm:num_requests_waiting")
     labels = '{{engine="0",model_name="{model}"}}'
+
+    orders: ClassVar[dict[str, bool]] = {"/v1/load_lora_adapter": True, "/v1/unload_lora_adapter": False}
+    """Where it loads an adapter, and where it forgets one."""
+
+    def ordered(self, problem: str | None, load: Load) -> tuple[int, bytes]:  # noqa: ARG002 # for SGLang
+        """entrypoints/openai/models/serving.py."""
+        if problem is None:
+            return 200, b"Success"
+        status = {"cannot be found.": 404, "has already been loaded.": 400}.get(problem.partition("' ")[2], 500)
+        error = {"message": problem, "type": "BadRequestError", "param": None, "code": status}
+        return status, orjson.dumps({"error": error})
+
+    reloads = False
+    """Whether a request for an adapter that it has forgotten has it loaded again."""
+
+    def unknown_adapter(self, name: str) -> str:
+        return f"The lora adapter '{name}' cannot be found."
+
+    def known_adapter(self, name: str) -> str:
+        return f"The lora adapter '{name}' has already been loaded."
+
+    def adapter(self, request: Json, load: Load) -> str | None:
+        """Which adapter answers a request, None for the model itself."""
+        return request.get("model") if request.get("model") in load.adapters else None
+
+    def lacking(self, request: Json, load: Load) -> Answered | None:
+        """What is said to a request for what is not there."""
+        if request.get("model") in (load.model, *load.adapters):
+            return None
+        message = f"The model `{request.get('model')}` does not exist."
+        return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
 
     def full(self, *, streamed: bool) -> Answered:  # noqa: ARG002 # for SGLang
         """exceptions.py: QueueOverflowError, before a stream begins."""
@@ -73,6 +106,47 @@ class SGLang(Dialect):
 
     def tokens(self, count: int, load: Load) -> Json:
         return {"tokens": list(range(count)), "count": count, "max_model_len": load.context}
+
+    orders: ClassVar[dict[str, bool]] = {"/load_lora_adapter": True, "/unload_lora_adapter": False}
+    """srt/entrypoints/http_server.py; with the same key as all else where there is no other, utils/auth.py."""
+    reloads = True
+    """srt/managers/tokenizer_manager.py: _resolve_lora_path, from its lora_ref_cache."""
+
+    def ordered(self, problem: str | None, load: Load) -> tuple[int, bytes]:
+        """srt/managers/io_struct.py: LoRAUpdateOutput; whatever goes wrong is a 400."""
+        told = {"success": problem is None, "error_message": problem or "", "loaded_adapters": load.adapters}
+        return 200 if problem is None else 400, orjson.dumps({"rid": None, "http_worker_ipc": None, **told})
+
+    def unknown_adapter(self, name: str) -> str:
+        """srt/lora/lora_registry.py: unregister."""
+        return f"LoRA with name {name} does not exist. Loaded LoRAs: odict_keys([])"
+
+    def known_adapter(self, name: str) -> str:
+        """srt/lora/lora_manager.py: validate_new_adapter."""
+        return f"Failed to load LoRA adapter {name} because it is already loaded"
+
+    def models(self, load: Load) -> Json:
+        """srt/entrypoints/http_server.py: available_models."""
+        made = {"object": "model", "created": 1, "owned_by": "sglang"}
+        base = {"id": load.model, **made, "root": load.model, "parent": None, "max_model_len": load.context}
+        adapters = load.adapters.items()
+        others = [{"id": i, **made, "root": root, "parent": load.model, "max_model_len": None} for i, root in adapters]
+        return {"object": "list", "data": [base, *others]}
+
+    def adapter(self, request: Json, load: Load) -> str | None:
+        """srt/entrypoints/openai/serving_base.py: _parse_model_parameter and _resolve_lora_path."""
+        model = str(request.get("model"))
+        if model == load.model or ":" not in model:
+            return request.get("lora_path")
+        return model.removeprefix(f"{load.model}:") if model.startswith(f"{load.model}:") else model.split(":", 1)[1]
+
+    def lacking(self, request: Json, load: Load) -> Answered | None:
+        """srt/managers/tokenizer_manager.py: _resolve_lora_path. Any other model's name is taken for its own."""
+        adapter = self.adapter(request, load)
+        if adapter is None or adapter in load.adapters:
+            return None
+        message = f"Got LoRA adapter that has never been loaded: {adapter}\nAll loaded adapters: dict_keys([])."
+        return 400, {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
 
 
 class Tgi(Dialect):

@@ -26,6 +26,8 @@ class Seen:
     headers: dict[str, str]
     path: str
     arrived: float = field(default_factory=time.monotonic)
+    adapter: str | None = None
+    """What answers; None is the model itself."""
     outcome: str = ""
     ended: float = 0.0
 
@@ -68,6 +70,8 @@ class EngineDouble:
         """Where those adapters are from that were loaded by request."""
         self.broken: dict[str, str] = {}
         """What is said of adapters that cannot be loaded, by where they are."""
+        self.half_dropped: set[str] = set()
+        """Adapters that SGLang has begun to forget: srt/managers/tokenizer_control_mixin.py, pending_lora_unloads."""
         self.lacks: set[str] = set()
         """Paths that it does not have,"""
         self.lacked: list[str] = []
@@ -170,36 +174,40 @@ class EngineDouble:
             self.tokenized.append(asked := orjson.loads(exchange.body))
             count = tokens_of(asked) or len(str(asked.get("prompt")).split())
             await _tell(exchange, (200, self.dialect.tokens(count, self._load)))
-        elif path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter") and exchange.method == "POST":
-            status, said = self._change_adapter(path, orjson.loads(exchange.body))
-            await exchange.answer(status, said)
+        elif path in self.dialect.orders and exchange.method == "POST":
+            problem = self._change_adapter(orjson.loads(exchange.body), loads=self.dialect.orders[path])
+            await exchange.answer(*self.dialect.ordered(problem, self._load))
         elif path == "/v1/models":
             await _tell(exchange, (200, self.dialect.models(self._load)))
         else:
             await exchange.answer(404, b'{"detail":"Not Found"}')
 
-    def _change_adapter(self, path: str, order: dict[str, Any]) -> tuple[int, bytes]:
-        """As vLLM 0.32 does, entrypoints/openai/models/serving.py."""
+    def _change_adapter(self, order: dict[str, Any], *, loads: bool) -> str | None:
+        """Returns what went wrong."""
         name, root = order["lora_name"], order.get("lora_path")
-        if path.endswith("/unload_lora_adapter"):
-            if name not in self.adapters:
-                return 404, _refusal(404, f"The lora adapter '{name}' cannot be found.")
-            self.adapters.remove(name)
-            return 200, b"Success"
+        if not loads:
+            if name not in self.adapters and name not in self.half_dropped:
+                return self.dialect.unknown_adapter(name)
+            self.half_dropped.discard(name)
+            if name in self.adapters:
+                self.adapters.remove(name)
+            return None
+        if name in self.half_dropped:
+            return f"LoRA adapter '{name}' has an incomplete unload. Retry the unload before loading it again."
         if name in self.adapters:
-            return 400, _refusal(400, f"The lora adapter '{name}' has already been loaded.")
+            return self.dialect.known_adapter(name)
         if root in self.broken:
-            return 500, _refusal(500, self.broken[root])
+            return self.broken[root]
         self.adapters.append(name)
         self.roots[name] = str(root)
-        return 200, b"Success"
+        return None
 
     def _authorized(self, exchange: Exchange) -> bool:
         return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
 
     async def _serve(self, exchange: Exchange, path: str) -> None:
         request = form_in(exchange) if path.startswith("/v1/audio/") else orjson.loads(exchange.body)
-        seen = Seen(request, exchange.body, exchange.headers, path)
+        seen = Seen(request, exchange.body, exchange.headers, path, adapter=self.dialect.adapter(request, self._load))
         if self.remember:
             self.seen.append(seen)
         slots = self.slots
@@ -238,9 +246,11 @@ class EngineDouble:
             return self.dialect.unauthorized
         if self.full:
             return self.dialect.full(streamed=bool(request.get("stream")))
-        if request.get("model") not in (self.model, *self.adapters):
-            message = f"The model `{request.get('model')}` does not exist."
-            return 404, {"error": {"message": message, "type": "NotFoundError", "param": "model", "code": 404}}
+        name = self.dialect.adapter(request, self._load)
+        if self.dialect.reloads and name in self.roots and name not in self.adapters:
+            self.adapters.append(name)
+        if lacking := self.dialect.lacking(request, self._load):
+            return lacking
         if self.context and (count := tokens_of(request) + (request.get("max_tokens") or 1)) > self.context:
             message = (
                 f"This model's maximum context length is {self.context} tokens. However, your request has {count} "
@@ -300,10 +310,6 @@ async def _tell(exchange: Exchange, answered: Answered) -> None:
         await exchange.answer(200, event(document) + b"data: [DONE]\n\n", "text/event-stream")
     else:
         await exchange.answer(status, orjson.dumps(document))
-
-
-def _refusal(status: int, message: str) -> bytes:
-    return orjson.dumps({"error": {"message": message, "type": "BadRequestError", "param": None, "code": status}})
 
 
 async def _whole(exchange: Exchange, answer: Answer, reply: Reply) -> None:

@@ -17,6 +17,8 @@ from tests.unit.operator.test_owned import ADMITTED, REFUSED
 from tests.vllm_parser import ENDS, OPTIONS
 
 SOURCE = {"model": {"source": "hf://org/model"}}
+ADAPTED = {"source": "pvc://claim", "name": "b", "adapters": [{"name": "legal", "source": "pvc://adapters/legal"}]}
+OPEN = {"networking": {"networkPolicy": {"enabled": False}}}
 
 
 async def refused_by_the_api_server(kubernetes: Kubernetes, namespace: str, spec: dict[str, Any]) -> str | None:
@@ -125,7 +127,10 @@ async def test_other_engines_are_judged_alike(kubernetes: Kubernetes, namespace:
         specs += [{"engine": {"type": kind, **own, **each}} for each in fields]
         specs += [{"engine": {"type": kind, **own}, "model": model} for model in models]
         specs += [{"embeddingEngine": {"type": kind, **own, "model": model}} for model in models]
-        specs.append({"engine": {"type": kind, **own}, "networking": {"networkPolicy": {"enabled": False}}})
+        specs.append({"engine": {"type": kind, **own}, **OPEN})
+        specs.append({"engine": {"type": kind, **own}, "model": ADAPTED, **OPEN})
+        each = {"type": kind, **own, "model": ADAPTED}
+        specs += [{"embeddingEngine": each, **OPEN}, {"additionalEngines": {"other": each}, **OPEN}]
         specs.append({"engine": {"type": kind}})
         specs.append({"engine": {"type": kind, "accelerator": "amd.com/gpu"}})
     assert await judged_alike(kubernetes, namespace, specs) > len(REFUSED) + 50

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tandem_contract import json_schema
-from tandem_contract.config import OrchestratorSettings
+from tandem_contract.config import OrchestratorSettings, UpstreamType
 from tandem_contract.config.oidc import SAFE_ISSUER
 
 
@@ -13,6 +13,7 @@ def errors(settings: OrchestratorSettings) -> list[str]:
     return [
         *_names_used_twice(settings),
         *_certificates_without_tls(settings),
+        *_adapters_with_colons(settings),
         *_endless_fallbacks(settings),
         *_wrong_schemas(settings),
     ]
@@ -53,6 +54,16 @@ def _certificates_without_tls(settings: OrchestratorSettings) -> Iterator[str]:
     for n, upstream in enumerate(settings.upstreams):
         if upstream.tls is not None and not upstream.url.startswith("https://"):
             yield f"upstreams.{n}.tls: has a use with an https:// URL alone; write that, or leave tls out"
+
+
+def _adapters_with_colons(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, upstream in enumerate(settings.upstreams):
+        for m, adapter in enumerate(upstream.adapters):
+            if upstream.type is UpstreamType.SGLANG and ":" in adapter.name:
+                yield (
+                    f"upstreams.{n}.adapters.{m}.name: {adapter.name!r} has a colon, behind which SGLang reads another "
+                    "adapter's name; leave it out"
+                )
 
 
 def _tools(settings: OrchestratorSettings) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,8 @@ class Upstream(Section):
     """The key itself; meant for the variable VLLM_API_KEY."""
     adapters: list[Adapter] = Field(default=[], max_length=256)
     """Adapters that each replica is told to load, without a restart; for type vllm, with
-    VLLM_ALLOW_RUNTIME_LORA_UPDATING and --enable-lora."""
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING and --enable-lora, and for sglang, with --enable-lora, --max-lora-rank and
+    --lora-target-modules."""
     tls: UpstreamTls | None = None
     """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
 

@@ -31,6 +31,7 @@ _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 _LONGEST_WITH_EMBEDDING: Final = 48
 """NAME-embedding-pods is a DNS label, too."""
 _KEYLESS: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.KEY not in engine.capabilities]
+_OPEN: Final = [str(kind) for kind, engine in ENGINES.items() if engine.loads_for_anyone]
 _LONGEST_TOGETHER: Final = 57
 """NAME-KEY-pods is one as well."""
 
@@ -57,9 +58,13 @@ def _types(spec: "LLMServiceSpec") -> set[EngineType]:
     }
 
 
-def _has_adapters(spec: "LLMServiceSpec") -> bool:
-    others = (each.model for each in (spec.embedding_engine, *(spec.additional_engines or {}).values()) if each)
-    return any(model.adapters is not None for model in (spec.model, *others))
+def _loads_for_anyone(spec: "LLMServiceSpec") -> bool:
+    others = [
+        (each.type, each.model) for each in (spec.embedding_engine, *(spec.additional_engines or {}).values()) if each
+    ]
+    return any(
+        model.adapters is not None and kind in _OPEN for kind, model in ((spec.engine.type, spec.model), *others)
+    )
 
 
 class LLMServiceSpec(Ruled):
@@ -107,12 +112,14 @@ class LLMServiceSpec(Ruled):
             field="networking",
         ),
         Rule(
-            cel="self.networking.networkPolicy.enabled || !(has(self.model.adapters)"
-            " || has(self.embeddingEngine) && has(self.embeddingEngine.model.adapters) || has(self.additionalEngines)"
-            " && self.additionalEngines.exists(k, has(self.additionalEngines[k].model.adapters)))",
-            holds=lambda spec: spec.networking.network_policy.enabled or not _has_adapters(spec),
-            message="networking.networkPolicy must be enabled with model.adapters: the engine loads others for whoever "
-            "reaches it",
+            cel=f"self.networking.networkPolicy.enabled || !(has(self.model.adapters) && self.engine.type in {_OPEN}"
+            " || has(self.embeddingEngine) && has(self.embeddingEngine.model.adapters)"
+            f" && self.embeddingEngine.type in {_OPEN}"
+            " || has(self.additionalEngines) && self.additionalEngines.exists(k,"
+            f" has(self.additionalEngines[k].model.adapters) && self.additionalEngines[k].type in {_OPEN}))",
+            holds=lambda spec: spec.networking.network_policy.enabled or not _loads_for_anyone(spec),
+            message=f"networking.networkPolicy must be enabled with model.adapters of engine.type {', '.join(_OPEN)}, "
+            "which loads others for whoever reaches it",
             field="networking",
         ),
     )

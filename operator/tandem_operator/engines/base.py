@@ -135,6 +135,8 @@ class Engine(ABC):
     """Until it serves, as often as `spec.engine.startupTimeout` allows."""
     serving: ClassVar[Probe]
     living: ClassVar[Probe]
+    loads_for_anyone: ClassVar[bool] = False
+    """Whether one that loads adapters does so for whoever reaches it, without its key."""
     metrics_path: ClassVar[str | None] = "/metrics"
     metrics_need_key: ClassVar[bool] = False
     releases: ClassVar[Releases | None] = None

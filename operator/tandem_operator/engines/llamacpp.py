@@ -23,6 +23,7 @@ from tandem_operator.engines.base import (
     Probe,
     SpeculativeMethod,
 )
+from tandem_operator.engines.releases import LLAMACPP
 
 if TYPE_CHECKING:
     from tandem_operator.api.component import EngineComponent
@@ -151,6 +152,7 @@ class LlamaCpp(Engine):
     field_options = _FIELDS
     shortens_options = False
     upstream_type = UpstreamType.LLAMACPP
+    releases = LLAMACPP
     command = ("/app/llama-server",)
     drains = False  # it cuts what it is writing
     starting = Probe("/health", period=5, timeout=5)

@@ -57,8 +57,11 @@ _OPTIONS: Final = (
     "--config",
     "--use-ray",
     "--tool-server",
+    "--max-loaded-loras",
 )
 """Set from fields, or at odds with the pod: its accelerators, its port and its key. A --config may hold them all."""
+_LORA: Final = ("--enable-lora", "--max-lora-rank=16", "--lora-target-modules=all")
+"""It starts with all three or not at all where adapters come later; 16 is vLLM's default, too, and `extraArgs` win."""
 _FAMILIES: Final = ("--ssl-", "--enable-ssl-", "--grpc-", "--smg-", "--sidecar", "--disaggregation-mode")
 _FIELDS: Final = {
     "prefixCaching": ("--disable-radix-cache",),
@@ -90,14 +93,14 @@ class SGLang(Engine):
 
     name = "SGLang"
     images = {"nvidia.com/gpu": f"docker.io/lmsysorg/sglang:{VERSION}"}  # noqa: RUF012 # it does not change
-    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.ADAPTERS, Capability.KV_OFFLOAD_CPU}
+    capabilities = frozenset(Capability) - {Capability.MODEL_FILE, Capability.KV_OFFLOAD_CPU}
     sources = ("hf", "pvc", "oci")
     rules = (
         owned.options(
             _OPTIONS,
             _FAMILIES,
-            "model, served name, address, keys, TLS and parallelism have fields of their own; gRPC, sidecars, other "
-            "nodes and a --config would open or move it",
+            "model, served name, address, keys, TLS, parallelism and which adapters are loaded have fields of their "
+            "own; gRPC, sidecars, other nodes and a --config would open or move it",
         ),
         owned.hidden(),
         owned.variables(
@@ -147,7 +150,9 @@ class SGLang(Engine):
         written = [f"{option}={value}" for option, value in options.items() if value is not None]
         by_field = self.field_arguments(component, files).values()
         written += [argument for each in by_field for argument in each]
-        return [*written, "--enable-metrics", *(["--is-embedding"] if embeds else []), *engine.extra_args]
+        flags = ["--enable-metrics", *(["--is-embedding"] if embeds else [])]
+        flags += _LORA if component.model.adapters is not None else []
+        return [*written, *flags, *engine.extra_args]
 
     def field_arguments(self, component: "EngineComponent", files: "ModelFiles") -> dict[str, list[str]]:
         """See `Engine`."""

@@ -110,6 +110,7 @@ class Vllm(Engine):
     )
     field_options = _FIELDS
     offloads_to_shared_memory = True
+    loads_for_anyone = True  # at /adapters
     upstream_type = UpstreamType.VLLM
     releases = VLLM
     command = ("vllm", "serve")
@@ -188,5 +189,5 @@ class Vllm(Engine):
         # vLLM gives up on its own processes after 10 minutes otherwise, however long Kubernetes would wait.
         own = {"VLLM_ENGINE_READY_TIMEOUT_S": str(component.spec.startup_seconds)}
         if component.model.adapters is not None:
-            own["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"  # at /v1, which asks for its key, and at /adapters, too
+            own["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"
         return {**_ENV, **own, "VLLM_API_KEY": service.engine_key, "VLLM_HOST_IP": ADDRESS}

@@ -216,7 +216,7 @@ def _error_fields(document: Any) -> dict[str, Any]:
     }
     if isinstance(error.get("code"), int):
         fields["code"] = error["code"]
-    if message := _message(error.get("message") or error.get("detail")):
+    if message := _message(error.get("message") or error.get("detail") or error.get("error_message")):
         fields["message"] = message
     return fields
 

@@ -8,6 +8,7 @@ from tandem_contract.config import ModelSettings
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.types import EngineType
+from tandem_orchestrator.engines.upstream import Upstream
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import UnknownModel
 
@@ -28,8 +29,18 @@ class Model:
     """True if its engines are better asked by their own `/v1/responses`."""
     takes_priority: bool = False
     """True if requests may carry `priority`, whichever of the replicas they come to."""
+    adapter_fields: tuple[tuple[str, str | None], ...] = ()
+    """What requests say beside `model` for its engines to answer with the right adapter; None is for nothing."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
+
+    def name_adapter(self, payload: dict[str, Any]) -> None:
+        """Have a request ask for no other adapter of its engines than this one, or for none."""
+        for field, adapter in self.adapter_fields:
+            if adapter is None:
+                payload.pop(field, None)
+            else:
+                payload[field] = adapter
 
 
 class Catalogue:
@@ -98,7 +109,9 @@ class Catalogue:
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
                 own = settings.fallback is None and _all_prefer_responses(name, replicas)
                 ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
-                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered)
+                self._models[name] = Model(
+                    name, settings, replicas, salted, thought, own, ordered, _adapter_fields(name, serving)
+                )
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -111,7 +124,18 @@ class Catalogue:
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
-        return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+        fields = _adapter_fields(name, unknown)
+        return Model(
+            name, ModelSettings(name=name), replicas, takes_cache_salt=False, adapter_fields=fields, known=False
+        )
+
+
+def _adapter_fields(name: str, serving: list[Upstream]) -> tuple[tuple[str, str | None], ...]:
+    fields: dict[str, str | None] = {}
+    for upstream in serving:
+        if field := upstream.type.adapter_field:
+            fields[field] = name if upstream.is_adapter(name) else fields.get(field)
+    return tuple(fields.items())
 
 
 def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:

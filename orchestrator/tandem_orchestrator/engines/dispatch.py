@@ -131,7 +131,7 @@ class Dispatcher(Part):
             call.record.model = fallback.name
             if call.attempts is not None:
                 call.attempts.forget()
-            model, body = fallback, _rewritten(body, fallback)
+            model, body = fallback, _rewritten(body, model, fallback)
 
     async def _attempts(self, model: Model, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         slot: QueueSlot | None = None  # given to a request that was not answered at its first attempt
@@ -160,7 +160,13 @@ class Dispatcher(Part):
                         call.attempts.answered(replica)
                     return answer
                 await asyncio.sleep(_backoff(attempts.number))
-            model = self._catalogue.find(model.name)
+            model, body = self._afresh(model, body)
+
+    def _afresh(self, before: Model, body: bytes) -> tuple[Model, bytes]:
+        """Return the model as it is known by now, and the request as it is put to that."""
+        model = self._catalogue.find(before.name)
+        same = model.adapter_fields == before.adapter_fields
+        return model, body if same else _rewritten(body, before, model)
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
@@ -279,10 +285,13 @@ def _why(model: Model) -> str:
     return f"no engine of {model.name!r} can take a request now: {problem}"
 
 
-def _rewritten(body: bytes, model: Model) -> bytes:
-    """Return the request as it is put to another model."""
+def _rewritten(body: bytes, before: Model, model: Model) -> bytes:
+    """Return the request as it is put to another model than the one `before`."""
     payload = orjson.loads(body)
     payload["model"] = model.name
+    for field, _ in before.adapter_fields:
+        payload.pop(field, None)
+    model.name_adapter(payload)
     if not model.takes_cache_salt:
         payload.pop("cache_salt", None)
     if not model.takes_priority:

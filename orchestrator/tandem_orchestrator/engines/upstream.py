@@ -15,6 +15,7 @@ from tandem_orchestrator.engines.adapters import Adapters
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
+from tandem_orchestrator.engines.types import ENGINE_TYPES, EngineType
 from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_READY
 
 RESOLVE_SECONDS: Final = 3.0
@@ -65,6 +66,11 @@ class Upstream:
         return self.settings.name
 
     @property
+    def type(self) -> EngineType:
+        """What is known about its type of engine."""
+        return ENGINE_TYPES[self.settings.type]
+
+    @property
     def url(self) -> str:
         """Where it is configured to be."""
         return self.settings.url.rstrip("/").removesuffix("/v1")
@@ -105,6 +111,10 @@ class Upstream:
         if model == self.settings.model or not self.models:
             return self.replicas
         return [replica for replica in self.replicas if model in replica.names]
+
+    def is_adapter(self, model: str) -> bool:
+        """Return whether `model` is an adapter of this engine's, by the configuration or by its own list."""
+        return model in self.adapters.names or bool(self.listed.get(model, {}).get("parent"))
 
     def state(self) -> dict[str, Any]:
         """Return what /health tells about it."""

@@ -31,6 +31,8 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int, 
     endpoint, settings, payload = request.endpoint, model.settings, request.payload
     payload[MODEL] = model.name
     payload.pop(PRIORITY, None)  # no client comes before others by its own word
+    if model.adapter_fields:
+        model.name_adapter(payload)
     for name, value in settings.defaults.items():
         if payload.get(name) is None:
             payload[name] = value

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.engine_double import EngineDouble, Reply
 from tests.sockets.running import config_for, question, until
 
 POEMS, SONGS = {"name": "poems", "path": "/adapters/poems"}, {"name": "songs", "path": "org/songs"}
@@ -15,8 +16,15 @@ def _impatient(monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.engines.adapters.MOST_PAUSE", 0.05)
 
 
+@pytest.fixture(params=["vllm", "sglang"])
+async def engine(request):
+    async with EngineDouble(dialect=request.param, api_key="sk-engine") as double:
+        yield double
+
+
 def config(*adapters, engine, **settings):
-    upstream = {"name": "e", "url": engine.url, "model": engine.model, "adapters": list(adapters)}
+    upstream = {"name": "e", "url": engine.url, "type": engine.kind, "model": engine.model, "adapters": list(adapters)}
+    upstream["api_key_value"] = engine.api_key
     return config_for(upstreams=[upstream], **settings)
 
 
@@ -30,7 +38,7 @@ async def test_they_are_loaded_and_asked_for_by_name(serve, engine):
     assert await ids(orchestrator) == ["double", "poems", "songs"]
     assert (await orchestrator.chat(model="songs"))[0] == 200, "it waits until it is loaded"
     assert engine.roots == {"poems": "/adapters/poems", "songs": "org/songs"}
-    assert [seen.body["model"] for seen in engine.seen] == ["songs"]
+    assert [(seen.body["model"], seen.adapter) for seen in engine.seen] == [("songs", "songs")]
 
 
 async def test_they_change_while_requests_run(serve, engine):
@@ -55,6 +63,7 @@ async def test_one_that_another_orchestrator_loaded_stays(serve, engine):
     await until(lambda: "poems" in engine.adapters)
     assert "other" in engine.adapters
     assert (await orchestrator.chat(model="other"))[0] == 200
+    assert engine.seen[-1].adapter == "other"
 
 
 async def test_two_orchestrators_do_not_disturb_each_other(serve, engine):
@@ -71,6 +80,7 @@ async def test_a_new_process_of_the_engine_gets_them_again(serve, engine):
     engine.stop()
     await until(lambda: not orchestrator.upstreams.all[0].ready, 10.0)
     engine.adapters.clear()
+    engine.roots.clear()
     await engine.start()
     assert (await orchestrator.chat(model="poems"))[0] == 200
 
@@ -120,6 +130,69 @@ async def test_to_other_tenants_it_does_not_exist(serve, engine, tmp_path):
 
 async def test_an_engine_that_loads_none_is_asked_for_none(serve, engine):
     upstream = {"name": "e", "url": engine.url, "model": "double", "type": "openai", "adapters": [POEMS]}
-    orchestrator = await serve(config_for(upstreams=[upstream]))
+    orchestrator = await serve(config_for(upstreams=[{**upstream, "api_key_value": engine.api_key}]))
     assert (await orchestrator.chat())[0] == 200
     assert engine.adapters == []
+
+
+async def test_no_request_gets_another_adapter_by_its_own_word(serve, engine):
+    """Which SGLang takes it for, whatever the model's name."""
+    orchestrator = await serve(config(POEMS, SONGS, engine=engine))
+    await until(lambda: len(engine.adapters) == 2)
+    assert (await orchestrator.chat(model="poems", lora_path="songs"))[0] == 200
+    assert (await orchestrator.chat(model="double", lora_path="songs"))[0] == 200
+    assert [seen.adapter for seen in engine.seen] == ["poems", None]
+    assert (await orchestrator.chat(model="double:songs"))[0] == 404
+
+
+@pytest.fixture
+async def sglang():
+    async with EngineDouble(dialect="sglang") as double:
+        yield double
+
+
+async def test_one_that_sglang_has_half_forgotten_is_forgotten_wholly_and_loaded(serve, sglang):
+    sglang.half_dropped.add("poems")
+    orchestrator = await serve(config(POEMS, engine=sglang))
+    await until(lambda: sglang.adapters == ["poems"])
+    assert (await orchestrator.chat(model="poems"))[0] == 200
+    assert orchestrator.upstreams.problems == []
+
+
+async def test_one_that_a_request_brought_back_is_forgotten_again(serve, sglang):
+    orchestrator = await serve(config(POEMS, engine=sglang))
+    await until(lambda: sglang.adapters == ["poems"])
+    orchestrator.app.reload(config(engine=sglang))
+    await until(lambda: sglang.adapters == [])
+    body = question(lora_path="poems")  # as of another orchestrator, which has not heard of it yet
+    async with orchestrator.client.post(f"{sglang.url}/v1/chat/completions", json=body) as response:
+        assert response.status == 200
+    assert sglang.adapters == ["poems"]
+    orchestrator.upstreams.all[0].replicas[0].doubt()
+    await until(lambda: sglang.adapters == [])
+
+
+async def test_a_fallback_of_another_type_hears_nothing_of_adapters(serve, sglang, engine):
+    strict = {"name": "f", "url": engine.url, "type": engine.kind, "model": "double", "api_key_value": engine.api_key}
+    sglang.model = "base"
+    first = {"name": "e", "url": sglang.url, "type": "sglang", "model": "base", "adapters": [POEMS]}
+    models = [{"name": "poems", "fallback": "double"}]
+    orchestrator = await serve(config_for(upstreams=[first, strict], models=models))
+    await until(lambda: sglang.adapters == ["poems"])
+    await until(lambda: "poems" in orchestrator.upstreams.all[0].replicas[0].names)
+    sglang.rule = lambda _: Reply(status=500)
+    assert (await orchestrator.chat(model="poems"))[0] == 200
+    (seen,) = engine.seen
+    assert "lora_path" not in seen.body
+
+
+async def test_what_turns_out_to_be_an_adapter_is_asked_for_as_one(serve, sglang):
+    """Its own list alone says so, and comes when the request waits already."""
+    sglang.adapters.append("poems")
+    sglang.loading = True
+    orchestrator = await serve(config_for(upstreams=[{"name": "e", "url": sglang.url, "type": "sglang"}]))
+    waiting = asyncio.create_task(orchestrator.chat(model="poems"))
+    await until(lambda: orchestrator.app.services.dispatcher.held("poems"))
+    sglang.loading = False
+    assert (await waiting)[0] == 200
+    assert sglang.seen[-1].adapter == "poems"

@@ -1,5 +1,7 @@
-"""Flags read out of wheels, of which nothing is run."""
+"""Flags read out of packages, of which nothing is run."""
 
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -28,6 +30,25 @@ class Serving:
     plain: int = 0
 """
 
+LLAMACPP = """
+    add_opt(common_arg(
+        {"-c", "--ctx-size"}, "N", "see {here}",
+        [](common_params & params, int value) { params.n_ctx = value; }
+    ).set_env("LLAMA_ARG_CTX_SIZE"));
+    add_opt(common_arg({ "--slots" }, { "--no-slots" },
+    ).set_examples({LLAMA_EXAMPLE_CLI, LLAMA_EXAMPLE_SERVER}));
+    add_opt(common_arg(
+        // a note
+        {"--mmproj"}, "FILE").set_examples(examples));
+    add_opt(common_arg({"--color"}).set_examples({LLAMA_EXAMPLE_CLI}));
+    add_opt(common_arg({"--verbose-prompt"}).set_excludes({LLAMA_EXAMPLE_SERVER}));
+    add_opt(common_arg({"--draft"}, "N", "the argument has been removed. use another"));
+    // add_opt(common_arg({"--some-day"}));
+    return ctx_arg;
+}
+    args.push_back(common_arg({"--preset"}));
+"""
+
 
 def wheel(folder: Path, **sources: str) -> Path:
     path = folder / "some.whl"
@@ -47,6 +68,15 @@ def test_flags_are_those_of_calls_fields_and_annotations(tmp_path: Path) -> None
     }
     sglang = wheel(tmp_path, **{"sglang/srt/arg_groups/fields/serving.py": SGLANG})
     assert flags(sglang, "sglang") == {"--host", "--model-path", "--model", "--elastic-ep-join-mode"}
+
+
+def test_llama_cpps_flags_are_those_that_its_server_takes(tmp_path: Path) -> None:
+    sdist = tmp_path / "some.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        member = tarfile.TarInfo("llama_cpp_python-1/vendor/llama.cpp/common/arg.cpp")
+        member.size = len(LLAMACPP)
+        archive.addfile(member, io.BytesIO(LLAMACPP.encode()))
+    assert flags(sdist, "llamacpp") == {"--ctx-size", "--slots", "--no-slots", "--mmproj"}
 
 
 def test_a_release_is_noted_once_by_what_changed() -> None:

@@ -49,6 +49,15 @@ def test_they_lie_where_the_orchestrator_has_the_engine_load_them_from() -> None
     assert {"name": "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "value": "True"} in container["env"]
 
 
+def test_sglang_is_told_at_its_start_what_may_come_and_guards_it_by_its_key() -> None:
+    engine = {"type": "sglang", "extraArgs": ["--max-lora-rank=64"]}
+    (container,) = pod(adapted(engine=engine, networking={"networkPolicy": {"enabled": False}}))["spec"]["containers"]
+    lora = [argument for argument in container["args"] if "lora" in argument]
+    assert lora == ["--enable-lora", "--max-lora-rank=16", "--lora-target-modules=all", "--max-lora-rank=64"]
+    assert "--api-key=$(TANDEM_ENGINE_KEY)" in container["args"]
+    assert not [argument for argument in container["args"] if "admin" in argument], "or the engine's key opens it not"
+
+
 def test_without_a_list_the_engine_loads_none() -> None:
     service = LLMService.model_validate({"metadata": {"name": "demo"}, "spec": {"model": {"source": "hf://org/base"}}})
     text = str(pod(service))
@@ -78,8 +87,9 @@ def test_some_are_for_some_tenants() -> None:
         ([{**POEMS, "source": "hf://org/poems@v1"}], {}, "without a revision"),
         ([{**POEMS, "source": "pvc://adapters/../secrets"}], {}, "must not contain '..'"),
         ([{**POEMS, "name": "a b"}], {}, "pattern"),
-        ([POEMS], {"engine": {"type": "sglang", "image": "a/b"}}, "model.adapters are for engine.type vllm"),
-        ([], {"networking": {"networkPolicy": {"enabled": False}}}, "must be enabled with model.adapters"),
+        ([POEMS], {"engine": {"type": "tgi"}}, "model.adapters are for engine.type vllm, sglang; leave"),
+        ([{**POEMS, "name": "a:b"}], {"engine": {"type": "sglang"}}, "adapters.0.name: 'a:b' has a colon"),
+        ([], {"networking": {"networkPolicy": {"enabled": False}}}, "with model.adapters of engine.type vllm,"),
         (
             [POEMS, {**LEGAL, "tenants": ["law"]}],
             {"orchestrator": {"config": {"models": [{"name": "legal", "tenants": ["other"]}]}}},

@@ -11,7 +11,7 @@ SGLANG = """
     --host --port=1 --tp --tp-size --tensor-parallel-size=2 --tensor --pp=2 --pipeline-par --nnodes=2 --node-rank
     --dist-init-addr=x --config --config=/cache/x --conf --ssl-keyfile=x --enable-ssl-refresh --grpc-port=1
     --smg-grpc-mode --sidecar=os --sidecar-args --fastapi-root-path=/x --use-ray --tool-server=x --is-embedding
-    --disaggregation-mode=decode $(A) -$(A) --$(A)=x --
+    --disaggregation-mode=decode --max-loaded-loras=8 $(A) -$(A) --$(A)=x --
 """
 TGI = """
     --model-id --model-id=x --api-key --api-key=x --hostname=0.0.0.0 --port=1 -p -p1 -p=1 -e -ep1 --num-shard=2
@@ -40,6 +40,7 @@ ADMITTED = {
         "4096",
         "--kv-cache-dtype=$(DTYPE)",
         "--model-impl=x",
+        "--max-loras-per-batch=4",
     ],
     "tgi": [
         "--dtype=float16",

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.engines import releases
-from tandem_operator.engines.releases import SGLANG, VLLM, Releases
+from tandem_operator.engines.releases import LLAMACPP, SGLANG, VLLM, Releases
 from tandem_operator.manifests import Images, Platform, unknown_arguments
 
 from tests.vllm_parser import OPTIONS
@@ -87,6 +87,26 @@ def test_sglangs_releases_are_told_by_its_tags_too() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("server-b11312", "--mlock is not in llama.cpp server-b11312; it was there until b10454 and is gone in b11312"),
+        ("server-cuda12-b10454", "--lazy-mode is not in llama.cpp server-cuda12-b10454; it came with b11312"),
+        ("server-b10775", None),
+        ("server-b99999", None),
+        ("server", None),
+    ],
+)
+def test_llama_cpps_releases_are_the_builds_in_its_tags(tag: str, said: str | None) -> None:
+    image = f"ghcr.io/ggml-org/llama.cpp:{tag}"
+    assert lacking(image, "--mlock", "--lazy-mode", "-ngl", "99", of=LLAMACPP) == ([said] if said else [])
+
+
+def test_llama_cpp_takes_whole_flags_alone() -> None:
+    (said,) = lacking("mirror/llama.cpp:server-b11312", "--no-context-shift", "--context_shift", "--ctx", of=LLAMACPP)
+    assert said.startswith("--ctx is not in llama.cpp server-b11312, nor in any")
+
+
 def test_the_images_of_the_platform_count_where_a_spec_names_none() -> None:
     spec = {
         "model": {"source": "hf://a/b"},
@@ -103,7 +123,7 @@ def test_the_newest_table_is_what_the_tests_parser_of_vllm_takes() -> None:
     assert all(VLLM.has(f"{OPENAI}:v0.33.0", option[0]) for option in OPTIONS)
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llamacpp"])
 def test_each_table_holds_releases_in_their_order_and_no_change_twice(engine: str) -> None:
     table = json.loads(files(releases).joinpath(f"{engine}.json").read_text())
     order = [tuple(map(int, entry["release"].split("."))) for entry in table]

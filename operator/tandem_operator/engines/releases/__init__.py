@@ -1,4 +1,4 @@
-"""Which flags an engine's releases take: a table by release, which `hack/engine_flags.py` makes from their wheels."""
+"""Which flags an engine's releases take: a table by release, which `hack/engine_flags.py` makes from their packages."""
 
 import json
 import re
@@ -10,17 +10,22 @@ from typing import Final
 
 _FLAG: Final = "--[A-Za-z0-9][-_A-Za-z0-9]*"
 _NEGATION: Final = "--no-"
+_VERSION: Final = r"v?(\d+)\.(\d+)\.(\d+)(?:\.post\d+)?(?:-[-a-z0-9.]+)?"
 Release = tuple[int, ...]
 
 
 class Releases:
     """What is known of one engine's releases; of one between two in the table, only what both have or both lack."""
 
-    def __init__(self, engine: str, name: str, image: str) -> None:
-        """`name`: as in messages; `image`: pattern of the last part of an image's name, without its tag."""
+    def __init__(self, engine: str, name: str, image: str, *, letter: str = "v", exact: bool = False) -> None:
+        """`name`: as in messages; `image`: pattern of the last part of an image's name with its tag, whose groups are
+        the release's numbers; `letter` before them in text. Flags are `exact` where their beginning is not enough.
+        """
         self._engine = engine
         self._name = name
-        self._image = re.compile(rf"(?:^|/)(?:{image}):v?(\d+)\.(\d+)\.(\d+)(?:\.post\d+)?(?:-[-a-z0-9.]+)?(?:@.*)?$")
+        self._image = re.compile(rf"(?:^|/)(?:{image})(?:@.*)?$")
+        self._letter = letter
+        self._exact = exact
 
     @cached_property
     def _flags(self) -> dict[Release, frozenset[str]]:
@@ -63,7 +68,9 @@ class Releases:
         return next(((before, after) for before, after in pairwise(self._flags) if before < release < after), ())
 
     def _takes(self, release: Release, flag: str) -> bool:
-        """Return whether a release takes a flag, whole or shortened, or as the negation of another."""
+        """Return whether a release takes a flag; where whole ones are not needed, also as the negation of another."""
+        if self._exact:
+            return flag in self._flags[release]
         names = (flag, flag.replace(_NEGATION, "--", 1) if flag.startswith(_NEGATION) else flag)
         return any(known.startswith(name) for known in self._flags[release] for name in names)
 
@@ -72,19 +79,21 @@ class Releases:
         having = [other for other in self._flags if self._takes(other, flag)]
         later = next((other for other in having if other > release), None)
         if later:
-            return f"; it came with {_text(later)}"
+            return f"; it came with {self._text(later)}"
         if having:
             gone = next(other for other in self._flags if other > having[-1])
-            return f"; it was there until {_text(having[-1])} and is gone in {_text(gone)}"
+            return f"; it was there until {self._text(having[-1])} and is gone in {self._text(gone)}"
         return ", nor in any release that is known here"
 
     def _tag(self, image: str) -> str:
         return image.partition("@")[0].rpartition(":")[2]
 
+    def _text(self, release: Release) -> str:
+        return f"{self._letter}{'.'.join(map(str, release))}"
 
-def _text(release: Release) -> str:
-    return f"v{'.'.join(map(str, release))}"
 
-
-VLLM: Final = Releases("vllm", "vLLM", "vllm(?:-openai)?(?:-[a-z0-9]+)?")
-SGLANG: Final = Releases("sglang", "SGLang", "sglang")
+VLLM: Final = Releases("vllm", "vLLM", f"vllm(?:-openai)?(?:-[a-z0-9]+)?:{_VERSION}")
+SGLANG: Final = Releases("sglang", "SGLang", f"sglang:{_VERSION}")
+LLAMACPP: Final = Releases(
+    "llamacpp", "llama.cpp", r"llama\.cpp:(?:server|full)(?:-[a-z0-9]+)*-b(\d+)", letter="b", exact=True
+)

@@ -26,6 +26,10 @@ class EngineType:
 
     loads_adapters = False
     """It loads and forgets adapters while it serves."""
+    half_dropped_words: str | None = None
+    """What it says of an adapter that it forgot by half, and loads again once it is told to forget it once more."""
+    adapter_field: str | None = None
+    """The field by which requests ask for an adapter, where its name as the model would be answered by the model."""
 
     def load_adapter(self, name: str, path: str) -> tuple[str, dict[str, Any]]:
         """Return where it is told to load an adapter, and what it is told."""
