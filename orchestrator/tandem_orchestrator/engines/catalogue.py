@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tandem_contract.config import ModelSettings
+from tandem_contract.config import ModelSettings, StructuredOutputs
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.types import EngineType
+from tandem_orchestrator.engines.upstream import Upstream
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import UnknownModel
 
@@ -28,6 +29,8 @@ class Model:
     """True if its engines are better asked by their own `/v1/responses`."""
     takes_priority: bool = False
     """True if requests may carry `priority`, whichever of the replicas they come to."""
+    corrected: bool = False
+    """True if one of its engines has no structured output, so that answers are checked here."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
 
@@ -96,9 +99,10 @@ class Catalogue:
                 settings = self._settings.get(name) or ModelSettings(name=name)
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
-                own = settings.fallback is None and _all_prefer_responses(name, replicas)
+                corrected = _any_corrected(serving)
+                own = settings.fallback is None and not corrected and _all_prefer_responses(name, replicas)
                 ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
-                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered)
+                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered, corrected)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -111,11 +115,16 @@ class Catalogue:
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
-        return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+        settings, corrected = ModelSettings(name=name), _any_corrected(unknown)
+        return Model(name, settings, replicas, takes_cache_salt=False, corrected=corrected, known=False)
 
 
 def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
     return bool(replicas) and all(replica.type.prefers_responses(name) for replica in replicas)
+
+
+def _any_corrected(upstreams: list[Upstream]) -> bool:
+    return any(upstream.settings.structured_outputs is StructuredOutputs.CORRECTED for upstream in upstreams)
 
 
 def _offered(name: str, model: Model, principal: Principal | None) -> bool:
