@@ -13,7 +13,7 @@ from tandem_orchestrator.helper_processes import HelperDiedError, HelperLateErro
 
 WORKER: Final = "tandem_orchestrator.engines.schema_worker"
 MOST: Final = 2  # processes; one tenant has one of them at most
-SECONDS: Final = 15.0  # a busy machine may not give it its time at once
+SECONDS: Final = 30.0  # a busy machine may not give it its time at once
 MAX_TEXT: Final = 1_048_576  # characters
 
 

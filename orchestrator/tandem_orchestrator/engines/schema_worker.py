@@ -18,7 +18,7 @@ from tandem_contract import json_schema
 
 CPU_SECONDS: Final = 1.0  # for one question
 MEMORY: Final = 268_435_456  # bytes
-NICENESS: Final = 10  # whatever is checked, requests go first
+NICENESS: Final = 5  # requests go first, though one waits for this
 OUT_OF_MEMORY: Final = 70
 MOST_PROBLEMS: Final = 5
 MAX_PROBLEM: Final = 300  # characters

@@ -71,7 +71,7 @@ async def test_a_tenant_whose_checks_take_long_holds_up_its_own_alone(start, eng
     orchestrator = await start(keys={"values": ["a:a", "b:b"]})
     engine.rule = lambda request: Reply(FITS if "age" in str(request) else "1")
     flood = [asyncio.create_task(ask(orchestrator, "a", response_format=SLOW)) for _ in range(6)]
-    await engine.until(lambda: sum(seen.outcome == "answered" for seen in engine.seen) == len(flood))
+    await engine.until(lambda: sum(seen.outcome == "answered" for seen in engine.seen) == len(flood), 30)
     assert (await ask(orchestrator, "b", response_format=ASKED))[0] == 200
     assert (await ask(orchestrator, "b"))[0] == 200
     assert (await ask(orchestrator, "a"))[0] == 200
