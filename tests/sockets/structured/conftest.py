@@ -2,6 +2,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tandem_contract.config import StructuredOutputs, UpstreamType
 
 from tests.engine_double import EngineDouble, Reply
 from tests.sockets.running import Orchestrator, config_for
@@ -52,8 +53,8 @@ def start(serve, engine) -> Start:
 
     async def started(*others: EngineDouble, **settings: Any) -> Orchestrator:
         config = config_for(engine, *others, **settings)
-        document = config.model_dump(mode="json", exclude_unset=True)
-        document["upstreams"][0] |= {"type": "openai", "structured_outputs": "corrected"}
-        return await serve(type(config).model_validate(document))
+        kind = {"type": UpstreamType.OPENAI, "structured_outputs": StructuredOutputs.CORRECTED}
+        upstreams = [config.upstreams[0].model_copy(update=kind), *config.upstreams[1:]]
+        return await serve(config.model_copy(update={"upstreams": upstreams}))
 
     return started
