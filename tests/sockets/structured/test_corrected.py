@@ -1,6 +1,7 @@
 """Answers by a JSON schema from an engine that has no such thing."""
 
 import json
+from typing import Any
 
 import anthropic
 import openai
@@ -27,6 +28,10 @@ def counted(outcome):
 
 def client_of(orchestrator):
     return openai.AsyncOpenAI(base_url=f"{orchestrator.url}/v1", api_key="k", max_retries=0)
+
+
+def anthropic_client_of(orchestrator) -> Any:
+    return anthropic.AsyncAnthropic(base_url=orchestrator.url, api_key="k", max_retries=0)
 
 
 async def told(orchestrator, *, stream, **asked):
@@ -197,7 +202,7 @@ async def test_responses_and_messages_too(start, engine, stream):
     engine.says(MISSES, FITS)
     asked = {"model": "double", "messages": QUESTION, "max_tokens": 50}
     form = {"output_config": {"format": {"type": "json_schema", "schema": PERSON}}}
-    async with anthropic.AsyncAnthropic(base_url=orchestrator.url, api_key="k", max_retries=0) as client:
+    async with anthropic_client_of(orchestrator) as client:
         if stream:
             async with client.messages.stream(**asked, extra_body=form) as events:
                 message = await events.get_final_message()
