@@ -19,6 +19,16 @@ def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     try:
         return jsonschema_rs.validator_for(schema, offline=True)
     except jsonschema_rs.ValidationError as error:
-        raise InvalidSchema(".".join(map(str, error.instance_path)), error.message) from None
+        raise InvalidSchema(_path(error), error.message) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise InvalidSchema("", str(error)) from None
+
+
+def problem(error: jsonschema_rs.ValidationError) -> str:
+    """Return what is wrong with a document, and where."""
+    path = _path(error)
+    return f"{path}: {error.message}" if path else error.message
+
+
+def _path(error: jsonschema_rs.ValidationError) -> str:
+    return ".".join(map(str, error.instance_path))

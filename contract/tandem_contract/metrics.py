@@ -15,6 +15,7 @@ REQUESTS_IN_FLIGHT: Final = "tandem_requests_in_flight"  # gauge
 TOKENS: Final = "tandem_tokens_total"  # counter: tenant, model, kind (prompt, completion)
 UPSTREAM_ERRORS: Final = "tandem_upstream_errors_total"  # counter: upstream, reason
 RETRIES: Final = "tandem_retries_total"  # counter: upstream, reason
+STRUCTURED_OUTPUTS: Final = "tandem_structured_outputs_total"  # counter: model, outcome (valid, corrected, invalid)
 FALLBACKS: Final = "tandem_fallbacks_total"  # counter: model, fallback
 BREAKERS_OPEN: Final = "tandem_breakers_open"  # gauge: upstream
 HELD_REQUESTS: Final = "tandem_held_requests"  # gauge: model, class (interactive, batch)

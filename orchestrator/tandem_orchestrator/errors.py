@@ -40,6 +40,7 @@ GatewayError                the client's request gets `status` and the error bod
    │  └─ KeyRefused    502  the engine refuses its key
    ├─ TimedOut         504  a phase took longer than its limit
    ├─ ToolLoopFailed   502  the model's tool calls lead nowhere
+   ├─ Unfit            502  the model's answers do not fit the schema that was asked for
    └─ Refused          4xx, 5xx  the engine said no itself
 ClientLeft                  nobody is left to answer
 """
@@ -400,6 +401,12 @@ class ToolLoopFailed(EngineError):
     """The model keeps asking for tools in a way that cannot be served."""
 
     code = reason = "tool_loop"
+
+
+class Unfit(EngineError):
+    """The model's answers do not fit the JSON schema that the request asks for."""
+
+    code = reason = "structured_output_invalid"
 
 
 class Full(EngineError):

@@ -39,7 +39,16 @@ from tandem_contract.config.tools import (
     Weather,
     WebSearch,
 )
-from tandem_contract.config.upstreams import Adapter, Discovery, Hold, Routing, Upstream, UpstreamTls, UpstreamType
+from tandem_contract.config.upstreams import (
+    Adapter,
+    Discovery,
+    Hold,
+    Routing,
+    StructuredOutputs,
+    Upstream,
+    UpstreamTls,
+    UpstreamType,
+)
 
 __all__ = [
     "NEEDS_RESTART",
@@ -96,6 +105,7 @@ __all__ = [
     "ServiceClass",
     "Standalone",
     "StoreQuota",
+    "StructuredOutputs",
     "Tenant",
     "Timeouts",
     "Tls",

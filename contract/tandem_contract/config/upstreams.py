@@ -25,6 +25,13 @@ class Discovery(StrEnum):
     DNS = "dns"
 
 
+class StructuredOutputs(StrEnum):
+    """How answers come about that have to fit a JSON schema."""
+
+    NATIVE = "native"
+    CORRECTED = "corrected"
+
+
 class UpstreamTls(Section):
     """How the certificate of an engine that speaks HTTPS is checked."""
 
@@ -68,6 +75,10 @@ class Upstream(Section):
     """The same as a secret; what an LLMService uses for engines that are not its own."""
     api_key_value: SecretStr | None = None
     """The key itself; meant for the variable VLLM_API_KEY."""
+    structured_outputs: StructuredOutputs = StructuredOutputs.NATIVE
+    """What becomes of `response_format` in chats. native: the engine is sent it. corrected, for an engine that has no
+    such thing: it is told the schema in words, its answer is checked, and where that does not fit it is asked once
+    more."""
     adapters: list[Adapter] = Field(default=[], max_length=256)
     """Adapters that each replica is told to load, without a restart; for type vllm, with
     VLLM_ALLOW_RUNTIME_LORA_UPDATING and --enable-lora, and for sglang, with --enable-lora, --max-lora-rank and

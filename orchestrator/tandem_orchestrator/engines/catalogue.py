@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tandem_contract.config import ModelSettings
+from tandem_contract.config import ModelSettings, StructuredOutputs
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.replica import Replica
@@ -31,6 +31,8 @@ class Model:
     """True if requests may carry `priority`, whichever of the replicas they come to."""
     adapter_fields: tuple[tuple[str, str | None], ...] = ()
     """What requests say beside `model` for its engines to answer with the right adapter; None is for nothing."""
+    corrected: bool = False
+    """True if one of its engines has no structured output, so that answers are checked here."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
 
@@ -107,11 +109,11 @@ class Catalogue:
                 settings = self._settings.get(name) or ModelSettings(name=name)
                 salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
-                own = settings.fallback is None and _all_prefer_responses(name, replicas)
+                corrected = _any_corrected(serving)
+                own = settings.fallback is None and not corrected and _all_prefer_responses(name, replicas)
                 ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
-                self._models[name] = Model(
-                    name, settings, replicas, salted, thought, own, ordered, _adapter_fields(name, serving)
-                )
+                fields = _adapter_fields(name, serving)
+                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered, fields, corrected)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -124,9 +126,14 @@ class Catalogue:
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
-        fields = _adapter_fields(name, unknown)
         return Model(
-            name, ModelSettings(name=name), replicas, takes_cache_salt=False, adapter_fields=fields, known=False
+            name,
+            ModelSettings(name=name),
+            replicas,
+            takes_cache_salt=False,
+            adapter_fields=_adapter_fields(name, unknown),
+            corrected=_any_corrected(unknown),
+            known=False,
         )
 
 
@@ -140,6 +147,10 @@ def _adapter_fields(name: str, serving: list[Upstream]) -> tuple[tuple[str, str 
 
 def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
     return bool(replicas) and all(replica.type.prefers_responses(name) for replica in replicas)
+
+
+def _any_corrected(upstreams: list[Upstream]) -> bool:
+    return any(upstream.settings.structured_outputs is StructuredOutputs.CORRECTED for upstream in upstreams)
 
 
 def _offered(name: str, model: Model, principal: Principal | None) -> bool:

@@ -17,12 +17,15 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.correction import Corrector, beside
 from tandem_orchestrator.engines.form_body import FormBody, FormFile
 from tandem_orchestrator.engines.hold import Heartbeat, Hold
 from tandem_orchestrator.engines.queue_slot import QueueSlot
 from tandem_orchestrator.engines.replica import NOT_CHECKED, EngineStream, Replica
 from tandem_orchestrator.engines.share import Shares
+from tandem_orchestrator.engines.structured import Structured, events, structured
 from tandem_orchestrator.engines.upstreams import Upstreams
+from tandem_orchestrator.engines.whole_stream import WholeStream
 from tandem_orchestrator.errors import (
     DiedTwice,
     EngineError,
@@ -47,6 +50,7 @@ log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 Ask = Callable[[Replica, str, bytes, Record], Awaitable[Answer]]
+Correct = Callable[[Model, "Call", Structured], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ class Dispatcher(Part):
         self._catalogue = catalogue
         self._shares = Shares(config.tenants, apart=config.routing.fair_share)
         self._hold = Hold(config.hold, config.server.workers, self._room, upstreams.on_free)
+        self._heartbeat_seconds = config.hold.heartbeat_seconds
+        self._corrector = Corrector()
         upstreams.on_change = self._hold.advance
 
     def update(self, config: OrchestratorConfig) -> None:
@@ -83,6 +89,7 @@ class Dispatcher(Part):
         self._routing = config.routing
         self._shares = Shares(config.tenants, apart=config.routing.fair_share)
         self._hold.update(config.hold)
+        self._heartbeat_seconds = config.hold.heartbeat_seconds
         self._catalogue.update(config.models)
 
     def held(self, name: str) -> bool:
@@ -93,19 +100,27 @@ class Dispatcher(Part):
         """Let nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
         self._hold.drain(seconds)
 
+    async def close(self) -> None:
+        """End the processes that check answers."""
+        await self._corrector.close()
+
     def complete(self, call: Call, body: bytes) -> Awaitable[tuple[bytes, dict[str, Any]]]:
         """Get an answer that is not streamed: its bytes, and the same read as JSON. Raises `GatewayError`.
 
         Its usage is counted already.
         """
-        return self._answer(call, body, Replica.complete if call.file is None else partial(_complete_form, call.file))
+        if call.file is not None:
+            return self._answer(call, body, partial(_complete_form, call.file))
+        return self._answer(call, body, Replica.complete, self._corrected)
 
     def stream(self, call: Call, body: bytes) -> Awaitable[EngineStream]:
         """Get a streamed answer whose first bytes are there, for the caller to read and close. Raises `GatewayError`.
 
         Errors that reading it raises are counted already.
         """
-        return self._answer(call, body, Replica.stream if call.file is None else partial(_stream_form, call.file))
+        if call.file is not None:
+            return self._answer(call, body, partial(_stream_form, call.file))
+        return self._answer(call, body, Replica.stream, self._corrected_stream)
 
     def count_tokens(self, call: Call, body: bytes) -> Awaitable[tuple[int, int] | None]:
         """Ask how many tokens a chat is, and how many one may be; None where no engine tells. Raises `GatewayError`."""
@@ -115,12 +130,16 @@ class Dispatcher(Part):
         """Ask for the tokens of a prompt or a chat; None where no engine tells. Raises `GatewayError`."""
         return self._answer(call, body, Replica.tokenize)
 
-    async def _answer(self, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
+    async def _answer(
+        self, call: Call, body: bytes, ask: Ask[Answer], correct: Correct[Answer] | None = None
+    ) -> Answer:
         """Return the model's answer, or where that fails its fallback's, that one's fallback's and so on."""
         model = call.model
         asked = {model.name}
         while True:
             try:
+                if model.corrected and correct is not None and (asked_for := structured(call.path, body)) is not None:
+                    return await correct(model, call, asked_for)
                 return await self._attempts(model, call, body, ask)
             except (EngineError, NoEngine) as error:
                 fallback = self._fallback(model, error)
@@ -132,6 +151,23 @@ class Dispatcher(Part):
             if call.attempts is not None:
                 call.attempts.forget()
             model, body = fallback, _rewritten(body, model, fallback)
+
+    def _corrected(self, model: Model, call: Call, asked: Structured) -> Awaitable[tuple[bytes, dict[str, Any]]]:
+        return self._corrector.whole(
+            asked,
+            lambda body: self._attempts(model, call, body, Replica.complete),
+            model.name if model.known else OTHER,
+            call.record.tenant,
+        )
+
+    async def _corrected_stream(self, model: Model, call: Call, asked: Structured) -> EngineStream:
+        """Return the answer's stream once it is known to fit."""
+        heartbeat, call.heartbeat = call.heartbeat, None  # which goes on here, while the request waits or not
+        try:
+            _, answer = await beside(self._corrected(model, call, asked), heartbeat, self._heartbeat_seconds)
+        finally:
+            call.heartbeat = heartbeat
+        return WholeStream(events(answer, usage_wanted=asked.usage_wanted))
 
     async def _attempts(self, model: Model, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         slot: QueueSlot | None = None  # given to a request that was not answered at its first attempt

@@ -41,6 +41,11 @@ UPSTREAM_ERRORS: Final = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines
 RETRIES: Final = Counter(
     names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"]
 )
+STRUCTURED_OUTPUTS: Final = Counter(
+    names.STRUCTURED_OUTPUTS,
+    "Answers that were checked against a JSON schema: fit at once, when asked again, or neither",
+    ["model", "outcome"],
+)
 FALLBACKS: Final = Counter(names.FALLBACKS, "Requests that went to another model", ["model", "fallback"])
 BREAKERS_OPEN: Final = Gauge(
     names.BREAKERS_OPEN, "Replicas that rest after failures in a row", ["upstream"], multiprocess_mode="livemax"

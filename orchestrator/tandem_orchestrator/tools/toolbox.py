@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
-import jsonschema_rs
 import orjson
 import structlog
 from tandem_contract import json_schema
@@ -204,7 +203,7 @@ class Toolbox:
                 f"the arguments are not JSON ({error}): {call.arguments[:SHOWN_ARGUMENTS]}"
             ) from None
         if not offered.validator.is_valid(arguments):
-            problems = [_problem(error) for error in offered.validator.iter_errors(arguments)]
+            problems = [json_schema.problem(error) for error in offered.validator.iter_errors(arguments)]
             raise InvalidArguments(f"the arguments do not fit {call.name}: {'; '.join(problems)}")
         checked: dict[str, Any] = arguments
         return checked
@@ -240,11 +239,6 @@ class Toolbox:
 def _declared(tool: Tool) -> orjson.Fragment:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     return orjson.Fragment(orjson.dumps({"type": "function", "function": function}))
-
-
-def _problem(error: jsonschema_rs.ValidationError) -> str:
-    path = ".".join(str(part) for part in error.instance_path)
-    return f"{path}: {error.message}" if path else error.message
 
 
 def _error(message: str) -> str:

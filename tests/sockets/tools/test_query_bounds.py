@@ -175,7 +175,7 @@ async def test_no_process_outlives_the_orchestrator(number, database, reader, li
 
 
 async def test_a_process_that_is_not_used_ends(box_for, lite, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.tools.query_processes.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("tandem_orchestrator.helper_processes.IDLE_SECONDS", 0.1)
     box = await box_for(lite)
     await until(lambda: not workers())
     assert (await box.call("query_database", query=ALIVE))[1]["rows"] == [[1]]
@@ -186,7 +186,7 @@ async def test_a_process_that_was_killed_meanwhile_is_not_missed(box_for, lite):
     await until(lambda: len(workers()) == 1)
     for pid in workers():
         os.kill(pid, signal.SIGKILL)
-    (idle,) = box.toolbox._by_name["query_database"].tool._processes._idle
+    (idle,) = box.toolbox._by_name["query_database"].tool._processes._helpers._idle
     await until(lambda: not idle.is_alive)
     assert (await box.call("query_database", query=ALIVE))[1]["rows"] == [[1]]
 
