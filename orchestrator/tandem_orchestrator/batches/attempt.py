@@ -70,7 +70,7 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
     """
     record.route, record.yields = ROUTE, True
     try:
-        principal = _principal(batch, means.keys)
+        principal = principal_of(batch, means.keys)
         record.tenant, record.key_id = principal.tenant, principal.key_id
         _check_budgets(means.limiter, principal)
         body = await ENDPOINTS[batch.endpoint](means.makers, line.body, Asker(principal, record, []))
@@ -91,7 +91,8 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
     return outcome
 
 
-def _principal(batch: Batch, keys: Keys) -> Principal:
+def principal_of(batch: Batch, keys: Keys) -> Principal:
+    """Return who has made the batch, as the key is now. Raises `Unauthorized`, `Forbidden`."""
     principal = keys.principal(batch.key_id)
     if principal.tenant != batch.tenant:
         raise Unauthorized("the API key of this batch is another tenant's now")

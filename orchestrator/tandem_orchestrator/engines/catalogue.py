@@ -30,6 +30,8 @@ class Model:
     """True if requests may carry `priority`, whichever of the replicas they come to."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
+    line: str = ""
+    """Names the queue for its replicas, in which the requests for all models that they serve take turns."""
 
 
 class Catalogue:
@@ -89,6 +91,7 @@ class Catalogue:
         upstreams = self._upstreams.all
         self._version = self._upstreams.version
         self._models = {}
+        first: dict[tuple[Replica, ...], str] = {}
         for name in dict.fromkeys([*(name for upstream in upstreams for name in upstream.models), *self._settings]):
             serving = [upstream for upstream in upstreams if name in upstream.models or not upstream.models]
             if serving or not all(upstream.told for upstream in upstreams):
@@ -98,7 +101,10 @@ class Catalogue:
                 thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
                 own = settings.fallback is None and _all_prefer_responses(name, replicas)
                 ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
-                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered)
+                line = first.setdefault(replicas, name) if replicas else name
+                self._models[name] = Model(
+                    name, settings, replicas, salted, thought, own, ordered, known=True, line=line
+                )
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -111,7 +117,7 @@ class Catalogue:
             there = f"; there are: {', '.join(offered)}" if offered else ""
             raise UnknownModel(f"the model {name!r} does not exist here{there}", param="model")
         replicas = tuple(replica for upstream in unknown for replica in upstream.serving(name))
-        return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False)
+        return Model(name, ModelSettings(name=name), replicas, takes_cache_salt=False, known=False, line=name)
 
 
 def _all_prefer_responses(name: str, replicas: tuple[Replica, ...]) -> bool:
