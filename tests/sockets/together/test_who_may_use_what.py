@@ -21,7 +21,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": QUESTION},
     "/v1/completions": {"prompt": "?"},
     "/v1/embeddings": {"input": "?"},
-    "/v1/responses": {"input": "?"},
+    "/v1/responses": {"input": "?", "store": False},
     "/v1/responses/input_tokens": {"input": "?"},
     "/v1/responses/compact": {"input": "?"},
     "/v1/messages": {"messages": QUESTION, "max_tokens": 9},
@@ -36,7 +36,8 @@ SPELLINGS = ("poems", "verse", "main:poems", "poems:latest", "POEMS", " poems", 
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
+def _impatient(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where the database is that nobody names
     monkeypatch.setattr("tandem_orchestrator.engines.adapters.LEAST_PAUSE", 0.01)
     monkeypatch.setattr("tandem_orchestrator.engines.adapters.MOST_PAUSE", 0.05)
 
