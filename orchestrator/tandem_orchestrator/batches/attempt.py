@@ -19,10 +19,8 @@ from tandem_orchestrator.errors import (
     KeyUnusable,
     LimitExceeded,
     Malformed,
-    NoEngine,
     Refused,
     RetryLater,
-    ShuttingDown,
     StorageFull,
     TimedOut,
     Unauthorized,
@@ -34,7 +32,7 @@ from tandem_orchestrator.observability.recorded import report
 from tandem_orchestrator.responses.asker import Asker
 
 ROUTE: Final = "/v1/batches"
-AWAY: Final = (NoEngine, Unreachable, KeyUnusable, RetryLater, StorageFull, ShuttingDown)
+AWAY: Final = (Unreachable, KeyUnusable, RetryLater, StorageFull)
 """Waiting for these is no failure."""
 BROKEN: Final = (Cut, TimedOut, Malformed)
 """After these another attempt may go well."""

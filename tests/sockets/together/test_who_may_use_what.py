@@ -1,6 +1,5 @@
 """A tenant reaches no model, adapter, engine or field that is not its own, by whatever endpoint and spelling."""
 
-import asyncio
 from typing import Any
 
 import aiohttp
@@ -10,7 +9,6 @@ from tandem_orchestrator.gateway.rewrite import salt
 
 from tests.engine_double import EngineDouble
 from tests.sockets.batches.asking import begun, client_of, ended, jsonl, line
-from tests.sockets.batches.conftest import brisk  # noqa: F401 # a fixture
 from tests.sockets.oidc.issuer import running_issuer
 from tests.sockets.running import QUESTION, config_for, question, until
 
