@@ -164,7 +164,15 @@ class Dispatcher(Part):
                         call.attempts.answered(replica)
                     return answer
                 await asyncio.sleep(_backoff(attempts.number))
-            model = self._catalogue.find(model.name)
+            model = self._found_again(model)
+
+    def _found_again(self, model: Model) -> Model:
+        """Return the model as it is now. Raises `UnknownModel`."""
+        try:
+            return self._catalogue.find(model.name)
+        except UnknownModel:
+            self._hold.freed()  # it may have been its turn
+            raise
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
@@ -235,7 +243,9 @@ class Dispatcher(Part):
         for replica in model.replicas:
             if isinstance(replica.trouble, KeyUnusable) and not replica.served:
                 raise replica.trouble  # it was wrong from the start, and waiting will not mend it
-        slot.change_line(model.line)
+        if slot.line != model.line:
+            slot.change_line(model.line)
+            self._hold.freed()  # it had a turn in the other line, and cannot use it
         began = monotonic()
         try:
             await self._hold.wait(slot, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))

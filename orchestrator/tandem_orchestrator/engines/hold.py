@@ -171,11 +171,12 @@ class Hold:
     def _enter(self, slot: QueueSlot) -> None:
         if slot.turn.done():  # it comes back
             slot.turn = asyncio.get_running_loop().create_future()
-        line = self.lines.get(slot.line)
+        name = slot.line
+        line = self.lines.get(name)
         if line is None:
             if not self.lines:
                 self._on_free.append(self.freed)
-            line = self.lines[slot.line] = _Line(lambda: self._room(slot.line), self._let_go)
+            line = self.lines[name] = _Line(lambda: self._room(name), self._let_go)
         self.waiting.enter(slot)
         HELD_REQUESTS.labels(slot.label, slot.share.service_class).inc()
         line.enter(slot)

@@ -41,8 +41,7 @@ class QueueSlot:
 
     def change_line(self, line: str) -> None:
         """Stand in another queue from the next time on, where nothing has been paid for."""
-        if line != self.line:
-            self.line, self.charged = line, 0.0
+        self.line, self.charged = line, 0.0
 
     def pay(self) -> None:
         """Charge the tenant for a turn."""

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tandem_contract.config import Adapter, Tenant
 
 from tests.sockets.running import QUESTION, config_for, question, until
 
@@ -48,13 +49,14 @@ async def test_who_asks_for_several_adapters_gets_no_more_turns(there):
     assert set(await there.end()) == {200}
 
 
-async def test_an_adapter_that_no_engine_has_yet_holds_up_nobody(there, engine):
+def with_adapters(there, *adapters: dict[str, str]) -> Any:
     config = there.orchestrator.config.model_copy(deep=True)
-    config.upstreams[0].adapters = (
-        type(config.upstreams[0])
-        .model_validate({"name": "e", "url": "http://e", "adapters": [POEMS, SONGS, {"name": "late", "path": "/l"}]})
-        .adapters
-    )
+    config.upstreams[0].adapters = [Adapter.model_validate(adapter) for adapter in adapters]
+    return config
+
+
+async def test_an_adapter_that_no_engine_has_yet_holds_up_nobody(there, engine):
+    config = with_adapters(there, POEMS, SONGS, {"name": "late", "path": "/l"})
     engine.broken["/l"] = "not there yet"
     there.orchestrator.app.reload(config)
     await there.ask("a", 3, model="late")
@@ -67,15 +69,42 @@ async def test_an_adapter_that_no_engine_has_yet_holds_up_nobody(there, engine):
     assert set(await there.end()) == {200}
 
 
+async def test_who_waits_for_an_adapter_that_its_engine_has_lost_waits_apart(there, engine):
+    there.orchestrator.app.reload(with_adapters(there, POEMS))
+    replica, hold = there.orchestrator.upstreams.all[0].replicas[0], there.orchestrator.app.services.dispatcher._hold
+    await there.ask("a", 2, model="poems")
+    engine.broken["/p"] = "it is gone"
+    engine.adapters.clear()
+    replica.doubt()
+    await until(lambda: "poems" not in replica.names)
+    await there.ask("b", 2)
+    await there.let_answer(2)
+    assert there.order == "xxbb"
+    await until(lambda: "poems" in hold.lines)
+    assert len(hold.lines["poems"].queue) == there.waiting == 2
+    engine.broken.clear()
+    assert set(await there.end()) == {200}
+
+
+async def test_who_waits_for_an_adapter_that_is_taken_out_takes_no_turn(there, engine):
+    there.orchestrator.app.reload(with_adapters(there, POEMS, SONGS))
+    gone = await there.ask("a", 3, model="poems")
+    await there.ask("b", 2)
+    there.orchestrator.app.reload(with_adapters(there, SONGS))
+    await there.let_answer(2)
+    assert there.order == "xxbb"
+    there.engine.gate.release()
+    assert {status for status, _ in await asyncio.gather(*gone)} == {404}
+    await there.end()
+    await until(lambda: held(there) == ({}, 0, 0, []))
+
+
 async def test_a_reload_loses_nobody_who_queues(there, engine):
     await there.ask("a", 3, model="verse")
     await there.ask("b", 3, model="songs", stream=False)
     assert sum((await metrics(there)).values()) == 6
     config = there.orchestrator.config.model_copy(deep=True)
-    tenant = type(config).model_validate(
-        {"upstreams": [{"name": "e", "url": "http://e"}], "tenants": [{"name": "b", "weight": 5}]}
-    )
-    config.tenants = tenant.tenants
+    config.tenants = [Tenant(name="b", weight=5)]
     config.models = []
     there.orchestrator.app.reload(config)
     await there.ask("b", 1)
