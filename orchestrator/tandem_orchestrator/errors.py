@@ -25,10 +25,10 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
 │  ├─ DatabaseDown     503  the database cannot be used
 │  ├─ IssuerAway       503  a token cannot be checked
+│  ├─ ShuttingDown     503  the time to drain is over
 │  └─ FilesUnavailable 503  what keeps files cannot be used, or there is nothing
 ├─ StorageFull         507  the database, or what keeps files, has no room left
 ├─ FileDamaged         500  the bytes of a file are not those that were kept
-├─ ShuttingDown        503  the time to drain is over
 └─ EngineError         502  the engine is at fault
    ├─ Unreachable      502  no connection
    ├─ Cut              502  the connection ended before the answer did
@@ -304,11 +304,14 @@ class StorageFull(GatewayError):
     code = "storage_full"
 
 
-class ShuttingDown(GatewayError):
-    """The process ends, and this answer with it."""
+class ShuttingDown(RetryLater):
+    """The process ends, and this answer with it; another one may give it at once."""
 
     status = 503
     code = "shutting_down"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=1)
 
 
 class EngineError(GatewayError):

@@ -19,10 +19,8 @@ from tandem_orchestrator.errors import (
     KeyUnusable,
     LimitExceeded,
     Malformed,
-    NoEngine,
     Refused,
     RetryLater,
-    ShuttingDown,
     StorageFull,
     TimedOut,
     Unauthorized,
@@ -34,7 +32,7 @@ from tandem_orchestrator.observability.recorded import report
 from tandem_orchestrator.responses.asker import Asker
 
 ROUTE: Final = "/v1/batches"
-AWAY: Final = (NoEngine, Unreachable, KeyUnusable, RetryLater, StorageFull, ShuttingDown)
+AWAY: Final = (Unreachable, KeyUnusable, RetryLater, StorageFull)
 """Waiting for these is no failure."""
 BROKEN: Final = (Cut, TimedOut, Malformed)
 """After these another attempt may go well."""
@@ -70,7 +68,7 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
     """
     record.route, record.yields = ROUTE, True
     try:
-        principal = _principal(batch, means.keys)
+        principal = principal_of(batch, means.keys)
         record.tenant, record.key_id = principal.tenant, principal.key_id
         _check_budgets(means.limiter, principal)
         body = await ENDPOINTS[batch.endpoint](means.makers, line.body, Asker(principal, record, []))
@@ -91,7 +89,8 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
     return outcome
 
 
-def _principal(batch: Batch, keys: Keys) -> Principal:
+def principal_of(batch: Batch, keys: Keys) -> Principal:
+    """Return who has made the batch, as the key is now. Raises `Unauthorized`, `Forbidden`."""
     principal = keys.principal(batch.key_id)
     if principal.tenant != batch.tenant:
         raise Unauthorized("the API key of this batch is another tenant's now")

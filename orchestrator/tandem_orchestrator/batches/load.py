@@ -58,7 +58,7 @@ class Loads:
 
     def _sum(self, model: Model, ready: list[Replica]) -> Load:
         lines = sum(replica.yielding for replica in ready)
-        urgent = sum(replica.in_flight for replica in ready) - lines + self._dispatcher.held(model.name)
+        urgent = sum(replica.in_flight for replica in ready) - lines + self._dispatcher.held(model.line)
         known = self._others.get(model.name, {})
         self._others[model.name] = known = {replica: known.get(replica) or _Others() for replica in ready}
         urgent += sum(others.look(replica) for replica, others in known.items())

@@ -11,8 +11,8 @@ import structlog
 from tandem_contract.config import OrchestratorConfig
 
 from tandem_orchestrator.batches.assembly import Assembly
-from tandem_orchestrator.batches.attempt import Means
-from tandem_orchestrator.batches.batch import Problem
+from tandem_orchestrator.batches.attempt import Means, principal_of
+from tandem_orchestrator.batches.batch import Batch, Problem
 from tandem_orchestrator.batches.desk import Desk
 from tandem_orchestrator.batches.lane import Lane
 from tandem_orchestrator.batches.leading import LEASE_MS
@@ -258,8 +258,22 @@ class Runner(Part):
         log.warning("a batch waits", id=key[1], problem=problem, seconds=seconds)
 
     async def _validate(self, key: Key) -> None:
-        batch = await self._work.batch(key)
-        await Validation(batch, self._work, self._means().makers.config, self._loads.name_of).run(self._desk.files)
+        batch, means = await self._work.batch(key), self._means()
+        await Validation(batch, self._work, means.makers.config, self._names_for(batch, means)).run(self._desk.files)
+
+    def _names_for(self, batch: Batch, means: Means) -> Callable[[str | None], str]:
+        """Return what finds a model for whoever has made the batch; where that key is gone, lines will say it."""
+        try:
+            principal = principal_of(batch, means.keys)
+        except GatewayError:
+            return self._loads.name_of
+        generator = means.makers.generator
+
+        def name_of(name: str | None) -> str:
+            name = name or generator.default_model
+            return "" if name is None else generator.find(name, principal).name
+
+        return name_of
 
     async def _assemble(self, key: Key) -> None:
         status = await Assembly(await self._work.batch(key), self._work, self._desk.files).run()

@@ -12,7 +12,7 @@ from tandem_orchestrator.batches import lines
 from tandem_orchestrator.batches.batch import Batch, Problem
 from tandem_orchestrator.batches.lines import Line, LineProblem
 from tandem_orchestrator.batches.work import Work
-from tandem_orchestrator.errors import FileDamaged, NotFound
+from tandem_orchestrator.errors import FileDamaged, GatewayError, NotFound
 from tandem_orchestrator.files.store import FileStore
 
 MOST_LINES: Final = 50_000  # as at OpenAI
@@ -26,7 +26,10 @@ log = structlog.get_logger()
 
 
 class Validation:
-    """One reading of an input. `name_of` returns the name under which engines know a model, None being the default."""
+    """One reading of an input. `name_of` returns the name under which engines know a model, None being the default.
+
+    It raises `GatewayError` for one that whoever made the batch may not use.
+    """
 
     def __init__(
         self, batch: Batch, work: Work, config: OrchestratorConfig, name_of: Callable[[str | None], str]
@@ -95,7 +98,10 @@ class Validation:
             await self._add(lines.written(line))
 
     def _check_model(self, line: Line) -> None:
-        model = self._name_of(line.body.get("model"))
+        try:
+            model = self._name_of(line.body.get("model"))
+        except GatewayError as error:
+            raise LineProblem(str(error.code or error.type), error.message, "body.model") from None
         if self._model is None:
             self._model = model
         elif self._model != model:

@@ -30,7 +30,8 @@ class Adapters:
 
     def __init__(self, wanted: Iterable[Adapter]) -> None:
         self._wanted: dict[str, str] = {}
-        self._dropped: set[str] = set()
+        self.dropped: set[str] = set()
+        """Those that are to be forgotten: nobody may use them while an engine has yet to."""
         self._failed: dict[str, dict[str, str]] = {}
         """What replicas said of one, by their addresses."""
         self.changed = asyncio.Event()
@@ -55,7 +56,7 @@ class Adapters:
         have heard already.
         """
         before, self._wanted = self._wanted, {adapter.name: adapter.path for adapter in wanted}
-        self._dropped = (self._dropped | before.keys()) - self._wanted.keys()
+        self.dropped = (self.dropped | before.keys()) - self._wanted.keys()
         self._failed = {}
         self.changed.set()
         self.changed = asyncio.Event()
@@ -66,7 +67,7 @@ class Adapters:
         for name, path in self._wanted.items():
             if found.get(name) != path:
                 yield Step(name, None if name in found else path)
-        yield from (Step(name, None) for name in sorted(self._dropped & found.keys()))
+        yield from (Step(name, None) for name in sorted(self.dropped & found.keys()))
 
     async def keep(self, replica: Replica) -> None:
         """Have a replica load and forget what it should; run until cancelled."""

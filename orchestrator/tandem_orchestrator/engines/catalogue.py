@@ -35,6 +35,8 @@ class Model:
     """True if one of its engines has no structured output, so that answers are checked here."""
     known: bool = True
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
+    line: str = ""
+    """Names the queue for its replicas, in which the requests for all models that they serve take turns."""
 
     def name_adapter(self, payload: dict[str, Any]) -> None:
         """Have a request ask for no other adapter of its engines than this one, or for none."""
@@ -102,6 +104,7 @@ class Catalogue:
         upstreams = self._upstreams.all
         self._version = self._upstreams.version
         self._models = {}
+        first: dict[tuple[Replica, ...], str] = {}
         for name in dict.fromkeys([*(name for upstream in upstreams for name in upstream.models), *self._settings]):
             serving = [upstream for upstream in upstreams if name in upstream.models or not upstream.models]
             if serving or not all(upstream.told for upstream in upstreams):
@@ -113,7 +116,10 @@ class Catalogue:
                 own = settings.fallback is None and not corrected and _all_prefer_responses(name, replicas)
                 ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
                 fields = _adapter_fields(name, serving)
-                self._models[name] = Model(name, settings, replicas, salted, thought, own, ordered, fields, corrected)
+                line = first.setdefault(replicas, name) if replicas else name
+                self._models[name] = Model(
+                    name, settings, replicas, salted, thought, own, ordered, fields, corrected, line=line
+                )
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
@@ -134,6 +140,7 @@ class Catalogue:
             adapter_fields=_adapter_fields(name, unknown),
             corrected=_any_corrected(unknown),
             known=False,
+            line=name,
         )
 
 

@@ -68,6 +68,10 @@ class Call:
     """Tells the client of a stream that its request still waits."""
     attempts: Attempts | None = None
     """None until one has failed."""
+    salt: str | None = None
+    """What a fallback that takes `cache_salt` gets as that; None for what the request says."""
+    priority: int | None = None
+    """The same of `priority`."""
     file: FormFile | None = None
     """The file of a form, whose other fields are the JSON of the body."""
 
@@ -92,9 +96,9 @@ class Dispatcher(Part):
         self._heartbeat_seconds = config.hold.heartbeat_seconds
         self._catalogue.update(config.models)
 
-    def held(self, name: str) -> bool:
-        """Return whether requests wait for an engine of the model."""
-        return name in self._hold.lines
+    def held(self, line: str) -> bool:
+        """Return whether requests wait in the line of a model."""
+        return line in self._hold.lines
 
     def drain(self, seconds: float) -> None:
         """Let nobody wait for an engine longer than `seconds` from now; then they get `ShuttingDown`."""
@@ -142,7 +146,7 @@ class Dispatcher(Part):
                     return await correct(model, call, asked_for)
                 return await self._attempts(model, call, body, ask)
             except (EngineError, NoEngine) as error:
-                fallback = self._fallback(model, error)
+                fallback = self._fallback(model, call.record.tenant, error)
                 if fallback is None or fallback.name in asked:
                     raise
             asked.add(fallback.name)
@@ -150,7 +154,7 @@ class Dispatcher(Part):
             call.record.model = fallback.name
             if call.attempts is not None:
                 call.attempts.forget()
-            model, body = fallback, _rewritten(body, model, fallback)
+            model, body = fallback, _rewritten(body, model, fallback, call)
 
     def _corrected(self, model: Model, call: Call, asked: Structured) -> Awaitable[tuple[bytes, dict[str, Any]]]:
         return self._corrector.whole(
@@ -196,13 +200,17 @@ class Dispatcher(Part):
                         call.attempts.answered(replica)
                     return answer
                 await asyncio.sleep(_backoff(attempts.number))
-            model, body = self._afresh(model, body)
+            model, body = self._afresh(model, body, call)
 
-    def _afresh(self, before: Model, body: bytes) -> tuple[Model, bytes]:
-        """Return the model as it is known by now, and the request as it is put to that."""
-        model = self._catalogue.find(before.name)
+    def _afresh(self, before: Model, body: bytes, call: Call) -> tuple[Model, bytes]:
+        """Return the model as it is known by now, and the request as it is put to that. Raises `UnknownModel`."""
+        try:
+            model = self._catalogue.find(before.name)
+        except UnknownModel:
+            self._hold.freed()  # it may have been its turn
+            raise
         same = model.adapter_fields == before.adapter_fields
-        return model, body if same else _rewritten(body, before, model)
+        return model, body if same else _rewritten(body, before, model, call)
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
@@ -223,7 +231,7 @@ class Dispatcher(Part):
         if not ready:
             return None
         roomy = [replica for replica in ready if not replica.full] or self._last_resort(model, ready, slot)
-        if not roomy or (slot is None and model.name in self._hold.lines):
+        if not roomy or (slot is None and model.line in self._hold.lines):
             return None
         if len(roomy) == 1:
             return roomy[0]
@@ -246,7 +254,7 @@ class Dispatcher(Part):
         return available or [replica for replica in model.replicas if replica.ready]
 
     def _room(self, name: str) -> int:
-        """Return how many requests for the model replicas can take now; where that is none, have them asked anew."""
+        """Return how many requests the replicas of the model can take now; where that is none, have them asked anew."""
         try:
             ready = self._ready(self._catalogue.find(name))
         except UnknownModel:
@@ -259,7 +267,7 @@ class Dispatcher(Part):
 
     def _slot(self, model: Model, call: Call, body: bytes) -> QueueSlot:
         label = model.name if model.known else OTHER
-        slot = self._hold.slot(model.name, label, self._shares.of(call.record), len(body), estimate.cost(body))
+        slot = self._hold.slot(model.line, label, self._shares.of(call.record), len(body), estimate.cost(body))
         if model.settings.fallback is not None and model.settings.fallback_seconds is not None:
             slot.wait_at_most(model.settings.fallback_seconds)
         return slot
@@ -273,22 +281,26 @@ class Dispatcher(Part):
         for replica in model.replicas:
             if isinstance(replica.trouble, KeyUnusable) and not replica.served:
                 raise replica.trouble  # it was wrong from the start, and waiting will not mend it
+        if slot.line != model.line:
+            slot.change_line(model.line)
+            self._hold.freed()  # it had a turn in the other line, and cannot use it
         began = monotonic()
         try:
             await self._hold.wait(slot, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
         finally:
             call.record.queued(monotonic() - began, slot.share.service_class)
 
-    def _fallback(self, model: Model, error: GatewayError) -> Model | None:
-        """Return the model to ask after this failure, if there is one."""
+    def _fallback(self, model: Model, tenant: str | None, error: GatewayError) -> Model | None:
+        """Return the model to ask after this failure, if there is one for the tenant."""
         name = model.settings.fallback
         if name is None or isinstance(error, DiedTwice) or (isinstance(error, Refused) and not error.retryable):
             return None
         try:
-            return self._catalogue.find(name)
+            fallback = self._catalogue.find(name)
         except UnknownModel:
             log.warning("the fallback does not exist", model=model.name, fallback=name)
             return None
+        return fallback if fallback.settings.tenants is None or tenant in fallback.settings.tenants else None
 
 
 def _complete_form(
@@ -321,15 +333,19 @@ def _why(model: Model) -> str:
     return f"no engine of {model.name!r} can take a request now: {problem}"
 
 
-def _rewritten(body: bytes, before: Model, model: Model) -> bytes:
+def _rewritten(body: bytes, before: Model, model: Model, call: Call) -> bytes:
     """Return the request as it is put to another model than the one `before`."""
     payload = orjson.loads(body)
     payload["model"] = model.name
     for field, _ in before.adapter_fields:
         payload.pop(field, None)
     model.name_adapter(payload)
-    if not model.takes_cache_salt:
-        payload.pop("cache_salt", None)
-    if not model.takes_priority:
-        payload.pop("priority", None)
+    for name, value, taken in (
+        ("cache_salt", call.salt, model.takes_cache_salt),
+        ("priority", call.priority, model.takes_priority),
+    ):
+        if not taken:
+            payload.pop(name, None)
+        elif value is not None:
+            payload[name] = value
     return orjson.dumps(payload)

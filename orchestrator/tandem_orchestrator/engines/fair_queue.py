@@ -19,7 +19,7 @@ _number = attrgetter("number")
 
 
 class FairQueue:
-    """The slots of one model. Each operation takes the logarithm of how many tenants and requests wait."""
+    """The slots of one line. Each operation takes the logarithm of how many tenants and requests wait."""
 
     def __init__(self) -> None:
         self._interactive = _Turns()

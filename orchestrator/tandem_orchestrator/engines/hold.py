@@ -23,7 +23,7 @@ Heartbeat = Callable[[], Awaitable[None]]
 
 
 class _Line:
-    """The queue of one model. `room()` is how many of its requests replicas can take now, `let_go()` ends a wait."""
+    """A queue for some replicas. `room()` is how many requests they can take now, `let_go()` ends a wait."""
 
     def __init__(self, room: Callable[[], int], let_go: Callable[[QueueSlot], None]) -> None:
         self.queue = FairQueue()
@@ -76,7 +76,7 @@ class _Line:
 class Hold:
     """A bounded queue, whose bounds are shared evenly with the other `workers` of the pod.
 
-    `room(model)` says how many more requests for the model replicas can take now. While somebody waits, `freed` stands
+    `room(model)` says how many more requests the model's replicas can take now. While somebody waits, `freed` stands
     in `on_free`, whose functions are called whenever a replica has one request less.
     """
 
@@ -88,7 +88,7 @@ class Hold:
         self._on_free = on_free
         self._numbers = count()
         self.lines: dict[str, _Line] = {}
-        """By model, while somebody waits for it; where several have replicas in common, they take turns."""
+        """By `Model.line`, while somebody waits there; where several have replicas in common, they take turns."""
         self.waiting = QueueRoom(workers)
         self._closed = False
 
@@ -101,11 +101,11 @@ class Hold:
         """Take changed settings; who waits already keeps the deadline."""
         self._settings = settings
 
-    def slot(self, model: str, label: str, share: Share, size: int, cost: float) -> QueueSlot:
-        """Return a slot for a request of `size` bytes that takes about `cost` tokens; its time begins now."""
+    def slot(self, line: str, label: str, share: Share, size: int, cost: float) -> QueueSlot:
+        """Return a slot in a line for a request of `size` bytes that takes about `cost` tokens; its time begins now."""
         loop, seconds = asyncio.get_running_loop(), self._settings.seconds
         turn, deadline = loop.create_future(), loop.time() + seconds
-        return QueueSlot(model, label, share, size, cost, next(self._numbers), seconds, deadline, turn)
+        return QueueSlot(line, label, share, size, cost, next(self._numbers), seconds, deadline, turn)
 
     def advance(self) -> None:
         """Let requests go that a replica can take; to be called when one may have become able to."""
@@ -114,9 +114,9 @@ class Hold:
 
     def freed(self) -> None:
         """Let the next request go in the place of one that has ended."""
-        for model, line in self.lines.items():
+        for name, line in self.lines.items():
             if line.let_one_go():
-                self.lines[model] = self.lines.pop(model)
+                self.lines[name] = self.lines.pop(name)
                 return
 
     def drain(self, seconds: float) -> None:
@@ -139,8 +139,8 @@ class Hold:
             if slot in self.waiting:
                 self._leave(slot)
             elif slot.turn.exception() is None:
-                self.lines[slot.model].leaving -= 1
-            self._tidy(slot.model)
+                self.lines[slot.line].leaving -= 1
+            self._tidy(slot.line)
             if not goes:
                 self.freed()  # it may have been its turn
 
@@ -171,11 +171,12 @@ class Hold:
     def _enter(self, slot: QueueSlot) -> None:
         if slot.turn.done():  # it comes back
             slot.turn = asyncio.get_running_loop().create_future()
-        line = self.lines.get(slot.model)
+        name = slot.line
+        line = self.lines.get(name)
         if line is None:
             if not self.lines:
                 self._on_free.append(self.freed)
-            line = self.lines[slot.model] = _Line(lambda: self._room(slot.model), self._let_go)
+            line = self.lines[name] = _Line(lambda: self._room(name), self._let_go)
         self.waiting.enter(slot)
         HELD_REQUESTS.labels(slot.label, slot.share.service_class).inc()
         line.enter(slot)
@@ -189,18 +190,18 @@ class Hold:
         slot.turn.set_exception(error)
 
     def _leave(self, slot: QueueSlot) -> None:
-        self.lines[slot.model].queue.remove(slot)
+        self.lines[slot.line].queue.remove(slot)
         self._count_out(slot)
 
     def _count_out(self, slot: QueueSlot) -> None:
         self.waiting.leave(slot)
         HELD_REQUESTS.labels(slot.label, slot.share.service_class).dec()
 
-    def _tidy(self, model: str) -> None:
-        line = self.lines.get(model)
+    def _tidy(self, name: str) -> None:
+        line = self.lines.get(name)
         if line is not None and not line.queue and not line.leaving:
             line.stop()
-            del self.lines[model]
+            del self.lines[name]
             if not self.lines:
                 self._on_free.remove(self.freed)
 

@@ -13,7 +13,8 @@ SENT: Final = 2**62  # puts a number before all that were not sent
 class QueueSlot:
     """It keeps its number and deadline when its request comes back."""
 
-    model: str
+    line: str
+    """The queue in which it is."""
     label: str
     """The model as metrics may name it."""
     share: Share
@@ -37,6 +38,10 @@ class QueueSlot:
         if seconds < self.seconds:
             self.deadline -= self.seconds - seconds
             self.seconds, self.setting = seconds, "models.fallbackSeconds"
+
+    def change_line(self, line: str) -> None:
+        """Stand in another queue from the next time on, where nothing has been paid for."""
+        self.line, self.charged = line, 0.0
 
     def pay(self) -> None:
         """Charge the tenant for a turn."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from tandem_contract.config import Discovery, Routing, Timeouts
+from tandem_contract.config import Discovery, Routing, Timeouts, UpstreamType
 from tandem_contract.config import Upstream as UpstreamSettings
 
 from tandem_orchestrator.engines.adapters import Adapters
@@ -79,7 +79,12 @@ class Upstream:
     def models(self) -> list[str]:
         """Names that this engine is known to serve, the configured one first."""
         model = self.settings.model
-        listed = [name for name in (*self.adapters.names, *self.listed) if name != model]
+        if model and self.settings.type is UpstreamType.OPENAI:
+            return [
+                model
+            ]  # what else somebody else's server has was not asked for, and may be called as a model of ours
+        gone = self.adapters.dropped
+        listed = [name for name in (*self.adapters.names, *self.listed) if name != model and name not in gone]
         return list(dict.fromkeys([model, *listed] if model else listed))
 
     @property

@@ -145,7 +145,11 @@ class Generator:
         batch = record.yields or principal.tenant in self._batch
         rewrite.apply(request, model, tenant, self._settings.limits.max_choices, batch=batch)
         affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
-        return Call(request.endpoint.path, model, record, affinity)
+        call = Call(request.endpoint.path, model, record, affinity)
+        if model.settings.fallback is not None:
+            call.salt = rewrite.salt(tenant) if tenant is not None and request.endpoint.salted else None
+            call.priority = rewrite.BATCH_PRIORITY if batch else None
+        return call
 
     def _tools(self, request: Request, principal: Principal, headers: Headers) -> ToolSession | None:
         if not request.endpoint.chat:

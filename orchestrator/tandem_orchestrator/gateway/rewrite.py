@@ -19,6 +19,33 @@ MODEL: Final = "model"
 SALT: Final = "cache_salt"
 PRIORITY: Final = "priority"
 BATCH_PRIORITY: Final = 1  # after those that say nothing, which have 0
+UNHEARD: Final = frozenset({PRIORITY, "rid", "request_id", "id_slot", "extra_key", "custom_labels"})
+"""What engines take as an order among all their requests, or as a name of one: no client speaks for the others."""
+ENGINES_OWN: Final = {
+    "lora_path": "adapters are asked for by `model`",  # SGLang, openai/protocol.py
+    "lora": "adapters are asked for by `model`",  # llama.cpp, server-task.cpp; as the two below
+    "n_predict": "it is called `max_tokens` here",
+    "n_cmpl": "it is called `n` here",
+    "input_ids": "a prompt in tokens is `prompt` here",
+    "kv_transfer_params": "",  # vLLM: where another engine's cache is fetched from
+    "ec_transfer_params": "",
+    "bootstrap_host": "",  # SGLang, the same
+    "bootstrap_port": "",
+    "bootstrap_room": "",
+    "bootstrap_pair_key": "",
+    "session_params": "",  # SGLang: goes on with what another request has left
+    "data_parallel_rank": "",
+    "routed_dp_rank": "",
+    "disagg_prefill_dp_rank": "",
+    "custom_logit_processor": "",  # SGLang: code; as vLLM's
+    "custom_params": "",
+    "logits_processors": "",
+}
+"""What engines take beside OpenAI's fields that leads past what is checked here, or into what belongs to all; why."""
+MORE: Final = "vllm_xargs"
+"""vLLM puts what is in it beside what it makes of some of these."""
+NOT_FOR_CLIENTS: Final = UNHEARD | ENGINES_OWN.keys()
+LOOKED_INTO: Final = NOT_FOR_CLIENTS | {MORE, SALT}
 OPTIONS: Final = "stream_options"
 USAGE: Final = "include_usage"
 
@@ -30,7 +57,8 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int, 
     """
     endpoint, settings, payload = request.endpoint, model.settings, request.payload
     payload[MODEL] = model.name
-    payload.pop(PRIORITY, None)  # no client comes before others by its own word
+    if not LOOKED_INTO.isdisjoint(payload):
+        _leave_out(payload, tenant)
     if model.adapter_fields:
         model.name_adapter(payload)
     for name, value in settings.defaults.items():
@@ -74,6 +102,18 @@ def affinity(request: Request, tenant: str) -> int:
     for content in _beginning(payload[endpoint.asks]) if endpoint.chat else (payload.get(endpoint.asks),):
         value = crc32(_text(content)[:AFFINITY_CHARACTERS].encode(errors="replace"), value)
     return value or 1
+
+
+def _leave_out(payload: dict[str, Any], tenant: str | None) -> None:
+    """Take out what is not for clients to say. Raises `BadRequest` where they may not go without it."""
+    if tenant is not None:
+        payload.pop(SALT, None)  # it may be another tenant's
+    for name in sorted(NOT_FOR_CLIENTS & payload.keys()):
+        if payload.pop(name) is not None and name in ENGINES_OWN:
+            why = ENGINES_OWN[name] or "it is for those who run the engine to say"
+            raise BadRequest(f"`{name}` is not taken from clients: {why}", param=name)
+    if isinstance(more := payload.get(MORE), dict):
+        _leave_out(more, tenant)
 
 
 def _beginning(messages: list[dict[str, Any]]) -> list[Any]:

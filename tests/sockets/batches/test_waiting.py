@@ -207,10 +207,9 @@ async def test_a_model_that_the_key_may_not_use(keyed, engine):
     server, _ = keyed
     async with client_of(server, "key-of-the-tenant-b") as client:
         batch = await ended(client, (await begun(client, jsonl(lines(2)))).id)
-        assert batch.request_counts.model_dump() == {"total": 2, "completed": 0, "failed": 2}
-        assert batch.output_file_id is None
-        errors = await content(client, batch.error_file_id)
-        assert [each["response"]["status_code"] for each in errors] == [403, 403]
+        assert batch.status == "failed"
+        assert [(each.code, each.line) for each in batch.errors.data] == [("not_allowed", 1), ("not_allowed", 2)]
+        assert (batch.output_file_id, batch.error_file_id) == (None, None)
     assert not engine.seen
 
 

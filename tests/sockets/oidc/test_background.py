@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sockets.batches.asking import begun, client_of, content, ended, jsonl, lines
+from tests.sockets.batches.asking import begun, client_of, ended, jsonl, lines
 from tests.sockets.oidc.conftest import KEY
 from tests.sockets.running import config_for, until
 
@@ -44,8 +44,8 @@ async def test_a_batch(orchestrator, token):
 async def test_a_batch_for_a_model_that_the_token_does_not_allow(orchestrator, issuer):
     async with client_of(orchestrator, issuer.sign(org="research", models=["another"])) as client:
         batch = await ended(client, (await begun(client, jsonl(lines(1)))).id)
-        (line,) = await content(client, batch.error_file_id)
-        assert line["response"]["body"]["error"]["code"] == "not_allowed"
+        (problem,) = batch.errors.data
+        assert (batch.status, problem.code, problem.param, problem.line) == ("failed", "not_allowed", "body.model", 1)
 
 
 async def test_a_batch_for_more_models_than_there_is_room_for(orchestrator, issuer):

@@ -76,7 +76,7 @@ async def test_an_adapter_is_known_while_its_engine_is_away(serve, engine):
     await until(lambda: not orchestrator.upstreams.all[0].ready)
     assert (await entries(orchestrator))["poems"]["ready"] is False
     asking = asyncio.create_task(orchestrator.chat(model="poems"))
-    await until(lambda: "poems" in orchestrator.app.services.dispatcher._hold.lines)
+    await until(lambda: "double" in orchestrator.app.services.dispatcher._hold.lines)
     await engine.start()
     assert (await asking)[0] == 200
 

@@ -42,6 +42,13 @@ class Issuer:
         self._failures = 0
         self._begun = self._due = float("-inf")
         self._wanted = asyncio.Event()
+        self._retired = False
+
+    def retire(self) -> None:
+        """Be told of no more: it is an issuer no longer, or has other settings."""
+        self._retired = True
+        ISSUER_KEYS.remove(self.settings.issuer)
+        ISSUER_FETCHED.remove(self.settings.issuer)
 
     def check(self, token: Token) -> None:
         """Raise `Unauthorized` unless the issuer vouches for this token here and now, `IssuerAway` if none can tell."""
@@ -104,8 +111,9 @@ class Issuer:
             self._published, self._keys = published, KeySet(published, self.settings.algorithms)
             self._changed()
             log.info("keys of an issuer", issuer=self.settings.issuer, kids=sorted(self._keys.kids))
-        ISSUER_KEYS.labels(self.settings.issuer).set(len(self._keys))
-        ISSUER_FETCHED.labels(self.settings.issuer).set(time())
+        if not self._retired:  # else this was asked before
+            ISSUER_KEYS.labels(self.settings.issuer).set(len(self._keys))
+            ISSUER_FETCHED.labels(self.settings.issuer).set(time())
         if not self._keys:
             raise IssuerError(f"shows no key that signs with {', '.join(self.settings.algorithms)}")
 

@@ -48,6 +48,9 @@ class Issuers(Part):
             known = before.get(settings.issuer)
             same = known is not None and known.settings == settings
             self._issuers[settings.issuer] = known if known and same else Issuer(settings, self._forget)
+        for url, issuer in before.items():
+            if self._issuers.get(url) is not issuer:
+                issuer.retire()
         self.longest = MOST_LENGTH if self._issuers else MAX_LENGTH
         self._forget()
         self._changed.set()

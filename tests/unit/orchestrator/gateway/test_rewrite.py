@@ -153,11 +153,29 @@ def test_options_of_another_shape_are_refused():
         rewrite.count_usage(request(stream=True, stream_options=3))
 
 
-@pytest.mark.parametrize(("takes", "tenant", "salted"), [(True, "a", True), (True, None, False), (False, "a", False)])
-def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salted):
+@pytest.mark.parametrize(
+    ("takes", "tenant", "salt"), [(True, "a", rewrite.salt("a")), (True, None, "theirs"), (False, "a", None)]
+)
+def test_a_tenants_salt_takes_the_place_of_the_clients(takes, tenant, salt):
     asked = request(cache_salt="theirs")
     rewrite.apply(asked, model(takes_cache_salt=takes), tenant, 8)
-    assert orjson.loads(asked.body())["cache_salt"] == (rewrite.salt("a") if salted else "theirs")
+    assert orjson.loads(asked.body()).get("cache_salt") == salt
+
+
+@pytest.mark.parametrize("name", sorted(rewrite.ENGINES_OWN))
+def test_what_is_an_engines_own_is_not_taken(name):
+    for fields in ({name: [{"id": 0}]}, {"vllm_xargs": {"top": 1, name: "x"}}):
+        with pytest.raises(BadRequest, match=f"`{name}` is not taken from clients: ..") as caught:
+            planned(**fields)
+        assert caught.value.param == name
+    assert name not in planned(**{name: None}), "clients write null for what they do not mean"
+    assert planned(settings={"inject": {name: "ours"}})[name] == "ours"
+
+
+@pytest.mark.parametrize("name", sorted(rewrite.UNHEARD))
+def test_what_names_or_orders_requests_is_not_heard(name):
+    body = planned(vllm_xargs={name: 1, "top": 1}, **{name: 1})
+    assert (name in body, body["vllm_xargs"]) == (False, {"top": 1})
 
 
 def test_salts_are_stable_and_tell_nothing():
