@@ -48,7 +48,7 @@ class AdditionalEngineSpec(EngineSpec):
             ),
             source_rule("self.type", lambda engine: engine, "model"),
             *pairing("self", lambda engine: (engine, engine.model)),
-            draft_pairing("self", lambda engine: (engine, engine.model)),
+            *draft_pairing("self", lambda engine: (engine, engine.model)),
             Rule(
                 cel="self.task != 'embed' || !(has(self.kvOffload) || has(self.speculativeDecoding)"
                 " || has(self.structuredOutputs))",

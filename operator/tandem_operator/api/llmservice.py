@@ -100,7 +100,7 @@ class LLMServiceSpec(Ruled):
         ),
         source_rule("self.engine.type", lambda spec: spec.engine, "model"),
         *pairing("self.engine", lambda spec: (spec.engine, spec.model)),
-        draft_pairing("self.engine", lambda spec: (spec.engine, spec.model)),
+        *draft_pairing("self.engine", lambda spec: (spec.engine, spec.model)),
         Rule(
             cel=f"self.networking.networkPolicy.enabled || !(self.engine.type in {_KEYLESS}"
             f" || has(self.embeddingEngine) && self.embeddingEngine.type in {_KEYLESS}"

@@ -6,7 +6,7 @@ from typing import Any
 from tandem_operator.api.engine import EngineBasics, EngineSpec
 from tandem_operator.api.model import ModelSpec
 from tandem_operator.engines import ENGINES, types_with
-from tandem_operator.engines.base import Capability, EngineType
+from tandem_operator.engines.base import Capability, EngineType, SpeculativeMethod
 from tandem_operator.rules import Rule
 
 Read = Callable[[Any], tuple[EngineBasics, ModelSpec]]
@@ -55,22 +55,36 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
     )
 
 
-def draft_pairing(engine: str, read: Callable[[Any], tuple[EngineSpec, ModelSpec]]) -> Rule:
-    """Return the rule for a section with a field `model` whose engine guesses tokens by another model."""
+def draft_pairing(engine: str, read: Callable[[Any], tuple[EngineSpec, ModelSpec]]) -> tuple[Rule, ...]:
+    """Return the rules for a section with a field `model` whose engine guesses tokens by another model."""
 
     def downloads(section: Any) -> bool:
         draft = read(section)[0].draft
         return draft is not None and draft.source.startswith("hf://")
 
-    path = f"{engine}.speculativeDecoding"
-    return Rule(
+    def by_draft_model(section: Any) -> bool:
+        engine, model = read(section)
+        guessing = engine.speculative_decoding
+        by_model = guessing is not None and guessing.method is SpeculativeMethod.DRAFT_MODEL
+        return by_model and engine.type is EngineType.SGLANG and model.adapters is not None
+
+    path, field = f"{engine}.speculativeDecoding", "engine" if engine == "self.engine" else "speculativeDecoding"
+    from_hub = Rule(
         cel=f"!has({path}) || !has({path}.model) || !{path}.model.source.startsWith('hf://')"
         f" || !has(self.model.source) || self.model.source.startsWith('hf://')",
         holds=lambda section: not downloads(section) or read(section)[1].has_source(_HF),
         message="engine.speculativeDecoding.model.source may be hf:// only where model.source is: other engines "
         "download nothing",
-        field="engine" if engine == "self.engine" else "speculativeDecoding",
+        field=field,
     )
+    beside_adapters = Rule(
+        cel=f"!has({path}) || {path}.method != '{SpeculativeMethod.DRAFT_MODEL}' || !has(self.model.adapters)"
+        f" || {engine}.type != '{EngineType.SGLANG}'",
+        holds=lambda section: not by_draft_model(section),
+        message="sglang takes no model.adapters beside speculativeDecoding.method draft-model; choose another method",
+        field=field,
+    )
+    return from_hub, beside_adapters
 
 
 def _takes(engine: str, kind: EngineType, read: Read) -> Rule:

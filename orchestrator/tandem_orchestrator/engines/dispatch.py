@@ -209,8 +209,7 @@ class Dispatcher(Part):
         except UnknownModel:
             self._hold.freed()  # it may have been its turn
             raise
-        same = model.adapter_fields == before.adapter_fields
-        return model, body if same else _rewritten(body, before, model, call)
+        return model, body if _asked_alike(before, model) else _rewritten(body, before, model, call)
 
     def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
         """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
@@ -331,6 +330,14 @@ def _why(model: Model) -> str:
         trouble = model.replicas[0].trouble
         problem = trouble.message if trouble else NOT_CHECKED
     return f"no engine of {model.name!r} can take a request now: {problem}"
+
+
+def _asked_alike(one: Model, other: Model) -> bool:
+    return (
+        one.adapter_fields == other.adapter_fields
+        and one.takes_cache_salt == other.takes_cache_salt
+        and one.takes_priority == other.takes_priority
+    )
 
 
 def _rewritten(body: bytes, before: Model, model: Model, call: Call) -> bytes:

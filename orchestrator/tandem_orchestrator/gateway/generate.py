@@ -146,7 +146,7 @@ class Generator:
         rewrite.apply(request, model, tenant, self._settings.limits.max_choices, batch=batch)
         affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
         call = Call(request.endpoint.path, model, record, affinity)
-        if model.settings.fallback is not None:
+        if model.settings.fallback is not None or not model.known or not model.replicas:  # its engine may change
             call.salt = rewrite.salt(tenant) if tenant is not None and request.endpoint.salted else None
             call.priority = rewrite.BATCH_PRIORITY if batch else None
         return call

@@ -139,8 +139,9 @@ async def test_no_request_gets_another_adapter_by_its_own_word(serve, engine):
     """Which SGLang takes it for, whatever the model's name."""
     orchestrator = await serve(config(POEMS, SONGS, engine=engine))
     await until(lambda: len(engine.adapters) == 2)
-    assert (await orchestrator.chat(model="poems", lora_path="songs"))[0] == 200
-    assert (await orchestrator.chat(model="double", lora_path="songs"))[0] == 200
+    assert (await orchestrator.chat(model="poems", lora_path="songs"))[0] == 400
+    assert (await orchestrator.chat(model="poems"))[0] == 200
+    assert (await orchestrator.chat(model="double"))[0] == 200
     assert [seen.adapter for seen in engine.seen] == ["poems", None]
     assert (await orchestrator.chat(model="double:songs"))[0] == 404
 

@@ -1,5 +1,6 @@
 """A tenant reaches no model, adapter, engine or field that is not its own, by whatever endpoint and spelling."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -173,6 +174,19 @@ async def test_tenants_prefixes_are_kept_apart_in_the_fallback_too(serve, engine
     if path != "/v1/messages":
         body["cache_salt"] = salt("poets")
     assert (await post(orchestrator, path, body, LAWYER))[0] == 200
+    assert main.seen[-1].body["cache_salt"] == salt("lawyers")
+
+
+async def test_prefixes_are_kept_apart_of_who_waited_for_a_model_that_nobody_knew(serve, engines):
+    main, _, _ = engines
+    main.loading = True
+    upstream = {"name": "main", "url": main.url, "type": "vllm"}
+    orchestrator = await serve(config_for(upstreams=[upstream], keys={"values": KEYS}))
+    body = {**BODIES["/v1/chat/completions"], "model": "main"}
+    waiting = asyncio.create_task(post(orchestrator, "/v1/chat/completions", body, LAWYER))
+    await until(lambda: orchestrator.app.services.dispatcher.held("main"))
+    main.loading = False
+    assert (await waiting)[0] == 200
     assert main.seen[-1].body["cache_salt"] == salt("lawyers")
 
 

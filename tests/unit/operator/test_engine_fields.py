@@ -136,6 +136,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "gguf for vllm": ({"speculativeDecoding": guessed("pvc://a/b", file="b.gguf")}, HUB, "leave it out with others"),
     "no gguf": ({"type": "llamacpp", "speculativeDecoding": guessed("pvc://a/b")}, GGUF, "names the GGUF file"),
     "revision": ({"type": "llamacpp", "speculativeDecoding": guessed("hf://a/b@v1")}, HUB, "may have @revision"),
+    "adapters": (
+        {"type": "sglang", "speculativeDecoding": guessed("hf://a/b")},
+        {**HUB, "adapters": [{"name": "poems", "source": "hf://a/poems"}]},
+        "sglang takes no model.adapters",
+    ),
     "external": (
         {"type": "external", "external": {"url": "https://llm.example.com"}, "prefixCaching": True},
         {"name": "x"},
