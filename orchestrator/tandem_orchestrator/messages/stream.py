@@ -7,8 +7,8 @@ from typing import Any, Final
 import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.engines.answers import failure_in, is_done
-from tandem_orchestrator.engines.event_reader import Event, EventReader
+from tandem_orchestrator.engines.answers import DONE, MAYBE_ERROR, failure_in
+from tandem_orchestrator.engines.event_reader import EventReader
 from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
@@ -111,8 +111,8 @@ class MessageStream(EventStream):
             if text is not None:
                 self._events += 1
                 out.append(b"%b%b}}\n\n" % (self._head, text))
-            elif written.startswith(BEGINS) and written.find(b"\n") < 0:
-                if said := self._take(Event(written, written[len(BEGINS) :]), out):
+            elif written.startswith(BEGINS) and written.find(b"\n") < 0 and written.find(MAYBE_ERROR) < 0:
+                if said := self._take(written[len(BEGINS) :], out):
                     self._chunks.learn(written, said)
             else:
                 self._read(written + END, out)
@@ -120,17 +120,17 @@ class MessageStream(EventStream):
 
     def _read(self, data: bytes, out: list[bytes]) -> None:
         for event in self._reader.read(data):
-            self._take(event, out)
+            if failure := failure_in(event):
+                self._fail(failure, out)
+            elif event.data is not None:
+                self._take(event.data, out)
 
-    def _take(self, event: Event, out: list[bytes]) -> str:
-        """Take an event; return the last text that it adds to a block. Raises `Malformed`."""
-        if event.data is None or self._failure is not None or is_done(event):
-            return ""
-        if failure := failure_in(event):
-            self._fail(failure, out)
+    def _take(self, data: bytes, out: list[bytes]) -> str:
+        """Take a chunk; return the last text that it adds to a block. Raises `Malformed`."""
+        if self._failure is not None or data.strip() == DONE:
             return ""
         try:
-            chunk = orjson.loads(event.data)
+            chunk = orjson.loads(data)
             self._usage = chunk.get("usage") or self._usage
             choices = chunk.get("choices")
             if not choices:
@@ -241,6 +241,8 @@ class MessageStream(EventStream):
         out += [_event("message_delta", {"delta": end, "usage": used}), STOP]
 
     def _fail(self, error: EngineError, out: list[bytes]) -> None:
+        if self._failure is not None:
+            return
         self._failure = error
         self._chunks.forget()
         out.append(AnthropicError(error, self._asked_by.request_id).event())
