@@ -13,7 +13,16 @@ from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.tool_session import REASONING
-from tandem_orchestrator.messages.content import SIGNATURE, Block, CalledTool, citations, ending, new_id, usage
+from tandem_orchestrator.messages.content import (
+    SIGNATURE,
+    Block,
+    CalledTool,
+    citations,
+    ending,
+    new_id,
+    searched,
+    usage,
+)
 from tandem_orchestrator.messages.text_chunks import TextChunks
 from tandem_orchestrator.observability.record import Record, counts
 from tandem_orchestrator.transport.served import Served
@@ -228,17 +237,24 @@ class MessageStream(EventStream):
             record.tell(error)
             return
         self._begin(None, out)
-        if self._open == TEXT:
-            out += [self._delta({"type": "citations_delta", "citation": each}) for each in citations(self._annotations)]
+        cited = citations(self._annotations) if self._open == TEXT else []
+        out += [self._delta({"type": "citations_delta", "citation": each}) for each in cited]
         self._close(out)
+        for block in searched(cited, self._id):
+            self._add(block, b"", out)
         for block in called:
-            out.append(_event("content_block_start", {"index": self._index, "content_block": {**block, "input": {}}}))
-            out.append(self._delta({"type": "input_json_delta", "partial_json": orjson.dumps(block["input"]).decode()}))
-            out.append(_event("content_block_stop", {"index": self._index}))
-            self._index += 1
+            self._add({**block, "input": {}}, orjson.dumps(block["input"]), out)
         prompt, completion = counts(self._usage)
         used = usage(prompt, completion or self._events, self._usage, record)
         out += [_event("message_delta", {"delta": end, "usage": used}), STOP]
+
+    def _add(self, block: Block, written: bytes, out: list[bytes]) -> None:
+        """Send a block that is complete, and what is `written` of its input beside it."""
+        out.append(_event("content_block_start", {"index": self._index, "content_block": block}))
+        if written:
+            out.append(self._delta({"type": "input_json_delta", "partial_json": written.decode()}))
+        out.append(_event("content_block_stop", {"index": self._index}))
+        self._index += 1
 
     def _fail(self, error: EngineError, out: list[bytes]) -> None:
         if self._failure is not None:

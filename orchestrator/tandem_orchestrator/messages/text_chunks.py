@@ -31,13 +31,12 @@ class TextChunks:
             return None
         written = event[len(before) - 1 : len(event) - len(after) + 1]  # with quotes, so that it is a text or no JSON
         try:
-            text = orjson.loads(written)
+            return written if orjson.loads(written) else None
         except orjson.JSONDecodeError:
             return None
-        return orjson.dumps(text) if text else None
 
     def learn(self, event: bytes, text: str) -> None:
-        """Know others by an event of one line, to which a `text` was taken from, if it holds nothing else."""
+        """Know others by an event of one line from which `text` was taken, if it adds nothing else."""
         before, found, after = event.partition(orjson.dumps(text))
         if found and _all_text(b"%b%b%b" % (before, orjson.dumps(EXAMPLE), after)) == EXAMPLE:
             self._before, self._after = before + b'"', b'"' + after
