@@ -187,14 +187,15 @@ async def test_how_engines_write_text(streaming, pieces):
 
 
 async def test_blocks_take_turns(streaming):
-    """Also where the engine comes back to what it did before, chunks are equal but for their text, and come apart."""
-    said = [("reasoning", "a"), ("reasoning", "b"), ("content", "c"), ("content", 'd"\n'), ("content", "é\U0001f600")]
-    pieces = [chunk({name: text}) for name, text in (*said, ("reasoning", "e"), ("reasoning", "f"), ("content", "g"))]
+    """Chunks are equal but for their text, and come apart or at once; one is spelt so that none is known by it."""
+    said = [("reasoning", "a"), ("reasoning", "b"), ("content", "c"), ("reasoning", "d"), ("reasoning", "e")]
+    said += [("content", "f"), ("content", 'g"\n'), ("content", "é\U0001f600")]
+    pieces = [chunk({name: text}).replace(b'"c"', b'"\\u0063"') for name, text in said]
     for sent in (pieces, [b"".join(pieces)]):
         async with CannedEngine(streamed(*sent, chunk({}, "stop"), DONE)) as engine:
             events = events_in(await streaming(engine))
         blocks = [(block["type"], block[block["type"]]) for block in content_of(events)]
-        assert blocks == [("thinking", "ab"), ("text", 'cd"\né\U0001f600'), ("thinking", "ef"), ("text", "g")]
+        assert blocks == [("thinking", "ab"), ("text", "c"), ("thinking", "de"), ("text", 'fg"\né\U0001f600')]
         assert events[-2]["usage"]["output_tokens"] == len(pieces) + 1
 
 
