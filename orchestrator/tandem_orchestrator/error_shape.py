@@ -15,6 +15,9 @@ MODELS: Final = "/v1/models"
 VERSION: Final = b"anthropic-version"
 """Header that every client of Anthropic's API sends."""
 REQUEST_ID: Final = b"request-id"
+NO_RETRY: Final = (b"x-should-retry", b"false")
+"""What clients of Anthropic's API heed: without it Claude Code tries a refused key for minutes before it says so."""
+KEY_REFUSED: Final = (401, 403)
 
 OVERLOADED: Final = "overloaded_error"
 OVERLOADED_STATUS: Final = 529
@@ -40,7 +43,7 @@ class AnthropicError(GatewayError):
     def __init__(self, error: GatewayError, request_id: str) -> None:
         super().__init__(error.message, param=error.param)
         self.code = error.code
-        self.headers = error.headers
+        self.headers = [*error.headers, NO_RETRY] if error.status in KEY_REFUSED else error.headers
         self.request_id = request_id
         self.status = error.status
         if error.type == OVERLOADED or (isinstance(error, Refused) and error.status == UNAVAILABLE):
@@ -66,7 +69,7 @@ def told(error: GatewayError, scope: Scope) -> GatewayError:
     shaped = AnthropicError(error, record.request_id)
     name = (REQUEST_ID, record.request_id.encode())
     if name not in record.headers:
-        shaped.headers = [*error.headers, name]
+        shaped.headers = [*shaped.headers, name]
     return shaped
 
 

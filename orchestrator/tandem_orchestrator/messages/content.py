@@ -18,6 +18,7 @@ INVALID_JSON: Final = "INVALID_JSON"
 ENDINGS: Final = {"length": "max_tokens", "content_filter": "refusal"}
 UNFINISHED: Final = ("abort", "error")
 """Reasons of engines that ended an answer before it was whole."""
+PAGE: Final = "web_search_result_location"
 SEARCH: Final = "web_search:"
 """Begins what a record tells of a search."""
 
@@ -114,9 +115,31 @@ def citations(annotations: Any) -> list[Block]:
     return found
 
 
+def searched(cited: Sequence[Block], message_id: str) -> list[Block]:
+    """Return a search of the web and its result, from which clients list sources: the pages that a text cites."""
+    pages = {
+        page["url"]: {
+            "type": "web_search_result",
+            "url": page["url"],
+            "title": page["title"] or page["url"],
+            "encrypted_content": "",
+            "page_age": None,
+        }
+        for page in cited
+        if page["type"] == PAGE and isinstance(page["url"], str)
+    }
+    if not pages:
+        return []
+    call = message_id.replace("msg_", "srvtoolu_")
+    return [
+        {"type": "server_tool_use", "id": call, "name": "web_search", "input": {}},
+        {"type": "web_search_tool_result", "tool_use_id": call, "content": [*pages.values()]},
+    ]
+
+
 def _page(cited: Block) -> Block:
     return {
-        "type": "web_search_result_location",
+        "type": PAGE,
         "url": cited.get("url") or "",
         "title": cited.get("title"),
         "cited_text": "",

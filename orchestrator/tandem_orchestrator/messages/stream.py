@@ -7,13 +7,23 @@ from typing import Any, Final
 import orjson
 from starlette.types import Send
 
-from tandem_orchestrator.engines.answers import failure_in, is_done
-from tandem_orchestrator.engines.event_reader import Event, EventReader
+from tandem_orchestrator.engines.answers import DONE, MAYBE_ERROR, failure_in
+from tandem_orchestrator.engines.event_reader import EventReader
 from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.tool_session import REASONING
-from tandem_orchestrator.messages.content import SIGNATURE, Block, CalledTool, citations, ending, new_id, usage
+from tandem_orchestrator.messages.content import (
+    SIGNATURE,
+    Block,
+    CalledTool,
+    citations,
+    ending,
+    new_id,
+    searched,
+    usage,
+)
+from tandem_orchestrator.messages.text_chunks import TextChunks
 from tandem_orchestrator.observability.record import Record, counts
 from tandem_orchestrator.transport.served import Served
 
@@ -24,7 +34,8 @@ TEXT: Final = "text"
 THINKING: Final = "thinking"
 EMPTY: Final = {TEXT: {"type": TEXT, "text": ""}, THINKING: {"type": THINKING, "thinking": "", "signature": ""}}
 """Blocks as they begin."""
-BEGINS: Final = b"data: {"
+BEGINS: Final = b"data: "
+END: Final = b"\n\n"
 SHAPE: Final = "the engine's stream holds a chunk of another shape than OpenAI's"
 
 
@@ -46,6 +57,7 @@ class MessageStream(EventStream):
         self._shows_thinking = shows_thinking
         self._id = new_id()
         self._reader = EventReader()
+        self._chunks = TextChunks()
         self._told_start = False
         self._index = 0
         """Of the block that is open, or of the next one."""
@@ -83,79 +95,80 @@ class MessageStream(EventStream):
     async def end(self, data: bytes = b"") -> None:
         """Send how the message ends."""
         self.write_at_once = _cannot  # or it would refer to itself, and be left to the collector of garbage
-        out = [self._translated(data)]
+        out = [self._translated(data)] if data else []
         if self._failure is None:
             self._finish(out)
         await super().end(b"".join(out))
 
     def _pass_on(self, data: bytes) -> bool:
         """Send a piece of the text that is open; false, and nothing is changed, for whatever else comes."""
-        if self._open != TEXT or self._reader.pending or not data.startswith(BEGINS) or not data.endswith(b"\n\n"):
+        if self._reader.pending or not data.endswith(END):
             return False
-        if data.find(b"\n") != len(data) - 2:
-            return False
-        text = _only_text(data[len(BEGINS) - 1 :])
-        if text is None or not self._send_at_once(b"%b%b}}\n\n" % (self._head, orjson.dumps(text))):
+        text = self._chunks.text(data[: -len(END)])
+        if text is None or not self._send_at_once(b"%b%b}}\n\n" % (self._head, text)):
             return False
         self._events += 1
         return True
 
     def _translated(self, data: bytes) -> bytes:
         out: list[bytes] = []
-        if self._reader.pending or not data.endswith(b"\n\n") or data.find(b"\r") >= 0:
+        if self._reader.pending or not data.endswith(END) or data.find(b"\r") >= 0:
             self._read(data, out)
             return b"".join(out)
-        for written in data[:-2].split(b"\n\n"):  # several events, as they come where an engine is ahead of us
-            text = None
-            if self._open == TEXT and self._failure is None and written.startswith(BEGINS) and written.find(b"\n") < 0:
-                text = _only_text(written[len(BEGINS) - 1 :])
-            if text is None:
-                self._read(written + b"\n\n", out)
-            else:
+        for written in data[: -len(END)].split(END):  # several events, as they come where an engine is ahead of us
+            text = self._chunks.text(written)
+            if text is not None:
                 self._events += 1
-                out.append(b"%b%b}}\n\n" % (self._head, orjson.dumps(text)))
+                out.append(b"%b%b}}\n\n" % (self._head, text))
+            elif written.startswith(BEGINS) and written.find(b"\n") < 0 and written.find(MAYBE_ERROR) < 0:
+                if said := self._take(written[len(BEGINS) :], out):
+                    self._chunks.learn(written, said)
+            else:
+                self._read(written + END, out)
         return b"".join(out)
 
     def _read(self, data: bytes, out: list[bytes]) -> None:
-        if data:
-            for event in self._reader.read(data):
-                if event.data is not None and self._failure is None:
-                    self._take(event, event.data, out)
+        for event in self._reader.read(data):
+            if failure := failure_in(event):
+                self._fail(failure, out)
+            elif event.data is not None:
+                self._take(event.data, out)
 
-    def _take(self, event: Event, data: bytes, out: list[bytes]) -> None:
-        if is_done(event):
-            return
-        if failure := failure_in(event):
-            self._fail(failure, out)
-            return
+    def _take(self, data: bytes, out: list[bytes]) -> str:
+        """Take a chunk; return the last text that it adds to a block. Raises `Malformed`."""
+        if self._failure is not None or data.strip() == DONE:
+            return ""
         try:
             chunk = orjson.loads(data)
             self._usage = chunk.get("usage") or self._usage
             choices = chunk.get("choices")
-            if choices:
-                self._begin(chunk.get("model"), out)
-                self._events += 1
-                self._choice(choices[0], out)
+            if not choices:
+                return ""
+            self._begin(chunk.get("model"), out)
+            self._events += 1
+            return self._choice(choices[0], out)
         except (AttributeError, LookupError, TypeError, ValueError):
             raise Malformed(SHAPE) from None
 
-    def _choice(self, choice: dict[str, Any], out: list[bytes]) -> None:
+    def _choice(self, choice: dict[str, Any], out: list[bytes]) -> str:
         delta = choice.get("delta") or {}
+        said = ""
         for name in REASONING:
             if thought := delta.get(name):
-                self._say(THINKING, thought, out)
+                said = self._say(THINKING, thought, out)
                 break
         if text := delta.get("content"):
-            self._say(TEXT, text, out)
+            said = self._say(TEXT, text, out)
         if refusal := delta.get("refusal"):
             self._refused = True
-            self._say(TEXT, refusal, out)
+            said = self._say(TEXT, refusal, out)
         for fragment in delta.get("tool_calls") or ():
             self._collect(fragment)
         if annotations := delta.get("annotations"):
             self._annotations += annotations
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self._stopped_by = choice.get("stop_reason") or self._stopped_by
+        return said
 
     def _begin(self, model: Any, out: list[bytes]) -> None:
         if self._told_start:
@@ -173,9 +186,10 @@ class MessageStream(EventStream):
         }
         out.append(_event("message_start", {"message": message}))
 
-    def _say(self, kind: str, text: str, out: list[bytes]) -> None:
+    def _say(self, kind: str, text: str, out: list[bytes]) -> str:
+        """Add to the block of that kind, the last one or a new one; return what was added."""
         if kind == THINKING and not self._shows_thinking:
-            return
+            return ""
         written = orjson.dumps("" + text)  # a text, or it is of another shape
         if self._open != kind:
             self._close(out)
@@ -184,6 +198,7 @@ class MessageStream(EventStream):
             self._head = b"event: content_block_delta\ndata: " + orjson.dumps(head)[: -len('""}}')]
             out.append(_event("content_block_start", {"index": self._index, "content_block": EMPTY[kind]}))
         out.append(b"%b%b}}\n\n" % (self._head, written))
+        return text
 
     def _close(self, out: list[bytes]) -> None:
         """End the block that is open, if there is one."""
@@ -193,6 +208,7 @@ class MessageStream(EventStream):
             out.append(self._delta({"type": "signature_delta", "signature": SIGNATURE}))
         out.append(_event("content_block_stop", {"index": self._index}))
         self._open = ""
+        self._chunks.forget()
         self._index += 1
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
@@ -221,41 +237,31 @@ class MessageStream(EventStream):
             record.tell(error)
             return
         self._begin(None, out)
-        if self._open == TEXT:
-            out += [self._delta({"type": "citations_delta", "citation": each}) for each in citations(self._annotations)]
+        cited = citations(self._annotations) if self._open == TEXT else []
+        out += [self._delta({"type": "citations_delta", "citation": each}) for each in cited]
         self._close(out)
+        for block in searched(cited, self._id):
+            self._add(block, b"", out)
         for block in called:
-            out.append(_event("content_block_start", {"index": self._index, "content_block": {**block, "input": {}}}))
-            out.append(self._delta({"type": "input_json_delta", "partial_json": orjson.dumps(block["input"]).decode()}))
-            out.append(_event("content_block_stop", {"index": self._index}))
-            self._index += 1
+            self._add({**block, "input": {}}, orjson.dumps(block["input"]), out)
         prompt, completion = counts(self._usage)
         used = usage(prompt, completion or self._events, self._usage, record)
         out += [_event("message_delta", {"delta": end, "usage": used}), STOP]
 
+    def _add(self, block: Block, written: bytes, out: list[bytes]) -> None:
+        """Send a block that is complete, and what is `written` of its input beside it."""
+        out.append(_event("content_block_start", {"index": self._index, "content_block": block}))
+        if written:
+            out.append(self._delta({"type": "input_json_delta", "partial_json": written.decode()}))
+        out.append(_event("content_block_stop", {"index": self._index}))
+        self._index += 1
+
     def _fail(self, error: EngineError, out: list[bytes]) -> None:
+        if self._failure is not None:
+            return
         self._failure = error
+        self._chunks.forget()
         out.append(AnthropicError(error, self._asked_by.request_id).event())
-
-
-def _only_text(data: bytes) -> str | None:
-    """Return the text that a chunk adds, None where it says more or something else."""
-    try:
-        chunk = orjson.loads(data)
-        choices = chunk["choices"]
-        if len(choices) != 1 or chunk.get("usage"):
-            return None
-        choice = choices[0]
-        delta = choice["delta"]
-        text = delta.get("content")
-        if not text or not isinstance(text, str) or choice.get("finish_reason") or chunk.get("error"):
-            return None
-        for name, value in delta.items():
-            if value and name not in ("content", "role"):
-                return None
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return None
-    return text
 
 
 def _event(kind: str, fields: dict[str, Any]) -> bytes:

@@ -5,7 +5,16 @@ from typing import Any
 
 from tandem_orchestrator.errors import Malformed
 from tandem_orchestrator.gateway.tool_session import REASONING
-from tandem_orchestrator.messages.content import SIGNATURE, Block, CalledTool, citations, ending, new_id, usage
+from tandem_orchestrator.messages.content import (
+    SIGNATURE,
+    Block,
+    CalledTool,
+    citations,
+    ending,
+    new_id,
+    searched,
+    usage,
+)
 from tandem_orchestrator.observability.record import Record
 
 
@@ -18,7 +27,8 @@ def message_of(answer: dict[str, Any], record: Record, stops: Sequence[str], *, 
     message_id = new_id()
     refusal = _text(said, "refusal")
     called = _called(said, message_id)
-    content = [*(_thought(said) if shows_thinking else ()), *_spoken(said, refusal), *called]
+    spoken = _spoken(said, refusal, message_id)
+    content = [*(_thought(said) if shows_thinking else ()), *spoken, *called]
     end = ending(
         choice.get("finish_reason"), choice.get("stop_reason"), stops, called=bool(called), refused=bool(refusal)
     )
@@ -45,14 +55,14 @@ def _thought(said: dict[str, Any]) -> list[Block]:
     return []
 
 
-def _spoken(said: dict[str, Any], refusal: str) -> list[Block]:
+def _spoken(said: dict[str, Any], refusal: str, message_id: str) -> list[Block]:
     spoken = _text(said, "content") + refusal
     if not spoken:
         return []
     block: Block = {"type": "text", "text": spoken}
     if cited := citations(said.get("annotations")):
         block["citations"] = cited
-    return [block]
+    return [block, *searched(cited, message_id)]
 
 
 def _called(said: dict[str, Any], message_id: str) -> list[Block]:

@@ -238,6 +238,7 @@ class TestErrors:
         with pytest.raises(anthropic.AuthenticationError) as found:
             await Asker(claude(service, api_key="wrong"))()
         assert found.value.type == "authentication_error"
+        assert found.value.response.headers["x-should-retry"] == "false"  # or Claude Code tries it for minutes
         assert await Asker(claude(service, api_key=None, auth_token="key-a"))()
 
     async def test_of_a_limit(self, ask):
@@ -337,6 +338,9 @@ async def test_web_search(serve, claude, engine, stream):
         message = await ask("How many?", stream=stream, tools=[SEARCH])
         (cited,) = message.content[0].citations
         assert (cited.type, cited.url, cited.title) == ("web_search_result_location", page["url"], "Tandems")
+        _, called, result = message.content
+        assert (called.type, called.name, result.tool_use_id) == ("server_tool_use", "web_search", called.id)
+        assert [(found.url, found.title) for found in result.content] == [(page["url"], "Tandems")]
         assert message.usage.server_tool_use.web_search_requests == 1
         declared = engine.seen[0].body["tools"][0]["function"]
         assert (declared["name"], declared["parameters"]["required"]) == ("web_search", ["query"])

@@ -186,6 +186,28 @@ async def test_how_engines_write_text(streaming, pieces):
     assert events[-2]["usage"]["output_tokens"] > 0
 
 
+async def test_blocks_take_turns(streaming):
+    """Chunks are equal but for their text, and come apart or at once; one is spelt so that none is known by it."""
+    said = [("reasoning", "a"), ("reasoning", "b"), ("content", "c"), ("reasoning", "d"), ("reasoning", "e")]
+    said += [("content", "f"), ("content", 'g"\n'), ("content", "é\U0001f600")]
+    pieces = [chunk({name: text}).replace(b'"c"', b'"\\u0063"') for name, text in said]
+    for sent in (pieces, [b"".join(pieces)]):
+        async with CannedEngine(streamed(*sent, chunk({}, "stop"), DONE)) as engine:
+            events = events_in(await streaming(engine))
+        blocks = [(block["type"], block[block["type"]]) for block in content_of(events)]
+        assert blocks == [("thinking", "ab"), ("text", "c"), ("thinking", "de"), ("text", 'fg"\né\U0001f600')]
+        assert events[-2]["usage"]["output_tokens"] == len(pieces) + 1
+
+
+@pytest.mark.parametrize("url", [["https://example.com"], 7])
+async def test_odd_annotations(streaming, url):
+    """They are no pages of a search."""
+    cited = chunk({"annotations": [{"type": "url_citation", "url_citation": {"url": url, "title": {}}}]})
+    async with CannedEngine(streamed(ODD, cited, chunk({}, "stop"), DONE)) as engine:
+        events = events_in(await streaming(engine))
+    assert [block["type"] for block in content_of(events)] == ["text"]
+
+
 @pytest.mark.parametrize(
     "odd",
     [

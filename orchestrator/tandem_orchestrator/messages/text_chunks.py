@@ -1,0 +1,54 @@
+"""Chunks of a streamed chat that add text and nothing else, of which an engine writes one a token."""
+
+from typing import Final
+
+import orjson
+
+EXAMPLE: Final = "another text"
+
+
+class TextChunks:
+    """Reads the text in chunks of one stream.
+
+    In most streams they are equal but for the text. Once one has been read, others are known by what stands before and
+    after their text, and the text, a JSON string, is all that has to be read of them.
+    """
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no chunk until the next one is learnt."""
+        self._before = b""
+        self._after = b""
+
+    def text(self, event: bytes) -> bytes | None:
+        """Return the text of an event, as JSON, if it is equal to the one that was learnt but for that; else None."""
+        before, after = self._before, self._after
+        if not before or not event.startswith(before) or not event.endswith(after):
+            return None
+        written = event[len(before) - 1 : len(event) - len(after) + 1]  # with quotes, so that it is a text or no JSON
+        try:
+            return written if orjson.loads(written) else None
+        except orjson.JSONDecodeError:
+            return None
+
+    def learn(self, event: bytes, text: str) -> None:
+        """Know others by an event of one line from which `text` was taken, if it adds nothing else."""
+        before, found, after = event.partition(orjson.dumps(text))
+        if found and _all_text(b"%b%b%b" % (before, orjson.dumps(EXAMPLE), after)) == EXAMPLE:
+            self._before, self._after = before + b'"', b'"' + after
+
+
+def _all_text(event: bytes) -> str | None:
+    """Return the text that an event's chunk adds, None where it says more or something else."""
+    try:
+        chunk = orjson.loads(event.partition(b":")[2])
+        (choice,) = chunk["choices"]
+        (text,) = [value for name, value in choice["delta"].items() if value and name != "role"]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    more = chunk.get("usage") or chunk.get("error") or choice.get("finish_reason")
+    return None if more or not isinstance(text, str) else text
