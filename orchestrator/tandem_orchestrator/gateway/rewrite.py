@@ -44,7 +44,7 @@ ENGINES_OWN: Final = {
 """What engines take beside OpenAI's fields that leads past what is checked here, or into what belongs to all; why."""
 MORE: Final = "vllm_xargs"
 """vLLM puts what is in it beside what it makes of some of these."""
-NOT_FOR_CLIENTS: Final = UNHEARD | ENGINES_OWN.keys()
+NOT_FOR_CLIENTS: Final = UNHEARD | frozenset(ENGINES_OWN)
 LOOKED_INTO: Final = NOT_FOR_CLIENTS | {MORE, SALT}
 OPTIONS: Final = "stream_options"
 USAGE: Final = "include_usage"
