@@ -108,7 +108,7 @@ def _leave_out(payload: dict[str, Any], tenant: str | None) -> None:
     """Take out what is not for clients to say. Raises `BadRequest` where they may not go without it."""
     if tenant is not None:
         payload.pop(SALT, None)  # it may be another tenant's
-    for name in sorted(NOT_FOR_CLIENTS & payload.keys()):
+    for name in sorted(NOT_FOR_CLIENTS.intersection(payload)):
         if payload.pop(name) is not None and name in ENGINES_OWN:
             why = ENGINES_OWN[name] or "it is for those who run the engine to say"
             raise BadRequest(f"`{name}` is not taken from clients: {why}", param=name)
