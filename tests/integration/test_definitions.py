@@ -31,12 +31,14 @@ async def speaking_to(plane: ControlPlane) -> AsyncIterator[Kubernetes]:
 async def plane(tmp_path: Path) -> AsyncIterator[ControlPlane]:
     """One of our own: what is done to it would stop the work of others."""
     plane = ControlPlane(tmp_path / "plane")
-    plane.start()
-    async with speaking_to(plane) as kubernetes:
-        await kubernetes.define(crd())
-        await kubernetes.namespace(NAMESPACE)
-    yield plane
-    plane.stop()
+    try:
+        plane.start()
+        async with speaking_to(plane) as kubernetes:
+            await kubernetes.define(crd())
+            await kubernetes.namespace(NAMESPACE)
+        yield plane
+    finally:
+        plane.stop()
 
 
 class lasting_operator(running_operator):  # noqa: N801 # used as a with statement
