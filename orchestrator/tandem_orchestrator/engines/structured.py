@@ -52,10 +52,7 @@ class Structured:
         messages = [
             *self._payload["messages"],
             {"role": "assistant", "content": said or NOTHING},
-            {
-                "role": "user",
-                "content": CORRECT.format(problem),
-            },
+            {"role": "user", "content": CORRECT.format(problem)},
         ]
         return orjson.dumps({**self._payload, "messages": messages})
 

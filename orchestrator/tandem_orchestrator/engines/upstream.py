@@ -80,9 +80,7 @@ class Upstream:
         """Names that this engine is known to serve, the configured one first."""
         model = self.settings.model
         if model and self.settings.type is UpstreamType.OPENAI:
-            return [
-                model
-            ]  # what else somebody else's server has was not asked for, and may be called as a model of ours
+            return [model]  # what else such a server has was not asked for, and may be called as a model of ours
         gone = self.adapters.dropped
         listed = [name for name in (*self.adapters.names, *self.listed) if name != model and name not in gone]
         return list(dict.fromkeys([model, *listed] if model else listed))
