@@ -108,20 +108,17 @@ def made() -> dict[str, str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(
     request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, made: dict[str, str]
-) -> AsyncIterator[str]:
+) -> str:
     """The URL of a database without rows, of either kind."""
     if request.param == "sqlite":
         if "sqlite" not in made:
             made["sqlite"] = await with_tables(f"sqlite:///{tmp_path_factory.mktemp('made')}/tandem.db")
         shutil.copy(made["sqlite"].removeprefix("sqlite:///"), tmp_path)
-        yield f"sqlite:///{tmp_path}/tandem.db"
-        return
+        return f"sqlite:///{tmp_path}/tandem.db"
     postgres: Postgres = request.getfixturevalue("postgres")
     if "postgresql" not in made:
         made["postgresql"] = await with_tables(await postgres.create())
-    copy = await postgres.copy(made["postgresql"])
-    yield copy
-    await postgres.drop(copy)  # before the disk is busy with what nobody reads again
+    return await postgres.lend(made["postgresql"])
 
 
 async def with_tables(url: str) -> str:

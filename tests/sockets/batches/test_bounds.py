@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("brisk")
 
 @pytest.fixture
 async def server(serve, engine, url, tmp_path):
+    engine.adapters.append("other")
     limits = {"maxBodyBytes": 4096, "maxDepth": 8}
     return await serve(config(engine, url, tmp_path / "files", limits=limits, batches={"maxQueued": 2}))
 
@@ -39,6 +40,7 @@ INPUTS = {
     "a stream": (jsonl([line("a", {"stream": True})]), [("invalid_request", 1)]),
     "a model that is no name": (jsonl([line("a", {"model": 1})]), [("invalid_request", 1)]),
     "two models": (jsonl([line("a"), line("b", {"model": "other"})]), [("mismatched_model", 2)]),
+    "an unknown model": (jsonl([line("a"), line("b", {"model": "none"})]), [("model_not_found", 2)]),
     "a huge line": (jsonl([line("a"), line("b", {"x": "y" * 5000}), line("c")]), [("line_too_large", 2)]),
     "a huge line at the end": (jsonl([line("a"), line("b", {"x": "y" * 5000})])[:-1], [("line_too_large", 2)]),
     "many": (b"x\n" * 300, [("invalid_json", n + 1) for n in range(100)]),
