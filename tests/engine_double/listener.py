@@ -2,18 +2,20 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from weakref import WeakSet
 
 
 class Listener:
-    """Hands each connection of one address to a protocol that `make` makes.
+    """Hands each connection of one address to a protocol that `make` makes, by TLS where there is a `context` for it.
 
     asyncio's own server leaks a connection that it accepts while it is closed.
     """
 
-    def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, make: Callable[[], asyncio.Protocol], context: ssl.SSLContext | None = None) -> None:
         self._make = make
+        self._context = context
         self._opening: set[asyncio.Task[None]] = set()
         self._transports: WeakSet[asyncio.Transport] = WeakSet()
         self._socket: socket.socket | None = None
@@ -55,12 +57,19 @@ class Listener:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, accepted: socket.socket, listening: socket.socket) -> None:
-        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._make, accepted)
+        connecting = asyncio.get_running_loop().connect_accepted_socket(self._make, accepted, ssl=self._context)
+        try:
+            transport, _ = await connecting
+        except OSError:  # it left while they shook hands
+            return
         self._transports.add(transport)
         if listening is not self._socket:  # it was closed meanwhile
             transport.abort()
 
 
-def stream_listener(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Listener:
+def stream_listener(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    context: ssl.SSLContext | None = None,
+) -> Listener:
     """One whose connections are served by `serve`, as by `asyncio.start_server`."""
-    return Listener(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), serve))
+    return Listener(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), serve), context)

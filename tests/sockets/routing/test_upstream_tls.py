@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.engine_double.listener import stream_listener
 from tests.sockets.certificate import self_signed
 from tests.sockets.running import AT_ONCE, config_for, until
 
@@ -42,10 +43,9 @@ async def speaking_tls(engine, context, port=0):
         back, on = await asyncio.open_connection(engine.host, engine.port)
         await asyncio.gather(pipe(reader, on), pipe(back, writer))
 
-    async with await asyncio.start_server(forward, "127.0.0.1", port, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
-        server.close()
-        server.close_clients()
+    listener = stream_listener(forward, context)
+    yield listener.start("127.0.0.1", port)
+    await listener.aclose()
 
 
 def trusting(file, port):
