@@ -32,12 +32,13 @@ from tests.sockets.running import config_for
 async def finished(process, response, news, items):
     """Whether a process could end a response, be it as failed where its conversation is gone."""
     try:
-        await process.runs.finish(response, news, items)
+        try:
+            await process.runs.finish(response, news, items)
+        except NotFound:  # which says nothing of whose response it is
+            response.status = "failed"
+            await process.runs.finish(response, news)
     except Gone:
         return False
-    except NotFound:
-        response.status = "failed"
-        await process.runs.finish(response, news)
     return True
 
 
