@@ -13,6 +13,18 @@ from pydantic import Field
 from tandem_contract.config.base import JsonObject, Seconds, SecretFile, Section
 from tandem_contract.config.batches import Batches
 from tandem_contract.config.files import S3, FileQuota, Files, FileSettings
+from tandem_contract.config.guardrails import (
+    FailurePolicy,
+    GuardedText,
+    GuardModel,
+    Guardrail,
+    GuardrailAction,
+    Injections,
+    ModerationEndpoint,
+    PersonalData,
+    Secrets,
+    Topic,
+)
 from tandem_contract.config.keys import KeyLimits, Keys, RateLimits
 from tandem_contract.config.logs import LogFormat, Logging, LogLevel
 from tandem_contract.config.models import ModelSettings
@@ -22,6 +34,7 @@ from tandem_contract.config.responses import Background, Quota, ReasoningEvents,
 from tandem_contract.config.retrieval import Chunking, Embedding, Ingestion, Retrieval, StoreQuota
 from tandem_contract.config.serving import Cors, Limits, Server, Standalone, Tls, Tracing
 from tandem_contract.config.stores import Database, Redis
+from tandem_contract.config.tasks import Task, TaskFile, TaskRetrieval
 from tandem_contract.config.tenants import ServiceClass, Tenant
 from tandem_contract.config.timeouts import Timeouts
 from tandem_contract.config.tools import (
@@ -64,14 +77,20 @@ __all__ = [
     "Database",
     "Discovery",
     "Embedding",
+    "FailurePolicy",
     "FileQuota",
     "FileSettings",
     "Files",
+    "GuardModel",
+    "GuardedText",
+    "Guardrail",
+    "GuardrailAction",
     "Header",
     "Hold",
     "HttpMethod",
     "HttpTool",
     "Ingestion",
+    "Injections",
     "Issuer",
     "JsonObject",
     "KeyLimits",
@@ -82,12 +101,14 @@ __all__ = [
     "Logging",
     "McpServer",
     "ModelSettings",
+    "ModerationEndpoint",
     "ModerationRule",
     "Moderations",
     "Oidc",
     "OpenApi",
     "OrchestratorConfig",
     "OrchestratorSettings",
+    "PersonalData",
     "Plan",
     "PythonTool",
     "QueryDatabase",
@@ -100,16 +121,21 @@ __all__ = [
     "Routing",
     "SearchProvider",
     "SecretFile",
+    "Secrets",
     "Section",
     "Server",
     "ServiceClass",
     "Standalone",
     "StoreQuota",
     "StructuredOutputs",
+    "Task",
+    "TaskFile",
+    "TaskRetrieval",
     "Tenant",
     "Timeouts",
     "Tls",
     "Tools",
+    "Topic",
     "Tracing",
     "Upstream",
     "UpstreamTls",
@@ -158,6 +184,12 @@ class OrchestratorSettings(Section):
     """Requests in files, made in the background."""
     moderations: Moderations = Moderations()
     """How texts are judged at /v1/moderations."""
+    guardrails: list[Guardrail] = Field(default=[], max_length=64)
+    """What is looked for in all that goes into models and comes out of them."""
+    tasks: list[Task] = Field(default=[], max_length=256)
+    """What models are asked again and again, declared instead of programmed."""
+    tasks_from: list[TaskFile] = Field(default=[], max_length=64)
+    """Further tasks, outside the configuration."""
     tracing: Tracing = Tracing()
     """OpenTelemetry traces."""
     drain_seconds: Seconds = 120.0
