@@ -31,7 +31,7 @@ class PartialStream(EventStream):
         self._begin()
 
     def write(self, data: bytes) -> Awaitable[None]:
-        """Take whole events of an engine's answer. Raises `Malformed`."""
+        """Take whole events of an engine's answer."""
         out = b"".join([self._take(event) for event in self._reader.read(data)])
         return super().write(out) if out else _nothing()
 
@@ -73,7 +73,8 @@ class PartialStream(EventStream):
             self._tandem = chunk.get("tandem") or self._tandem
             return b"".join([self._choice(choice) for choice in chunk.get("choices") or ()])
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise Malformed(SHAPE) from None
+            self._failure = Malformed(SHAPE)  # raised here it would be lost where the answer's end has come with it
+            return b""
 
     def _choice(self, choice: dict[str, Any]) -> bytes:
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
