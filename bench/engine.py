@@ -5,7 +5,8 @@
 The engine double takes 23 µs of CPU for a request, twice what nginx takes and four times what this takes. A request's
 own `double` field scripts the answer with the double's names: `before_first_byte` and `between_pieces` (seconds) and
 `pieces` (tokens of a stream); so does one in JSON that is all its message says. A request that offers calculate_math or
-file_search is answered with a call of it, and one that brings a tool's result with text. `GET /state` tells how many
+file_search is answered with a call of it, and one that brings a tool's result with text; one with a response_format
+with a document. `GET /state` tells how many
 connections and requests are open. A response, which gateways ask engines for that speak that API, is always the same
 one but for its ids, and so is what a reranker answers. From `GET /hold` on no answer begins until `GET /release`;
 `GET /begun` tells when streams have begun since it was last asked.
@@ -49,6 +50,15 @@ def piece(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+ANALYSIS: Final = {
+    "category": "billing",
+    "priority": "medium",
+    "summary": "The customer was charged twice for the subscription and wants one charge refunded.",
+    "customer_sentiment": "frustrated",
+    "key_issues": ["charged twice", "wants a refund"],
+    "requires_human": False,
+}
+ANALYSED: Final = response(orjson.dumps(Answer(Reply(orjson.dumps(ANALYSIS).decode()), REQUEST).whole()))
 PLAIN: Final = response(orjson.dumps(Answer(Reply(), REQUEST).whole()))
 RERANKED: Final = response(
     orjson.dumps(RerankAnswer(Reply(), {"model": MODEL, "query": "Hello", "documents": [DOCUMENT]}).whole())
@@ -191,6 +201,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(ASKS_FOR_TOOL)
         elif b'"role":"tool"' not in body and b'"file_search"' in body:
             self._transport.write(SEARCHES)
+        elif b'"response_format"' in body:
+            self._transport.write(ANALYSED)
         elif script:
             self._after(script.get("before_first_byte", 0), self._end, PLAIN)
         else:

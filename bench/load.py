@@ -48,6 +48,11 @@ def message(said: str = "Hello", **fields: Any) -> bytes:
     return _written("/v1/messages", {**asked, **fields})
 
 
+def to_task(path: str, body: dict[str, Any]) -> bytes:
+    """Return the same for a task, with that body."""
+    return _written(path, body)
+
+
 def _written(path: str, document: dict[str, Any]) -> bytes:
     body = orjson.dumps(document)
     head = (

@@ -52,4 +52,9 @@ FILES_DAMAGED: Final = "tandem_files_damaged_total"  # counter
 LIMITED: Final = "tandem_limited_requests_total"  # counter: level (key, tenant, service), limit
 LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while peers share what they counted
 CACHE_REQUESTS: Final = "tandem_cache_requests_total"  # counter: cache (vectors), result (hit, miss)
+TASK_REQUESTS: Final = (
+    "tandem_task_requests_total"  # counter: task, version, outcome (success, invalid_input, and others)
+)
+TASK_SECONDS: Final = "tandem_task_seconds"  # histogram: task, version
+TASK_RETRIES: Final = "tandem_task_retries_total"  # counter: task, version
 RERANKS: Final = "tandem_reranks_total"  # counter: result (done, failed)

@@ -21,6 +21,7 @@ from tandem_orchestrator.api import (
     health,
     keys,
     models,
+    tasks,
     uploads,
     vector_stores,
 )
@@ -75,6 +76,7 @@ from tandem_orchestrator.retrieval.search import Search
 from tandem_orchestrator.retrieval.service import Retrieval
 from tandem_orchestrator.retrieval.upkeep import Upkeep as StoresUpkeep
 from tandem_orchestrator.store.database import Database
+from tandem_orchestrator.tasks.service import Tasks
 from tandem_orchestrator.tools.running import RunningTools
 
 BACKGROUND_RETRY_SECONDS: Final = 5.0
@@ -227,6 +229,7 @@ class App:
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
         retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)
+        served_tasks = Tasks(generator, search, self._limiter, config)
         services = Services(
             config,
             self._state,
@@ -242,6 +245,7 @@ class App:
             self._stores,
             self._filing,
             retrieval,
+            served_tasks,
             self._desk,
             deadlines(config.timeouts),
             self.parts,
@@ -256,7 +260,8 @@ class App:
         messages = Messages(generator, toolbox, config)
         others |= {MESSAGES: messages.serve, f"{MESSAGES}/count_tokens": messages.serve_count_tokens}
         hot_path = HotPath(admission, generator, services.deadlines, config, self._serve_rest)
-        hot_path.add(others)
+        hot_path.add({**served_tasks.short_paths, **others})
+        hot_path.add_posts(served_tasks.paths)
         transcriptions = Transcriptions(generator, config, services.deadlines, self._spool)
         hot_path.add_arriving(dict.fromkeys(FORMS, transcriptions.serve))
         return Generation(services, hot_path, tools)
@@ -269,7 +274,7 @@ class App:
         app = Api(title="Tandem orchestrator", version=version("tandem-orchestrator"), lifespan=self._lifespan)
         app.state.services = self.services
         documents = (files, uploads, vector_stores, batches)
-        for part in (chat, models, responses_api, conversations, *documents, keys, health):
+        for part in (chat, models, tasks, responses_api, conversations, *documents, keys, health):
             app.include_router(part.router)
         app.exception_handlers.update(errors.HANDLERS)
         return app

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
-from tandem_contract.config import KeyLimits, ModelSettings, OrchestratorConfig, SecretFile, Upstream, checks
+from tandem_contract.config import KeyLimits, ModelSettings, OrchestratorConfig, SecretFile, Task, Upstream, checks
 
 from tandem_orchestrator.config import Found, unknown_variables
 
@@ -21,6 +21,7 @@ def report(config: OrchestratorConfig, older: Found) -> list[str]:
         *(f"{'note':<10}{note}" for note in older.notes),
         *(f"{'warning':<10}{problem}" for problem in (*checks.warnings(config), *older.warnings)),
         *(f"{'warning':<10}{problem}" for problem in _embedding_problems(config)),
+        *(f"{'warning':<10}{problem}" for problem in _task_problems(config)),
         *_what_is_not_installed(config),
         *(f"{'warning':<10}{name} looks like a setting, but sets nothing" for name in unknown_variables()),
     ]
@@ -35,6 +36,8 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     for model in config.models:
         aliases = f" as {', '.join(model.aliases)}" if model.aliases else ""
         yield "model", f"{model.name}{aliases}{_fallback(model)}"
+    for task in config.tasks:
+        yield "task", _task(task)
     yield "tools", _tools(config)
     for task in config.tasks:
         yield "task", f"{task.name}, version {task.version}{f', at {task.path}' if task.path else ''}"
@@ -55,6 +58,17 @@ def _embedding_problems(config: OrchestratorConfig) -> list[str]:
 
     problem = lacks(Path(path))
     return [problem] if problem is not None else []
+
+
+def _task_problems(config: OrchestratorConfig) -> Iterator[str]:
+    for n, task in enumerate(config.tasks):
+        if task.output_class is not None:
+            from tandem_orchestrator.tasks.output import OutputClassError, output_class  # noqa: PLC0415 # for tasks alone
+
+            try:
+                output_class(task.output_class)
+            except OutputClassError as error:
+                yield f"tasks.{n}.outputClass: {error}"
 
 
 def _what_is_not_installed(config: OrchestratorConfig) -> Iterator[str]:
@@ -95,6 +109,11 @@ def _engine(upstream: Upstream) -> str:
     model = upstream.model or "the models that it lists itself"
     replicas = ", each address of its name a replica" if upstream.discovery == "dns" else ""
     return f"{upstream.name} ({upstream.type.value}) at {_shown(upstream.url)}{replicas}: {model}"
+
+
+def _task(task: Task) -> str:
+    path = f", also at {task.path}" if task.path else ""
+    return f"{task.name} {task.version}, weight {task.weight}{path}, by {task.model or 'the first model'}"
 
 
 def _tools(config: OrchestratorConfig) -> str:

@@ -73,6 +73,10 @@ class Limits(Section):
     """A request with larger headers is refused with 431."""
     max_choices: int = Field(default=32, ge=1, le=1024)
     """Most answers that a request may ask for: prompts times `n` or `best_of`."""
+    max_inputs: int = Field(default=1000, ge=1, le=100_000)
+    """Most inputs of one request to a task."""
+    max_concurrent_inputs: int = Field(default=8, ge=1, le=256)
+    """As many of them are at the model at the same time."""
 
 
 class Tracing(Section):

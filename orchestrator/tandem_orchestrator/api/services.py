@@ -21,6 +21,7 @@ from tandem_orchestrator.responses.preparation import Preparation
 from tandem_orchestrator.responses.service import Responses
 from tandem_orchestrator.responses.stores import Stores
 from tandem_orchestrator.retrieval.service import Retrieval
+from tandem_orchestrator.tasks.service import Tasks
 from tandem_orchestrator.tools.toolbox import Toolbox
 
 
@@ -53,6 +54,7 @@ class Services:
     stores: Stores
     filing: Filing
     retrieval: Retrieval
+    tasks: Tasks
     desk: Desk
     deadlines: Deadlines
     parts: Sequence[Part]

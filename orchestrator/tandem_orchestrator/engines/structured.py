@@ -40,7 +40,9 @@ class Structured:
         self.usage_wanted = isinstance(options, dict) and bool(options.get("include_usage"))
         """Whether a stream is to end with the usage."""
         payload.pop("stream", None)
-        payload["messages"] = instructed(payload["messages"], _told(self.schema, about, tools=payload.get("tools")))
+        payload["messages"] = instructed(
+            payload["messages"], instruction(self.schema, about, tools=payload.get("tools"))
+        )
         self._payload = payload
 
     def first(self) -> bytes:
@@ -135,7 +137,8 @@ def events(answer: Json, *, usage_wanted: bool) -> bytes:
     return b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + b"data: [DONE]\n\n"
 
 
-def _told(schema: bytes, about: str | None, *, tools: Any) -> str:
+def instruction(schema: bytes, about: str | None, *, tools: Any) -> str:
+    """Return what tells a model the JSON schema that its answer has to fit."""
     unless = "Unless you call a tool, answer" if tools else "Answer"
     text = (
         f"{unless} with one JSON document and nothing else: no words before or after it, no code fence. It has to fit "

@@ -35,9 +35,11 @@ from tandem_orchestrator.gateway.request import (
     weigh,
 )
 from tandem_orchestrator.gateway.watch import ClientWatch
+from tandem_orchestrator.limits.limiter import Ticket
 from tandem_orchestrator.observability.record import CLIENT_LEFT, Record, record_of
 from tandem_orchestrator.transport.served import EXCHANGE, Served, served
 
+POST: Final = "POST"
 JSON_TYPE: Final = (b"content-type", b"application/json")
 
 log = structlog.get_logger()
@@ -55,6 +57,8 @@ class Arrived:
     send: Send
     receive: Receive
     """Brings the body of a request whose answer reads it itself; others have it already."""
+    ticket: Ticket
+    """What counts it; whoever makes several requests of it may settle it with the first."""
 
 
 Answer = Callable[[Arrived], Awaitable[None]]
@@ -81,6 +85,7 @@ class HotPath:
             path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()
         }
         self._arriving = set[str]()
+        self._shared = set[str]()
         self._open = 0
         self._on_unused: Callable[[], None] | None = None
 
@@ -92,6 +97,11 @@ class HotPath:
         """Answer further paths by what reads its requests' bodies, and watches its clients, itself."""
         self._answers.update(others)
         self._arriving.update(others)
+
+    def add_posts(self, others: Mapping[str, Answer]) -> None:
+        """Answer POST at further paths, of which the rest answers the other methods."""
+        self._answers.update(others)
+        self._shared.update(others)
 
     def retire(self, on_unused: Callable[[], None]) -> None:
         """Have `on_unused` called once no request is open any more: no other one comes."""
@@ -117,7 +127,7 @@ class HotPath:
         answer = self._answers.get(scope["path"])
         self._open += 1
         try:
-            if answer is None:
+            if answer is None or (scope["method"] != POST and scope["path"] in self._shared):
                 await self._rest(scope, receive, send)
             else:
                 await self._serve(answer, scope, receive, send)
@@ -143,17 +153,17 @@ class HotPath:
     async def _serve(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["state"]["record"]
         record.route = scope["path"]
-        if scope["method"] != "POST":
+        if scope["method"] != POST:
             raise WrongMethod(f"{record.route} takes POST, not {scope['method']}", allowed="POST")
         headers = scope["headers"]
         principal, ticket = self._admission.admit(headers, record)
         try:
             exchange = scope["state"].get(EXCHANGE) or served(scope, receive)
             if scope["path"] in self._arriving:
-                await answer(Arrived(b"", principal, record, headers, exchange, send, receive))
+                await answer(Arrived(b"", principal, record, headers, exchange, send, receive, ticket))
                 return
             body = await self._read(exchange, receive, record)
-            arrived = Arrived(body, principal, record, headers, exchange, send, receive)
+            arrived = Arrived(body, principal, record, headers, exchange, send, receive, ticket)
             with ClientWatch(exchange, self._deadlines.request):
                 await answer(arrived)
         finally:

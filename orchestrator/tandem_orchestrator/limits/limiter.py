@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tandem_contract.config import RateLimits
 
@@ -23,6 +23,8 @@ from tandem_orchestrator.limits.spending import Spending
 from tandem_orchestrator.limits.subjects import Counters, OwnCounters, Subject, Subjects
 from tandem_orchestrator.observability.metrics import LIMITED
 
+CONCURRENCY: Final = "concurrency_limit_exceeded"
+"""Code of the error where a key has as many requests under way as it may."""
 Tightest = TypeVar("Tightest", Rate, Quota)
 
 
@@ -202,9 +204,7 @@ def _headers(rate: Rate | None, requests_left: int, quota: Quota | None, tokens_
 def _error(limit: Limit, wait: int) -> LimitExceeded:
     if limit.kind == CONCURRENT:
         message = f"{limit.who}: {limit.figure} requests at the same time are allowed, and as many are under way"
-        return LimitExceeded(
-            f"{message}; try again when one has ended", retry_after=wait, code="concurrency_limit_exceeded"
-        )
+        return LimitExceeded(f"{message}; try again when one has ended", retry_after=wait, code=CONCURRENCY)
     code = "rate_limit_exceeded" if limit.kind.endswith("minute") else "token_budget_exceeded"
     message = f"{limit.who}: the limit of {limit.figure} {limit.kind} is reached; try again in {duration(wait)}"
     return LimitExceeded(message, retry_after=wait, code=code)

@@ -132,4 +132,13 @@ LIMITS_SHARED: Final = Gauge(
 CACHE_REQUESTS: Final = Counter(
     names.CACHE_REQUESTS, "What a cache in Redis was asked for, by whether it had it", ["cache", "result"]
 )
+TASK_REQUESTS: Final = Counter(
+    names.TASK_REQUESTS, "Inputs of tasks by what came of them", ["task", "version", "outcome"]
+)
+TASK_SECONDS: Final = Times(
+    names.TASK_SECONDS, "Time from a task's input to its output, retries and all", ["task", "version"], buckets=SECONDS
+)
+TASK_RETRIES: Final = Counter(
+    names.TASK_RETRIES, "Outputs of models that did not fit, and that they were asked for again", ["task", "version"]
+)
 RERANKS: Final = Counter(names.RERANKS, "Search results that a reranker was to put in order", ["result"])
