@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from random import random
 from time import time
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from tandem_contract.config import OrchestratorSettings
@@ -23,11 +23,9 @@ from tandem_orchestrator.tasks.inputs import Inputs
 from tandem_orchestrator.tasks.making import Asker, Given, Made, Maker
 from tandem_orchestrator.tasks.many import each
 from tandem_orchestrator.tasks.partial_stream import ITEM, PartialStream
+from tandem_orchestrator.tasks.paths import PATH, VERSION_HEADER
 from tandem_orchestrator.tasks.version import Version
 from tandem_orchestrator.tasks.versions import Versions
-
-PATH: Final = "/v1/tasks"
-VERSION_HEADER: Final = b"x-tandem-task-version"
 
 
 class Tasks:
