@@ -16,7 +16,7 @@ def errors(settings: OrchestratorSettings) -> list[str]:
         *_adapters_with_colons(settings),
         *_endless_fallbacks(settings),
         *_wrong_schemas(settings),
-        *task_checks.errors(settings.tasks),
+        *(task_checks.errors(settings.tasks) if settings.tasks else ()),
     ]
 
 
