@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tandem_contract.config import TaskFile
+from tandem_contract.config.task_checks import OWN_PATHS
 from tandem_orchestrator.config import task_files
 
 from tests.sockets.running import config_for
@@ -45,9 +46,7 @@ async def package(serve, engine, tmp_path, monkeypatch):
     (tmp_path / "settings.yaml").write_text("post_hooks: []\npackage_name_override: generated_client\n")
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
     command += ["--path", "openapi.json", "--config", "settings.yaml", "--output-path", "generated_client"]
-    made = await asyncio.to_thread(
-        subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    made = await asyncio.to_thread(subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
     monkeypatch.syspath_prepend(tmp_path)
     client = importlib.import_module("generated_client").Client(base_url=orchestrator.url)
@@ -104,3 +103,8 @@ async def test_the_document_shows_each_their_own_tasks(serve, engine):
     assert "key" in document["info"]["description"]
     orchestrator.app.reload(with_tasks(engine, {**TICKET, "name": "new"}))
     assert (await shown())[0] == ["/v1/tasks/new", "/analyze"]
+
+
+async def test_no_task_may_take_a_path_of_the_api(orchestrator):
+    _, document = await orchestrator.get("/openapi.json")
+    assert {path.split("/")[1] for path in (*document["paths"], "/docs", "/redoc", "/metrics")} < OWN_PATHS
