@@ -39,6 +39,8 @@ def _meaning(config: OrchestratorConfig) -> Iterator[tuple[str, str]]:
     for task in config.tasks:
         yield "task", _task(task)
     yield "tools", _tools(config)
+    for task in config.tasks:
+        yield "task", f"{task.name}, version {task.version}{f', at {task.path}' if task.path else ''}"
     yield "keys", _keys(config)
     yield "limits", _limits(config)
     yield "database", _address(config.database.url, config.database.url_from)

@@ -6,11 +6,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from tandem_contract import system_prompt
+
 _DEEPEST: Final = 64
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$", max_length=2048)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+SystemPrompt = Annotated[str, StringConstraints(min_length=1, max_length=65_536), AfterValidator(system_prompt.checked)]
 
 
 def _not_deep(value: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tandem_contract import json_schema
-from tandem_contract.config import OrchestratorSettings, UpstreamType
+from tandem_contract.config import OrchestratorSettings, UpstreamType, task_checks
 from tandem_contract.config.oidc import SAFE_ISSUER
 
 
@@ -16,6 +16,7 @@ def errors(settings: OrchestratorSettings) -> list[str]:
         *_adapters_with_colons(settings),
         *_endless_fallbacks(settings),
         *_wrong_schemas(settings),
+        *(task_checks.errors(settings.tasks) if settings.tasks else ()),
     ]
 
 
@@ -23,6 +24,7 @@ def warnings(settings: OrchestratorSettings) -> list[str]:
     """Return what can be meant as it is written, but most often is a mistake."""
     return [
         *_unheard_of_fallbacks(settings),
+        *task_checks.unknown_models(settings.tasks, _models(settings)),
         *_waiting_for_no_fallback(settings),
         *_keys(settings),
         *_issuers(settings),
@@ -106,14 +108,20 @@ def _wrong_schemas(settings: OrchestratorSettings) -> Iterator[str]:
 
 
 def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
-    known = {upstream.model for upstream in settings.upstreams}
-    known |= {name for model in settings.models for name in (model.name, *model.aliases)}
+    known = _models(settings)
     for n, model in enumerate(settings.models):
         if model.fallback is not None and model.fallback not in known:
             yield (
                 f"models.{n}.fallback: no upstream names the model {model.fallback!r}; "
                 "unless an engine lists it itself, there is nothing to fall back on"
             )
+
+
+def _models(settings: OrchestratorSettings) -> frozenset[str]:
+    """Return the names that upstreams and models are given."""
+    adapters = {adapter.name for upstream in settings.upstreams for adapter in upstream.adapters}
+    served = {upstream.model for upstream in settings.upstreams if upstream.model is not None}
+    return frozenset(served | adapters | {name for model in settings.models for name in (model.name, *model.aliases)})
 
 
 def _waiting_for_no_fallback(settings: OrchestratorSettings) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tandem_contract.config.base import JsonObject, Name, Section
+from tandem_contract.config.base import JsonObject, Name, Section, SystemPrompt
 
 
 class ModelSettings(Section):
@@ -19,8 +19,9 @@ class ModelSettings(Section):
     fallbackSeconds."""
     fallback_seconds: float | None = Field(default=None, ge=0, le=86_400)
     """How long a request waits for this model's engines before the fallback answers. Default: hold.seconds."""
-    system_prompt: str | None = Field(default=None, min_length=1, max_length=65_536)
-    """Goes in front of a request's messages when none of them is a system message."""
+    system_prompt: SystemPrompt | None = None
+    """Goes in front of a chat's messages when none of them is a system message; may name {{ tenant }}, {{ model }} and
+    {{ date }}."""
     defaults: JsonObject = Field(default={}, max_length=64)
     """Request fields for requests that leave them out, e.g. temperature."""
     inject: JsonObject = Field(default={}, max_length=64)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, model_validator
 
 from tandem_contract import prompt_template
 from tandem_contract.config.base import JsonObject, Name, Section
@@ -66,6 +66,16 @@ class Task(Section):
     """Server-side tools that the model may call."""
     retries: int = Field(default=1, ge=0, le=5)
     """How often a model whose output does not fit is told why, and asked again."""
+    _place: str | None = PrivateAttr(None)
+
+    def place(self, n: int) -> str:
+        """Return where it stands, for errors: in a file of its own, or as the configuration's task `n`."""
+        return self._place or f"tasks.{n}"
+
+    def found(self, place: str) -> Self:
+        """Return it, as what stands there."""
+        self._place = place
+        return self
 
     @model_validator(mode="after")
     def _one_output(self) -> Self:

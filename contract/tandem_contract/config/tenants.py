@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from tandem_contract.config.base import Name, Section
+from tandem_contract.config.base import Name, Section, SystemPrompt
 
 
 class ServiceClass(StrEnum):
@@ -23,3 +23,6 @@ class Tenant(Section):
     """Share of the engines while requests queue: one of 2 gets twice the tokens of one of 1."""
     service_class: ServiceClass = ServiceClass.INTERACTIVE
     """batch: comes after all that is interactive, but for a small part; interactive: somebody waits for the answer."""
+    system_prompt: SystemPrompt | None = None
+    """Goes before all that a chat says, also before its own system message; may name {{ tenant }}, {{ model }} and
+    {{ date }}."""

@@ -1,9 +1,10 @@
 """The OpenAPI page, which also tells of the hot path that FastAPI never sees."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request, Response
 
 from tandem_orchestrator.engines.endpoints import (
     CHAT,
@@ -20,6 +21,11 @@ from tandem_orchestrator.engines.endpoints import (
     Endpoint,
 )
 from tandem_orchestrator.error_shape import MESSAGES
+from tandem_orchestrator.errors import GatewayError
+from tandem_orchestrator.tasks.openapi import described
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.api.services import Services
 
 _TEXTS: Final = {
     "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}],
@@ -207,7 +213,31 @@ _SPEECH: Final = {
 
 
 class Api(FastAPI):
-    """FastAPI, with the hot path documented beside its own routes."""
+    """FastAPI, with the hot path and the tasks documented beside its own routes."""
+
+    def setup(self) -> None:
+        """Add the routes of the document, which differs by who asks, and of its pages."""
+        self.add_route("/openapi.json", self._document, include_in_schema=False)
+        super().setup()
+
+    async def _document(self, request: Request) -> Response:
+        services: Services = self.state.services
+        document = self.openapi()
+        try:
+            principal = services.keys.identify(request.headers.raw)
+        except GatewayError:
+            told = {**document["info"], "description": "Tasks are shown to those who send a key that may use them."}
+            return _json({**document, "info": told})
+        components = document["components"]
+        schemas = components.get("schemas", {})
+        paths, more = described(services.tasks.shown(principal), schemas, services.config.limits.max_inputs)
+        return _json(
+            {
+                **document,
+                "paths": {**document["paths"], **paths},
+                "components": {**components, "schemas": {**schemas, **more}},
+            }
+        )
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -223,6 +253,10 @@ class Api(FastAPI):
             required = ("model",) if path.endswith("/compact") else ()
             paths.setdefault(path, {"post": _operation((summary, description), fields, required)})
         return document
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document), media_type="application/json")
 
 
 def _of_engine(endpoint: Endpoint) -> dict[str, Any]:

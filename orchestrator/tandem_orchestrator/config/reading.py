@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from tandem_contract.config import OrchestratorConfig, checks
+from tandem_contract.config import OrchestratorConfig, TaskFile, checks
 from tandem_contract.names import CONFIG_PATH
 
-from tandem_orchestrator.config import older_files, older_variables, variables
+from tandem_orchestrator.config import older_files, older_variables, task_files, variables
 from tandem_orchestrator.config.errors import ConfigError, sentences
 from tandem_orchestrator.config.older_names import Found
 from tandem_orchestrator.config.secrets import refused_secrets
@@ -33,7 +33,8 @@ class Source:
     def __init__(self, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
         self.file = _location(file, environ)
         self._environ = dict(environ)
-        self._seen: State | None = None
+        self._tasks_from: list[TaskFile] = []
+        self._seen: list[State | None] = []
         self.older = Found()
         """What `load` found of older names."""
 
@@ -51,21 +52,31 @@ class Source:
             config = OrchestratorConfig.model_validate(data)
         except ValidationError as error:
             raise ConfigError([*problems, *sentences(error, older.names(data))]) from None
+        self._tasks_from = config.tasks_from
+        self._seen[1:] = self._state()[1:]
+        try:
+            config.tasks = [*config.tasks, *task_files.read(config.tasks_from)]
+        except ConfigError as error:
+            problems += error.problems
         problems += checks.errors(config) + refused_secrets(config, section)
         if problems:
             raise ConfigError(problems)
         return config
 
     def changed(self) -> bool:
-        """Return whether the file is another than `load` saw last, be it only by a symbolic link of a ConfigMap's."""
+        """Return whether a file is another than `load` saw last, be it only by a symbolic link of a ConfigMap's."""
         return self._state() != self._seen
 
-    def _state(self) -> State | None:
-        try:
-            found = self.file.stat() if self.file else None
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_ino, found.st_size) if found else None
+    def _state(self) -> list[State | None]:
+        return [_state(path) for path in (self.file, *task_files.paths(self._tasks_from))]
+
+
+def _state(file: Path | None) -> State | None:
+    try:
+        found = file.stat() if file else None
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ino, found.st_size) if found else None
 
 
 def _location(file: Path | None, environ: Mapping[str, str]) -> Path | None:

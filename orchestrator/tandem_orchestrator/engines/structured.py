@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS
+from tandem_orchestrator.engines.instructions import instructed
 from tandem_orchestrator.errors import BadRequest, Malformed
 from tandem_orchestrator.observability.record import count
 
@@ -12,7 +13,6 @@ FIELD: Final = "response_format"
 WRITTEN: Final = b'"response_format"'
 SCHEMA: Final = "response_format.json_schema.schema"
 MAX_SCHEMA: Final = 262_144  # bytes
-INSTRUCTIONS: Final = ("system", "developer")
 AS_IT_IS: Final = ("length", "content_filter")
 """Reasons to end that say themselves why there is no whole document."""
 OBJECT: Final[dict[str, Any]] = {"type": "object"}
@@ -40,7 +40,7 @@ class Structured:
         self.usage_wanted = isinstance(options, dict) and bool(options.get("include_usage"))
         """Whether a stream is to end with the usage."""
         payload.pop("stream", None)
-        payload["messages"] = _instructed(
+        payload["messages"] = instructed(
             payload["messages"], instruction(self.schema, about, tools=payload.get("tools"))
         )
         self._payload = payload
@@ -145,17 +145,6 @@ def instruction(schema: bytes, about: str | None, *, tools: Any) -> str:
         f"this JSON schema:\n{schema.decode()}"
     )
     return f"{text}\nWhat it is: {about}" if about else text
-
-
-def _instructed(messages: list[Any], text: str) -> list[Any]:
-    """Return the messages with `text` among the first one's instructions: many models read no later ones."""
-    first = messages[0]
-    content = first.get("content") if first.get("role") in INSTRUCTIONS else None
-    if isinstance(content, str):
-        return [{**first, "content": f"{content}\n\n{text}"}, *messages[1:]]
-    if isinstance(content, list):
-        return [{**first, "content": [*content, {"type": "text", "text": text}]}, *messages[1:]]
-    return [{"role": "system", "content": text}, *messages]
 
 
 def _sum(first: Any, second: Any) -> Any:

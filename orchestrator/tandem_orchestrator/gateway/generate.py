@@ -44,6 +44,9 @@ class Generator:
         self._toolbox = toolbox
         self._settings = settings
         self._batch = {tenant.name for tenant in settings.tenants if tenant.service_class is ServiceClass.BATCH}
+        self._prompts = {
+            tenant.name: tenant.system_prompt for tenant in settings.tenants if tenant.system_prompt
+        } or None
         self.answers: AnswerCache | None = None
         """Answers that may be given again; None where nobody has asked for that."""
         self.engines = dispatcher
@@ -144,6 +147,10 @@ class Generator:
         tenant = None if self._keys.open else principal.tenant
         batch = record.yields or principal.tenant in self._batch
         rewrite.apply(request, model, tenant, self._settings.limits.max_choices, batch=batch)
+        if self._prompts is not None and request.endpoint.chat and not request.ours:
+            prompt = self._prompts.get(principal.tenant)
+            if prompt is not None:
+                rewrite.instruct_first(request, prompt, principal.tenant)
         affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
         call = Call(request.endpoint.path, model, record, affinity)
         if model.settings.fallback is not None or not model.known or not model.replicas:  # its engine may change

@@ -100,6 +100,7 @@ class Moderations:
             "max_tokens": llama_guard.MOST_TOKENS,
         }
         request = Request(ENDPOINTS[CHAT], payload, self._guard, stream=False)
+        request.ours = True
         _, answer = await self._generator.whole(request, replace(principal, models=None), record, WITHOUT_TOOLS)
         return llama_guard.read((answer["choices"][0].get("message") or {}).get("content"))
 

@@ -25,7 +25,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDict
 class Request:
     """A request whose fields that matter here have the right types."""
 
-    __slots__ = ("endpoint", "model", "payload", "stream")
+    __slots__ = ("endpoint", "model", "ours", "payload", "stream")
 
     def __init__(self, endpoint: Endpoint, payload: dict[str, Any], model: str | None, *, stream: bool) -> None:
         self.endpoint = endpoint
@@ -33,6 +33,8 @@ class Request:
         self.model = model
         """None where it names none."""
         self.stream = stream
+        self.ours = False
+        """Whether the service asks for a purpose of its own, of which no tenant's system prompt knows."""
 
     def body(self) -> bytes:
         """Return what the engine gets: what was checked, and never the client's own bytes.

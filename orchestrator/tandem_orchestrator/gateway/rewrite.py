@@ -1,19 +1,24 @@
 """What the engine is asked instead of what the client wrote: the model's settings, laid over the request."""
 
 import hashlib
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
 
+from tandem_contract import system_prompt
+from tandem_contract.prompt_template import PromptError
+
+from tandem_orchestrator.auth.principal import ANONYMOUS
 from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import Endpoint
-from tandem_orchestrator.errors import BadRequest
+from tandem_orchestrator.engines.instructions import INSTRUCTIONS, instructed
+from tandem_orchestrator.errors import BadRequest, GatewayError
 from tandem_orchestrator.gateway.request import Request
 
 MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 CHOICES: Final = ("n", "best_of")
 PROMPTS: Final = ("prompt", "prompt_embeds")  # vLLM takes both in one request
-INSTRUCTIONS: Final = ("system", "developer")  # no set: a role may be anything, also what cannot be hashed
 AFFINITY_CHARACTERS: Final = 2048  # of each text that counts
 MODEL: Final = "model"
 SALT: Final = "cache_salt"
@@ -70,7 +75,7 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int, 
     if endpoint.generates and settings.max_tokens is not None:
         _lower_tokens(endpoint, payload, settings.max_tokens)
     if settings.system_prompt is not None and endpoint.chat:
-        _instruct(payload, settings.system_prompt)
+        _instruct(payload, settings.system_prompt, tenant or ANONYMOUS)
     if model.takes_cache_salt and endpoint.salted and tenant is not None:
         payload[SALT] = salt(tenant)
     if batch and model.takes_priority:
@@ -178,7 +183,25 @@ def _lower_tokens(endpoint: Endpoint, payload: dict[str, Any], limit: int) -> No
         payload[MAX_TOKENS[0]] = limit
 
 
-def _instruct(payload: dict[str, Any], prompt: str) -> None:
+def instruct_first(request: Request, prompt: str, tenant: str) -> None:
+    """Have `prompt` go before all that a request, made to fit its model, says. Raises `GatewayError`."""
+    payload = request.payload
+    payload["messages"] = instructed(payload["messages"], _told(prompt, tenant, payload[MODEL]), first=True)
+
+
+def _instruct(payload: dict[str, Any], prompt: str, tenant: str) -> None:
     messages = payload["messages"]
     if not any(message.get("role") in INSTRUCTIONS for message in messages):
-        payload["messages"] = [{"role": "system", "content": prompt}, *messages]
+        payload["messages"] = [{"role": "system", "content": _told(prompt, tenant, payload[MODEL])}, *messages]
+
+
+def _told(prompt: str, tenant: str, model: str) -> str:
+    if system_prompt.template(prompt) is None:
+        return prompt
+    try:
+        return system_prompt.written(prompt, tenant, model, datetime.now(UTC).date().isoformat())
+    except PromptError as error:
+        raise GatewayError(
+            f"the system prompt of the service for the model {model!r} cannot be made: {error}",
+            code="system_prompt_unusable",
+        ) from None

@@ -38,6 +38,7 @@ class Rewriter:
             "tool_choice": "none",
         }
         request = Request(ENDPOINTS[CHAT], payload, self._generator.default_model, stream=False)
+        request.ours = True
         try:
             _, answer = await self._generator.whole(request, principal, record, NOT_KEPT)
             said = answer["choices"][0]["message"]["content"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from random import random
 from time import time
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from tandem_contract.config import OrchestratorSettings
@@ -23,11 +23,9 @@ from tandem_orchestrator.tasks.inputs import Inputs
 from tandem_orchestrator.tasks.making import Asker, Given, Made, Maker
 from tandem_orchestrator.tasks.many import each
 from tandem_orchestrator.tasks.partial_stream import ITEM, PartialStream
+from tandem_orchestrator.tasks.paths import PATH, VERSION_HEADER
 from tandem_orchestrator.tasks.version import Version
 from tandem_orchestrator.tasks.versions import Versions
-
-PATH: Final = "/v1/tasks"
-VERSION_HEADER: Final = b"x-tandem-task-version"
 
 
 class Tasks:
@@ -42,7 +40,7 @@ class Tasks:
         self._limits = settings.limits
         self._tasks: dict[str, Versions] = {}
         for n, task in enumerate(settings.tasks):
-            self._tasks.setdefault(task.name, Versions()).add(Version(task, f"tasks.{n}"))
+            self._tasks.setdefault(task.name, Versions()).add(Version(task, task.place(n)))
 
     @property
     def paths(self) -> Mapping[str, Answer]:

@@ -7,6 +7,7 @@ import jsonschema_rs
 import orjson
 from tandem_contract import json_schema, prompt_template
 from tandem_contract.config import Task
+from tandem_contract.config.task_checks import DOCUMENTS, closed
 from tandem_contract.prompt_template import Prompt, PromptError
 
 from tandem_orchestrator.config import ConfigError
@@ -23,8 +24,6 @@ from tandem_orchestrator.tasks.output import (
 )
 
 INVALID_INPUT: Final = "invalid_input"
-DOCUMENTS: Final = "documents"
-"""What a prompt calls the passages that were found for it."""
 
 
 class Version:
@@ -74,11 +73,6 @@ class Version:
             system.append(self._told)
         asked = {"role": "user", "content": _written(self._prompt, values, param)}
         return [{"role": "system", "content": "\n\n".join(system)}, asked] if system else [asked]
-
-
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON schema of an input: an object, without other properties unless it says so."""
-    return {"type": "object", "additionalProperties": False, **schema}
 
 
 def _output(task: Task, place: str) -> Output:

@@ -61,6 +61,29 @@ def test_a_system_prompt_where_there_is_none():
     assert planned(settings=settings, messages=[{"role": ["odd"]}])["messages"][1:] == [{"role": ["odd"]}]
 
 
+@pytest.mark.parametrize(
+    ("messages", "becomes"),
+    [
+        ([], [{"role": "system", "content": "First."}]),
+        ([{"role": "system", "content": "Own."}], [{"role": "system", "content": "First.\n\nOwn."}]),
+        ([{"role": "developer", "content": "Own."}], [{"role": "developer", "content": "First.\n\nOwn."}]),
+        (
+            [{"role": "system", "content": [{"type": "text", "text": "Own."}]}],
+            [{"role": "system", "content": [{"type": "text", "text": "First."}, {"type": "text", "text": "Own."}]}],
+        ),
+        (
+            [{"role": "system", "content": None}],
+            [{"role": "system", "content": "First."}, {"role": "system", "content": None}],
+        ),
+    ],
+)
+def test_a_prompt_that_goes_before_the_clients_own(messages, becomes):
+    said = ASKED[CHAT]["messages"]
+    asked = request(messages=[*messages, *said])
+    rewrite.instruct_first(asked, "First.", "acme")
+    assert asked.payload["messages"] == [*becomes, *said]
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_a_ceiling_lowers_what_is_above_it(name):
     settings = {"max_tokens": 100}
