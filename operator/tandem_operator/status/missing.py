@@ -19,20 +19,21 @@ def missing_secret(service: LLMService, named: Named, there: Named) -> Finding |
     def field(name: str) -> str:
         return next((path for path, part in (parts | external).items() if name in secrets(part)), _SETTINGS)
 
-    return _missing("Secret", named, there, field)
+    message = _missing("Secret", named, there, field)
+    return Finding("SecretMissing", message, terminal=True) if message else None
 
 
 def missing_config_map(named: Named, there: Named) -> Finding | None:
     """Find the first of the named ConfigMaps that does not exist, or that has not all keys."""
-    return _missing("ConfigMap", named, there, lambda _: f"{_SETTINGS}.tasksFrom")
+    message = _missing("ConfigMap", named, there, lambda _: f"{_SETTINGS}.tasksFrom")
+    return Finding("ConfigMapMissing", message, terminal=True) if message else None
 
 
-def _missing(kind: str, named: Named, there: Named, field: Callable[[str], str]) -> Finding | None:
+def _missing(kind: str, named: Named, there: Named, field: Callable[[str], str]) -> str | None:
     for name, keys in named.items():
         what, where = f"the {kind} {name}", f"which {field(name)} names"
         if name not in there:
-            return Finding(f"{kind}Missing", f"{what}, {where}, does not exist; create it", terminal=True)
+            return f"{what}, {where}, does not exist; create it"
         for key in sorted(keys - there[name]):
-            message = f"{what} has no key {key}, {where}; add it or correct that"
-            return Finding(f"{kind}Missing", message, terminal=True)
+            return f"{what} has no key {key}, {where}; add it or correct that"
     return None
