@@ -14,11 +14,13 @@ from tandem_contract.config import (
     Chunking,
     Database,
     Embedding,
+    Guardrail,
     Issuer,
     Keys,
     Redis,
     SecretFile,
     Section,
+    Task,
     TaskFile,
     Upstream,
 )
@@ -74,6 +76,21 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
             message="in an LLMService a secret is named by secretName, never by file",
         ),
     ),
+    Guardrail: (
+        _refused_by_itself(
+            "[has(self.secrets), has(self.personalData), has(self.injections), has(self.maxCharacters),"
+            " has(self.words) && self.words.size() > 0 || has(self.patterns) && self.patterns.size() > 0,"
+            " has(self.topics) && self.topics.size() > 0, has(self.moderation), has(self.model)].exists_one(set, set)",
+            "set one thing to look for: secrets, personalData, injections, words and patterns, topics, maxCharacters, "
+            "moderation or model",
+        ),
+        _refused_by_itself(
+            "!has(self.action) || self.action != 'mask' || has(self.secrets) || has(self.personalData)"
+            " || has(self.injections) || has(self.words) || has(self.patterns)",
+            "only secrets, personalData, injections, words and patterns can be masked; block or flag the others",
+        ),
+    ),
+    Task: (_refused_by_itself("has(self.output) != has(self.outputClass)", "set either output or outputClass"),),
     TaskFile: (
         Rule(
             cel="has(self.configMapName) && !has(self.file)",
