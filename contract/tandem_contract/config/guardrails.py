@@ -105,7 +105,10 @@ class Guardrail(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
     """What it is called in reasons, logs and metrics."""
     on: Annotated[list[GuardedText], AfterValidator(lambda on: sorted(set(on)))] = Field(
-        default=EVERYWHERE, min_length=1, max_length=5
+        alias="at",  # on is true in YAML, for kubectl and Helm as well
+        default=EVERYWHERE,
+        min_length=1,
+        max_length=5,
     )
     """Texts that it judges. Default: all."""
     action: GuardrailAction = GuardrailAction.BLOCK
