@@ -17,6 +17,14 @@ class Span(NamedTuple):
 class Finder(Protocol):
     """Finds by rules, in time in proportion to the text."""
 
+    @property
+    def longest(self) -> int | None:
+        """Characters by which a hit is known, invisible ones not counted; None: nobody can tell.
+
+        A hit may be longer: then its first `longest` characters are one by themselves, and found with what follows they
+        show how far it goes. So who reads a text in pieces needs this many characters of each place at once.
+        """
+
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`, from front to back and without overlaps."""
 
