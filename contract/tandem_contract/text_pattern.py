@@ -1,7 +1,7 @@
-"""Regular expressions that take time in proportion to a text, whatever the text: they may be held against strangers'.
+r"""Regular expressions that take time in proportion to a text, whatever the text: they may be held against strangers'.
 
-The engine is RE2, whose syntax Prometheus, Go and Kubernetes' CEL have too: no backtracking, hence no look-around and no
-references to groups. Its \\w, \\d, \\s and \\b know ASCII only; \\pL and \\pN are letters and digits of any language.
+The engine is RE2, whose syntax Go, Prometheus and Kubernetes' CEL have, too: no backtracking, hence no look-around and
+no references to groups. Its \w, \d, \s and \b know ASCII only; \pL and \pN are letters and digits of any language.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,5 @@
 """`guardrails`: what is looked for in all that goes into a model and comes out of it."""
+# ruff: noqa: S105 # names of kinds of secrets
 
 from enum import StrEnum
 from typing import Annotated, Final, Self

@@ -1,6 +1,6 @@
 """What looks into texts, and what it says of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -12,6 +12,17 @@ class Span(NamedTuple):
     """Characters, as slices have them."""
     kind: str
     """What it is, e.g. email_address; a label of metrics, hence never a part of the text."""
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return them from front to back; those that overlap are one, of the kind that begins first."""
+    kept: list[Span] = []
+    for span in sorted(spans):
+        if kept and span.start < kept[-1].end:
+            kept[-1] = kept[-1]._replace(end=max(span.end, kept[-1].end))
+        else:
+            kept.append(span)
+    return kept
 
 
 class Finder(Protocol):

@@ -27,13 +27,29 @@ from tandem_contract.config import PersonalDataKind
 
 from tandem_orchestrator.guardrails.found import Span
 from tandem_orchestrator.guardrails.looked_at import LookedAt
-from tandem_orchestrator.guardrails.scan import Holds, Rule, Scan
+from tandem_orchestrator.guardrails.scan import INNOCENT, Holds, Rule, Scan
 
-LONGEST: Final = 320
-"""An e-mail address: 64 characters, @ and 255."""
+_LONGEST: Final = 384
+"""An e-mail address: 64 characters, @ and 255; and what is around it."""
 _LETTERS: Final = r"A-Za-z0-9\x{C0}-\x{24F}\x{370}-\x{52F}"
 _NO_MAIL: Final = frozenset(
-    {"css", "gif", "git", "html", "jpeg", "jpg", "js", "json", "png", "py", "service", "socket", "svg", "target", "webp"}
+    {
+        "css",
+        "gif",
+        "git",
+        "html",
+        "jpeg",
+        "jpg",
+        "js",
+        "json",
+        "png",
+        "py",
+        "service",
+        "socket",
+        "svg",
+        "target",
+        "webp",
+    }
 )
 _CARDS: Final = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|(?:222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}|3[47]\d{13}"
@@ -41,17 +57,14 @@ _CARDS: Final = re.compile(
 )
 """Numbers that networks of cards issue (ISO/IEC 7812): Visa, Mastercard, American Express, Diners Club, JCB, Discover,
 UnionPay, Maestro."""
+_COLONS: Final = 3
+_DIGITS: Final = 4
 _MRZ: Final = re.compile(r"([A-Z0-9<]{9})(\d)[A-Z<]{3}(\d{6})(\d)[MFX<](\d{6})(\d)[A-Z0-9<]{14}[\d<]\d")
-
-
-def never(_: str) -> bool:
-    """Return False: it only looks like one, and nothing inside of it is looked at."""
-    return False
 
 
 def _checked_by(*numbers: ModuleType) -> Holds:
     def holds(text: str) -> bool:
-        return any(number.is_valid(text) for number in numbers)
+        return any(number.is_valid(text.replace(" ", "")) for number in numbers)
 
     return holds
 
@@ -66,12 +79,20 @@ def _card(text: str) -> bool:
     return _CARDS.fullmatch(digits) is not None and bool(luhn.is_valid(digits)) and len(set(digits)) > 1
 
 
+def _account(text: str) -> bool:
+    return bool(iban.is_valid(text, check_country=False))
+
+
 def _address(text: str) -> bool:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    if address.version == 6 and not (any(map(str.isdigit, text)) and text.count(":") >= 3):  # fe::add is a path
+    if isinstance(address, ipaddress.IPv4Address):
+        looks_like_another = all(len(number) == 1 for number in text.split("."))  # as versions and sections do
+    else:
+        looks_like_another = text.count(":") < _COLONS or not any(map(str.isdigit, text))  # as fe::add does
+    if looks_like_another:
         return False
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
@@ -112,11 +133,18 @@ def _british(text: str) -> bool:
 
 
 _ANYWHERE: Final = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "AT", "CH")
-_CALL: Final = r"(?i)\b(?:tel(?:efon|efono|ephone|éfono|éphone)?|t[eé]l|phone|mobile|mobil|handy|cell|fax|call(?: me)?(?: (?:at|on))?|rufnummer)(?: (?:number|no|nr)\.?)?[.:]?\s{0,2}"  # noqa: E501
+_CALL: Final = (
+    r"(?i)\b(?:t[eé]l(?:efon|[eé]fono|[eé]phone|ephone)?|phone|mobile?|handy|cell|fax|rufnummer"
+    r"|call(?: me)?(?: (?:at|on))?)(?: (?:number|no|nr)\.?)?[.:]?\s{0,2}"
+)
 _NUMBER: Final = r"(?:number|no\.?|nr\.?|nummer|num[eé]ro|n[uú]mero)?(?: is| ist| est| es)?[.:#]?\s{0,2}"
 RULES: Final = (
-    Rule("", r"://[^\s/@\"'<>]{1,128}@[^\s\"'<>]{0,255}", never),
-    Rule("", r"(?i)(?:\bversions?\s|\brelease\s|\bv|[=~<>]=\s?|\bbuild\s)\d{1,5}(?:\.\d{1,6}){2,5}", never),
+    Rule(INNOCENT, r"://[A-Za-z0-9_.\-]{0,32}:[^\s/@:\"'<>]{1,64}@[A-Za-z0-9.\-]+"),
+    Rule(
+        INNOCENT,
+        r"(?i)(?:\bversions?\s|\brelease\s|\bv|[=~<>]=\s?|\bbuild\s)\d{1,5}(?:\.\d{1,6}){2,5}"
+        r"|\b\d{1,5}(?:\.\d{1,6}){4,6}\b",
+    ),
     Rule(
         PersonalDataKind.EMAIL_ADDRESS,
         rf"[{_LETTERS}._%+\-]{{1,64}}@[{_LETTERS}\-]{{1,63}}(?:\.[{_LETTERS}\-]{{1,63}}){{0,6}}\.[{_LETTERS}]{{2,24}}",
@@ -131,7 +159,7 @@ RULES: Final = (
     Rule(
         PersonalDataKind.IBAN,
         r"(?i)\b[A-Z]{2}\d{2} ?[A-Z0-9]{4}(?: ?[A-Z]{0,3}\d[A-Z0-9]{0,6}){1,10}\b",
-        _checked_by(iban),
+        _account,
     ),
     Rule(PersonalDataKind.US_SSN, r"\b\d{3}-\d{2}-\d{4}\b", _checked_by(ssn)),
     Rule(
@@ -139,13 +167,19 @@ RULES: Final = (
         r"(?i)\b(?:ssn|social security) ?" + _NUMBER + r"(\d{3}[ \-]?\d{2}[ \-]?\d{4})\b",
         _checked_by(ssn),
     ),
-    Rule(PersonalDataKind.PASSPORT, r"\b[A-Z0-9][A-Z0-9<]{8}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}[\d<]\d\b", _passport),
+    Rule(
+        PersonalDataKind.PASSPORT, r"\b[A-Z0-9][A-Z0-9<]{8}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}[\d<]\d\b", _passport
+    ),
     Rule(
         PersonalDataKind.PASSPORT,
-        r"(?i)\b(?:passports?|reisepass|passeport|pasaporte) ?" + _NUMBER + r"([A-Z]{0,2}\d{6,8}[A-Z]?|[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8})\b",
-        lambda text: sum(map(str.isdigit, text)) >= 4,
+        r"(?i)\b(?:passports?|reisepass|passeport|pasaporte) ?"
+        + _NUMBER
+        + r"([A-Z]{0,2}\d{6,9}[A-Z]?|[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8})\b",
+        lambda text: sum(map(str.isdigit, text)) >= _DIGITS,
     ),
-    Rule(PersonalDataKind.NATIONAL_ID, r"(?i)\b(?:\d{8}[ \-]?[A-Z]|[XYZ][ \-]?\d{7}[ \-]?[A-Z])\b", _checked_by(dni, nie)),
+    Rule(
+        PersonalDataKind.NATIONAL_ID, r"(?i)\b(?:\d{8}[ \-]?[A-Z]|[XYZ][ \-]?\d{7}[ \-]?[A-Z])\b", _checked_by(dni, nie)
+    ),
     Rule(
         PersonalDataKind.NATIONAL_ID,
         r"(?i)\b[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z]\b",
@@ -175,7 +209,9 @@ RULES: Final = (
         + r"(\d(?:[ \-]?\d){8,10})\b",
         _checked_by(pesel, bsn, idnr, sin),
     ),
-    Rule(PersonalDataKind.PHONE_NUMBER, r"(?:\+|\b00)[1-9]\d{0,2}(?:[ .\-/]{0,2}(?:\(\d{1,4}\)|\d{1,6})){1,7}\b", _abroad),
+    Rule(
+        PersonalDataKind.PHONE_NUMBER, r"(?:\+|\b00)[1-9]\d{0,2}(?:[ .\-/]{0,2}(?:\(\d{1,4}\)|\d{1,6})){1,7}\b", _abroad
+    ),
     Rule(PersonalDataKind.PHONE_NUMBER, _CALL + r"(\+?\(?\d(?:[ .()\-/]{0,2}\d){6,14})\b", _phone_of(*_ANYWHERE)),
     Rule(
         PersonalDataKind.PHONE_NUMBER,
@@ -199,12 +235,13 @@ RULES: Final = (
 class PersonalDataFinder:
     """Finds personal data of some kinds."""
 
-    longest = LONGEST
+    longest = _LONGEST
 
     def __init__(self, kinds: Iterable[PersonalDataKind]) -> None:
         wanted = frozenset(kinds) or frozenset(PersonalDataKind)
-        self._scan: Final = Scan(rule for rule in RULES if rule.kind in wanted or not rule.kind)
+        self._scan: Final = Scan(rule for rule in RULES if rule.kind in wanted or rule.kind == INNOCENT)
 
     def find(self, text: str) -> Sequence[Span]:
+        """Return what is in `text`, by its kind."""
         looked = LookedAt(text)
         return looked.spans(self._scan.found(looked.data))

@@ -15,6 +15,10 @@ def always(_: str) -> bool:
     return True
 
 
+INNOCENT: Final = "innocent"
+"""Kind of what only looks like something: nothing inside of it is found."""
+
+
 class Rule(NamedTuple):
     """A form that a kind has. Patterns take few steps back and forth for any text if what they repeat is either without
     end, or behind something that is seldom."""
@@ -42,21 +46,23 @@ class Scan:
         for begin, _ in self._any.spans(data):
             for rule, pattern in self._rules:
                 span = pattern.span_at(data, begin)
-                if span is not None and span[0] >= last and rule.holds(data[span[0] : span[1]].decode()):
+                if span is None or span[0] < last or not rule.holds(data[span[0] : span[1]].decode()):
+                    continue
+                if rule.kind != INNOCENT:
                     yield *span, rule.kind
                     last = span[1]
-                    break
+                break
 
 
 def together(families: Iterable[Iterable[Found]]) -> list[Found]:
     """Return what is found by several, from front to back; what overlaps is one, of the kind that the first knows."""
-    merged: list[tuple[int, int, int, str]] = []
+    kept: list[tuple[int, int, int, str]] = []
     for start, end, order, kind in sorted(
         (start, end, order, kind) for order, family in enumerate(families) for start, end, kind in family
     ):
-        if merged and start < merged[-1][1]:
-            begin, until, *known = merged[-1]
-            merged[-1] = (begin, max(end, until), *min(known, [order, kind]))
-        else:
-            merged.append((start, end, order, kind))
-    return [(start, end, kind) for start, end, _, kind in merged]
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end, order, kind))
+            continue
+        begin, until, first, known = kept[-1]
+        kept[-1] = (begin, max(until, end), *min((first, known), (order, kind)))
+    return [(start, end, kind) for start, end, _, kind in kept]

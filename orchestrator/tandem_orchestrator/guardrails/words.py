@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from tandem_contract.config import Topic
-from tandem_contract.text_pattern import TextPattern, any_word, encoded
+from tandem_contract.text_pattern import TextPattern, any_word
 
-from tandem_orchestrator.guardrails.found import Span
+from tandem_orchestrator.guardrails.found import Span, merged
 from tandem_orchestrator.guardrails.looked_at import LookedAt
 from tandem_orchestrator.guardrails.scan import Found, together
 
@@ -24,35 +24,26 @@ class WordFinder:
 
     @property
     def longest(self) -> int | None:
+        """Characters of the longest word; of a pattern nobody can tell."""
         return self._longest
 
     def find(self, text: str) -> Sequence[Span]:
+        """Return what is in `text`."""
         looked = LookedAt(text)
         found = looked.spans(together(self._found(looked.data)))
         if looked.folded == text or not self._patterns:
             return found
         itself = LookedAt(text, str)
-        return _merged([*found, *itself.spans(together(map(_pattern, self._patterns, [itself.data] * len(self._patterns))))])
+        return merged([*found, *itself.spans(together(_of_patterns(self._patterns, itself.data)))])
 
     def _found(self, data: bytes) -> Iterator[Iterable[Found]]:
         if self._words is not None:
             yield ((*span, "word") for span in self._words.spans(data))
-        for pattern in self._patterns:
-            yield _pattern(pattern, data)
+        yield from _of_patterns(self._patterns, data)
 
 
-def _pattern(pattern: TextPattern, data: bytes) -> Iterable[Found]:
-    return ((*span, "pattern") for span in pattern.spans(data))
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for span in sorted(spans):
-        if merged and span.start < merged[-1].end:
-            merged[-1] = merged[-1]._replace(end=max(span.end, merged[-1].end))
-        else:
-            merged.append(span)
-    return merged
+def _of_patterns(patterns: Iterable[TextPattern], data: bytes) -> Iterator[Iterable[Found]]:
+    return (((*span, "pattern") for span in pattern.spans(data)) for pattern in patterns)
 
 
 class TopicFinder:
@@ -69,6 +60,7 @@ class TopicFinder:
         return max(_longest(topic.words) for topic, _ in self._topics)
 
     def find(self, text: str) -> Sequence[Span]:
+        """Return what is in `text`."""
         looked = LookedAt(text)
         return looked.spans(together(_of_topic(topic, pattern, looked.data) for topic, pattern in self._topics))
 
@@ -88,6 +80,7 @@ class LengthFinder:
         self._most = most
 
     def find(self, text: str) -> Sequence[Span]:
+        """Return what is in `text`."""
         return [Span(self._most, len(text), "length")] if len(text) > self._most else []
 
 
