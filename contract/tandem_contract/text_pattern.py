@@ -31,7 +31,7 @@ class TextPattern:
         try:
             self._pattern = re2.compile(pattern, _GROUPED if grouped else _WHOLE)
         except re2.error as error:
-            raise ValueError(f"is no regular expression that can be used here: {_said(error)}") from None
+            raise ValueError(f"is no regular expression in RE2's syntax: {_said(error)}") from None
         self._groups = range(1, self._pattern.groups + 1)
 
     def matches(self, text: str) -> bool:
