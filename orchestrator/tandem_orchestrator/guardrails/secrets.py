@@ -24,7 +24,7 @@ _IS: Final = r"""\\?["']?\s{0,3}(?:=>|:=|={1,3}|:)\s{0,3}\\?["']?"""
 _SAYS: Final = r"""\s(?:is|ist|est|es|lautet)(?::\s|\s)["']?"""
 _VALUE: Final = r"""([^\s"'<>,;\\]+)"""
 _NO_VALUE: Final = re.compile(
-    r"(?i)^(?:[$%{(\[<*.#_-]|/[a-z]+/|https?:|(?:your|my|the|some|any|this)[_-]|[a-z_.]+[(\[{]"
+    r"(?i)^(?:[$%{(\[<*.#_-]|/[a-z]+/|https?:|(?:your|my|the|some|any|this)[_-]|[a-z_.]{3,}[(\[{]"
     r"|(?:process|os|env|config|settings|self|args|secrets?|values)\.|(.)\1*$)"
     r"|example|placeholder|redacted|change_?me|dummy|\*{3,}|x{4,}|\.{3}"
 )
@@ -69,7 +69,7 @@ def _is_literal(text: str) -> bool:
 
 KNOWN: Final = (
     Rule(SecretKind.PRIVATE_KEY, _PEM),
-    Rule(SecretKind.AWS_ACCESS_KEY, r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b"),
+    Rule(SecretKind.AWS_ACCESS_KEY, r"(?:\b|_)((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})(?:\b|_)"),
     Rule(SecretKind.ANTHROPIC_API_KEY, r"\bsk-ant-[a-z]+[0-9]+-[A-Za-z0-9_\-]{32,}", _is_random),
     Rule(
         SecretKind.OPENAI_API_KEY,
