@@ -20,8 +20,13 @@ def family(request):
 
 
 @pytest.fixture(scope="module")
-def found_by(family):
-    return finder(Guardrail.model_validate({"name": "all", family: {}})).find
+def looks(family):
+    return finder(Guardrail.model_validate({"name": "all", family: {}}))
+
+
+@pytest.fixture(scope="module")
+def found_by(looks):
+    return looks.find
 
 
 def rates(found_by, samples):
@@ -42,8 +47,7 @@ def test_rates(family, found_by, capsys):
             assert false <= (MOST_FALSE_HELD_OUT if samples is held_out else MOST_FALSE[family]), wrong
 
 
-def test_a_hit_is_known_by_its_first_characters(family):
-    looks = finder(Guardrail.model_validate({"name": "all", family: {}}))
+def test_a_hit_is_known_by_its_first_characters(family, looks):
     for sample in corpus.samples(family):
         for span in looks.find(sample.text):
             before = sample.text[: span.start][-looks.longest :]
