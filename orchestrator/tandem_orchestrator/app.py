@@ -46,10 +46,12 @@ from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.answer_cache import answer_cache
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.guard_models import GuardModels
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.moderation import Moderations
 from tandem_orchestrator.gateway.request import deadlines
 from tandem_orchestrator.gateway.tokenize import Tokenizer
+from tandem_orchestrator.guardrails.rails import Rails
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -93,6 +95,7 @@ class Generation:
     services: Services
     hot_path: HotPath
     tools: RunningTools
+    rails: Rails | None
 
     def start(self) -> None:
         """Begin what goes on beside its requests."""
@@ -101,6 +104,8 @@ class Generation:
     async def close(self) -> None:
         """Close what no other generation uses."""
         await self.tools.stop()
+        if self.rails is not None:
+            await self.rails.close()
 
 
 class App:
@@ -224,6 +229,7 @@ class App:
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         generator.answers = self._answers
+        generator.rails = rails = self._rails(config)
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
         retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)
@@ -259,7 +265,11 @@ class App:
         hot_path.add(others)
         transcriptions = Transcriptions(generator, config, services.deadlines, self._spool)
         hot_path.add_arriving(dict.fromkeys(FORMS, transcriptions.serve))
-        return Generation(services, hot_path, tools)
+        return Generation(services, hot_path, tools, rails)
+
+    def _rails(self, config: OrchestratorConfig) -> Rails | None:
+        ask = GuardModels(self._catalogue, self._dispatcher).ask
+        return Rails(config.guardrails, ask) if config.guardrails else None
 
     def _reranker(self, config: OrchestratorConfig) -> Reranker | None:
         model = config.retrieval.reranker
