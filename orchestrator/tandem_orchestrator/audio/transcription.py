@@ -105,16 +105,16 @@ class Transcriptions:
 
 
 async def _judged(guard: Guard, raw: bytes, answer: dict[str, Any]) -> bytes:
-    """Return a transcript as guardrails let it out; other forms than JSON are one text. Raises `TextBlocked`."""
-    if not raw.startswith(b"{"):
-        answer = {"text": raw.decode(errors="replace")}
-        return answer["text"].encode() if await guard.document(answer) else raw
-    if await guard.document(answer):
+    """Return a transcript in its form, as guardrails let it out. Raises `TextBlocked`."""
+    plain, quoted = answer["text"] == raw.decode(errors="replace"), raw.startswith(b'"')
+    masked = await guard.document(answer)
+    if plain or quoted:
+        text = answer["text"]
+        return raw if not masked else text.encode() if plain else orjson.dumps(text)
+    if masked:
         for name in FINER:  # what was found may be cut into several of them
             answer.pop(name, None)
-    if not guard.decisions:
-        return raw
-    return orjson.dumps({**answer, "tandem": guard.shown})
+    return orjson.dumps({**answer, "tandem": guard.shown}) if guard.decisions else raw
 
 
 def _checked(endpoint: Endpoint, texts: dict[str, str], lists: dict[str, list[str]], file: SpooledFile) -> Request:

@@ -1,8 +1,10 @@
 """The guardrails of one call to a model: every text on its way passes here, and may be masked, withheld or refused."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
 import orjson
@@ -61,6 +63,7 @@ TOOL_ROLES: Final = ("tool", "function")
 CALLS: Final = ("tool_calls", "function_call")
 FILTERED: Final = "content_filter"
 WITHHELD: Final = "withheld"
+LEAST_WEIGHT: Final = 256  # characters that take as long as it takes to look at a shorter text
 GLUE: Final = ("", "\n")
 """What engines put between the parts of a message, by its model's template."""
 _GIVEN: Final = (GuardedText.INPUT, GuardedText.TOOL_RESULTS)
@@ -212,7 +215,7 @@ class Guard:
         weight = 0
         for text in texts.all:
             rails = self._applying.get(text.on, ())
-            weight += len(text.text)
+            weight += len(text.text) + LEAST_WEIGHT
             if weight < LARGE:
                 findings = found(rails, text.text)
             else:
@@ -223,35 +226,20 @@ class Guard:
             if blocked := self._heed(text, findings):
                 return text, blocked
         for parts in texts.split:
-            for glue in GLUE:
-                if blocked := self._across(parts, glue):
+            for rail in self._applying.get(parts[0].on, ()):
+                if blocked := self._across(parts, rail):
                     return parts[0], blocked
+                await asyncio.sleep(0)
         return await self._ask(texts)
 
-    def _across(self, parts: Sequence[Text], glue: str) -> Finding | None:
-        """Find what begins in one part and ends in another."""
-        starts, at = [], 0
-        for part in parts:
-            starts.append(at)
-            at += len(part.text) + len(glue)
-        ends = [start + len(part.text) for start, part in zip(starts, parts, strict=True)]
-        whole = glue.join(part.text for part in parts)
-        for finding in found(self._applying.get(parts[0].on, ()), whole):
-            spans = [
-                span
-                for span in finding.spans
-                if not any(start <= span.start and span.end <= end for start, end in zip(starts, ends, strict=True))
-            ]
-            if not spans:
-                continue
-            for part, start, end in zip(parts, starts, ends, strict=True):
-                cut = [
-                    Span(max(span.start, start) - start, min(span.end, end) - start, span.kind)
-                    for span in spans
-                    if span.start < end and span.end > start
-                ]
-                if cut and (blocked := self._heed(part, [finding._replace(spans=cut)])):
-                    return blocked
+    def _across(self, parts: Sequence[Text], rail: Rail) -> Finding | None:
+        """Note what begins in one part of a message and ends in another; return what of that blocks."""
+        for glue in GLUE:
+            starts = [0, *accumulate(len(part.text) + len(glue) for part in parts)][:-1]
+            for finding in found((rail,), glue.join(part.text for part in parts)):
+                for part, cut in _cut(finding.spans, parts, starts):
+                    if blocked := self._heed(part, [finding._replace(spans=(cut,))]):
+                        return blocked
         return None
 
     async def _ask(self, texts: Texts) -> tuple[Text, Finding] | None:
@@ -289,6 +277,17 @@ class Guard:
                 if finding.blocks:
                     return Text(on, "", path), finding
         return None
+
+
+def _cut(spans: Iterable[Span], parts: Sequence[Text], starts: Sequence[int]) -> Iterator[tuple[Text, Span]]:
+    """Yield what each part has of spans in all of them together, but of those that a part has for itself."""
+    for span in spans:
+        first, end = bisect_right(starts, span.start) - 1, bisect_left(starts, span.end)
+        for n in range(first, end) if end - first > 1 else ():
+            length = len(parts[n].text)
+            start, stop = max(span.start - starts[n], 0), min(span.end - starts[n], length)
+            if start < stop:
+                yield parts[n], Span(start, stop, span.kind)
 
 
 def _asked(payload: dict[str, Any]) -> Texts:

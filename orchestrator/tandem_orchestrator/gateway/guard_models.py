@@ -8,7 +8,7 @@ from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import GatewayError
 from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.request import Request
-from tandem_orchestrator.observability.record import Record
+from tandem_orchestrator.observability.record import CLIENT_LEFT, Record
 from tandem_orchestrator.observability.recorded import report
 from tandem_orchestrator.store.ids import new
 
@@ -29,7 +29,7 @@ class GuardModels:
     async def ask(self, name: str, chat: dict[str, Any]) -> object:
         """Return what the model says to a chat, which may be anything. Raises `GatewayError`."""
         record = Record(f"guard_{new()}")
-        record.route = ROUTE
+        record.route, record.status = ROUTE, CLIENT_LEFT  # which is told where nobody waits any more
         try:
             model = self._catalogue.find(name)
             record.model = model.name

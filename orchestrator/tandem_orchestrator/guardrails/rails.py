@@ -7,6 +7,7 @@ from tandem_contract.config import FailurePolicy, GuardedText, Guardrail
 from tandem_orchestrator.guardrails.finders import finder
 from tandem_orchestrator.guardrails.found import Judge
 from tandem_orchestrator.guardrails.model_judge import Ask, ModelJudge
+from tandem_orchestrator.guardrails.moderation_client import ModerationClient
 from tandem_orchestrator.guardrails.moderation_judge import ModerationJudge
 from tandem_orchestrator.guardrails.rail import Rail
 
@@ -15,10 +16,10 @@ Applying = Mapping[GuardedText, tuple[Rail, ...]]
 
 
 class Rails:
-    """All of one configuration; `ask` asks its guard models. Raises `ValueError`."""
+    """All of one configuration; `ask` asks its guard models, and `client` services that judge."""
 
-    def __init__(self, settings: Sequence[Guardrail], ask: Ask) -> None:
-        self._rails = [(each, _rail(each, ask)) for each in settings]
+    def __init__(self, settings: Sequence[Guardrail], ask: Ask, client: ModerationClient) -> None:
+        self._rails = [(each, _rail(each, _judge(each, ask, client))) for each in settings]
         self._tenants = frozenset(name for each in settings for name in each.tenants or ())
         self._models = frozenset(name for each in settings for name in each.models or ())
         self._known: dict[tuple[str, frozenset[str]], Applying] = {}
@@ -34,12 +35,6 @@ class Rails:
             known = self._known[key] = self._chosen(*key)
         return known
 
-    async def close(self) -> None:
-        """Close connections to services that judge."""
-        for _, rail in self._rails:
-            if isinstance(rail.judge, ModerationJudge):
-                await rail.judge.close()
-
     def _chosen(self, tenant: str, models: frozenset[str]) -> Applying:
         chosen = [
             rail
@@ -51,7 +46,7 @@ class Rails:
         return {point: rails for point, rails in points.items() if rails}
 
 
-def _rail(settings: Guardrail, ask: Ask) -> Rail:
+def _rail(settings: Guardrail, judge: Judge | None) -> Rail:
     return Rail(
         settings.name,
         frozenset(settings.on),
@@ -59,11 +54,11 @@ def _rail(settings: Guardrail, ask: Ask) -> Rail:
         settings.window,
         settings.failure_policy is FailurePolicy.IGNORE,
         finder(settings),
-        _judge(settings, ask),
+        judge,
     )
 
 
-def _judge(settings: Guardrail, ask: Ask) -> Judge | None:
+def _judge(settings: Guardrail, ask: Ask, client: ModerationClient) -> Judge | None:
     if settings.moderation is not None:
-        return ModerationJudge(settings.moderation)
+        return ModerationJudge(settings.moderation, client)
     return None if settings.model is None else ModelJudge(settings.model, ask)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from tandem_contract.config import GuardedText
 
+from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.guardrails.found import Span
 from tandem_orchestrator.guardrails.masking import masked
 
@@ -30,6 +31,7 @@ WORDS: Final = {
 """Values that are the API's own words."""
 IDS: Final = frozenset({"id", "tool_call_id"})
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_TEXTS: Final = 50_000  # which take a twentieth of a second to collect
 OPAQUE: Final = frozenset(
     {
         "audio_embeds",
@@ -72,6 +74,8 @@ class Texts:
     _packed: list[tuple[Any, Any]] = field(default_factory=list)
     """JSON that stands in a call's arguments: who holds it, and what it says."""
 
+    _in_parts: bool = False
+
     def take(self, holder: Any, key: Any, path: str, on: GuardedText, *, asked: bool = False) -> None:
         """Add all texts in `holder[key]`, which stands at `path`; of what is `asked`, note also what is no text."""
         value = holder[key]
@@ -105,15 +109,20 @@ class Texts:
                 self.take(value, name, where, on, asked=asked)
 
     def _list(self, value: list[Any], path: str, on: GuardedText, *, asked: bool, content: bool) -> None:
-        before = len(self.all)
+        before, parts = len(self.all), content and not self._in_parts
+        self._in_parts |= parts
         for n, each in enumerate(value):
             if isinstance(each, str | dict | list):
                 self.take(value, n, f"{path}.{n}", on, asked=asked)
             elif asked and isinstance(each, int):  # a prompt in tokens
                 self.unseen.append((on, path))
-                return
-        if content and len(self.all) - before > 1:
-            self.split.append(self.all[before:])
+                break
+        if len(self.all) > MOST_TEXTS:
+            raise BadRequest(f"guardrails judge {MOST_TEXTS} texts of a request; send several", code="too_many_values")
+        if parts:
+            self._in_parts = False
+            if len(self.all) - before > 1:
+                self.split.append(self.all[before:])
 
     def _unpack(self, holder: dict[str, Any], path: str, on: GuardedText) -> bool:
         """Add the texts in a call's arguments, as who reads them understands JSON; false where they are none."""
