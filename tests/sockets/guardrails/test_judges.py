@@ -84,12 +84,17 @@ async def test_moderations_ask_the_guard_without_being_judged(serve, engine, jud
 
 
 @pytest.mark.parametrize("said", ["I would rather not", "", "gone", "slow"])
-async def test_a_guard_that_gives_no_judgement(serve, engine, judge, decided, said):
-    judge.rule = lambda _: Reply(said)
-    if said == "gone":
-        judge.stop()
-    if said == "slow":
-        judge.gate = asyncio.Semaphore(0)
+async def test_a_guard_that_gives_no_judgement(serve, engine, decided, said):
+    async with EngineDouble("guard") as judge:
+        judge.rule = lambda _: Reply(said)
+        if said == "gone":
+            judge.stop()
+        if said == "slow":
+            judge.gate = asyncio.Semaphore(0)
+        await check_without_judgement(serve, engine, decided, judge)
+
+
+async def check_without_judgement(serve, engine, decided, judge):
     settings = {"models": [{"name": "guard"}, {"name": "double"}], **AT_ONCE}
     model = {"model": {"name": "guard", "timeoutSeconds": 0.2}}
     closed = await serve(config_for(engine, judge, guardrails=[guard() | model], **settings))

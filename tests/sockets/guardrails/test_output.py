@@ -2,6 +2,7 @@
 
 import json
 
+import aiohttp
 import pytest
 
 from tests.engine_double import Call, Reply
@@ -104,6 +105,7 @@ async def test_responses_are_kept_as_they_were_given(guarded, engine, tmp_path):
     database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
     orchestrator = await guarded(rail("mask", "output"), database=database)
     status, document = await post(orchestrator, "/v1/responses", model="double", input="hi")
+    assert status == 200, document
     texts = [part["text"] for item in document["output"] for part in item["content"]]
     assert (status, document["status"], texts) == (200, "completed", [MASKED, MASKED])
     assert document["tandem"] == told("mask")
@@ -111,7 +113,8 @@ async def test_responses_are_kept_as_they_were_given(guarded, engine, tmp_path):
 
     orchestrator.app.reload(config_for(engine, database=database, guardrails=[rail("block", "output")]))
     status, document = await post(orchestrator, "/v1/responses", model="double", input="hi")
-    assert (status, document["status"], document["output"]) == (200, "incomplete", [])
+    assert status == 200, document
+    assert (document["status"], document["output"]) == ("incomplete", [])
     assert document["incomplete_details"] == {"reason": "content_filter"}
     assert document["tandem"] == told("block")
 
@@ -144,7 +147,8 @@ async def test_transcripts(guarded, engine):
     engine.rule = lambda _: Reply(SAYS)
 
     async def heard(orchestrator, **fields):
-        form = {"file": b"RIFF", "model": "double", **fields}
+        form = aiohttp.FormData({"model": "double", **fields})
+        form.add_field("file", b"RIFF", filename="a.wav")
         async with orchestrator.client.post("/v1/audio/transcriptions", data=form) as response:
             raw = await response.read()
             return response.status, json.loads(raw) if response.content_type == "application/json" else raw.decode()
@@ -152,7 +156,7 @@ async def test_transcripts(guarded, engine):
     orchestrator = await guarded(rail("mask"))
     status, document = await heard(orchestrator)
     assert (status, document["text"], document["tandem"]) == (200, MASKED, told("mask"))
-    assert "words" not in document and "segments" not in document
+    assert document.keys().isdisjoint(("words", "segments"))
     status, document = await heard(orchestrator, stream="true")
     assert (status, document["error"]["param"]) == (400, "stream")
     orchestrator = await guarded(rail())

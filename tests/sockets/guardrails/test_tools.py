@@ -20,7 +20,7 @@ class Say:
 
     name, description, parameters = "say", "Say it", {"type": "object"}
 
-    async def run(self, arguments: dict[str, Any]) -> str:
+    async def call(self, _: dict[str, Any]) -> str:
         return f"it is {BADGE}"
 
 
@@ -43,8 +43,10 @@ def given_in(asked):
 
 
 async def ask(orchestrator, path=CHAT, *, stream=False, **fields):
-    asked = {"messages": QUESTION} if path == CHAT else {"input": "hi", "store": False}
-    async with orchestrator.client.post(path, json={"model": "double", **asked, "stream": stream, **fields}) as response:
+    asked: dict[str, Any] = {"messages": QUESTION} if path == CHAT else {"input": "hi", "store": False}
+    async with orchestrator.client.post(
+        path, json={"model": "double", **asked, "stream": stream, **fields}
+    ) as response:
         assert response.status == 200, await response.text()
         return await response.text()
 
