@@ -115,7 +115,7 @@ async def check_without_judgement(serve, engine, decided, judge):
 
 
 @pytest.mark.parametrize(
-    ("moderation", "answer", "kinds"),
+    "case",
     [
         ({}, judgement(flagged=True, categories={"hate": True, "violence": False}), ["hate"]),
         ({}, judgement(flagged=True, categories={"new/one": True}), ["other"]),
@@ -126,7 +126,8 @@ async def check_without_judgement(serve, engine, decided, judge):
         ({"categories": ["new/one"]}, judgement(flagged=True, categories={"new/one": True}), ["new/one"]),
     ],
 )
-async def test_a_service_judges(serve, engine, tmp_path, moderation, answer, kinds):
+async def test_a_service_judges(serve, engine, tmp_path, case):
+    moderation, answer, kinds = case
     (tmp_path / "key").write_text("sk-judge\n")
     async with Service() as service:
         service.says[PATH] = Says(answer)

@@ -100,10 +100,10 @@ async def test_the_simple_chat(guarded, engine):
     assert (status, document) == (200, {"content": "", "finish_reason": "content_filter"})
 
 
-async def test_responses_are_kept_as_they_were_given(guarded, engine, tmp_path):
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_responses_are_kept_as_they_were_given(guarded, engine, url):
     engine.rule = lambda _: Reply(SAYS, reasoning=SAYS)
-    database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
-    orchestrator = await guarded(rail("mask", "output"), database=database)
+    orchestrator = await guarded(rail("mask", "output"), database={"url": url})
     status, document = await post(orchestrator, "/v1/responses", model="double", input="hi")
     assert status == 200, document
     texts = [part["text"] for item in document["output"] for part in item["content"]]
@@ -111,8 +111,8 @@ async def test_responses_are_kept_as_they_were_given(guarded, engine, tmp_path):
     assert document["tandem"] == told("mask")
     assert await orchestrator.get(f"/v1/responses/{document['id']}") == (200, document)
 
-    orchestrator.app.reload(config_for(engine, database=database, guardrails=[rail("block", "output")]))
-    status, document = await post(orchestrator, "/v1/responses", model="double", input="hi")
+    orchestrator = await guarded(rail("block", "output"))
+    status, document = await post(orchestrator, "/v1/responses", model="double", input="hi", store=False)
     assert status == 200, document
     assert (document["status"], document["output"]) == ("incomplete", [])
     assert document["incomplete_details"] == {"reason": "content_filter"}
