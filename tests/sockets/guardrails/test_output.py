@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from tests.engine_double import Call, Reply
+from tests.engine_double.canned import whole
 from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, post, rail
 from tests.sockets.running import QUESTION, config_for
 
@@ -40,13 +41,27 @@ async def test_a_blocked_choice_has_no_content_and_others_go_on(guarded, engine,
 
 
 @pytest.mark.parametrize("fields", [{"text": SAYS}, {"reasoning": SAYS, "text": "hi"}])
-async def test_content_and_reasoning_are_masked_and_log_probabilities_left_out(guarded, engine, fields):
+async def test_content_and_reasoning_are_masked(guarded, engine, fields):
     engine.rule = lambda _: Reply(**fields)
     orchestrator = await guarded(rail("mask", "output"))
-    (choice,), document = await chat(orchestrator, logprobs=True)
+    (choice,), document = await chat(orchestrator)
     assert MASKED in (choice["message"]["content"], choice["message"].get("reasoning"))
-    assert (choice["finish_reason"], choice["logprobs"]) == ("stop", None)
-    assert document["tandem"] == told("mask")
+    assert (choice["finish_reason"], document["tandem"]) == ("stop", told("mask"))
+
+
+async def test_no_token_tells_what_was_masked_or_blocked(guarded, engine):
+    tokens = [{"token": SAYS, "logprob": -0.5, "bytes": [*SAYS.encode()], "top_logprobs": []}]
+    fields = {"logprobs": {"content": tokens}, "finish_reason": "stop", "token_ids": [7], "said_again": [SAYS]}
+    said = json.dumps({"choices": [{"index": 0, "message": {"content": SAYS}, **fields}]}).encode()
+    engine.rule = lambda _: Reply(raw=whole(said))
+    for action in ("mask", "block"):
+        orchestrator = await guarded(rail(action, "output"))
+        (choice,), document = await chat(orchestrator, logprobs=True)
+        assert BADGE not in json.dumps(document)
+        assert "token_ids" not in choice
+        asked = {"model": "double", "input": "hi", "store": False, "include": ["message.output_text.logprobs"]}
+        status, document = await post(orchestrator, "/v1/responses", **asked)
+        assert (status, BADGE in json.dumps(document)) == (200, False)
 
 
 async def test_a_flag_changes_nothing_and_nothing_is_told_of_nothing(guarded, engine):
