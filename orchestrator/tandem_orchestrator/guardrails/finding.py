@@ -33,8 +33,10 @@ class Finding(NamedTuple):
 
     @property
     def blocks(self) -> bool:
-        """Whether the text goes no further."""
-        return not self.rail.open if self.failed else self.rail.action is GuardrailAction.BLOCK
+        """Whether the text goes no further; a rail that only flags blocks nothing."""
+        if self.failed:
+            return not self.rail.open and self.rail.action is not GuardrailAction.FLAG
+        return self.rail.action is GuardrailAction.BLOCK
 
 
 def found(rails: Iterable[Rail], text: str) -> list[Finding]:

@@ -164,6 +164,8 @@ async def test_a_flag_is_told_and_changes_nothing(guarded, engine, decided):
     assert decided("badges", "input", "flag", KIND) == 1
     status, document = await post(orchestrator, "/v1/embeddings", model="double", input=SAYS)
     assert (status, document["tandem"]) == (200, {"guardrails": [told]})
+    status, document = await post(orchestrator, CHAT, model="double", **user([IMAGE]))
+    assert (status, document["tandem"]["guardrails"][0]["action"]) == (200, "error_ignored")
 
 
 async def test_a_tools_result_that_a_client_brings_is_told_apart(guarded, engine):
