@@ -4,7 +4,7 @@ What was looked at stays for a while as context, so that a hit is found wherever
 `reach` characters before the end may still grow, or be none: it waits, with all that comes after it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from tandem_contract.config import GuardrailAction
@@ -127,8 +127,9 @@ class Window:
 
     def take(self, piece: str) -> None:
         """Add a piece."""
-        self._pieces.append(piece)
         self.length += len(piece)
+        if self._looks or self.judges:
+            self._pieces.append(piece)
         if self.length >= self._next and self._looks:
             self._look(self.length - self._reach)
             self._free()
@@ -143,10 +144,12 @@ class Window:
             self._decided = self._settled = self.length
             self._free()
 
-    def due(self, *, at_once: bool = False) -> str | None:
+    def due(self) -> str | None:
         """Return what the judges have to say something about, with what came before it; None where they can wait."""
         new = self.length - self._judged
-        if not self.judges or not new or self.cut is not None or (new < self._judge_window and not at_once):
+        if not self.judges or not new or self.cut is not None:
+            return None
+        if new < self._judge_window and self._settled < self.length:
             return None
         self._join()
         return self._text[max(0, self._judged - self._judge_window - self._start) :]
@@ -156,6 +159,8 @@ class Window:
         if blocks:
             self._cut_at(self._judged)
         self._judged = self.length
+        if not self._looks:
+            self._forget(self._judged - self._judge_window)
         self._free()
 
     def shown(self, start: int, text: str) -> str | None:
@@ -224,9 +229,3 @@ class Window:
         if before > self._start:
             self._text = self._text[before - self._start :]
             self._start = before
-
-
-def kinds_in(rails: Iterable[Rail], text: str) -> dict[Rail, list[str]]:
-    """Return what those find that look by rules in a whole text."""
-    found = {rail: [span.kind for span in rail.finder.find(text)] for rail in rails if rail.finder is not None}
-    return {rail: kinds for rail, kinds in found.items() if kinds}

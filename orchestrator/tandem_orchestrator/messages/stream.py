@@ -12,6 +12,7 @@ from tandem_orchestrator.engines.event_reader import EventReader
 from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.text_chunks import TextChunks
 from tandem_orchestrator.gateway.tool_session import REASONING
 from tandem_orchestrator.messages.content import (
     SIGNATURE,
@@ -23,7 +24,6 @@ from tandem_orchestrator.messages.content import (
     searched,
     usage,
 )
-from tandem_orchestrator.messages.text_chunks import TextChunks
 from tandem_orchestrator.observability.record import Record, counts
 from tandem_orchestrator.transport.served import Served
 

@@ -1,4 +1,4 @@
-"""Chunks of a streamed chat that add text and nothing else, of which an engine writes one a token."""
+"""Chunks of a streamed chat or completion that add text and nothing else, of which an engine writes one a token."""
 
 from typing import Final
 
@@ -47,7 +47,8 @@ def _all_text(event: bytes) -> str | None:
     try:
         chunk = orjson.loads(event.partition(b":")[2])
         (choice,) = chunk["choices"]
-        (text,) = [value for name, value in choice["delta"].items() if value and name != "role"]
+        said = choice["delta"] if "delta" in choice else {"text": choice["text"]}
+        (text,) = [value for name, value in said.items() if value and name != "role"]
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     more = chunk.get("usage") or chunk.get("error") or choice.get("finish_reason")
