@@ -53,3 +53,5 @@ LIMITED: Final = "tandem_limited_requests_total"  # counter: level (key, tenant,
 LIMITS_SHARED: Final = "tandem_limits_shared"  # gauge: 1 while peers share what they counted
 CACHE_REQUESTS: Final = "tandem_cache_requests_total"  # counter: cache (vectors), result (hit, miss)
 RERANKS: Final = "tandem_reranks_total"  # counter: result (done, failed)
+GUARDRAIL_DECISIONS: Final = "tandem_guardrail_decisions_total"  # counter: guardrail, on, action, kind
+GUARDRAIL_SECONDS: Final = "tandem_guardrail_seconds"  # histogram: guardrail

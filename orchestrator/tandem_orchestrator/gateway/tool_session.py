@@ -82,6 +82,8 @@ class ToolSession:
         self._calls = 0
         self._seconds = 0.0
         self._corrected = False
+        self.forbidden: dict[ToolCall, str] = {}
+        """Calls that guardrails do not let run, and why."""
 
     @property
     def exhausted(self) -> bool:
@@ -140,6 +142,8 @@ class ToolSession:
 
     def refusal(self, call: ToolCall) -> str | None:
         """Return why a call of a tool that is there must not run, None where it may."""
+        if call in self.forbidden:
+            return self.forbidden[call]
         retrieved = len(self.passages) > self.found_before
         if not retrieved or call.name in SEARCHES or call.name not in self.use.names:
             return None

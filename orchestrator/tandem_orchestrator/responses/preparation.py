@@ -92,6 +92,7 @@ class Preparation:
         run = Run(self._generator, call, session, output, create, sealer, speech, allowed)
         listed = {item["server_label"] for item in (*earlier, *done) if item["type"] == "mcp_list_tools"}
         run.lists = [item for item in tools.lists if item["server_label"] not in listed]
+        run.guard = self._generator.guard(model, principal, record)
         run.heartbeat_seconds = self._settings.hold.heartbeat_seconds
         return Making(principal.tenant, run, resource, Before(earlier, given))
 
