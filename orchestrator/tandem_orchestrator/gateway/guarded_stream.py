@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import starmap
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 from tandem_contract.config import GuardedText
@@ -21,6 +21,7 @@ from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
+from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.text_chunks import TextChunks
 from tandem_orchestrator.guardrails.decision import ERROR_BLOCKED, ERROR_IGNORED
 from tandem_orchestrator.guardrails.finding import judged
@@ -53,28 +54,6 @@ SHAPE: Final = "the engine's stream holds a chunk of another shape than OpenAI's
 WITHHELD: Final = "the engine failed in the midst of its answer; a guardrail withholds what it says of that"
 
 Json = dict[str, Any]
-
-
-class Guard(Protocol):
-    """The guardrails of one call."""
-
-    @property
-    def output_rails(self) -> Sequence[Rail]:
-        """Rails that judge what the model says."""
-
-    @property
-    def tool_argument_rails(self) -> Sequence[Rail]:
-        """Rails that judge what the model gives to tools."""
-
-    @property
-    def shown(self) -> Json:
-        """What a client reads of the decisions; nothing where there are none."""
-
-    def note(self, rail: Rail, on: GuardedText, kinds: Sequence[str], action: str | None = None) -> None:
-        """Note a decision; `action` where it is not the rail's."""
-
-    async def output(self, answer: Json) -> bool:
-        """Judge a whole answer, and mask or withhold what it says in it."""
 
 
 class Place:
@@ -160,6 +139,12 @@ class Screen:
         self.is_clients = is_clients
         self.tells = tells
         self._windows: dict[int, dict[str, Window]] = {}
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to judge, or to tell."""
+        guard = self.guard
+        return bool(guard.output_rails or guard.tool_argument_rails or guard.decisions)
 
     def over(self, stream: EngineStream, body: bytes) -> EngineStream:
         """Return what is read in the place of the engine's answer to `body`."""
@@ -588,7 +573,7 @@ class GuardedStream(EngineStream):
         """Return what follows when all is said: what was decided, the usage, the stream's end."""
         screen = self._screen
         tail: list[bytes] = []
-        if screen.tells and screen.guard.shown:
+        if screen.tells and screen.guard.decisions:
             tail.append(_event({**self._frame, "choices": [], "tandem": screen.guard.shown}))
         if self._usage:
             tail.append(_event({**self._frame, "choices": [], "usage": self._usage}))
