@@ -79,7 +79,9 @@ async def test_the_engine_of_a_blocked_chat_need_not_go_on(serve, engine):
     assert said(found)[1] == ["content_filter"]
     await engine.until(lambda: engine.seen[0].outcome == "left")
     await until(lambda: orchestrator.busy == 0)
-    used = REGISTRY.get_sample_value("tandem_tokens_total", {"model": "double", "kind": "completion", "tenant": "default"})
+    used = REGISTRY.get_sample_value(
+        "tandem_tokens_total", {"model": "double", "kind": "completion", "tenant": "default"}
+    )
     assert used is None or used > 0
 
 
@@ -176,8 +178,6 @@ async def test_a_response_over_a_websocket(serve, engine):
         turn = await client.ask()
     assert turn.response["status"] == "incomplete"
     assert KEY not in str(turn.events)
-
-
 
 
 async def test_split_at_every_byte_on_the_wire(serve):
