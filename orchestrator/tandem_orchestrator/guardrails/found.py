@@ -1,6 +1,6 @@
 """What looks into texts, and what it says of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -14,8 +14,27 @@ class Span(NamedTuple):
     """What it is, e.g. email_address; a label of metrics, hence never a part of the text."""
 
 
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return them from front to back; those that overlap are one, of the kind that begins first."""
+    kept: list[Span] = []
+    for span in sorted(spans):
+        if kept and span.start < kept[-1].end:
+            kept[-1] = kept[-1]._replace(end=max(span.end, kept[-1].end))
+        else:
+            kept.append(span)
+    return kept
+
+
 class Finder(Protocol):
     """Finds by rules, in time in proportion to the text."""
+
+    @property
+    def longest(self) -> int | None:
+        """Characters by which a hit is known, invisible ones not counted; None: nobody can tell.
+
+        A hit may be longer: then its first `longest` characters are one by themselves, and found with what follows they
+        show how far it goes. So who reads a text in pieces needs this many characters of each place at once.
+        """
 
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`, from front to back and without overlaps."""
