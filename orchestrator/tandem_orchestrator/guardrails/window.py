@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from tandem_contract.config import GuardrailAction
 
-from tandem_orchestrator.guardrails.found import Finder
+from tandem_orchestrator.guardrails.found import Finder, Following, Span
+from tandem_orchestrator.guardrails.looked_at import INVISIBLE
 from tandem_orchestrator.guardrails.rail import Rail
 
 LEAST_STEP: Final = 16  # characters that are looked at in one go
@@ -55,14 +56,19 @@ def _longest(rail: Rail) -> int:
 class Looked:
     """What one finder has seen of a text."""
 
-    __slots__ = ("action", "covered", "finder", "rail")
+    __slots__ = ("_finder", "_follower", "action", "covered", "rail")
 
     def __init__(self, rail: Rail, finder: Finder) -> None:
         self.rail = rail
         self.action = rail.action
-        self.finder = finder
+        self._finder = finder
+        self._follower = finder.follow() if isinstance(finder, Following) else None
         self.covered = 0
         """Where its last hit ends."""
+
+    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
+        """See `Follower`."""
+        return self._finder.find(text) if self._follower is None else self._follower.find(text, start, until)
 
 
 class Window:
@@ -131,7 +137,7 @@ class Window:
         if self._looks or self.judges:
             self._pieces.append(piece)
         if self.length >= self._next and self._looks:
-            self._look(self.length - self._reach)
+            self._look(self._undecided())
             self._free()
         elif not self._holds:
             self.clear = self.length
@@ -182,12 +188,23 @@ class Window:
         self._masks = [mask for mask in masks if mask.end > end]
         return "".join((*pieces, text[at - start :]))
 
+    def _undecided(self) -> int:
+        """Return where a hit may begin that is not whole yet: what nobody sees makes it no longer."""
+        self._join()
+        most = until = self.length - self._reach
+        if not self._text.isascii():
+            before = self.length
+            while until < before and most - until < MOST_KEPT:
+                tail, before = self._text[max(0, until - self._start) :], until
+                until = most - len(tail) + len(INVISIBLE.sub("", tail))
+        return max(until, self._decided)
+
     def _look(self, until: int) -> None:
         """Decide about all that begins before `until`."""
         self._join()
         keep = until - self._reach
         for looked in self._looks:
-            for span in looked.finder.find(self._text):
+            for span in looked.find(self._text, self._start, until - self._start):
                 start, end = span.start + self._start, span.end + self._start
                 if start < keep < end:
                     keep = max(start, until - MOST_KEPT)  # or the finder would begin inside of it, and it may go on
@@ -195,7 +212,8 @@ class Window:
                     self._found(looked, start, end, span.kind)
         self._decided = until
         self._forget(min(keep, self._judged - self._judge_window) if self.judges else keep)
-        self._next = until + max(self._wait, (until - self._start) // 2)  # so much more, the more is looked at again
+        again = self.length - self._start - self._reach
+        self._next = self.length + max(self._wait - self._reach, again // 2)  # more, where more is looked at again
 
     def _found(self, looked: Looked, start: int, end: int, kind: str) -> None:
         label = f"[{kind.upper()}]"

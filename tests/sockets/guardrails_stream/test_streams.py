@@ -1,18 +1,18 @@
 """What clients see of a streamed answer in which guardrails find something, at every endpoint that streams."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.engine_double import Reply
+from tests.engine_double import EngineDouble, Reply
 from tests.engine_double.canned import CannedEngine, streamed
 from tests.engine_double.reply import Call
 from tests.sockets.messages.test_streams import content_of, events_in
 from tests.sockets.responses.asking import ResponsesClient
 from tests.sockets.responses_socket.asking import SocketClient
-from tests.sockets.running import MATH_TOOL, config_for, question, until
+from tests.sockets.running import MATH_TOOL, config_for, until
 
 KEY = "AKIA0123WXYZ"
 PATTERN = "AKIA[0-9A-Z]{8}"
@@ -113,7 +113,7 @@ async def test_tools_of_the_server_beside_it(serve, engine):
 
 
 @pytest.mark.parametrize(
-    ("action", "calls", "reason"),
+    "ends",
     [
         ("block", [], "content_filter"),
         ("mask", ['{"at": "the [PATTERN]"}'], "tool_calls"),
@@ -121,8 +121,9 @@ async def test_tools_of_the_server_beside_it(serve, engine):
     ],
 )
 @pytest.mark.parametrize("tools", [[LOOK], [LOOK, MATH_TOOL]], ids=["alone", "beside the server's"])
-async def test_calls_of_the_clients_tools(serve, engine, action, calls, reason, tools):
+async def test_calls_of_the_clients_tools(serve, engine, ends, tools):
     """The arguments are judged as who runs the tool reads them."""
+    action, calls, reason = ends
     orchestrator = await serve(config_for(engine, guardrails=[rail(action, "toolArguments")]))
     engine.replies.append(Reply("Look.", (Call("look", f'{{"at": "the \\u0041{KEY[1:]}"}}'),)))
     found = chunks(await orchestrator.stream(tools=tools))
@@ -153,11 +154,12 @@ async def test_a_message(serve, engine, action, text, ending):
 
 
 @pytest.mark.parametrize(
-    ("action", "text", "status"),
+    "ends",
     [("block", SAID[: SAID.index(KEY)], "incomplete"), ("mask", MASKED, "completed"), ("flag", SAID, "completed")],
 )
 @pytest.mark.parametrize("model", ["double", "gpt-oss-double"])
-async def test_a_response(serve, engine, action, text, status, model):
+async def test_a_response(serve, engine, ends, model):
+    action, text, status = ends
     engine.model = model
     orchestrator = await serve(config_for(engine, guardrails=[rail(action)]))
     engine.rule = lambda _: Reply(SAID)
@@ -190,7 +192,7 @@ async def test_split_at_every_byte_on_the_wire(serve):
     answers = [streamed(body[:at], body[at:]) for at in range(1, len(body), 7)]
     answers.append(streamed(*(body[at : at + 1] for at in range(len(body)))))
     async with CannedEngine(*answers) as engine:
-        orchestrator = await serve(config_for(engine, guardrails=[rail("mask")]))
+        orchestrator = await serve(config_for(cast("EngineDouble", engine), guardrails=[rail("mask")]))
         for _ in answers:
             found = chunks(await orchestrator.stream())
             assert said(found) == ("see 😀 [PATTERN] bye", ["stop"])

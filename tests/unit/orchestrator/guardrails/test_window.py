@@ -6,10 +6,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tandem_contract.config import GuardedText, GuardrailAction
-from tandem_orchestrator.guardrails.found import Span
+from tandem_contract.config import GuardedText, GuardrailAction, Topic
+from tandem_orchestrator.guardrails.found import Finder, Span
+from tandem_orchestrator.guardrails.looked_at import INVISIBLE
 from tandem_orchestrator.guardrails.rail import Rail
+from tandem_orchestrator.guardrails.secrets import SecretFinder
 from tandem_orchestrator.guardrails.window import MOST_KEPT, Window
+from tandem_orchestrator.guardrails.words import LengthFinder, TopicFinder
 
 OUTPUT = frozenset({GuardedText.OUTPUT})
 TEXTS = [
@@ -48,7 +51,7 @@ def word() -> Pattern:
     return Pattern("word", r"\bsecret\b", 6)
 
 
-def rail(finder: Pattern | None, action: str = "mask", window: int = 32, judge: object = None) -> Rail:
+def rail(finder: Finder | None, action: str = "mask", window: int = 32, judge: object = None) -> Rail:
     return Rail("r", OUTPUT, GuardrailAction(action), window, open=False, finder=finder, judge=judge)  # type: ignore[arg-type]
 
 
@@ -75,7 +78,7 @@ def streamed(pieces: Sequence[str], rails: Sequence[Rail]) -> tuple[str, set[str
     return "".join(out), kinds, most
 
 
-def whole(text: str, finders: Sequence[Pattern]) -> str:
+def whole(text: str, finders: Sequence[Finder]) -> str:
     """What the same finders make of the text in one piece."""
     spans = sorted(span for finder in finders for span in finder.find(text))
     pieces, end = [], 0
@@ -113,7 +116,8 @@ def test_any_text_in_any_pieces(pieces, size):
     seen, kinds, most = streamed(pieces, rails)
     assert seen == whole(text, (key(), mail(), word()))
     assert kinds == {span.kind for finder in (key(), mail(), word()) for span in finder.find(text)}
-    assert most <= max(size, 23 + 16) + max(map(len, pieces), default=0)
+    unseen = sum(map(len, INVISIBLE.findall(text)))
+    assert most <= max(size, 23 + 16) + max(map(len, pieces), default=0) + unseen
 
 
 @given(pieces())
@@ -149,6 +153,35 @@ def test_of_a_finder_that_does_not_know_its_longest_hit_the_window_bounds_it():
     finder = Pattern("pair", "<[^>]*>", None)
     text = "see <" + "z" * 18 + "> there, and more words behind it"
     assert streamed(list(text), [rail(finder, window=32)])[0] == whole(text, [finder])
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u200b\U000e0041" * 60])
+def test_what_nobody_sees_makes_a_hit_no_longer(hidden):
+    key = "ghp" + "_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    text = f"see {hidden.join(key)} there" + " and so on" * 60
+    finder = SecretFinder([])
+    assert len(finder.find(text)) == 1
+    assert streamed(list(text), [rail(finder)])[0] == whole(text, [finder])
+
+
+def test_what_nobody_sees_does_not_wait_for_ever():
+    text = "a" * 50 + "\u200b" * (2 * MOST_KEPT) + "b"
+    _, _, most = streamed([text[at : at + 500] for at in range(0, len(text), 500)], [rail(word())])
+    assert most < MOST_KEPT * 2
+
+
+@pytest.mark.parametrize("most", [0, 1, 40, 300])
+def test_the_length_of_a_text_in_pieces(most):
+    text = "word " * 60
+    assert streamed(list(text), [rail(LengthFinder(most), "block")])[0] == text[:most]
+
+
+def test_a_topic_is_known_by_words_far_apart():
+    topic = Topic(name="war", words=["tank", "army", "treaty"], minMatches=2)
+    text = "a tank, a tanker " + "and so on " * 60 + "an army " + "and so on " * 60 + "treaty"
+    seen, kinds, _ = streamed(list(text), [rail(TopicFinder([topic]), "block")])
+    assert (seen, kinds) == (text[: text.index("army")], {"war"})
+    assert streamed(list(text[:600]), [rail(TopicFinder([topic]), "block")])[1] == set()
 
 
 def test_what_had_to_go_on_is_remembered():
