@@ -245,9 +245,7 @@ class GuardedStream(EngineStream):
         while not self._ended:
             data = await self._stream.read(offer)
             known, self._fed = self._fed, 0
-            self._feed(data[known:])
-            if not data:
-                self._end()
+            self._feed(data[known:], last=not data)
             await self._ask()
             self._release()
             if out := self._taken():
@@ -271,10 +269,13 @@ class GuardedStream(EngineStream):
         self._out.clear()
         return out
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, *, last: bool = False) -> None:
         """Take what the engine says. What is wrong with it is told by `_ask`: here may be nobody to hear it."""
         try:
-            self._events_in(data)
+            if last:
+                self._end()
+            else:
+                self._events_in(data)
         except EngineError as error:
             self._failure = self._failure or error
         except (AttributeError, LookupError, TypeError, ValueError):
@@ -286,10 +287,10 @@ class GuardedStream(EngineStream):
             return
         for written in data[: -len(END)].split(END):
             learnt = self._learnt
-            text = None if learnt is None or self._done else self._chunks.text(written)
+            text = None if learnt is None or self._done else self._chunks.said(written)
             if text is not None and learnt is not None:
                 self._events += 1
-                self._add_text(learnt, written + END, orjson.loads(text))
+                self._add_text(learnt, written + END, text)
             else:
                 self._events_read(written + END)
 
@@ -513,14 +514,11 @@ class GuardedStream(EngineStream):
 
     def _end(self) -> None:
         """Take the end of all that comes."""
-        if not self._done and (rest := self._reader.end()):
-            try:
-                self._take(rest)
-            except EngineError as error:
-                self._failure = self._failure or error
+        self._ended = True
+        if rest := self._reader.end():
+            self._take(rest)
         if not self._done and self._choices and all(state.over for state in self._choices.values()):
             self._finish()  # some engines know no [DONE]
-        self._ended = True
 
     def _release(self) -> None:
         """Let go on what may."""
