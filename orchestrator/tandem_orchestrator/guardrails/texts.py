@@ -31,6 +31,7 @@ WORDS: Final = {
 """Values that are the API's own words."""
 IDS: Final = frozenset({"id", "tool_call_id"})
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_DEPTH: Final = 128  # of JSON in arguments
 MOST_TEXTS: Final = 50_000  # which take a twentieth of a second to collect
 OPAQUE: Final = frozenset(
     {
@@ -130,7 +131,7 @@ class Texts:
         try:
             orjson.loads(holder[ARGUMENTS])  # is stricter: half a surrogate pair is no text
             document = json.loads(holder[ARGUMENTS], object_pairs_hook=_unique)
-            self._within(document, path, on)
+            self._within(document, path, on, MOST_DEPTH)
         except _Twice:
             self.unseen.append((on, path))
             return True
@@ -143,15 +144,17 @@ class Texts:
         self._packed.append((holder, document))
         return isinstance(document, dict | list)
 
-    def _within(self, document: Any, path: str, on: GuardedText) -> None:
-        """Add the texts in what a call is given, names and all."""
+    def _within(self, document: Any, path: str, on: GuardedText, depth: int) -> None:
+        """Add the texts in what a call is given, names and all, down to a depth. Raises `RecursionError`."""
+        if not depth:
+            raise RecursionError
         if isinstance(document, dict):
             self.all += (Text(on, name, f"{path}.{name}") for name in document)
         elif not isinstance(document, list):
             return
         for key, value in document.items() if isinstance(document, dict) else enumerate(document):
             if not isinstance(value, str):
-                self._within(value, f"{path}.{key}", on)
+                self._within(value, f"{path}.{key}", on, depth - 1)
             elif value:
                 self.all.append(Text(on, value, f"{path}.{key}", document, key))
 
