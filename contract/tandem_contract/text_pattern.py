@@ -9,11 +9,7 @@ from typing import Any, Final
 
 import re2
 
-_GROUPED: Final = re2.Options()
-_GROUPED.log_errors = False
-_WHOLE: Final = re2.Options()
-_WHOLE.log_errors = False
-_WHOLE.never_capture = True
+_MEMORY: Final = 8
 _BEGIN: Final = r"(?:^|[^\pL\pN\pM_])"
 _END: Final = r"(?:[^\pL\pN\pM_]|$)"
 
@@ -23,15 +19,20 @@ class TextPattern:
 
     __slots__ = ("_groups", "_pattern")
 
-    def __init__(self, pattern: str, *, grouped: bool = False) -> None:
+    def __init__(self, pattern: str, *, grouped: bool = False, memory: int = _MEMORY) -> None:
         """Compile it. Where it is `grouped`, only the group that takes part in a match counts; the rest is context.
 
-        Raises `ValueError` for one that is wrong, or needs more than 8 MiB.
+        Raises `ValueError` for one that is wrong, or needs more than `memory`, in MiB: that holds its program and what
+        is remembered of texts. What needs nearly all of it is slow.
         """
+        options = re2.Options()
+        options.log_errors = False
+        options.never_capture = not grouped
+        options.max_mem = memory << 20
         try:
-            self._pattern = re2.compile(pattern, _GROUPED if grouped else _WHOLE)
+            self._pattern = re2.compile(pattern, options)
         except re2.error as error:
-            raise ValueError(f"is no regular expression that can be used here: {_said(error)}") from None
+            raise ValueError(f"is no regular expression in RE2's syntax: {_said(error)}") from None
         self._groups = range(1, self._pattern.groups + 1)
 
     def matches(self, text: str) -> bool:

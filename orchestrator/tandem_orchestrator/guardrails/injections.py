@@ -20,8 +20,8 @@ _INVISIBLE: Final = re.compile(
     "|([\U000e0000-\U000e007f]+|[\U000e0100-\U000e01ef]{2,}|[\u200b-\u200d\u2060-\u2064\ufeff]{4,}"
     "|[\u202d\u202e])"
 )
-"""The group: tags but for those of a flag, runs of zero width and of variation selectors, which can hold bytes, and what
-turns the direction of writing around."""
+"""The group: tags but for those of a flag, runs of zero width and of variation selectors, which can hold bytes, and
+what turns the direction of writing around."""
 
 
 class InjectionFinder:

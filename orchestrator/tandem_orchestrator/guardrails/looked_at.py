@@ -8,7 +8,7 @@ they are.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from tandem_contract.text_pattern import encoded
@@ -20,37 +20,58 @@ INVISIBLE: Final = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
 """What Unicode says to leave out where it is not understood (Default_Ignorable_Code_Point)."""
-_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 _RUN: Final = re.compile("[^\0-\x7f]+")
 _MOST_KNOWN: Final = 0x10000
+_FEW: Final = 16
 
 Fold = Callable[[str], str]
-"""Makes of a piece what is looked at. A piece begins with an ASCII character, which none before it changes."""
+"""Makes of a text what is looked at. What is before an ASCII character changes nothing about it and what follows."""
 
 
 class _Forms(dict[int, str | int]):
-    """The compatible form of each character, as `str.translate` asks for it; remembers those of everyday."""
+    """What each character becomes, as `str.translate` asks for it; remembers those of everyday."""
+
+    def __init__(self, form: Fold) -> None:
+        super().__init__()
+        self._form = form
 
     def __missing__(self, code: int) -> str | int:
         character = chr(code)
-        form = "" if INVISIBLE.match(character) else unicodedata.normalize("NFKC", character)
+        form = "" if INVISIBLE.match(character) else self._form(character)
         known = code if form == character else form
         if code < _MOST_KNOWN:
             self[code] = known
         return known
 
+    def of(self, text: str) -> str:
+        """Return what the text becomes. Few characters of a text change, and most often the same."""
+        changed = [
+            character for character in set(text) if character > "\x7f" and self[ord(character)] != ord(character)
+        ]
+        if len(changed) > _FEW:
+            return text.translate(self)
+        for character in changed:
+            text = text.replace(character, str(self[ord(character)]))
+        return text
 
-_FORMS: Final = _Forms()
+
+def _without_accents(character: str) -> str:
+    parts = unicodedata.normalize("NFKD", character)
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
-def visible(piece: str) -> str:
+_VISIBLE: Final = _Forms(partial(unicodedata.normalize, "NFKC"))
+_PLAIN: Final = _Forms(_without_accents)
+
+
+def visible(text: str) -> str:
     """Return it without what nobody sees, in compatible forms."""
-    return unicodedata.normalize("NFC", piece.translate(_FORMS))
+    return unicodedata.normalize("NFC", _VISIBLE.of(text))
 
 
-def plain(piece: str) -> str:
+def plain(text: str) -> str:
     """Return it without accents, too."""
-    return _ACCENTS.sub("", unicodedata.normalize("NFD", piece.translate(_FORMS)))
+    return _PLAIN.of(text)
 
 
 class LookedAt:
@@ -59,7 +80,7 @@ class LookedAt:
     def __init__(self, text: str, fold: Fold = visible) -> None:
         self._text = text
         self._fold = fold
-        self.folded = text if text.isascii() else "".join(_folded(text, fold))
+        self.folded = text if text.isascii() else fold(text)
         self.data = encoded(self.folded)
         """The same as patterns read it."""
 
@@ -91,10 +112,6 @@ class LookedAt:
             else:
                 places += ((each, each + 1) for each in range(start, end))
         return places
-
-
-def _folded(text: str, fold: Fold) -> Iterable[str]:
-    return (fold(text[start:end]) if is_folded else text[start:end] for start, end, is_folded in _pieces(text))
 
 
 def _pieces(text: str) -> Iterable[tuple[int, int, bool]]:

@@ -15,6 +15,8 @@ def always(_: str) -> bool:
     return True
 
 
+_MEMORY: Final = 24
+"""MiB. The rules for injections take seconds a megabyte with 8, and 9 ms with 16."""
 INNOCENT: Final = "innocent"
 """Kind of what only looks like something: nothing inside of it is found."""
 
@@ -37,7 +39,7 @@ class Scan:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         rules = tuple(rules)
-        self._any: Final = TextPattern("|".join(f"(?:{rule.pattern})" for rule in rules))
+        self._any: Final = TextPattern("|".join(f"(?:{rule.pattern})" for rule in rules), memory=_MEMORY)
         self._rules: Final = [(rule, TextPattern(rule.pattern, grouped=True)) for rule in rules]
 
     def found(self, data: bytes) -> Iterator[Found]:
