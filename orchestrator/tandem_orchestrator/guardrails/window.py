@@ -191,12 +191,15 @@ class Window:
     def _undecided(self) -> int:
         """Return where a hit may begin that is not whole yet: what nobody sees makes it no longer."""
         self._join()
-        most = until = self.length - self._reach
+        until = self.length - self._reach
         if not self._text.isascii():
-            before = self.length
-            while until < before and most - until < MOST_KEPT:
-                tail, before = self._text[max(0, until - self._start) :], until
-                until = most - len(tail) + len(INVISIBLE.sub("", tail))
+            at, seen = self.length, 0
+            while seen < self._reach and self.length - at < MOST_KEPT:
+                until = max(self._start, at - (self._reach - seen))
+                seen += len(INVISIBLE.sub("", self._text[until - self._start : at - self._start]))
+                if until == at:
+                    break
+                at = until
         return max(until, self._decided)
 
     def _look(self, until: int) -> None:
