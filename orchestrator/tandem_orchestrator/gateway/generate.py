@@ -17,6 +17,7 @@ from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
 from tandem_orchestrator.gateway.context import count_tokens
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.guard import Guard
+from tandem_orchestrator.gateway.guarded_stream import Screen
 from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
@@ -90,6 +91,8 @@ class Generator:
         call = self.call(request, model, principal, record)
         call.heartbeat = stream.heartbeat
         session, guard = self._tools(request, principal, headers), request.guard
+        if guard is not None:
+            self.screen(call, guard, session)
         if session is not None:
             seconds = self._settings.hold.heartbeat_seconds
             return stream_with_tools(self.engines, call, session, stream, seconds, guard)
@@ -98,7 +101,7 @@ class Generator:
         kept = self.answers if guard is None else None  # what is kept of a stream would have to be judged again
         if kept is not None and (place := kept.place(request, principal, headers, body)) is not None:
             return self._stream_kept(place, call, body, stream, CopiedEvents(kept.most, hide_usage=hide_usage))
-        return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage), guard)
+        return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage))
 
     async def count_tokens(self, request: Request, principal: Principal, record: Record, headers: Headers) -> int:
         """Return how many tokens the engine reads of a chat, with tools and all. Raises `GatewayError`."""
@@ -149,6 +152,13 @@ class Generator:
             names |= {fallback, model.name, *model.settings.aliases}
         applying = self.rails.applying(principal.tenant, names)
         return Guard(applying, record) if applying else None
+
+    def screen(self, call: Call, guard: Guard, session: ToolSession | None) -> None:
+        """Have streamed answers judged before they are read; with tools, their reader tells what was decided."""
+        is_clients = None if session is None else session.is_clients
+        screen = Screen(guard, call, self._settings.hold.heartbeat_seconds, is_clients, tells=session is None)
+        if screen.needed:
+            call.screen = screen.over
 
     def _guards(self, request: Request, model: Model, principal: Principal, record: Record) -> bool:
         """Return whether a request has to be judged before it is asked."""

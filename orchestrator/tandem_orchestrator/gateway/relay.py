@@ -11,7 +11,6 @@ from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.engines.replica import EngineStream
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
-from tandem_orchestrator.gateway.guard import Guard
 
 BEGINS: Final = (b"data: {", b"data:{")
 LINES: Final = 2  # of such an event: its data, and the empty one
@@ -20,14 +19,7 @@ USAGE: Final = b'"usage"'
 NO_USAGE: Final = b'"usage":null'  # in each of OpenAI's own chunks but one
 
 
-async def relay_stream(  # noqa: PLR0913, PLR0917 # a call's parts, and what guards it
-    dispatcher: Dispatcher,
-    call: Call,
-    body: bytes,
-    stream: EventStream,
-    events: "Events",
-    guard: Guard | None = None,  # noqa: ARG001 # to come: windows
-) -> None:
+async def relay_stream(dispatcher: Dispatcher, call: Call, body: bytes, stream: EventStream, events: "Events") -> None:
     """Answer with the engine's events, as `events` lets them pass. Raises `GatewayError`, also after the stream's
     start.
     """

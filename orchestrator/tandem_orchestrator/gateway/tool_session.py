@@ -124,6 +124,10 @@ class ToolSession:
             for name in USAGE_FIELDS:
                 self.usage[name] = self.usage.get(name, 0) + count(usage.get(name))
 
+    def is_clients(self, name: str) -> bool:
+        """Return whether the client has to serve calls of that tool."""
+        return name in self._client
+
     def client_calls(self, turn: Turn) -> list[ToolCall]:
         """Return the calls that the client has to serve; the turn ends the request then."""
         return [call for call in turn.calls if call.name in self._client]

@@ -32,7 +32,7 @@ async def stream_with_tools(  # noqa: PLR0913, PLR0917 # a call's parts, and wha
 ) -> None:
     """Send one stream of chunks. Raises `GatewayError`, also after the stream's start."""
     await session.use.ready()
-    client = _Client(stream, session)
+    client = _Client(stream, session, guard)
     while True:
         turn = await _relay_turn(dispatcher, call, session, client)
         said = turn.turn()
@@ -91,8 +91,9 @@ async def _watched(
 class _Client:
     """Writes chunks to the client."""
 
-    def __init__(self, stream: EventStream, session: ToolSession) -> None:
+    def __init__(self, stream: EventStream, session: ToolSession, guard: Guard | None) -> None:
         self.stream = stream
+        self._guard = guard
         self.frame: dict[str, Any] = {}
         self._session = session
         self._use = session.use
@@ -119,7 +120,9 @@ class _Client:
             await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
 
     async def finish(self, turn: StreamedTurn) -> None:
-        """Send what the answer cites, the client's own tool calls, the answer's end, and its usage if asked for."""
+        """Send what the answer cites, the client's own tool calls, the answer's end, what guardrails decided about it,
+        and its usage if asked for.
+        """
         said = turn.turn()
         calls = [
             {
@@ -135,6 +138,8 @@ class _Client:
         if calls:
             events.append(self._chunk({"tool_calls": calls}, None))
         events.append(self._chunk({}, turn.finish_reason or "stop", turn.stopped_by))
+        if self._guard is not None and self._guard.decisions:
+            events.append(_event({**self.frame, "choices": [], "tandem": self._guard.shown}))
         if self._session.usage_wanted:
             events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))
         await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")

@@ -1,7 +1,7 @@
 """What looks into texts, and what it says of them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Span(NamedTuple):
@@ -38,6 +38,23 @@ class Finder(Protocol):
 
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`, from front to back and without overlaps."""
+
+
+class Follower(Protocol):
+    """Looks into one text that comes in pieces."""
+
+    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
+        """Return what is in a part of the text that begins at `start` in it; only what begins before `until`, counted
+        in the part as spans are, is known for sure. Parts overlap.
+        """
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A finder for which a whole text counts; its `longest` is of what it looks for in that."""
+
+    def follow(self) -> Follower:
+        """Return what looks into a text that comes in pieces."""
 
 
 class Judge(Protocol):

@@ -54,27 +54,39 @@ class TopicFinder:
 
     @property
     def longest(self) -> int | None:
-        """One word is enough to be known, or nobody can tell how far apart several are."""
-        if any(topic.min_matches > 1 for topic, _ in self._topics):
-            return None
+        """Characters of the longest word."""
         return max(_longest(topic.words) for topic, _ in self._topics)
 
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`."""
+        return self.follow().find(text, 0, len(text))
+
+    def follow(self) -> "_Topics":
+        """Return what remembers the words of a text that comes in pieces."""
+        return _Topics(self._topics)
+
+
+class _Topics:
+    def __init__(self, topics: Sequence[tuple[Topic, TextPattern]]) -> None:
+        self._topics: Final = [(topic, pattern, set[str]()) for topic, pattern in topics]
+
+    def find(self, text: str, start: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
+        """See `Follower`."""
         looked = LookedAt(text)
-        return looked.spans(together(_of_topic(topic, pattern, looked.data) for topic, pattern in self._topics))
+        sure = looked.data if until >= len(text) else LookedAt(text[:until]).data
+        return looked.spans(together(_of_topic(*each, looked.data, len(sure)) for each in self._topics))
 
 
-def _of_topic(topic: Topic, pattern: TextPattern, data: bytes) -> Iterable[Found]:
-    spans = list(pattern.spans(data))
-    different = {" ".join(data[start:end].decode().casefold().split()) for start, end in spans}
-    return [(*span, topic.name) for span in spans] if len(different) >= topic.min_matches else []
+def _of_topic(topic: Topic, pattern: TextPattern, known: set[str], data: bytes, until: int) -> Iterable[Found]:
+    spans = [span for span in pattern.spans(data) if span[0] < until]
+    known.update(" ".join(data[start:end].decode().casefold().split()) for start, end in spans)
+    return [(*span, topic.name) for span in spans] if len(known) >= topic.min_matches else []
 
 
 class LengthFinder:
     """Finds texts that are too long."""
 
-    longest: int | None = None
+    longest: int | None = 1
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -82,6 +94,20 @@ class LengthFinder:
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`."""
         return [Span(self._most, len(text), "length")] if len(text) > self._most else []
+
+    def follow(self) -> "_Length":
+        """Return what counts the characters of a text that comes in pieces."""
+        return _Length(self._most)
+
+
+class _Length:
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def find(self, text: str, start: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
+        """See `Follower`."""
+        allowed = max(0, self._most - start)
+        return [Span(allowed, len(text), "length")] if len(text) > allowed else []
 
 
 def _longest(words: Iterable[str]) -> int:

@@ -83,10 +83,6 @@ class ResponseSession(ToolSession):
                 if isinstance(details := usage.get(where), dict):
                     self.usage[name] = self.usage.get(name, 0) + count(details.get(name))
 
-    def is_clients(self, name: str) -> bool:
-        """Return whether the client has to serve calls of that tool."""
-        return name in self._client
-
     def served(self, name: str) -> Served | None:
         """Return how items call a tool of the server; None for a tool that nobody has."""
         return self.tools.served.get(name)
