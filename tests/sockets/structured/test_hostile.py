@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -23,7 +24,7 @@ def doubling(times):
 
 
 SLOW = by_schema(doubling(60))
-LARGE = {"patternProperties": {f"(a{{1,100}}){{1,20}}{n}": {} for n in range(5000)}}
+LARGE: dict[str, Any] = {"patternProperties": {f"(a{{1,100}}){{1,20}}{n}": {} for n in range(5000)}}
 
 
 def helpers():

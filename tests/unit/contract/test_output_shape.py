@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from pydantic import Field, create_model
 from tandem_contract.output_shape import DEEPEST, MOST_CHARACTERS, MOST_PARTS, ShapeError, check_schema
 
 TICKETS = Path(__file__).parents[3] / "examples/tasks/tickets.yaml"
-RECURSIVE = {
+RECURSIVE: dict[str, Any] = {
     "$defs": {
         "Extension": {"properties": {"url": {"format": "uri"}, "extension": {"items": {"$ref": "#/$defs/Extension"}}}},
         "Patient": {
@@ -23,7 +24,9 @@ RECURSIVE = {
     },
     "$ref": "#/$defs/Patient",
 }
-FIELDS = {f"field_{n}": (list[str] | None, Field(None, description="x" * 500, max_length=50)) for n in range(200)}
+FIELDS: dict[str, Any] = {
+    f"field_{n}": (list[str] | None, Field(None, description="x" * 500, max_length=50)) for n in range(200)
+}
 KEYWORDS = {"properties": {name: {"type": "string"} for name in ("pattern", "$ref", "enum", "maxItems", "required")}}
 
 

@@ -76,8 +76,7 @@ def test_a_schema_in_a_text_is_given_on_as_it_was_read():
     payload = {"structured_outputs": {"json": twice, "structural_tag": twice}}
     check_shapes(payload)
     read = {"type": "string", "pattern": "b"}
-    assert payload["structured_outputs"]["json"] == read
-    assert payload["structured_outputs"]["structural_tag"] == '{"type":"string","pattern":"b"}'
+    assert payload == {"structured_outputs": {"json": read, "structural_tag": '{"type":"string","pattern":"b"}'}}
     with pytest.raises(BadRequest, match=f"may have {MOST_TEXT} characters"):
         check_shapes({"guided_json": " " * MOST_TEXT + "{}"})
 
