@@ -63,6 +63,8 @@ TOOL_ROLES: Final = ("tool", "function")
 CALLS: Final = ("tool_calls", "function_call")
 FILTERED: Final = "content_filter"
 WITHHELD: Final = "withheld"
+MOST_SPANS: Final = 20_000
+"""Of a text, to be masked in it; one in which more is found is blocked."""
 LEAST_WEIGHT: Final = 256  # characters that take as long as it takes to look at a shorter text
 GLUE: Final = ("", "\n")
 """What engines put between the parts of a message, by its model's template."""
@@ -262,7 +264,7 @@ class Guard:
             if finding.blocks:
                 return finding
             if finding.rail.action is GuardrailAction.MASK and not finding.failed:
-                if text.holder is None:  # a name, in whose place no other can stand
+                if text.holder is None or len(text.spans) + len(finding.spans) > MOST_SPANS:  # a name stays what it is
                     self.decisions.add(finding.rail, text.on, finding.kinds, GuardrailAction.BLOCK.value)
                     return finding
                 text.spans += finding.spans

@@ -32,7 +32,7 @@ WORDS: Final = {
 IDS: Final = frozenset({"id", "tool_call_id"})
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_DEPTH: Final = 128  # of JSON in arguments
-MOST_TEXTS: Final = 50_000  # which take a twentieth of a second to collect
+MOST_TEXTS: Final = 20_000  # which take a twentieth of a second to collect
 OPAQUE: Final = frozenset(
     {
         "audio_embeds",

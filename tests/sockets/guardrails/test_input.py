@@ -218,10 +218,13 @@ async def test_a_reload_changes_what_is_judged(guarded, engine):
     assert (await post(orchestrator, CHAT, model="double", **user(SAYS)))[0] == 200
 
 
-async def test_a_request_of_too_many_texts_is_refused(guarded, engine):
-    orchestrator = await guarded(rail())
-    status, document = await post(orchestrator, "/v1/embeddings", model="double", input=["a"] * 50_001)
+async def test_a_request_in_which_there_is_too_much_is_refused(guarded, engine):
+    orchestrator = await guarded(rail("mask"))
+    status, document = await post(orchestrator, "/v1/embeddings", model="double", input=["a"] * 20_001)
     assert (status, document["error"]["code"]) == (400, "too_many_values")
+    status, document = await post(orchestrator, "/v1/embeddings", model="double", input=BADGE * 20_001)
+    assert (status, document["error"]["code"]) == (400, "content_filter")
+    assert not engine.seen
 
 
 async def test_what_the_service_says_itself_is_not_judged(guarded, engine):
