@@ -15,13 +15,17 @@ MOST_CHARACTERS: Final = 131_072
 """Of names and values, without what only tells of them."""
 MOST_STATES: Final = 5_000
 """Of all patterns of a schema, or of a pattern or grammar, with its repetitions written out."""
-MOST_ITEMS: Final = 10_000
+MOST_LENGTHS: Final = ("minLength", "maxLength")
+ITEMS: Final = 10_000
 """In `ITEMS`."""
+MOST_LENGTHS: Final = 20
+"""Different pairs of `minLength` and `maxLength`; of one pair there may be as many as you like."""
 DEEPEST: Final = 80
 """Objects and lists in each other; vLLM takes 64 in a schema, and up to 16 around it."""
 
 TOLD: Final = frozenset({"title", "description", "$comment", "default", "examples"})
 """Keywords of which engines make nothing."""
+LENGTHS: Final = ("minLength", "maxLength")
 ITEMS: Final = frozenset({"minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties"})
 
 Place = tuple["Place | None", str | int]
@@ -73,6 +77,7 @@ class _Count:
 
     def __init__(self) -> None:
         self._parts = self._characters = self._states = 0
+        self._lengths = set[tuple[Any, ...]]()
 
     def object(self, value: dict[str, Any], place: Place | None, below: Level) -> None:
         self._add(0, len(value), place)
@@ -89,6 +94,8 @@ class _Count:
             elif isinstance(inner, list):
                 if name != "required":
                     below.append((inner, (place, name)))
+            elif name in LENGTHS and isinstance(inner, int | float):
+                self._length(value, (place, name))
             elif name in ITEMS and isinstance(inner, int | float) and inner > MOST_ITEMS:
                 raise ShapeError(_path((place, name)), f"must be at most {MOST_ITEMS}; or leave it out")
 
@@ -104,6 +111,11 @@ class _Count:
             self._pattern(text, (place, name))
         elif name == "$ref" and text != "#" and not text.startswith("#/"):
             raise ShapeError(_path((place, name)), "must lead to a place in the schema itself, such as #/$defs/name")
+
+    def _length(self, value: dict[str, Any], place: Place) -> None:
+        self._lengths.add(tuple(each if isinstance(each := value.get(name), int | float) else None for name in LENGTHS))
+        if len(self._lengths) > MOST_LENGTHS:
+            raise ShapeError(_path(place), f"is one of more than {MOST_LENGTHS} different lengths in all; use fewer")
 
     def _pattern(self, pattern: str, place: Place) -> None:
         self._states += pattern_size(pattern, MOST_STATES)
