@@ -33,7 +33,7 @@ KEYWORDS: dict[str, Any] = {
 
 
 def nested(levels):
-    schema = {"type": "string"}
+    schema: dict[str, Any] = {"type": "string"}
     for _ in range(levels // 2):
         schema = {"type": "object", "properties": {"a": schema}}
     return schema
