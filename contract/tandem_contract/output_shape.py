@@ -17,11 +17,14 @@ MOST_STATES: Final = 5_000
 """Of all patterns of a schema, or of a pattern or grammar, with its repetitions written out."""
 MOST_ITEMS: Final = 10_000
 """In `ITEMS`."""
+MOST_LENGTHS: Final = 20
+"""Different pairs of `minLength` and `maxLength`; of one pair there may be as many as you like."""
 DEEPEST: Final = 80
 """Objects and lists in each other; vLLM takes 64 in a schema, and up to 16 around it."""
 
 TOLD: Final = frozenset({"title", "description", "$comment", "default", "examples"})
 """Keywords of which engines make nothing."""
+LENGTHS: Final = ("minLength", "maxLength")
 ITEMS: Final = frozenset({"minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties"})
 
 Place = tuple["Place | None", str | int]
@@ -73,6 +76,7 @@ class _Count:
 
     def __init__(self) -> None:
         self._parts = self._characters = self._states = 0
+        self._lengths = set[tuple[Any, ...]]()
 
     def object(self, value: dict[str, Any], place: Place | None, below: Level) -> None:
         self._add(0, len(value), place)
@@ -89,8 +93,8 @@ class _Count:
             elif isinstance(inner, list):
                 if name != "required":
                     below.append((inner, (place, name)))
-            elif name in ITEMS and isinstance(inner, int | float) and inner > MOST_ITEMS:
-                raise ShapeError(_path((place, name)), f"must be at most {MOST_ITEMS}; or leave it out")
+            elif isinstance(inner, int | float):
+                self._number(value, name, place)
 
     def list(self, value: list[Any], place: Place | None, below: Level) -> None:
         self._add(len(value), sum(len(inner) for inner in value if isinstance(inner, str)), place)
@@ -104,6 +108,17 @@ class _Count:
             self._pattern(text, (place, name))
         elif name == "$ref" and text != "#" and not text.startswith("#/"):
             raise ShapeError(_path((place, name)), "must lead to a place in the schema itself, such as #/$defs/name")
+
+    def _number(self, value: dict[str, Any], name: str, place: Place | None) -> None:
+        if name in LENGTHS:
+            pair = [value.get(each) for each in LENGTHS]
+            self._lengths.add(tuple(each if isinstance(each, int | float) else None for each in pair))
+            if len(self._lengths) > MOST_LENGTHS:
+                raise ShapeError(
+                    _path((place, name)), f"is one of more than {MOST_LENGTHS} different lengths in all; use fewer"
+                )
+        elif name in ITEMS and value[name] > MOST_ITEMS:
+            raise ShapeError(_path((place, name)), f"must be at most {MOST_ITEMS}; or leave it out")
 
     def _pattern(self, pattern: str, place: Place) -> None:
         self._states += pattern_size(pattern, MOST_STATES)

@@ -27,7 +27,9 @@ RECURSIVE: dict[str, Any] = {
 FIELDS: dict[str, Any] = {
     f"field_{n}": (list[str] | None, Field(None, description="x" * 500, max_length=50)) for n in range(200)
 }
-KEYWORDS = {"properties": {name: {"type": "string"} for name in ("pattern", "$ref", "enum", "maxItems", "required")}}
+KEYWORDS: dict[str, Any] = {
+    "properties": {name: {"type": "string"} for name in ("pattern", "$ref", "enum", "maxItems", "required")}
+}
 
 
 def nested(levels):
@@ -46,6 +48,7 @@ def nested(levels):
         KEYWORDS,
         nested(DEEPEST - 2),
         {"enum": [f"country {n}" for n in range(300)], "maxLength": 1_000_000},
+        {"anyOf": [{"minLength": 1, "maxLength": 200 + n % 20} for n in range(500)]},
         {"description": "x" * 1_000_000},
         {"$ref": "#"},
     ],
@@ -71,6 +74,7 @@ def test_what_people_write_goes_on(schema):
         ({"anyOf": [{"pattern": "a{3000}"}, {"pattern": "b{3000}"}]}, "anyOf.1.pattern", "repetitions"),
         ({"patternProperties": {"(a{1,100}){1,100}": {}}}, "patternProperties", "repetitions"),
         ({"items": {"maxItems": 1_000_000}}, "items.maxItems", "at most 10000"),
+        ({"anyOf": [{"minLength": 1, "maxLength": n} for n in range(200, 221)]}, "anyOf.20.", "different lengths"),
         ({"minItems": 1e6}, "minItems", "at most 10000"),
         ({"$ref": "http://127.0.0.1:9/x"}, "$ref", "in the schema itself"),
         ({"items": {"$ref": "file:///etc/passwd"}}, "items.$ref", "in the schema itself"),
