@@ -316,7 +316,7 @@ def _reason(finding: Finding) -> str:
 
 def _refusal(text: Text, finding: Finding, param: str | None) -> GatewayError:
     rail, kinds = finding.rail.name, ", ".join(finding.kinds)
-    told = {"name": rail, "on": text.on.value, "kinds": [*finding.kinds]}
+    told = {"name": rail, "at": text.on.value, "kinds": [*finding.kinds]}
     if finding.kinds == (UNAVAILABLE,):
         away = GuardrailAway(f"guardrail {rail} gives no judgement at the moment", retry_after=RETRY_AFTER)
         away.more = {"guardrail": told}

@@ -34,7 +34,7 @@ class Decision:
     @property
     def shown(self) -> dict[str, Any]:
         """It as clients read it."""
-        return {"name": self.name, "on": self.on.value, "action": self.action, "kinds": [*self.kinds]}
+        return {"name": self.name, "at": self.on.value, "action": self.action, "kinds": [*self.kinds]}
 
 
 class Decisions:
@@ -66,7 +66,7 @@ class Decisions:
         log.info(
             "guardrail",
             guardrail=rail.name,
-            on=on.value,
+            at=on.value,
             action=taken,
             kinds=new,
             tenant=record.tenant,

@@ -146,7 +146,7 @@ RERANKS: Final = Counter(names.RERANKS, "Search results that a reranker was to p
 GUARDRAIL_DECISIONS: Final = Counter(
     names.GUARDRAIL_DECISIONS,
     "What guardrails found, by what became of the text",
-    ["guardrail", "on", "action", "kind"],
+    ["guardrail", "at", "action", "kind"],
 )
 GUARDRAIL_SECONDS: Final = Times(
     names.GUARDRAIL_SECONDS, "Time that a guardrail looked at a text", ["guardrail"], buckets=GUARDRAIL_BUCKETS

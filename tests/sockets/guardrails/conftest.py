@@ -31,7 +31,7 @@ def _badges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rail(action: str = "block", *on: str, **fields: Any) -> dict[str, Any]:
-    return {"name": "badges", "patterns": ["B-[0-9]{4}"], "action": action, **({"on": on} if on else {}), **fields}
+    return {"name": "badges", "patterns": ["B-[0-9]{4}"], "action": action, **({"at": on} if on else {}), **fields}
 
 
 Guarded = Callable[..., Awaitable[Orchestrator]]
@@ -54,7 +54,7 @@ def decided():
     before: dict[tuple[str, ...], float] = {}
 
     def count(*labels: str) -> float:
-        names = dict(zip(("guardrail", "on", "action", "kind"), labels, strict=True))
+        names = dict(zip(("guardrail", "at", "action", "kind"), labels, strict=True))
         return REGISTRY.get_sample_value("tandem_guardrail_decisions_total", names) or 0.0
 
     def since(*labels: str) -> float:
@@ -63,7 +63,7 @@ def decided():
     for metric in REGISTRY.collect():
         for sample in metric.samples:
             if sample.name == "tandem_guardrail_decisions_total":
-                before[tuple(sample.labels[name] for name in ("guardrail", "on", "action", "kind"))] = sample.value
+                before[tuple(sample.labels[name] for name in ("guardrail", "at", "action", "kind"))] = sample.value
     return since
 
 

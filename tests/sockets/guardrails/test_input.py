@@ -71,13 +71,13 @@ async def test_a_request_is_refused_wherever_it_holds_something(guarded, engine,
         assert status == 400, (path, fields, document)
         error = document["error"]
         assert (error["param"], error["code"], error["type"]) == (param, "content_filter", "invalid_request_error")
-        assert error["guardrail"] == {"name": "badges", "on": "input", "kinds": [KIND]}
+        assert error["guardrail"] == {"name": "badges", "at": "input", "kinds": [KIND]}
         assert error["message"] == f"guardrail badges: the request holds {KIND}; take it out"
     assert not engine.seen
     assert decided("badges", "input", "block", KIND) == len(HOLDING)
     told = [entry for entry in logged if entry["event"] == "guardrail"]
     assert len(told) == len(HOLDING)
-    assert told[0].items() >= {"guardrail": "badges", "on": "input", "action": "block", "kinds": [KIND]}.items()
+    assert told[0].items() >= {"guardrail": "badges", "at": "input", "action": "block", "kinds": [KIND]}.items()
     assert told[0].items() >= {"tenant": "anonymous", "model": "double", "log_level": "info"}.items()
     assert BADGE not in json.dumps(told)
 
@@ -89,7 +89,7 @@ async def test_clients_of_other_apis_read_the_reason(guarded, engine):
     fields = {"model": "double", "max_tokens": 9, "messages": [{"role": "user", "content": SAYS}]}
     status, document = await post(orchestrator, "/v1/messages", **fields)
     assert (status, document["error"]["type"]) == (400, "invalid_request_error")
-    assert document["error"]["guardrail"] == {"name": "badges", "on": "input", "kinds": [KIND]}
+    assert document["error"]["guardrail"] == {"name": "badges", "at": "input", "kinds": [KIND]}
     assert not engine.seen
 
 
@@ -120,7 +120,7 @@ async def test_what_cannot_be_looked_into_is_refused_unless_failing_is_to_be_ign
     orchestrator = await guarded(rail(failurePolicy="Ignore"))
     status, document = await post(orchestrator, CHAT, model="double", **UNSEEN[0][1])
     assert (status, engine.seen[0].body["messages"][1]["content"][1]) == (200, IMAGE)
-    told = {"name": "badges", "on": "input", "action": "error_ignored", "kinds": ["unseen"]}
+    told = {"name": "badges", "at": "input", "action": "error_ignored", "kinds": ["unseen"]}
     assert document["tandem"] == {"guardrails": [told]}
 
 
@@ -148,7 +148,7 @@ async def test_what_is_found_is_masked_in_what_the_engine_gets(guarded, engine):
     arguments = messages[1]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(arguments) == {"n": 12345678901234567890123, "q": MASK}
     assert messages[2]["content"] == f"{MASK} and {MASK}"
-    decisions = [{"name": "badges", "on": on, "action": "mask", "kinds": [KIND]} for on in ("input", "toolResults")]
+    decisions = [{"name": "badges", "at": on, "action": "mask", "kinds": [KIND]} for on in ("input", "toolResults")]
     assert document["tandem"] == {"guardrails": decisions}
     status, document = await post(orchestrator, CHAT, model="double", **tool(**schema(**{BADGE: {}})))
     assert (status, document["error"]["code"]) == (400, "content_filter")  # in place of a name nothing else can stand
@@ -159,7 +159,7 @@ async def test_a_flag_is_told_and_changes_nothing(guarded, engine, decided):
     orchestrator = await guarded(rail("flag"))
     status, document = await post(orchestrator, CHAT, model="double", **user(SAYS))
     assert (status, engine.seen[0].body["messages"][1]["content"]) == (200, SAYS)
-    told = {"name": "badges", "on": "input", "action": "flag", "kinds": [KIND]}
+    told = {"name": "badges", "at": "input", "action": "flag", "kinds": [KIND]}
     assert document["tandem"] == {"guardrails": [told]}
     assert decided("badges", "input", "flag", KIND) == 1
     status, document = await post(orchestrator, "/v1/embeddings", model="double", input=SAYS)
@@ -173,7 +173,7 @@ async def test_a_tools_result_that_a_client_brings_is_told_apart(guarded, engine
     assert (await post(orchestrator, CHAT, model="double", **user(SAYS)))[0] == 200
     status, document = await post(orchestrator, CHAT, model="double", **called("{}", content=SAYS))
     assert (status, document["error"]["param"]) == (400, "messages.2.content")
-    assert document["error"]["guardrail"]["on"] == "toolResults"
+    assert document["error"]["guardrail"]["at"] == "toolResults"
 
 
 async def test_all_rails_look_and_what_blocks_wins(guarded, engine):

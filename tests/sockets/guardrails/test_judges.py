@@ -16,12 +16,12 @@ PATH = "/v1/moderations"
 
 
 def guard(*on, **fields):
-    return {"name": "guard", "model": {"name": "guard"}, "on": on or ["input", "output"], **fields}
+    return {"name": "guard", "model": {"name": "guard"}, "at": on or ["input", "output"], **fields}
 
 
 def service_of(service, *on, failure="Fail", **moderation):
     moderation = {"url": f"{service.url}{PATH}", **moderation}
-    return {"name": "service", "moderation": moderation, "on": on or ["input"], "failurePolicy": failure}
+    return {"name": "service", "moderation": moderation, "at": on or ["input"], "failurePolicy": failure}
 
 
 def judgement(flagged, categories=None, scores=None):
@@ -40,7 +40,7 @@ async def test_a_guard_model_judges_what_goes_in_and_comes_out(serve, engine, ju
     orchestrator = await serve(config_for(engine, judge, **settings))
     status, document = await post(orchestrator, CHAT, model="double", messages=[*QUESTION, *HATE])
     assert (status, document["error"]["param"]) == (400, "messages")
-    assert document["error"]["guardrail"] == {"name": "guard", "on": "input", "kinds": ["hate"]}
+    assert document["error"]["guardrail"] == {"name": "guard", "at": "input", "kinds": ["hate"]}
     assert [seen.body["messages"][0]["content"] for seen in judge.seen] == ["Hello\n\nsomething hateful"]
     assert not engine.seen
     engine.rule = lambda _: Reply("hateful words")
@@ -100,7 +100,7 @@ async def check_without_judgement(serve, engine, decided, judge):
     closed = await serve(config_for(engine, judge, guardrails=[guard() | model], **settings))
     status, document = await post(closed, CHAT, model="double", messages=QUESTION)
     assert (status, document["error"]["code"]) == (503, "guardrail_unavailable")
-    assert document["error"]["guardrail"] == {"name": "guard", "on": "input", "kinds": ["unavailable"]}
+    assert document["error"]["guardrail"] == {"name": "guard", "at": "input", "kinds": ["unavailable"]}
     assert not engine.seen
     closed.app.reload(config_for(engine, judge, guardrails=[guard("output") | model], **settings))
     status, document = await post(closed, CHAT, model="double", messages=QUESTION)

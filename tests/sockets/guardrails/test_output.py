@@ -17,7 +17,7 @@ LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 
 
 def told(action, on="output"):
-    return {"guardrails": [{"name": "badges", "on": on, "action": action, "kinds": [KIND]}]}
+    return {"guardrails": [{"name": "badges", "at": on, "action": action, "kinds": [KIND]}]}
 
 
 async def chat(orchestrator, **fields):
@@ -176,7 +176,7 @@ async def test_transcripts(guarded, engine):
     assert (status, document["error"]["param"]) == (400, "stream")
     orchestrator = await guarded(rail())
     status, document = await heard(orchestrator)
-    assert (status, document["error"]["guardrail"]["on"]) == (400, "output")
+    assert (status, document["error"]["guardrail"]["at"]) == (400, "output")
     assert len(engine.seen) == 2
     status, document = await heard(orchestrator, prompt=SAYS)
     assert (status, document["error"]["param"], len(engine.seen)) == (400, "prompt", 2)

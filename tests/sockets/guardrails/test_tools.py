@@ -107,7 +107,7 @@ async def test_decisions_about_tools_are_told_with_the_answer(guarded, engine):
     orchestrator = await guarded(rail("mask", "toolResults"))
     orchestrator.app.services.toolbox.add([Say()])
     document = json.loads(await ask(orchestrator, tandem={"tools": ["say"]}))
-    told = {"name": "badges", "on": "toolResults", "action": "mask", "kinds": ["badge"]}
+    told = {"name": "badges", "at": "toolResults", "action": "mask", "kinds": ["badge"]}
     assert document["tandem"] == {"guardrails": [told]}
     document = json.loads(await ask(orchestrator, "/v1/responses", tandem={"tools": ["say"]}))
     assert document["tandem"] == {"guardrails": [told]}

@@ -22,11 +22,11 @@ LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 
 
 def rail(action: str = "block", *on: str, **fields: Any) -> dict[str, Any]:
-    return {"name": "keys", "patterns": [PATTERN], "action": action, "on": on or ["output"], "window": 32, **fields}
+    return {"name": "keys", "patterns": [PATTERN], "action": action, "at": on or ["output"], "window": 32, **fields}
 
 
 def decided(action: str, on: str = "output") -> dict[str, Any]:
-    return {"guardrails": [{"name": "keys", "on": on, "action": action, "kinds": ["pattern"]}]}
+    return {"guardrails": [{"name": "keys", "at": on, "action": action, "kinds": ["pattern"]}]}
 
 
 def chunks(text: str) -> list[dict[str, Any]]:

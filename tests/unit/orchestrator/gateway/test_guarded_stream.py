@@ -225,7 +225,7 @@ async def test_what_is_left_of_a_blocked_answer_is_not_read():
     out = await read(pieces := [*ahead], rail())
     assert events(out)[-1]["usage"]["completion_tokens"] >= 2
     assert events(out)[-2]["tandem"] == {
-        "guardrails": [{"name": "r", "on": "output", "action": "block", "kinds": ["key"]}]
+        "guardrails": [{"name": "r", "at": "output", "action": "block", "kinds": ["key"]}]
     }
     assert pieces == ahead
 
