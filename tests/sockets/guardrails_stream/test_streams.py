@@ -208,7 +208,12 @@ async def judge() -> AsyncIterator[EngineDouble]:
 
 
 def judged(judge: EngineDouble) -> dict[str, Any]:
-    return {"name": "judge", "moderation": {"url": f"{judge.url}/v1/moderations"}, "on": ["output"], "window": 16}
+    return {
+        "name": "judge",
+        "moderation": {"url": f"{judge.url}/v1/moderations", "model": "double"},
+        "on": ["output"],
+        "window": 16,
+    }
 
 
 async def test_the_client_hears_a_heartbeat_while_a_judge_is_asked(serve, engine, judge):
@@ -223,7 +228,6 @@ async def test_the_client_hears_a_heartbeat_while_a_judge_is_asked(serve, engine
             judge.gate.release()
         found = chunks((await response.text()).removeprefix("\n"))
     text, reasons = said(found)
-    assert text.startswith("all is well")
     assert "kill" not in text
     assert reasons == ["content_filter"]
     assert all(seen.outcome == "answered" for seen in judge.seen)
