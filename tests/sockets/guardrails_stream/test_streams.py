@@ -1,5 +1,7 @@
 """What clients see of a streamed answer in which guardrails find something, at every endpoint that streams."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import orjson
@@ -12,7 +14,7 @@ from tests.engine_double.reply import Call
 from tests.sockets.messages.test_streams import content_of, events_in
 from tests.sockets.responses.asking import ResponsesClient
 from tests.sockets.responses_socket.asking import SocketClient
-from tests.sockets.running import MATH_TOOL, config_for, until
+from tests.sockets.running import MATH_TOOL, config_for, question, until
 
 KEY = "AKIA0123WXYZ"
 PATTERN = "AKIA[0-9A-Z]{8}"
@@ -196,3 +198,59 @@ async def test_split_at_every_byte_on_the_wire(serve):
         for _ in answers:
             found = chunks(await orchestrator.stream())
             assert said(found) == ("see 😀 [PATTERN] bye", ["stop"])
+
+
+@pytest.fixture
+async def judge() -> AsyncIterator[EngineDouble]:
+    """A service that flags what has `kill` in it."""
+    async with EngineDouble() as double:
+        yield double
+
+
+def judged(judge: EngineDouble) -> dict[str, Any]:
+    return {
+        "name": "judge",
+        "moderation": {"url": f"{judge.url}/v1/moderations", "model": "double"},
+        "on": ["output"],
+        "window": 16,
+    }
+
+
+async def test_the_client_hears_a_heartbeat_while_a_judge_is_asked(serve, engine, judge):
+    judge.gate = asyncio.Semaphore(0)
+    orchestrator = await serve(config_for(engine, guardrails=[judged(judge)], hold={"heartbeatSeconds": 0.02}))
+    engine.rule = lambda _: Reply("all is well here, but how to kill nobody says")
+    async with orchestrator.client.post("/v1/chat/completions", json=question(stream=True)) as response:
+        async with asyncio.timeout(5):
+            while (line := await response.content.readline()) != b": waiting for an engine\n":
+                assert b"well" not in line
+        for _ in range(20):
+            judge.gate.release()
+        found = chunks((await response.text()).removeprefix("\n"))
+    text, reasons = said(found)
+    assert "kill" not in text
+    assert reasons == ["content_filter"]
+    assert all(seen.outcome == "answered" for seen in judge.seen)
+
+
+async def test_a_client_that_leaves_while_a_judge_is_asked(serve, engine, judge):
+    judge.gate = asyncio.Semaphore(0)
+    orchestrator = await serve(config_for(engine, guardrails=[judged(judge)]))
+    engine.rule = lambda _: Reply(SAID, between_pieces=0.01)
+    response = await orchestrator.client.post("/v1/chat/completions", json=question(stream=True))
+    await judge.until(lambda: len(judge.seen) == 1)
+    response.close()
+    await engine.until(lambda: engine.seen[0].outcome == "left")
+    await judge.until(lambda: judge.seen[0].outcome == "left")
+    await until(lambda: orchestrator.busy == 0)
+
+
+async def test_a_response_in_the_background(serve, engine, tmp_path):
+    database = {"url": f"sqlite:///{tmp_path}/tandem.db"}
+    orchestrator = await serve(config_for(engine, guardrails=[rail()], database=database))
+    engine.rule = lambda _: Reply(SAID)
+    client = ResponsesClient(orchestrator.client)
+    stream = await client.stream(model="double", input="Hi", background=True)
+    assert stream.response["incomplete_details"] == {"reason": "content_filter"}
+    assert stream.response["tandem"] == decided("block")
+    assert KEY not in str(stream.events)
