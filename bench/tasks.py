@@ -19,12 +19,11 @@ from typing import Any, Final
 import yaml
 
 from bench import report
-from bench.engine import ANALYSIS
 from bench.load import Load, post, to_task
 from bench.measures import CLIENTS, Effort, with_cpu
-from bench.processes import Cores, Process
+from bench.processes import ROOT, Cores, Process
 from bench.report import Row, Series, at_most
-from bench.targets import ROOT, Servers
+from bench.targets import Servers
 from hack import path, progress
 
 FULL: Final = Effort(rounds=7, seconds=1.5, fill=0, requests=0, leaving=0)
@@ -53,7 +52,7 @@ LOADS: Final = {
         1,
     ),
     ONE: (to_task(WHERE, {"input": TICKET}), b"total_tokens", 1),
-    SHORT: (to_task(TASK["path"], TICKET), ANALYSIS["category"].encode(), 1),
+    SHORT: (to_task(TASK["path"], TICKET), b"requires_human", 1),
     MANY: (to_task(WHERE, {"inputs": [TICKET] * AT_ONCE}), b"total_tokens", AT_ONCE),
 }
 """What is measured -> its request, what its answer holds, and how many inputs it has."""

@@ -58,3 +58,5 @@ TASK_REQUESTS: Final = (
 TASK_SECONDS: Final = "tandem_task_seconds"  # histogram: task, version
 TASK_RETRIES: Final = "tandem_task_retries_total"  # counter: task, version
 RERANKS: Final = "tandem_reranks_total"  # counter: result (done, failed)
+GUARDRAIL_DECISIONS: Final = "tandem_guardrail_decisions_total"  # counter: guardrail, on, action, kind
+GUARDRAIL_SECONDS: Final = "tandem_guardrail_seconds"  # histogram: guardrail

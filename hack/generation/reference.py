@@ -1,8 +1,11 @@
 """docs/llmservice.md: every field of an LLMService, from the CRD."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
+
+from tandem_operator.api.schema import FIELDS_AT
 
 from hack.generation.values import Schema, version_schema
 
@@ -28,8 +31,9 @@ The API server refuses unknown fields and values out of range, and names the fie
 """
 
 
-AS_IN_KUBERNETES: Final = ("affinity",)
+AS_IN_KUBERNETES: Final = (".affinity",)
 """Fields whose parts Kubernetes' own reference tells."""
+_POINTER: Final = re.compile(rf" {FIELDS_AT}(spec[.\w]+)\.$")
 
 
 def page(crd: Schema) -> str:
@@ -52,17 +56,26 @@ def sections(path: str, schema: Schema) -> Iterator[str]:
         lines += ["", "Refused unless these hold:", *(f"- {one_line(rule['message'])}" for rule in rules)]
     yield "\n".join(lines) + "\n"
     for name, field in fields.items():
-        if name not in AS_IN_KUBERNETES and (inner := within(field)) is not None:
-            yield from sections(f"{path}.{name}", inner)
+        where, inner = described_at(f"{path}.{name}", field), within(field)
+        if inner is not None and where == f"{path}.{name}":
+            yield from sections(where, inner)
 
 
 def row(path: str, name: str, field: Schema, *, required: bool) -> str:
     """Return one line of a table."""
     default = "**required**" if required else default_of(field)
-    kind = kind_of(field)
-    if name not in AS_IN_KUBERNETES and within(field) is not None:
-        kind = f"[{kind}](#{anchor(f'{path}.{name}')})"
-    return f"| `{name}` | {kind} | {default} | {one_line(field.get('description', ''))} |"
+    kind, description = kind_of(field), _POINTER.sub("", field.get("description", ""))
+    if within(field) is not None and (where := described_at(f"{path}.{name}", field)):
+        kind = f"[{kind}](#{anchor(where)})"
+    return f"| `{name}` | {kind} | {default} | {one_line(description)} |"
+
+
+def described_at(path: str, field: Schema) -> str | None:
+    """Return the path of the section with a field's parts, its own or that of one which has the same; None for none."""
+    if path.endswith(AS_IN_KUBERNETES):
+        return None
+    pointer = _POINTER.search(field.get("description", ""))
+    return pointer[1] if pointer else path
 
 
 def within(field: Schema) -> Schema | None:

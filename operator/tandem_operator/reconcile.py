@@ -1,7 +1,7 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,6 +16,7 @@ from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.said import Said
+from tandem_operator.api.settings import Named
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.api.text import listed
 from tandem_operator.documents import problems
@@ -24,7 +25,7 @@ from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
 from tandem_operator.kube.contests import Contest, Contests
 from tandem_operator.kube.report import report
-from tandem_operator.kube.resources import LLM_SERVICE, SECRET, SERVICE_MONITOR, Object
+from tandem_operator.kube.resources import CONFIG_MAP, LLM_SERVICE, SECRET, SERVICE_MONITOR, Object, Resource
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
@@ -92,8 +93,10 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         limitations=said.limitations if said else (),
         migration=reference(awaited) if awaited else None,
     )
-    if status.waits_for_secrets(service, observed):
-        observed = replace(observed, secrets=await _secrets(cluster.api, service))
+    if status.waits_for_mounts(service, observed):
+        secrets = await _keys(cluster.api, SECRET, service, service.secrets)
+        config_maps = await _keys(cluster.api, CONFIG_MAP, service, service.config_maps)
+        observed = replace(observed, secrets=secrets, config_maps=config_maps)
     if claim := status.waiting_claim(service, observed):
         observed = replace(observed, claim_event=await _newest_event(cluster.api, claim))
     await _report(cluster, live, status.compute(service, observed))
@@ -174,17 +177,18 @@ async def _taken(children: Children, wanted: list[Object]) -> AsyncIterator[Prob
             yield _problem(manifest, error)
 
 
-async def _secrets(api: Api, service: LLMService) -> dict[str, frozenset[str]] | None:
-    """Look up the keys of the Secrets that the settings name and that exist; None where they cannot be read."""
+async def _keys(api: Api, resource: Resource, service: LLMService, named: Iterable[str]) -> Named | None:
+    """Look up the keys of the Secrets or ConfigMaps of these names that exist; None where they cannot be read."""
     found: dict[str, frozenset[str]] = {}
-    for name in service.secrets:
+    for name in named:
         try:
-            live = await api.get(SECRET, service.namespace, name)
+            live = await api.get(resource, service.namespace, name)
         except ApiError as error:
-            logger.warning("%s/%s Secret %s could not be read: %s", service.namespace, service.name, name, error)
+            where = (service.namespace, service.name, resource.kind, name)
+            logger.warning("%s/%s %s %s could not be read: %s", *where, error)
             return None
         if live:
-            found[name] = frozenset(live.get("data") or {})
+            found[name] = frozenset({**(live.get("data") or {}), **(live.get("binaryData") or {})})
     return found
 
 

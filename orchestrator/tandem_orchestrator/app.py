@@ -47,10 +47,13 @@ from tandem_orchestrator.files.sweeper import Sweeper
 from tandem_orchestrator.gateway.admission import Admission
 from tandem_orchestrator.gateway.answer_cache import answer_cache
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.guard_models import GuardModels
 from tandem_orchestrator.gateway.hot_path import HotPath
 from tandem_orchestrator.gateway.moderation import Moderations
 from tandem_orchestrator.gateway.request import deadlines
 from tandem_orchestrator.gateway.tokenize import Tokenizer
+from tandem_orchestrator.guardrails.moderation_client import ModerationClient
+from tandem_orchestrator.guardrails.rails import Rails
 from tandem_orchestrator.limits.limiter import Limiter
 from tandem_orchestrator.limits.sql_ledger import Ledger
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -124,6 +127,7 @@ class App:
         self._desk = Desk(database, self._stores.leases, self._filing.files)
         self._keys = Keys(config, database)
         self._limiter = Limiter(config.rate_limits, counters)
+        self._moderation = ModerationClient()
         upkeep = Upkeep(self._limiter, config.redis, Ledger(database))
         tracer = _tracer(config)
         background = Background(config, self._stores, self._background_means, self._may_begin)
@@ -135,6 +139,7 @@ class App:
             self._keys.issuers,
             upkeep,
             self.embedders,
+            self._moderation,
             Retention(config, self._stores),
             self._filing.storage,
             self._filing.files,
@@ -226,6 +231,7 @@ class App:
         admission = Admission(self._keys, self._limiter)
         generator = Generator(self._keys, self._catalogue, self._dispatcher, toolbox, config)
         generator.answers = self._answers
+        generator.rails = self._rails(config)
         preparation = Preparation(generator, toolbox, self._stores, config)
         responses = Responses(generator, preparation, self._stores, config)
         retrieval = Retrieval(self._kept, search, self.embedders, Rewriter(generator), config.retrieval)
@@ -265,6 +271,10 @@ class App:
         transcriptions = Transcriptions(generator, config, services.deadlines, self._spool)
         hot_path.add_arriving(dict.fromkeys(FORMS, transcriptions.serve))
         return Generation(services, hot_path, tools)
+
+    def _rails(self, config: OrchestratorConfig) -> Rails | None:
+        ask = GuardModels(self._catalogue, self._dispatcher).ask
+        return Rails(config.guardrails, ask, self._moderation) if config.guardrails else None
 
     def _reranker(self, config: OrchestratorConfig) -> Reranker | None:
         model = config.retrieval.reranker

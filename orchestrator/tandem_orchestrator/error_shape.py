@@ -44,6 +44,7 @@ class AnthropicError(GatewayError):
         super().__init__(error.message, param=error.param)
         self.code = error.code
         self.headers = [*error.headers, NO_RETRY] if error.status in KEY_REFUSED else error.headers
+        self.more = error.more
         self.request_id = request_id
         self.status = error.status
         if error.type == OVERLOADED or (isinstance(error, Refused) and error.status == UNAVAILABLE):
@@ -53,7 +54,7 @@ class AnthropicError(GatewayError):
 
     def body(self) -> bytes:
         """Return `{"type": "error", "error": {"type", "message"}, "request_id"}`."""
-        error = {"type": self.type, "message": self.message}
+        error = {"type": self.type, "message": self.message, **self.more}
         return orjson.dumps({"type": "error", "error": error, "request_id": self.request_id})
 
     def event(self) -> bytes:

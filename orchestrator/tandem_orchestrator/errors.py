@@ -2,7 +2,8 @@
 
 GatewayError                the client's request gets `status` and the error body
 ├─ BadRequest          400  the body cannot be used
-│  └─ TextRefused      400  a text cannot be embedded
+│  ├─ TextRefused      400  a text cannot be embedded
+│  └─ TextBlocked      400  a guardrail lets a text go no further
 ├─ UntrustedHost       400  the Host header is none of ours
 ├─ Unauthorized        401  no key, or none that is known
 ├─ Forbidden           403  the key does not allow this
@@ -23,6 +24,7 @@ GatewayError                the client's request gets `status` and the error bod
 │  ├─ NoEngine         503  no engine came back in time, or too many requests wait for one already
 │  ├─ EmbedderAway     503  no text can be embedded at the moment
 │  ├─ ToolsAbsent      503  an MCP server that the request asks for cannot be reached
+│  ├─ GuardrailAway    503  what judges texts gives no judgement
 │  ├─ DatabaseDown     503  the database cannot be used
 │  ├─ IssuerAway       503  a token cannot be checked
 │  ├─ ShuttingDown     503  the time to drain is over
@@ -71,10 +73,12 @@ class GatewayError(Exception):
         if code is not None:
             self.code = code
         self.headers: list[tuple[bytes, bytes]] = []
+        self.more: dict[str, Any] = {}
+        """Further fields of the error's body."""
 
     def body(self) -> bytes:
         """Return `{"error": {"message", "type", "param", "code"}}`."""
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code, **self.more}
         return orjson.dumps({"error": error})
 
     def event(self) -> bytes:
@@ -98,6 +102,16 @@ class TextRefused(BadRequest):
         super().__init__(message)
         self.position = position
         """Of the text among them, from 0 on."""
+
+
+class TextBlocked(BadRequest):
+    """A guardrail lets a text of the request, or what the request asks for, go no further."""
+
+    code = "content_filter"
+
+    def __init__(self, message: str, guardrail: dict[str, Any], *, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.more = {"guardrail": guardrail}
 
 
 class UntrustedHost(GatewayError):
@@ -265,6 +279,13 @@ class ToolsAbsent(RetryLater):
 
     status = 503
     code = "tools_unavailable"
+
+
+class GuardrailAway(RetryLater):
+    """What a guardrail asks gave no judgement, and without one no text passes."""
+
+    status = 503
+    code = "guardrail_unavailable"
 
 
 class DatabaseDown(RetryLater):

@@ -180,6 +180,31 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.orchestrator.config.tools.http[0].secretHeaders[0].value",
         "named by secretName",
     ),
+    "tasks in a file": (
+        configured(tasksFrom=[{"configMapName": "a"}, {"file": "/tasks"}]),
+        "spec.orchestrator.config.tasksFrom[1]",
+        "in a ConfigMap that configMapName names",
+    ),
+    "a task without an output": (
+        configured(tasks=[{"name": "a", "prompt": "a"}]),
+        "spec.orchestrator.config.tasks[0]",
+        "either output or outputClass",
+    ),
+    "a guardrail for nothing": (
+        configured(guardrails=[{"name": "a", "words": []}]),
+        "spec.orchestrator.config.guardrails[0]",
+        "set one thing to look for",
+    ),
+    "a guardrail for two things": (
+        configured(guardrails=[{"name": "a", "secrets": {}, "maxCharacters": 9}]),
+        "spec.orchestrator.config.guardrails[0]",
+        "set one thing to look for",
+    ),
+    "a mask for a topic": (
+        configured(guardrails=[{"name": "a", "action": "mask", "topics": [{"name": "a", "words": ["a"]}]}]),
+        "spec.orchestrator.config.guardrails[0]",
+        "can be masked",
+    ),
     "plain keys": (configured(keys={"values": ["a"]}), "spec.orchestrator.config.keys.values", "keys.files"),
     "password": (
         configured(database={"url": "postgresql://me:hush@db/x"}),

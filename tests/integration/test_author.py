@@ -69,8 +69,8 @@ def references(document: Any, *path: str | int) -> Iterator[tuple[tuple[str | in
     if isinstance(document, dict):
         for key, value in document.items():
             here = (*path, key)
-            if key == "secretName":
-                yield here, "secrets"
+            if key in ("secretName", "configMapName"):
+                yield here, "secrets" if key == "secretName" else "configmaps"
             elif key in ("secretKeyRef", "configMapKeyRef"):
                 yield (*here, "name"), "secrets" if key == "secretKeyRef" else "configmaps"
             elif key == "imagePullSecrets":

@@ -376,6 +376,28 @@ async def test_a_missing_secret_is_named(kubernetes: Kubernetes, namespace: str)
     assert await kubernetes.reconcile(key) == [], "looking writes nothing"
 
 
+async def test_a_missing_config_map_is_named_and_what_is_in_one_rolls_nothing(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    async def reason() -> tuple[str, str]:
+        await kubernetes.reconcile(key)
+        found = (await kubernetes.conditions(key))["OrchestratorReady"]
+        return found["reason"], found["message"]
+
+    tasks = [{"configMapName": "tickets", "configMapKey": "tickets.yaml"}]
+    key = await kubernetes.serve(namespace, orchestrator={"config": {"tasksFrom": tasks}})
+    where = "which spec.orchestrator.config.tasksFrom names"
+    assert await reason() == ("ConfigMapMissing", f"the ConfigMap tickets, {where}, does not exist; create it")
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "tickets", "namespace": namespace}}
+    await kubernetes.create({**config_map, "data": {"other.yaml": "tasks: []"}})
+    message = f"the ConfigMap tickets has no key tickets.yaml, {where}; add it or correct that"
+    assert await reason() == ("ConfigMapMissing", message)
+    await kubernetes.edit(by_kind("ConfigMap"), key, "tickets", {"data": {"tickets.yaml": "tasks: []"}})
+    assert (await reason())[0] == "RolloutPending"
+    await kubernetes.edit(by_kind("ConfigMap"), key, "tickets", {"data": {"tickets.yaml": "tasks: [{}]"}})
+    assert await kubernetes.reconcile(key) == [], "its content is the pods' business alone"
+
+
 @pytest.mark.parametrize("name", ["demo", "demo-embedding"])
 async def test_an_object_of_somebody_else_is_not_taken_over(kubernetes: Kubernetes, namespace: str, name: str) -> None:
     theirs = {

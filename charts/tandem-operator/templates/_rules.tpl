@@ -17,6 +17,7 @@
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
 # The URL of each service and its orchestrator's configuration; each tier's identity, which has no rights of its own.
+# Of other ConfigMaps those alone are asked for that an LLMService names in its own namespace, to say which key is missing.
 - apiGroups: [""]
   resources: [services, configmaps, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]

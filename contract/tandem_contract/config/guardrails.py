@@ -1,13 +1,14 @@
 """`guardrails`: what is looked for in all that goes into a model and comes out of it."""
+# ruff: noqa: S105 # names of kinds of secrets
 
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from tandem_contract import text_pattern
 from tandem_contract.config.base import HttpUrl, Name, Seconds, SecretFile, Section
 from tandem_contract.config.moderations import Pattern, Word
+from tandem_contract.text_pattern import TextPattern, any_word
 
 
 class GuardedText(StrEnum):
@@ -35,17 +36,53 @@ class FailurePolicy(StrEnum):
     IGNORE = "Ignore"
 
 
+class SecretKind(StrEnum):
+    """Keys, tokens and passwords that are known by their form."""
+
+    ANTHROPIC_API_KEY = "anthropic_api_key"
+    API_KEY = "api_key"
+    AWS_ACCESS_KEY = "aws_access_key"
+    AWS_SECRET_KEY = "aws_secret_key"
+    AZURE_KEY = "azure_key"
+    GITHUB_TOKEN = "github_token"
+    GITLAB_TOKEN = "gitlab_token"
+    GOOGLE_API_KEY = "google_api_key"
+    HUGGING_FACE_TOKEN = "hugging_face_token"
+    JWT = "jwt"
+    NPM_TOKEN = "npm_token"
+    OPENAI_API_KEY = "openai_api_key"
+    PASSWORD = "password"
+    PRIVATE_KEY = "private_key"
+    PYPI_TOKEN = "pypi_token"
+    SLACK_TOKEN = "slack_token"
+    STRIPE_KEY = "stripe_key"
+    URL_PASSWORD = "url_password"
+
+
+class PersonalDataKind(StrEnum):
+    """What belongs to a person and is known by its form."""
+
+    CREDIT_CARD = "credit_card"
+    EMAIL_ADDRESS = "email_address"
+    IBAN = "iban"
+    IP_ADDRESS = "ip_address"
+    NATIONAL_ID = "national_id"
+    PASSPORT = "passport"
+    PHONE_NUMBER = "phone_number"
+    US_SSN = "us_ssn"
+
+
 class Secrets(Section):
     """Keys, tokens and passwords, by their known forms."""
 
-    kinds: list[Name] = Field(default=[], max_length=64)
+    kinds: list[SecretKind] = Field(default=[], max_length=64)
     """Kinds to look for, e.g. aws_access_key. Default: all."""
 
 
 class PersonalData(Section):
     """What belongs to a person, by its form and, where it has one, its checksum."""
 
-    kinds: list[Name] = Field(default=[], max_length=64)
+    kinds: list[PersonalDataKind] = Field(default=[], max_length=64)
     """Kinds to look for, e.g. email_address, credit_card. Default: all."""
 
 
@@ -105,7 +142,10 @@ class Guardrail(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
     """What it is called in reasons, logs and metrics."""
     on: Annotated[list[GuardedText], AfterValidator(lambda on: sorted(set(on)))] = Field(
-        default=EVERYWHERE, min_length=1, max_length=5
+        alias="at",  # on is true in YAML, for kubectl and Helm as well
+        default=EVERYWHERE,
+        min_length=1,
+        max_length=5,
     )
     """Texts that it judges. Default: all."""
     action: GuardrailAction = GuardrailAction.BLOCK
@@ -127,7 +167,7 @@ class Guardrail(Section):
     words: list[Word] = Field(default=[], max_length=1000)
     """Words and phrases, in upper or lower case; not inside of other words."""
     patterns: list[Pattern] = Field(default=[], max_length=64)
-    """Regular expressions in Rust's syntax, which has no look-around; (?i) in front ignores case."""
+    """Regular expressions in RE2's syntax, which has no look-around; (?i) in front ignores case."""
     topics: list[Topic] = Field(default=[], max_length=64)
     """Topics, told by their words."""
     max_characters: int | None = Field(default=None, ge=1)
@@ -148,5 +188,5 @@ class Guardrail(Section):
         if self.action is GuardrailAction.MASK and found[0] in _NO_MASK:
             raise ValueError("only secrets, personalData, injections, words and patterns can be masked")
         if self.words:
-            text_pattern.compiled(text_pattern.any_word(self.words))
+            TextPattern(any_word(self.words))
         return self

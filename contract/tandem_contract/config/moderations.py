@@ -4,12 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from tandem_contract import text_pattern
 from tandem_contract.config.base import Name, Section
+from tandem_contract.text_pattern import TextPattern, any_word
 
 
 def _pattern(value: str) -> str:
-    text_pattern.compiled(value)
+    TextPattern(value)
     return value
 
 
@@ -25,14 +25,14 @@ class ModerationRule(Section):
     words: list[Word] = Field(default=[], max_length=1000)
     """Words and phrases, in upper or lower case; not inside of other words."""
     patterns: list[Pattern] = Field(default=[], max_length=64)
-    """Regular expressions in Rust's syntax, which has no look-around; (?i) in front ignores case."""
+    """Regular expressions in RE2's syntax, which has no look-around; (?i) in front ignores case."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not (self.words or self.patterns):
             raise ValueError("set words, patterns or both")
         if self.words:
-            text_pattern.compiled(text_pattern.any_word(self.words))
+            TextPattern(any_word(self.words))
         return self
 
 

@@ -21,7 +21,7 @@ from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.pairing import draft_pairing, pairing
 from tandem_operator.api.replicas import ReplicaRange
-from tandem_operator.api.settings import secrets
+from tandem_operator.api.settings import Named, config_maps, secrets
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule, Ruled
@@ -262,13 +262,18 @@ class LLMService(Ruled):
         return made.model_copy(update={"upstreams": upstreams})
 
     @cached_property
-    def secrets(self) -> dict[str, frozenset[str]]:
-        """Secrets that the orchestrator mounts, with their keys; none of them means its only one."""
+    def secrets(self) -> Named:
+        """Secrets that the orchestrator mounts."""
         settings, external = self.spec.orchestrator, [engine.spec.external for engine in self.all_engines]
         return secrets(settings.config, settings.state, settings.files, *external)
 
     @cached_property
-    def state_secrets(self) -> dict[str, frozenset[str]]:
+    def config_maps(self) -> Named:
+        """ConfigMaps beside its own that the orchestrator mounts."""
+        return config_maps(self.spec.orchestrator.config)
+
+    @cached_property
+    def state_secrets(self) -> Named:
         """Secrets among these that say where the database is, as `spec.orchestrator.state` names them."""
         return secrets(self.spec.orchestrator.state)
 

@@ -5,6 +5,7 @@ inlined, no nulls, no unions, limits in the older spelling.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -25,8 +26,11 @@ _KEPT: Final = frozenset(
     )
 )
 """What Kubernetes' dialect says in the same words; the rest is rebuilt below or means nothing to it."""
+_INNER: Final = ("items", "additionalProperties")
 _ANYTHING: Final = "x-kubernetes-preserve-unknown-fields"
 _SECRET: Final = "password"  # noqa: S105 # a format
+FIELDS_AT: Final = "For its fields see "
+"""Before the path of a field whose parts are described in the place of another's."""
 _COLUMNS: Final = (
     ("Model", "string", ".status.model", 0),
     ("Engine", "string", ".spec.engine.type", 0),
@@ -79,13 +83,56 @@ def _resource() -> Schema:
             "apiVersion": {"type": "string", "description": "Version of this representation."},
             "kind": {"type": "string", "description": "Kind of this resource."},
             "metadata": {"type": "object"},
-            "spec": structural(LLMServiceSpec.model_json_schema(schema_generator=_WithRules)),
+            "spec": _described_once(structural(LLMServiceSpec.model_json_schema(schema_generator=_WithRules))),
             "status": {
                 **structural(LLMServiceStatus.model_json_schema()),
                 "default": {"observedGeneration": -1},  # kstatus: not looked at yet is not "current"
             },
         },
     }
+
+
+def _described_once(spec: Schema) -> Schema:
+    """Return the schema of a spec without the parts' descriptions where other tiers have a field of spec.engine, too.
+
+    Those of such a field itself stay, and say where its parts are described: kubectl apply keeps a definition, whole,
+    in an annotation of 262,144 bytes at most.
+    """
+    fields = spec["properties"]
+    described = {f"spec.engine.{name}": field for name, field in fields["engine"]["properties"].items()}
+    described["spec.model"] = fields["model"]
+    for tier in (
+        fields["additionalEngines"]["additionalProperties"],
+        fields["embeddingEngine"],
+        fields["orchestrator"],
+    ):
+        for path, whole in described.items():
+            name = path.rpartition(".")[2]
+            parts = dict(_descriptions(tier["properties"].get(name, {})))
+            if any(parts.values()) and parts.items() <= dict(_descriptions(whole)).items():
+                tier["properties"][name] = _pointing(tier["properties"][name], path)
+    return spec
+
+
+def _descriptions(field: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is said of each part of a field, by its path in there; empty where nothing is."""
+    parts = [*field.get("properties", {}).items(), *((each, field[each]) for each in _INNER if each in field)]
+    for name, part in parts:
+        if isinstance(part, dict):
+            yield f"{path}.{name}", part.get("description", "")
+            yield from _descriptions(part, f"{path}.{name}")
+
+
+def _pointing(field: Schema, path: str) -> Schema:
+    """Return a field without descriptions of its parts, but with where those are."""
+    return {**_bare(field), "description": f"{field['description']} {FIELDS_AT}{path}."}
+
+
+def _bare(field: Schema) -> Schema:
+    bare = {name: value for name, value in field.items() if name != "description"}
+    if "properties" in bare:
+        bare["properties"] = {name: _bare(part) for name, part in bare["properties"].items()}
+    return bare | {each: _bare(bare[each]) for each in _INNER if isinstance(bare.get(each), dict)}
 
 
 def _scale() -> Schema:
@@ -134,7 +181,7 @@ def _structural(node: Schema, definitions: Schema, *, keep_defaults: bool) -> Sc
             name: _structural(child, definitions, keep_defaults=keep_defaults)
             for name, child in node["properties"].items()
         }
-    for part in ("items", "additionalProperties"):
+    for part in _INNER:
         if isinstance(node.get(part), dict):
             schema[part] = _structural(node[part], definitions, keep_defaults=keep_defaults)
     if node.get("additionalProperties") is True or ("type" not in node and "x-kubernetes-int-or-string" not in node):

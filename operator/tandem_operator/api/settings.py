@@ -1,18 +1,36 @@
 """What an LLMService may not say in the orchestrator's settings, beyond what these refuse themselves.
 
 The settings are the contract's models, which know nothing of Kubernetes: here is what differs in a pod. Secrets are
-Secrets, never paths or plain text, and no file outlives a pod but those on volumes.
+Secrets, never paths or plain text, tasks outside the settings are in ConfigMaps, and no file outlives a pod but those
+on volumes.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from tandem_contract.config import S3, Chunking, Database, Embedding, Issuer, Keys, Redis, SecretFile, Section, Upstream
+from tandem_contract.config import (
+    S3,
+    Chunking,
+    Database,
+    Embedding,
+    Guardrail,
+    Issuer,
+    Keys,
+    Redis,
+    SecretFile,
+    Section,
+    Task,
+    TaskFile,
+    Upstream,
+)
 from tandem_contract.config.oidc import SAFE_ISSUER
 from tandem_contract.config.tools import QueryDatabase
 
 from tandem_operator.rules import Rule
+
+Named = Mapping[str, frozenset[str]]
+"""Keys of Secrets or ConfigMaps by their names; no key means all."""
 
 _PASSWORD: Final = r"://[^/@]*:[^@]*@|[?&]password="  # noqa: S105 # finds one
 
@@ -56,6 +74,28 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
             cel="has(self.secretName) && !has(self.file)",
             holds=lambda secret: secret.secret_name is not None and secret.file is None,
             message="in an LLMService a secret is named by secretName, never by file",
+        ),
+    ),
+    Guardrail: (
+        _refused_by_itself(
+            "[has(self.secrets), has(self.personalData), has(self.injections), has(self.maxCharacters),"
+            " has(self.words) && self.words.size() > 0 || has(self.patterns) && self.patterns.size() > 0,"
+            " has(self.topics) && self.topics.size() > 0, has(self.moderation), has(self.model)].exists_one(set, set)",
+            "set one thing to look for: secrets, personalData, injections, words and patterns, topics, maxCharacters, "
+            "moderation or model",
+        ),
+        _refused_by_itself(
+            "!has(self.action) || self.action != 'mask' || has(self.secrets) || has(self.personalData)"
+            " || has(self.injections) || has(self.words) || has(self.patterns)",
+            "only secrets, personalData, injections, words and patterns can be masked; block or flag the others",
+        ),
+    ),
+    Task: (_refused_by_itself("has(self.output) != has(self.outputClass)", "set either output or outputClass"),),
+    TaskFile: (
+        Rule(
+            cel="has(self.configMapName) && !has(self.file)",
+            holds=lambda tasks: tasks.config_map_name is not None and tasks.file is None,
+            message="in an LLMService tasks outside of it are in a ConfigMap that configMapName names, never in a file",
         ),
     ),
     Upstream: (
@@ -151,12 +191,23 @@ def broken_rules(settings: Section) -> list[str]:
     ]
 
 
-def secrets(*parts: Section | None) -> dict[str, frozenset[str]]:
-    """Return the keys that are named of each Secret; none of them means that its only one is meant."""
+def secrets(*parts: Section | None) -> Named:
+    """Return the Secrets that are named, each with its keys."""
+    found = (each for _, each in sections(list(parts)) if isinstance(each, SecretFile))
+    return _named((each.secret_name, each.secret_key) for each in found)
+
+
+def config_maps(*parts: Section | None) -> Named:
+    """Return the ConfigMaps that are named, each with its keys."""
+    found = (each for _, each in sections(list(parts)) if isinstance(each, TaskFile))
+    return _named((each.config_map_name, each.config_map_key) for each in found)
+
+
+def _named(objects: Iterable[tuple[str | None, str | None]]) -> Named:
     found: dict[str, set[str | None]] = {}
-    for _, section in sections(list(parts)):
-        if isinstance(section, SecretFile) and section.secret_name:
-            found.setdefault(section.secret_name, set()).add(section.secret_key)
+    for name, key in objects:
+        if name:
+            found.setdefault(name, set()).add(key)
     return {
         name: frozenset() if None in keys else frozenset(key for key in keys if key)
         for name, keys in sorted(found.items())

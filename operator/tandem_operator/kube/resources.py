@@ -44,12 +44,13 @@ SECURITY_CONTEXT_CONSTRAINTS: Final = Resource(
     "security.openshift.io/v1", "SecurityContextConstraints", "securitycontextconstraints"
 )
 SECRET: Final = Resource("v1", "Secret", "secrets")
+CONFIG_MAP: Final = Resource("v1", "ConfigMap", "configmaps")
 CLAIM: Final = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 JOB: Final = Resource("batch/v1", "Job", "jobs")
 CHILDREN: Final = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     SECRET,
-    Resource("v1", "ConfigMap", "configmaps"),
+    CONFIG_MAP,
     Resource("v1", "Service", "services"),
     CLAIM,
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),

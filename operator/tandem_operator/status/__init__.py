@@ -1,7 +1,7 @@
 """Pure: what was observed in, what to report out."""
 
 from tandem_operator.status.changes import changes
-from tandem_operator.status.compute import compute, waits_for_secrets
+from tandem_operator.status.compute import compute, waits_for_mounts
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.not_computed import failed, invalid, not_allowed, refused
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
@@ -21,6 +21,6 @@ __all__ = [
     "quoted",
     "refused",
     "waiting_claim",
-    "waits_for_secrets",
+    "waits_for_mounts",
     "written",
 ]

@@ -57,10 +57,15 @@ class ServiceView:
         return [finding for finding in beside if finding and finding.reason == NAME_TAKEN]
 
 
-def waits_for_secrets(service: LLMService, observed: Observed) -> bool:
-    """Return whether it may be a Secret that keeps the orchestrator from serving; only then they are worth a look."""
-    named = service.secrets
-    return bool(named) and gather(service, observed, service.orchestrator).finding is not None
+def waits_for_mounts(service: LLMService, observed: Observed) -> bool:
+    """Return whether it may be a Secret or a ConfigMap that keeps the orchestrator from serving.
+
+    Only then they are worth a look.
+    """
+    return (
+        bool(service.secrets or service.config_maps)
+        and gather(service, observed, service.orchestrator).finding is not None
+    )
 
 
 def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:

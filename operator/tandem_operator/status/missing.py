@@ -1,26 +1,39 @@
-"""Secrets that the orchestrator's pods mount and that are not there: a pod only says that it is being created."""
+"""What the orchestrator's pods mount and that is not there: a pod only says that it is being created."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import Final
 
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.settings import secrets
+from tandem_operator.api.settings import Named, secrets
 from tandem_operator.status.finding import Finding
 
+_SETTINGS: Final = "spec.orchestrator.config"
 
-def missing_secret(
-    service: LLMService, named: Mapping[str, frozenset[str]], there: Mapping[str, frozenset[str]]
-) -> Finding | None:
+
+def missing_secret(service: LLMService, named: Named, there: Named) -> Finding | None:
     """Find the first of the named Secrets that does not exist, or that has not all keys; `there` are those that do."""
     settings = service.spec.orchestrator
     parts = {"spec.orchestrator.state": settings.state, "spec.orchestrator.files": settings.files}
     external = {f"{each.spec_path}.external": each.spec.external for each in service.all_engines}
+
+    def field(name: str) -> str:
+        return next((path for path, part in (parts | external).items() if name in secrets(part)), _SETTINGS)
+
+    message = _missing("Secret", named, there, field)
+    return Finding("SecretMissing", message, terminal=True) if message else None
+
+
+def missing_config_map(named: Named, there: Named) -> Finding | None:
+    """Find the first of the named ConfigMaps that does not exist, or that has not all keys."""
+    message = _missing("ConfigMap", named, there, lambda _: f"{_SETTINGS}.tasksFrom")
+    return Finding("ConfigMapMissing", message, terminal=True) if message else None
+
+
+def _missing(kind: str, named: Named, there: Named, field: Callable[[str], str]) -> str | None:
     for name, keys in named.items():
-        naming = [field for field, part in (parts | external).items() if name in secrets(part)]
-        where = f"which {(*naming, 'spec.orchestrator.config')[0]} names"
+        what, where = f"the {kind} {name}", f"which {field(name)} names"
         if name not in there:
-            message = f"the Secret {name}, {where}, does not exist; create it"
-            return Finding("SecretMissing", message, terminal=True)
+            return f"{what}, {where}, does not exist; create it"
         for key in sorted(keys - there[name]):
-            message = f"the Secret {name} has no key {key}, {where}; add it or correct that"
-            return Finding("SecretMissing", message, terminal=True)
+            return f"{what} has no key {key}, {where}; add it or correct that"
     return None

@@ -42,6 +42,8 @@ class Observed:
     """Optional APIs that the cluster has."""
     secrets: Mapping[str, frozenset[str]] | None = None
     """Keys of the Secrets that the settings name and that exist; None while nobody looked."""
+    config_maps: Mapping[str, frozenset[str]] | None = None
+    """The same of ConfigMaps."""
     degraded: Sequence[str] | None = None
     """Lines of what the orchestrators themselves say is degraded; None while none was heard."""
     limitations: Sequence[str] = ()

@@ -17,7 +17,7 @@ from tandem_operator.api.status import Condition, ConditionStatus, ConditionType
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked, quoted
 from tandem_operator.status.migration import awaited_migration
-from tandem_operator.status.missing import missing_secret
+from tandem_operator.status.missing import missing_config_map, missing_secret
 from tandem_operator.status.observed import Object, Observed, Problem
 from tandem_operator.status.pods import ContainerView, PodView, diagnose, given_up, moment
 from tandem_operator.status.stored import former_conditions, former_engine
@@ -160,15 +160,18 @@ def pods_refused(view: TierView) -> Finding | None:
     return Finding(condition.get("reason") or "PodsRefused", message, terminal=True)
 
 
-def secret_missing(view: TierView) -> Finding | None:
-    """Find a Secret or a key that the settings name and that is not there: its pod only says that it is being created.
+def mount_missing(view: TierView) -> Finding | None:
+    """Find a Secret, a ConfigMap or a key that the settings name and that is not there.
 
-    Pods that run keep what they have mounted, so that only those that do not are told of it.
+    Its pod only says that it is being created. Pods that run keep what they have mounted, so that only those that do
+    not are told of it.
     """
-    there = view.observed.secrets
-    if view.engine or there is None or not first_finding(UNFINISHED, view):
+    if view.engine or not first_finding(UNFINISHED, view):
         return None
-    return missing_secret(view.service, view.service.secrets, there)
+    service, secrets, config_maps = view.service, view.observed.secrets, view.observed.config_maps
+    if secrets is not None and (found := missing_secret(service, service.secrets, secrets)):
+        return found
+    return None if config_maps is None else missing_config_map(service.config_maps, config_maps)
 
 
 def pod_in_trouble(view: TierView) -> Finding | None:
@@ -233,7 +236,7 @@ TIER: Final = (
     scaling_down,
     suspended,
     pods_refused,
-    secret_missing,
+    mount_missing,
     *UNFINISHED,
 )
 """Why a tier does not serve."""

@@ -4,8 +4,9 @@ The file is on the disk until the request ends: fields that say where it is to g
 sends it again from its beginning.
 """
 
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from tandem_contract.config import OrchestratorSettings
 
 from tandem_orchestrator.audio.spool import Spool, SpooledFile
@@ -16,6 +17,7 @@ from tandem_orchestrator.files.form import MOST_BESIDE, Form
 from tandem_orchestrator.files.terms import cleaned
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.hot_path import Arrived
 from tandem_orchestrator.gateway.relay import Events, relay_stream
 from tandem_orchestrator.gateway.request import Deadlines, Request, too_large
@@ -25,6 +27,8 @@ FILE: Final = "file"
 MOST_BYTES: Final = 26_214_400  # of a file: what OpenAI takes, and vLLM unless it is told otherwise
 SWITCH: Final = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 JSON: Final = b"application/json"
+FINER: Final = ("segments", "words", "logprobs", "tokens")
+"""What of a transcript says its text again, in pieces."""
 TEXT: Final = b"text/plain; charset=utf-8"
 
 
@@ -80,16 +84,37 @@ class Transcriptions:
         model = self._generator.find(request.model, arrived.principal)
         call = self._generator.call(request, model, arrived.principal, record)
         call.file, call.affinity = file, 0
+        guard = self._generator.guard(model, arrived.principal, record)
+        if guard is not None:
+            await guard.input(request)
         if request.stream:
+            if guard is not None and guard.output_rails:
+                name = guard.output_rails[0].name
+                raise BadRequest(f"guardrail {name} judges whole transcripts: leave `stream` out", param="stream")
             stream = EventStream(arrived.exchange, record, arrived.send)
             call.heartbeat = stream.heartbeat
             await relay_stream(self._generator.engines, call, request.body(), stream, Events())
             return
-        raw, _ = await self._generator.engines.complete(call, request.body())
+        raw, answer = await self._generator.engines.complete(call, request.body())
+        if guard is not None:
+            raw = await _judged(guard, raw, answer)
         kind = JSON if raw.startswith((b"{", b'"')) else TEXT
         headers = [(b"content-type", kind), (b"content-length", str(len(raw)).encode())]
         await arrived.send({"type": "http.response.start", "status": 200, "headers": headers})
         await arrived.send({"type": "http.response.body", "body": raw})
+
+
+async def _judged(guard: Guard, raw: bytes, answer: dict[str, Any]) -> bytes:
+    """Return a transcript in its form, as guardrails let it out. Raises `TextBlocked`."""
+    plain, quoted = answer["text"] == raw.decode(errors="replace"), raw.startswith(b'"')
+    masked = await guard.document(answer)
+    if plain or quoted:
+        text = answer["text"]
+        return raw if not masked else text.encode() if plain else orjson.dumps(text)
+    if masked:
+        for name in FINER:  # what was found may be cut into several of them
+            answer.pop(name, None)
+    return orjson.dumps({**answer, "tandem": guard.shown}) if guard.decisions else raw
 
 
 def _checked(endpoint: Endpoint, texts: dict[str, str], lists: dict[str, list[str]], file: SpooledFile) -> Request:

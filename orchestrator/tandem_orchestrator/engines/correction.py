@@ -62,9 +62,7 @@ class Corrector:
         return answer
 
 
-async def beside(
-    work: Awaitable[tuple[bytes, Json]], heartbeat: Callable[[], Awaitable[None]] | None, seconds: float
-) -> tuple[bytes, Json]:
+async def beside[T](work: Awaitable[T], heartbeat: Callable[[], Awaitable[None]] | None, seconds: float) -> T:
     """Return what comes of `work`, and await `heartbeat` every `seconds` until then."""
     if heartbeat is None:
         return await work

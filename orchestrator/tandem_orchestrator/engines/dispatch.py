@@ -74,6 +74,8 @@ class Call:
     """The same of `priority`."""
     file: FormFile | None = None
     """The file of a form, whose other fields are the JSON of the body."""
+    screen: Callable[[EngineStream, bytes], EngineStream] | None = None
+    """Returns what is read in a streamed answer's place; it gets the request's body, too."""
 
 
 class Dispatcher(Part):
@@ -124,7 +126,8 @@ class Dispatcher(Part):
         """
         if call.file is not None:
             return self._answer(call, body, partial(_stream_form, call.file))
-        return self._answer(call, body, Replica.stream, self._corrected_stream)
+        answer = self._answer(call, body, Replica.stream, self._corrected_stream)
+        return answer if call.screen is None else _screened(answer, body, call.screen)
 
     def count_tokens(self, call: Call, body: bytes) -> Awaitable[tuple[int, int] | None]:
         """Ask how many tokens a chat is, and how many one may be; None where no engine tells. Raises `GatewayError`."""
@@ -300,6 +303,12 @@ class Dispatcher(Part):
             log.warning("the fallback does not exist", model=model.name, fallback=name)
             return None
         return fallback if fallback.settings.tenants is None or tenant in fallback.settings.tenants else None
+
+
+async def _screened(
+    answer: Awaitable[EngineStream], body: bytes, screen: Callable[[EngineStream, bytes], EngineStream]
+) -> EngineStream:
+    return screen(await answer, body)
 
 
 def _complete_form(

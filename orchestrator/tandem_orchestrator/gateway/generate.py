@@ -1,7 +1,7 @@
 """The one way to ask a model: it is found, the request made to fit it, the server's tools run, whole or streamed."""
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from tandem_contract.config import OrchestratorSettings, ServiceClass
@@ -10,11 +10,14 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.catalogue import Catalogue, Model
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
-from tandem_orchestrator.errors import BadRequest, Forbidden
+from tandem_orchestrator.engines.endpoints import MODERATIONS
+from tandem_orchestrator.errors import BadRequest, Forbidden, UnknownModel
 from tandem_orchestrator.gateway import rewrite
 from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
 from tandem_orchestrator.gateway.context import count_tokens
 from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.guard import Guard
+from tandem_orchestrator.gateway.guarded_stream import Screen
 from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
@@ -23,6 +26,9 @@ from tandem_orchestrator.gateway.tool_stream import stream_with_tools
 from tandem_orchestrator.gateway.tool_use import named_tools, tool_use
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.guardrails.rails import Rails
 
 
 class Generator:
@@ -49,6 +55,8 @@ class Generator:
         } or None
         self.answers: AnswerCache | None = None
         """Answers that may be given again; None where nobody has asked for that."""
+        self.rails: Rails | None = None
+        """Guardrails on what is asked and answered; None where there are none."""
         self.engines = dispatcher
         """Asks an engine once; for those with passes of their own."""
 
@@ -61,10 +69,13 @@ class Generator:
         self, request: Request, principal: Principal, record: Record, headers: Headers
     ) -> Awaitable[tuple[bytes, dict[str, Any]]]:
         """Get an answer in one piece: its JSON, and the same read. Raises `GatewayError`."""
-        call = self.call(request, self.find(request.model, principal), principal, record)
+        model = self.find(request.model, principal)
+        if self.rails is not None and self._guards(request, model, principal, record):
+            return self._whole_guarded(request, principal, record, headers)
+        call = self.call(request, model, principal, record)
         session = self._tools(request, principal, headers)
         if session is not None:
-            return self._with_tools(call, session)
+            return self._with_tools(call, session, request.guard)
         body = request.body()
         if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
             return self._whole_kept(place, call, body)
@@ -74,15 +85,22 @@ class Generator:
         self, request: Request, principal: Principal, record: Record, headers: Headers, stream: EventStream
     ) -> Awaitable[None]:
         """Send an answer into `stream` as it comes. Raises `GatewayError`, also after the stream's start."""
-        call = self.call(request, self.find(request.model, principal), principal, record)
+        model = self.find(request.model, principal)
+        if self.rails is not None and self._guards(request, model, principal, record):
+            return self._stream_guarded(request, principal, record, headers, stream)
+        call = self.call(request, model, principal, record)
         call.heartbeat = stream.heartbeat
-        session = self._tools(request, principal, headers)
+        session, guard = self._tools(request, principal, headers), request.guard
+        if guard is not None:
+            self.screen(call, guard, session)
         if session is not None:
-            return stream_with_tools(self.engines, call, session, stream, self._settings.hold.heartbeat_seconds)
+            seconds = self._settings.hold.heartbeat_seconds
+            return stream_with_tools(self.engines, call, session, stream, seconds, guard)
         hide_usage = rewrite.count_usage(request)
         body = request.body()
-        if self.answers is not None and (place := self.answers.place(request, principal, headers, body)) is not None:
-            return self._stream_kept(place, call, body, stream, CopiedEvents(self.answers.most, hide_usage=hide_usage))
+        kept = self.answers if guard is None else None  # what is kept of a stream would have to be judged again
+        if kept is not None and (place := kept.place(request, principal, headers, body)) is not None:
+            return self._stream_kept(place, call, body, stream, CopiedEvents(kept.most, hide_usage=hide_usage))
         return relay_stream(self.engines, call, body, stream, Events(hide_usage=hide_usage))
 
     async def count_tokens(self, request: Request, principal: Principal, record: Record, headers: Headers) -> int:
@@ -116,9 +134,54 @@ class Generator:
         if (copy := events.copy()) is not None:
             place.put_stream(call.record, copy)
 
-    async def _with_tools(self, call: Call, session: ToolSession) -> tuple[bytes, dict[str, Any]]:
-        answer = await complete_with_tools(self.engines, call, session)
+    async def _with_tools(self, call: Call, session: ToolSession, guard: Guard | None) -> tuple[bytes, dict[str, Any]]:
+        answer = await complete_with_tools(self.engines, call, session, guard)
         return orjson.dumps(answer), answer
+
+    def guard(self, model: Model, principal: Principal, record: Record) -> Guard | None:
+        """Return the guardrails of a call to a model, and to those that may answer in its place; None for none."""
+        if self.rails is None:
+            return None
+        record.model = model.name if model.known else None
+        names = {model.name, *model.settings.aliases}
+        while (fallback := model.settings.fallback) is not None and fallback not in names:
+            try:
+                model = self._catalogue.find(fallback)
+            except UnknownModel:
+                break
+            names |= {fallback, model.name, *model.settings.aliases}
+        applying = self.rails.applying(principal.tenant, names)
+        return Guard(applying, record) if applying else None
+
+    def screen(self, call: Call, guard: Guard, session: ToolSession | None) -> None:
+        """Have streamed answers judged before they are read; with tools, their reader tells what was decided."""
+        is_clients = None if session is None else session.is_clients
+        screen = Screen(guard, call, self._settings.hold.heartbeat_seconds, is_clients, tells=session is None)
+        if screen.needed:
+            call.screen = screen.over
+
+    def _guards(self, request: Request, model: Model, principal: Principal, record: Record) -> bool:
+        """Return whether a request has to be judged before it is asked."""
+        if request.guard is not None or request.endpoint.path == MODERATIONS:
+            return False
+        request.guard = self.guard(model, principal, record)
+        return request.guard is not None
+
+    async def _whole_guarded(
+        self, request: Request, principal: Principal, record: Record, headers: Headers
+    ) -> tuple[bytes, dict[str, Any]]:
+        guard = request.guard
+        assert guard is not None  # noqa: S101 # as the caller has seen
+        await guard.input(request)
+        raw, answer = await self.whole(request, principal, record, headers)
+        return (orjson.dumps(answer), answer) if await guard.output(answer) else (raw, answer)
+
+    async def _stream_guarded(
+        self, request: Request, principal: Principal, record: Record, headers: Headers, stream: EventStream
+    ) -> None:
+        assert request.guard is not None  # noqa: S101 # as the caller has seen
+        await request.guard.input(request)
+        await self.stream(request, principal, record, headers, stream)
 
     async def first_pass(
         self, request: Request, principal: Principal, record: Record, headers: Headers

@@ -11,6 +11,7 @@ from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS, MODERATIONS
 from tandem_orchestrator.errors import BadRequest
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.hot_path import Arrived, send_json
 from tandem_orchestrator.gateway.request import LARGE, Headers, Request, checked, json_object
 from tandem_orchestrator.guardrails import llama_guard
@@ -101,6 +102,7 @@ class Moderations:
         }
         request = Request(ENDPOINTS[CHAT], payload, self._guard, stream=False)
         request.ours = True
+        request.guard = Guard({}, record)  # it judges, and is not judged
         _, answer = await self._generator.whole(request, replace(principal, models=None), record, WITHOUT_TOOLS)
         return llama_guard.read((answer["choices"][0].get("message") or {}).get("content"))
 

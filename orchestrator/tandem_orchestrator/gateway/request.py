@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -12,6 +12,9 @@ from tandem_contract.config import Timeouts
 from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.errors import BadRequest, BodyTooLarge, ClientLeft, TookTooLong, TooSlow
 from tandem_orchestrator.gateway.watch import TimeLimit
+
+if TYPE_CHECKING:
+    from tandem_orchestrator.gateway.guard import Guard
 
 LARGE: Final = 65_536  # bytes of a body; a smaller one cannot hold much
 MOST_VALUES: Final = 300_000  # in JSON, where a name counts two and an object or list four: 30 ms of parsing, 30 MB
@@ -25,7 +28,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDict
 class Request:
     """A request whose fields that matter here have the right types."""
 
-    __slots__ = ("endpoint", "model", "ours", "payload", "stream")
+    __slots__ = ("endpoint", "guard", "model", "ours", "payload", "stream")
 
     def __init__(self, endpoint: Endpoint, payload: dict[str, Any], model: str | None, *, stream: bool) -> None:
         self.endpoint = endpoint
@@ -35,6 +38,8 @@ class Request:
         self.stream = stream
         self.ours = False
         """Whether the service asks for a purpose of its own, of which no tenant's system prompt knows."""
+        self.guard: Guard | None = None
+        """Set once guardrails have judged what it asks."""
 
     def body(self) -> bytes:
         """Return what the engine gets: what was checked, and never the client's own bytes.

@@ -14,6 +14,7 @@ from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import Endpoint
 from tandem_orchestrator.engines.instructions import INSTRUCTIONS, instructed
 from tandem_orchestrator.errors import BadRequest, GatewayError
+from tandem_orchestrator.gateway.output_shapes import SHAPES, check_shapes
 from tandem_orchestrator.gateway.request import Request
 
 MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
@@ -50,7 +51,7 @@ ENGINES_OWN: Final = {
 MORE: Final = "vllm_xargs"
 """vLLM puts what is in it beside what it makes of some of these."""
 NOT_FOR_CLIENTS: Final = UNHEARD | frozenset(ENGINES_OWN)
-LOOKED_INTO: Final = NOT_FOR_CLIENTS | {MORE, SALT}
+LOOKED_INTO: Final = NOT_FOR_CLIENTS | frozenset(SHAPES) | {MORE, SALT}
 OPTIONS: Final = "stream_options"
 USAGE: Final = "include_usage"
 
@@ -63,7 +64,7 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int, 
     endpoint, settings, payload = request.endpoint, model.settings, request.payload
     payload[MODEL] = model.name
     if not LOOKED_INTO.isdisjoint(payload):
-        _leave_out(payload, tenant)
+        _look_into(payload, tenant)
     if model.adapter_fields:
         model.name_adapter(payload)
     for name, value in settings.defaults.items():
@@ -109,8 +110,11 @@ def affinity(request: Request, tenant: str) -> int:
     return value or 1
 
 
-def _leave_out(payload: dict[str, Any], tenant: str | None) -> None:
-    """Take out what is not for clients to say. Raises `BadRequest` where they may not go without it."""
+def _look_into(payload: dict[str, Any], tenant: str | None) -> None:
+    """Take out what is not for clients to say. Raises `BadRequest` where they may not go without it.
+
+    The same for shapes of an answer that are too much for an engine.
+    """
     if tenant is not None:
         payload.pop(SALT, None)  # it may be another tenant's
     for name in sorted(NOT_FOR_CLIENTS.intersection(payload)):
@@ -118,7 +122,8 @@ def _leave_out(payload: dict[str, Any], tenant: str | None) -> None:
             why = ENGINES_OWN[name] or "it is for those who run the engine to say"
             raise BadRequest(f"`{name}` is not taken from clients: {why}", param=name)
     if isinstance(more := payload.get(MORE), dict):
-        _leave_out(more, tenant)
+        _look_into(more, tenant)
+    check_shapes(payload)
 
 
 def _beginning(messages: list[dict[str, Any]]) -> list[Any]:

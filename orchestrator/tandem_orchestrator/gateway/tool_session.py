@@ -82,6 +82,8 @@ class ToolSession:
         self._calls = 0
         self._seconds = 0.0
         self._corrected = False
+        self.forbidden: dict[ToolCall, str] = {}
+        """Calls that guardrails do not let run, and why."""
 
     @property
     def exhausted(self) -> bool:
@@ -122,6 +124,10 @@ class ToolSession:
             for name in USAGE_FIELDS:
                 self.usage[name] = self.usage.get(name, 0) + count(usage.get(name))
 
+    def is_clients(self, name: str) -> bool:
+        """Return whether the client has to serve calls of that tool."""
+        return name in self._client
+
     def client_calls(self, turn: Turn) -> list[ToolCall]:
         """Return the calls that the client has to serve; the turn ends the request then."""
         return [call for call in turn.calls if call.name in self._client]
@@ -140,6 +146,8 @@ class ToolSession:
 
     def refusal(self, call: ToolCall) -> str | None:
         """Return why a call of a tool that is there must not run, None where it may."""
+        if call in self.forbidden:
+            return self.forbidden[call]
         retrieved = len(self.passages) > self.found_before
         if not retrieved or call.name in SEARCHES or call.name not in self.use.names:
             return None

@@ -13,34 +13,41 @@ import orjson
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import EngineError
 from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
-from tandem_orchestrator.gateway.tool_loop import run_tool
+from tandem_orchestrator.gateway.tool_loop import run_tool, server_calls
 from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.tools.toolbox import ToolCall, ToolResult
 
 STARTED: Final = "started"
 
 
-async def stream_with_tools(
-    dispatcher: Dispatcher, call: Call, session: ToolSession, stream: EventStream, heartbeat_seconds: float
+async def stream_with_tools(  # noqa: PLR0913, PLR0917 # a call's parts, and what guards it
+    dispatcher: Dispatcher,
+    call: Call,
+    session: ToolSession,
+    stream: EventStream,
+    heartbeat_seconds: float,
+    guard: Guard | None = None,
 ) -> None:
     """Send one stream of chunks. Raises `GatewayError`, also after the stream's start."""
     await session.use.ready()
-    client = _Client(stream, session)
+    client = _Client(stream, session, guard)
     while True:
         turn = await _relay_turn(dispatcher, call, session, client)
-        calls = session.server_calls(turn.turn())
+        said = turn.turn()
+        calls = await server_calls(said, session, guard)
         if not calls:
             await client.finish(turn)
             return
         started = perf_counter()
-        tasks = [asyncio.create_task(run_tool(asked, session, call.record)) for asked in calls]
+        tasks = [asyncio.create_task(run_tool(asked, session, call.record, guard)) for asked in calls]
         try:
             results = await _watched(tasks, calls, client, heartbeat_seconds)
         finally:
             for task in tasks:
                 task.cancel()
-        session.add_round(turn.turn(), results, perf_counter() - started)
+        session.add_round(said, results, perf_counter() - started)
 
 
 async def _relay_turn(dispatcher: Dispatcher, call: Call, session: ToolSession, client: "_Client") -> StreamedTurn:
@@ -84,8 +91,9 @@ async def _watched(
 class _Client:
     """Writes chunks to the client."""
 
-    def __init__(self, stream: EventStream, session: ToolSession) -> None:
+    def __init__(self, stream: EventStream, session: ToolSession, guard: Guard | None) -> None:
         self.stream = stream
+        self._guard = guard
         self.frame: dict[str, Any] = {}
         self._session = session
         self._use = session.use
@@ -112,7 +120,9 @@ class _Client:
             await self.stream.comment(f"tool {self._use.toolbox.label(result.call)} {result.status}")
 
     async def finish(self, turn: StreamedTurn) -> None:
-        """Send what the answer cites, the client's own tool calls, the answer's end, and its usage if asked for."""
+        """Send what the answer cites, the client's own tool calls, the answer's end, what guardrails decided about it,
+        and its usage if asked for.
+        """
         said = turn.turn()
         calls = [
             {
@@ -128,6 +138,8 @@ class _Client:
         if calls:
             events.append(self._chunk({"tool_calls": calls}, None))
         events.append(self._chunk({}, turn.finish_reason or "stop", turn.stopped_by))
+        if self._guard is not None and self._guard.decisions:
+            events.append(_event({**self.frame, "choices": [], "tandem": self._guard.shown}))
         if self._session.usage_wanted:
             events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))
         await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")

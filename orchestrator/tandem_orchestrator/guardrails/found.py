@@ -1,7 +1,7 @@
 """What looks into texts, and what it says of them."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Span(NamedTuple):
@@ -14,11 +14,47 @@ class Span(NamedTuple):
     """What it is, e.g. email_address; a label of metrics, hence never a part of the text."""
 
 
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return them from front to back; those that overlap are one, of the kind that begins first."""
+    kept: list[Span] = []
+    for span in sorted(spans):
+        if kept and span.start < kept[-1].end:
+            kept[-1] = kept[-1]._replace(end=max(span.end, kept[-1].end))
+        else:
+            kept.append(span)
+    return kept
+
+
 class Finder(Protocol):
     """Finds by rules, in time in proportion to the text."""
 
+    @property
+    def longest(self) -> int | None:
+        """Characters by which a hit is known, invisible ones not counted; None: nobody can tell.
+
+        A hit may be longer: then its first `longest` characters are one by themselves, and found with what follows they
+        show how far it goes. So who reads a text in pieces needs this many characters of each place at once.
+        """
+
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`, from front to back and without overlaps."""
+
+
+class Follower(Protocol):
+    """Looks into one text that comes in pieces."""
+
+    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
+        """Return what is in a part of the text that begins at `start` in it; only what begins before `until`, counted
+        in the part as spans are, is known for sure. Parts overlap.
+        """
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A finder for which a whole text counts; its `longest` is of what it looks for in that."""
+
+    def follow(self) -> Follower:
+        """Return what looks into a text that comes in pieces."""
 
 
 class Judge(Protocol):

@@ -6,6 +6,7 @@ Fields as in Anthropic's API, by the types of its Python client (2.14.0), betas 
 from typing import Any, Final
 
 from tandem_orchestrator.auth.principal import Principal
+from tandem_orchestrator.gateway.output_shapes import check_schema_at
 from tandem_orchestrator.messages.fields import Document, document, flag, invalid, one_of, share, text, whole
 from tandem_orchestrator.messages.prompt import chat_of
 from tandem_orchestrator.messages.tools import choice, declared
@@ -162,5 +163,6 @@ def _output(payload: Document) -> dict[str, Any]:
         return {"reasoning_effort": effort}
     if document(form, path).get("type") != "json_schema":
         raise invalid(f"{path}.type", "must be json_schema")
+    check_schema_at(f"{path}.schema", form.get("schema"))
     schema = {"name": "output", "schema": document(form.get("schema"), f"{path}.schema"), "strict": True}
     return {"reasoning_effort": effort, "response_format": {"type": "json_schema", "json_schema": schema}}

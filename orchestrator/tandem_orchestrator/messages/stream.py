@@ -12,6 +12,7 @@ from tandem_orchestrator.engines.event_reader import EventReader
 from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
 from tandem_orchestrator.gateway.event_stream import EventStream
+from tandem_orchestrator.gateway.text_chunks import TextChunks
 from tandem_orchestrator.gateway.tool_session import REASONING
 from tandem_orchestrator.messages.content import (
     SIGNATURE,
@@ -23,7 +24,6 @@ from tandem_orchestrator.messages.content import (
     searched,
     usage,
 )
-from tandem_orchestrator.messages.text_chunks import TextChunks
 from tandem_orchestrator.observability.record import Record, counts
 from tandem_orchestrator.transport.served import Served
 
@@ -36,6 +36,7 @@ EMPTY: Final = {TEXT: {"type": TEXT, "text": ""}, THINKING: {"type": THINKING, "
 """Blocks as they begin."""
 BEGINS: Final = b"data: "
 END: Final = b"\n\n"
+OURS: Final = "tandem"
 SHAPE: Final = "the engine's stream holds a chunk of another shape than OpenAI's"
 
 
@@ -73,6 +74,8 @@ class MessageStream(EventStream):
         self._stopped_by: Any = None
         self._refused = False
         self._usage: Any = None
+        self._decided: Block = {}
+        """What guardrails decided, in `tandem`."""
         self._events = 0
         self._failure: EngineError | None = None
         self._sent_at = monotonic()
@@ -143,6 +146,8 @@ class MessageStream(EventStream):
             self._usage = chunk.get("usage") or self._usage
             choices = chunk.get("choices")
             if not choices:
+                if OURS in chunk:
+                    self._decided = {OURS: chunk[OURS]}
                 return ""
             self._begin(chunk.get("model"), out)
             self._events += 1
@@ -246,7 +251,7 @@ class MessageStream(EventStream):
             self._add({**block, "input": {}}, orjson.dumps(block["input"]), out)
         prompt, completion = counts(self._usage)
         used = usage(prompt, completion or self._events, self._usage, record)
-        out += [_event("message_delta", {"delta": end, "usage": used}), STOP]
+        out += [_event("message_delta", {"delta": end, "usage": used, **self._decided}), STOP]
 
     def _add(self, block: Block, written: bytes, out: list[bytes]) -> None:
         """Send a block that is complete, and what is `written` of its input beside it."""

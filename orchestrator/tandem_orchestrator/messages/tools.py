@@ -7,6 +7,7 @@ import orjson
 
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import Forbidden
+from tandem_orchestrator.gateway.output_shapes import check_schema_at
 from tandem_orchestrator.messages.fields import (
     Document,
     document,
@@ -56,6 +57,7 @@ def _custom(tool: Document, path: str) -> Document:
     schema = document(tool.get("input_schema"), f"{path}input_schema")
     if schema.get("type") != "object":
         raise invalid(f"{path}input_schema.type", "must be object")
+    check_schema_at(f"{path}input_schema", schema)
     function["parameters"] = schema
     if flag(tool, "strict", path):
         function["strict"] = True

@@ -32,6 +32,7 @@ def message_of(answer: dict[str, Any], record: Record, stops: Sequence[str], *, 
     end = ending(
         choice.get("finish_reason"), choice.get("stop_reason"), stops, called=bool(called), refused=bool(refusal)
     )
+    ours = {"tandem": answer["tandem"]} if "tandem" in answer else {}
     return {
         "id": message_id,
         "type": "message",
@@ -40,6 +41,7 @@ def message_of(answer: dict[str, Any], record: Record, stops: Sequence[str], *, 
         "content": content,
         **end,
         "usage": usage(record.prompt_tokens, record.completion_tokens, answer.get("usage"), record),
+        **ours,
     }
 
 

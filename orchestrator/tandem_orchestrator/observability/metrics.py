@@ -8,6 +8,7 @@ from tandem_contract import metrics as names
 from tandem_orchestrator.observability.prometheus import Times
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+GUARDRAIL_BUCKETS: Final = (0.00001, 0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 TOKEN_SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 
 REQUEST_LATENCY: Final = Times(
@@ -142,3 +143,11 @@ TASK_RETRIES: Final = Counter(
     names.TASK_RETRIES, "Outputs of models that did not fit, and that they were asked for again", ["task", "version"]
 )
 RERANKS: Final = Counter(names.RERANKS, "Search results that a reranker was to put in order", ["result"])
+GUARDRAIL_DECISIONS: Final = Counter(
+    names.GUARDRAIL_DECISIONS,
+    "What guardrails found, by what became of the text",
+    ["guardrail", "on", "action", "kind"],
+)
+GUARDRAIL_SECONDS: Final = Times(
+    names.GUARDRAIL_SECONDS, "Time that a guardrail looked at a text", ["guardrail"], buckets=GUARDRAIL_BUCKETS
+)

@@ -13,6 +13,7 @@ from tandem_orchestrator.errors import (
     DatabaseDown,
     GatewayError,
     Gone,
+    GuardrailAway,
     LimitExceeded,
     NoEngine,
     Saturated,
@@ -36,7 +37,7 @@ from tandem_orchestrator.responses.runs import Events as Told
 from tandem_orchestrator.responses.runs import Runs
 from tandem_orchestrator.responses.store import Stored
 
-AWAY: Final = (NoEngine, Saturated, Unreachable, ToolsAbsent, LimitExceeded)
+AWAY: Final = (NoEngine, Saturated, Unreachable, ToolsAbsent, GuardrailAway, LimitExceeded)
 """Waiting for these is no failure."""
 BROKEN: Final = (Cut, TimedOut)
 """After these another attempt may go well."""

@@ -6,6 +6,7 @@ Fields as in OpenAI's API (openapi 2.3.0) and in Open Responses (2026-04-24).
 from typing import Any, Final
 
 from tandem_orchestrator.errors import BadRequest
+from tandem_orchestrator.gateway.output_shapes import check_schema_at
 from tandem_orchestrator.responses import items
 from tandem_orchestrator.store.metadata import metadata
 
@@ -247,6 +248,7 @@ def _text_format(value: Any) -> dict[str, Any]:
     if given["type"] == "json_schema":
         if not isinstance(given.get("schema"), dict):
             raise BadRequest("`text.format.schema` must be a JSON schema", param="text.format.schema")
+        check_schema_at("text.format.schema", given["schema"])
         if not isinstance(given.get("name"), str):
             raise BadRequest("`text.format.name` must be a text", param="text.format.name")
     return value

@@ -112,6 +112,8 @@ class Making:
         _ended[status].inc()
         self.resource.usage = usage_of(self.run.session.usage)
         self.resource.turns_cut = self.run.turns_cut
+        if self.run.guard is not None and self.run.guard.decisions:
+            self.resource.guardrails = self.run.guard.decisions.shown
 
 
 def tell_error(events: Events | None, error: GatewayError, *, standard: bool = False) -> None:

@@ -87,11 +87,15 @@ class Preparation:
             output.seal = sealer.close
         allowed = [] if done else approved(given, earlier, tools)
         session.consented = frozenset(each.call.id for each in allowed)
-        speech = OwnSpeech() if model.own_responses else Speech()
+        guard = self._generator.guard(model, principal, record)
+        if guard is not None and events is not None:
+            self._generator.screen(call, guard, session)
+        speech = OwnSpeech() if model.own_responses and call.screen is None else Speech()
         call.path = speech.path
         run = Run(self._generator, call, session, output, create, sealer, speech, allowed)
         listed = {item["server_label"] for item in (*earlier, *done) if item["type"] == "mcp_list_tools"}
         run.lists = [item for item in tools.lists if item["server_label"] not in listed]
+        run.guard = guard
         run.heartbeat_seconds = self._settings.hold.heartbeat_seconds
         return Making(principal.tenant, run, resource, Before(earlier, given))
 

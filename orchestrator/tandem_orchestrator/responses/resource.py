@@ -35,6 +35,7 @@ class Resource:
         self.completed_at: int | None = None
         self.usage: dict[str, Any] | None = None
         self.turns_cut = 0
+        self.guardrails: list[dict[str, Any]] = []
         self.created_at = created_at or int(time.time())
         payload = create.payload
         self._fixed = {
@@ -72,10 +73,11 @@ class Resource:
 
     def written(self) -> bytes:
         """Return it as JSON, without its output."""
-        ours = {"tandem": {"turns_cut": self.turns_cut}} if self.turns_cut else {}
+        ours = {"turns_cut": self.turns_cut, "guardrails": self.guardrails}
+        told = {name: value for name, value in ours.items() if value}
         return orjson.dumps(
             {
-                **ours,
+                **({"tandem": told} if told else {}),
                 **self._fixed,
                 "status": self.status,
                 "error": self.error,

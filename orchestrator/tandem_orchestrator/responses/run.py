@@ -12,6 +12,7 @@ from tandem_orchestrator.engines.dispatch import Call
 from tandem_orchestrator.errors import EngineError, Refused
 from tandem_orchestrator.gateway.context import is_too_long
 from tandem_orchestrator.gateway.generate import Generator
+from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.tool_loop import run_tool
 from tandem_orchestrator.gateway.tool_session import Turn
 from tandem_orchestrator.responses.approvals import Approved
@@ -27,7 +28,8 @@ from tandem_orchestrator.responses.speech import Speech
 from tandem_orchestrator.responses.tools import FILE_SEARCH, WEB_SEARCH
 from tandem_orchestrator.tools.toolbox import SUCCESS, ToolCall, ToolResult
 
-CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+FILTERED: Final = "content_filter"
+CUT: Final = {"length": "max_output_tokens", FILTERED: FILTERED}
 """Why an answer is incomplete, by the engine's reason."""
 
 TOOL_ERROR: Final = "mcp_tool_execution_error"
@@ -69,15 +71,21 @@ class Run:
     """Called before tools run, and after they have run."""
     turns_cut: int = 0
     """Turns that were taken out, so that the rest fits into the engine's context."""
+    guard: Guard | None = None
+    """Judges what goes in and comes out; None where nothing does."""
 
     async def make(self) -> str | None:
         """Run to the end; return why the answer is incomplete, None where it is whole. Raises `GatewayError`."""
         session, output = self.session, self.output
+        if self.guard is not None:
+            await self.guard.input(session.request, "input")
         if await self._compact():
             return None
         await self._run_approved()
         turn, reason, open_items = await self._first_pass()
         while True:
+            if self.guard is not None and not await self._let_call(self.guard, turn, open_items):
+                turn.calls, reason = [], FILTERED
             cut = CUT.get(reason or "")
             output.end_open(INCOMPLETE if cut and not turn.calls else COMPLETED)
             started = perf_counter()
@@ -113,9 +121,13 @@ class Run:
         if self.approved:
             self._begin()
             started = perf_counter()
-            running = [(each.call, self._begin_served(each.call, each.request_id)) for each in self.approved]
+            calls = [each.call for each in self.approved]
+            if self.guard is not None:
+                calls = await self.guard.calls(calls, self.session)
+            asked = zip(calls, self.approved, strict=True)
+            running = [(call, self._begin_served(call, each.request_id)) for call, each in asked]
             results = await self._run(running)
-            turn = Turn(None, [each.call for each in self.approved])
+            turn = Turn(None, calls)
             self.session.add_round(turn, results, perf_counter() - started)
 
     async def _first_pass(self) -> Pass:
@@ -154,11 +166,15 @@ class Run:
         self._begin()
         self.session.add_usage(spoken.usage)
         turn = spoken.turn
+        told = (turn.content, *turn.reasoning.values())
+        if self.guard is not None and not await self.guard.turn(turn):
+            return Turn(), FILTERED, {}
         for text in turn.reasoning.values():
             self.output.think(text)
             break
         if turn.content or not (turn.calls or self.output.items):
-            self.output.say(turn.content or "", spoken.logprobs)
+            unchanged = told == (turn.content, *turn.reasoning.values())
+            self.output.say(turn.content or "", spoken.logprobs if unchanged else None)  # they hold what was masked
         return turn, spoken.finish_reason, {}
 
     async def _streamed_pass(self, flush: Flush) -> Pass:
@@ -187,6 +203,13 @@ class Run:
         if not (whole.content or whole.calls or self.output.items):
             self.output.say("")
         return whole, turn.finish_reason, turn.opened()
+
+    async def _let_call(self, guard: Guard, turn: Turn, open_items: dict[int, Item]) -> bool:
+        """Judge the calls of a turn that nobody has been told of yet; return false where the client must not be."""
+        for index, call in enumerate(turn.calls):
+            if index not in open_items:
+                (turn.calls[index],) = await guard.calls([call], self.session)
+        return not any(call in self.session.forbidden for call in self.session.client_calls(turn))
 
     async def _serve(self, turn: Turn, open_items: dict[int, Item], cut: str | None) -> list[ToolResult]:
         """Make items of the turn's calls, and run those that are to run here."""
@@ -289,7 +312,7 @@ class Run:
 
     async def _run_all(self, running: Sequence[tuple[ToolCall, Item]]) -> list[ToolResult]:
         async def one(call: ToolCall, item: Item) -> ToolResult:
-            result = await run_tool(call, self.session, self.call.record)
+            result = await run_tool(call, self.session, self.call.record, self.guard)
             self._end_served(item, result)
             if self.flush is not None:
                 await self.flush()

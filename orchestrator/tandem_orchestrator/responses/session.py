@@ -39,8 +39,13 @@ class ResponseSession(ToolSession):
         return super().exhausted or self._calls >= self._most
 
     @property
+    def request(self) -> Request:
+        """The chat request as it was before the first pass."""
+        return self._request
+
+    @property
     def payload(self) -> dict[str, Any]:
-        """The chat request as it was before the first pass; after a change, `write_again` must follow."""
+        """What it says; after a change, `write_again` must follow."""
         return self._request.payload
 
     def cited(self, text: str) -> list[dict[str, Any]]:
@@ -49,7 +54,7 @@ class ResponseSession(ToolSession):
 
     def refusal(self, call: ToolCall) -> str | None:
         """Return why a call must not run; what a person allowed may."""
-        return None if call.id in self.consented else super().refusal(call)
+        return self.forbidden.get(call) if call.id in self.consented else super().refusal(call)
 
     def write_again(self) -> None:
         """Take a changed `payload` for the first pass."""
@@ -78,10 +83,6 @@ class ResponseSession(ToolSession):
                 if isinstance(details := usage.get(where), dict):
                     self.usage[name] = self.usage.get(name, 0) + count(details.get(name))
 
-    def is_clients(self, name: str) -> bool:
-        """Return whether the client has to serve calls of that tool."""
-        return name in self._client
-
     def served(self, name: str) -> Served | None:
         """Return how items call a tool of the server; None for a tool that nobody has."""
         return self.tools.served.get(name)
@@ -94,9 +95,9 @@ class ResponseSession(ToolSession):
         return calls[: self._most - self._calls]
 
     def needs_consent(self, call: ToolCall) -> bool:
-        """Return whether a person has to allow the call."""
+        """Return whether a person has to allow the call; one that will not run is not asked for."""
         served = self.served(call.name)
-        return served is not None and served.consent
+        return served is not None and served.consent and call not in self.forbidden
 
     def goes_on(self, turn: Turn, results: Sequence[ToolResult]) -> bool:
         """Return whether the engine is asked again: not while somebody else has to serve a call."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest, Forbidden, ToolsAbsent
+from tandem_orchestrator.gateway.output_shapes import check_schema_at
 from tandem_orchestrator.gateway.request import Headers, Request
 from tandem_orchestrator.gateway.tool_use import ToolUse, bind, tool_use, twice
 from tandem_orchestrator.responses.create import Create
@@ -88,6 +89,7 @@ def _function(tools: ResponseTools, tool: dict[str, Any], path: str, *_: Any) ->
     }
     if not isinstance(function.get("name"), str):
         raise BadRequest(f"`{path}.name` must be a text", param=f"{path}.name")
+    check_schema_at(f"{path}.parameters", function.get("parameters"))
     tools.declarations[function["name"]] = {"type": "function", "function": function}
 
 

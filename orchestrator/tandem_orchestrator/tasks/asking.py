@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
 from tandem_orchestrator.engines.structured import CORRECT, NOTHING
-from tandem_orchestrator.errors import BadRequest, Unfit
+from tandem_orchestrator.errors import BadRequest, Malformed, Unfit
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.observability.metrics import TASK_RETRIES
 from tandem_orchestrator.observability.prometheus import Labelled
@@ -28,10 +28,13 @@ class Said(NamedTuple):
 
 
 def said_in(answer: dict[str, Any]) -> Said:
-    """Return what a whole chat completion says."""
-    choice = answer["choices"][0]
-    content = (choice.get("message") or {}).get("content")
-    return Said(content if isinstance(content, str) else "", choice.get("finish_reason"), answer.get("tandem"))
+    """Return what a whole chat completion says. Raises `Malformed`."""
+    try:
+        choice = answer["choices"][0]
+        content = (choice.get("message") or {}).get("content")
+        return Said(content if isinstance(content, str) else "", choice.get("finish_reason"), answer.get("tandem"))
+    except (AttributeError, LookupError, TypeError):
+        raise Malformed("the engine's answer has another shape than OpenAI's") from None
 
 
 class Asking:

@@ -81,6 +81,8 @@ class PartialStream(EventStream):
         content = (choice.get("delta") or {}).get("content")
         if not content:
             return b""
+        if not isinstance(content, str):
+            raise TypeError
         found = self._growing.add(content)
         return b"" if found is None else event(PARTIAL, {"output": found})
 

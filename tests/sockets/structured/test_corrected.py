@@ -232,7 +232,7 @@ async def test_the_servers_tools_run_before(start, engine, stream):
         ({"response_format": {"type": "json_schema"}}, "response_format", "must be a JSON schema"),
         ({"response_format": by_schema([1])}, "response_format", "must be a JSON schema"),
         ({"response_format": by_schema({"type": "person"})}, "response_format", "is no JSON schema that can be used"),
-        ({"response_format": by_schema({"enum": ["x" * 270_000]})}, "response_format", "262144 bytes"),
+        ({"response_format": by_schema({"description": "x" * 270_000})}, "response_format", "262144 bytes"),
     ],
 )
 async def test_what_cannot_be_had_is_refused_before_the_engine_is_asked(start, engine, fields, param, says):

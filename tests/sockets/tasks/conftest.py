@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.engine_double import EngineDouble, Reply
+from tests.engine_double import Reply
 from tests.sockets.running import Orchestrator, config_for
 
 OUTPUT = {
@@ -37,7 +37,7 @@ def counted(outcome: str, version: str = "1", task: str = "analyze") -> float:
     return REGISTRY.get_sample_value("tandem_task_requests_total", labels) or 0
 
 
-def with_tasks(engine: EngineDouble, *tasks: Any, **settings: Any) -> Any:
+def with_tasks(engine: Any, *tasks: Any, **settings: Any) -> Any:
     return config_for(engine, tasks=list(tasks or [TICKET]), **settings)
 
 
@@ -57,3 +57,9 @@ def ask(serve, engine) -> Callable[..., Any]:
 async def served(serve, engine) -> Orchestrator:
     engine.rule = lambda _: says(FITS)
     return await serve(with_tasks(engine))
+
+
+def read(text):
+    """The events of a stream: their names and data."""
+    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+    return [(block[0].removeprefix("event: "), json.loads(block[-1].removeprefix("data: "))) for block in blocks]

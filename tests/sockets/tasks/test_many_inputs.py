@@ -5,18 +5,24 @@ import json
 from collections import Counter
 from dataclasses import replace
 
+import aiohttp
 import pytest
 
 from tests.engine_double import Reply
 from tests.sockets.running import AT_ONCE, until
-from tests.sockets.tasks.conftest import FITS, MISSES, PATH, TICKET, counted, says, with_tasks
+from tests.sockets.tasks.conftest import FITS, MISSES, PATH, TICKET, counted, read, says, with_tasks
 
 BAD = {"message": 1}
 
 
+def number(request):
+    """Which input it is for."""
+    return int(request["messages"][0]["content"].removeprefix("About: "))
+
+
 def echo(request):
     """The number in the message, as an output."""
-    return says({**FITS, "summary": request["messages"][-1]["content"].removeprefix("About: ")})
+    return says({**FITS, "summary": str(number(request))})
 
 
 def inputs(count, *bad):
@@ -135,7 +141,16 @@ async def test_what_goes_wrong_with_one_is_told_at_its_place(serve, engine, ask,
     assert [told[str(n)] for n in range(8)] == [502, 400, 502, 200, 400, 400, 400, 400]
 
 
-def read(text):
-    """The events of a stream: their names and data."""
-    events = [block.split("\n") for block in text.strip().split("\n\n")]
-    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in events]
+@pytest.mark.parametrize(("stream", "answered"), [(False, 0), (False, 3), (True, 3)])
+async def test_what_takes_too_long_ends_and_the_client_can_tell(serve, engine, stream, answered):
+    orchestrator = await serve(with_tasks(engine, timeouts={"requestSeconds": 0.5}))
+    engine.rule = lambda request: says(FITS, before_first_byte=0 if number(request) < answered else 60)
+    async with orchestrator.client.post(PATH, json={"inputs": inputs(20), "stream": stream}) as response:
+        if stream:
+            assert read(await response.text())[-1][1]["error"]["code"] == "request_timeout"
+        elif answered:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+        else:
+            assert (response.status, (await response.json())["error"]["code"]) == (504, "request_timeout")
+    await engine.until(lambda: engine.running == 0)

@@ -1,13 +1,12 @@
 """Outputs by a pydantic model of an installed package, found by its entry point."""
 
-import sys
-
 import pytest
 from tandem_orchestrator.app import App
 from tandem_orchestrator.check import report
 from tandem_orchestrator.config import ConfigError, Found
 from tandem_orchestrator.tasks.output import OutputClassError, output_class
 
+from tests.sockets.installed import installed
 from tests.sockets.tasks.conftest import FITS, GIVEN, TICKET, says, with_tasks
 
 MODULE = """
@@ -43,14 +42,8 @@ POINTS = (
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path, monkeypatch):
-    (tmp_path / "tandem_outputs.py").write_text(MODULE)
-    package = tmp_path / "tandem_outputs-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tandem-outputs\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    sys.modules.pop("tandem_outputs", None)
+    with installed(tmp_path, monkeypatch, "tandem_outputs", MODULE, POINTS):
+        yield
 
 
 def task(name):

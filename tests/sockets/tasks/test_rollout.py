@@ -17,7 +17,7 @@ class Load:
 
     def __init__(self, orchestrator):
         self._orchestrator = orchestrator
-        self.versions = Counter()
+        self.versions: Counter[str] = Counter()
         self.failures = []
         self._tasks = [asyncio.create_task(self._ask(n % 2)) for n in range(4)]
 

@@ -2,18 +2,19 @@
 
 import json
 
+import pytest
+
 from tests.engine_double import Reply
+from tests.engine_double.canned import CannedEngine
 from tests.sockets.running import AT_ONCE
-from tests.sockets.tasks.conftest import FITS, GIVEN, MISSES, PATH, counted, says, with_tasks
+from tests.sockets.tasks.conftest import FITS, GIVEN, MISSES, PATH, counted, read, says, with_tasks
 
 
 async def streamed(orchestrator, **fields):
     async with orchestrator.client.post(PATH, json={"input": GIVEN, "stream": True, **fields}) as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/event-stream"
-        text = await response.text()
-    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
-    return [(block[0].removeprefix("event: "), json.loads(block[-1].removeprefix("data: "))) for block in blocks]
+        return read(await response.text())
 
 
 async def test_parts_come_before_the_whole(served, engine):
@@ -78,3 +79,16 @@ async def test_the_engine_hears_that_a_client_has_left(served, engine):
         response.close()
     await engine.until(lambda: engine.seen[0].outcome == "left", 1.0)
     assert counted("cancelled") == before + 1
+
+
+@pytest.mark.parametrize(
+    "content", ["5", '["x"]', '{"a": 1}', '"\\ud800"'], ids=["number", "list", "object", "surrogate"]
+)
+async def test_engines_of_other_makes_end_no_stream_without_a_word(serve, content):
+    chunk = b'data: {"choices":[{"index":0,"delta":{"content":%b},"finish_reason":"stop"}]}\n\n' % content.encode()
+    body = chunk + b"data: [DONE]\n\n"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with CannedEngine([head + body]) as engine:
+        orchestrator = await serve(with_tasks(engine, **AT_ONCE))
+        events = await streamed(orchestrator)
+        assert events[-1][1]["error"]["code"] == "engine_malformed"

@@ -14,6 +14,7 @@ from tandem_orchestrator.tools import local_source, source
 from tandem_orchestrator.tools.build import build, check
 
 from tests.engine_double import Call, Reply
+from tests.sockets.installed import installed
 from tests.sockets.process import serving
 from tests.sockets.running import Orchestrator, config_for, question
 from tests.sockets.tools.conftest import Box
@@ -90,14 +91,8 @@ POINTS += "leave = tandem_echo:leave\nraw = tandem_echo:Raw\n"
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path, monkeypatch):
-    (tmp_path / "tandem_echo.py").write_text(MODULE)
-    package = tmp_path / "tandem_echo-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tandem-echo\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    sys.modules.pop("tandem_echo", None)
+    with installed(tmp_path, monkeypatch, "tandem_echo", MODULE, POINTS):
+        yield
 
 
 def gauge(name):

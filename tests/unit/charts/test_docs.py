@@ -11,6 +11,7 @@ OPERATOR = ROOT / "operator" / "tandem_operator"
 PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "charts").glob("*/README.md")]
 REASON = re.compile(r'Finding\("(\w+)"|"([A-Z]+[a-z]+[A-Z]\w+)"')
 KUBERNETES = {
+    "ConfigMap",
     "HorizontalPodAutoscaler",
     "PersistentVolumeClaim",
     "PodInitializing",

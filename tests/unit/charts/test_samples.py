@@ -142,6 +142,12 @@ def test_the_secret_of_a_sample_is_that_of_its_cluster() -> None:
     assert url == {"secretName": f"{cluster['metadata']['name']}-app", "secretKey": "uri"}
 
 
+def test_the_tasks_of_a_sample_are_those_of_the_example() -> None:
+    """One is read from an LLMService, the other from a ConfigMap or a file."""
+    (example,) = documents(ROOT / "examples" / "tasks" / "tickets.yaml")
+    assert read(sample("tasks"))["spec"]["orchestrator"]["config"]["tasks"] == example["tasks"]
+
+
 def sample(name: str) -> Path:
     return ROOT / "manifests" / "samples" / f"{name}.yaml"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from tandem_operator.api.schema import crd
+from tandem_operator.api.schema import FIELDS_AT, crd
 
 MOST_BYTES = 262_144  # kubectl apply keeps the whole, as JSON in one line, in annotations of this size at most
 
@@ -25,6 +25,13 @@ def version() -> dict[str, Any]:
     return only
 
 
+POINTER = re.compile(rf"{FIELDS_AT}(spec[.\w]+)\.$")
+
+
+def described(node: dict[str, Any]) -> str:
+    return str(node.get("description", ""))
+
+
 ALL = dict(nodes(version()["schema"]["openAPIV3Schema"]))
 
 
@@ -39,13 +46,19 @@ def test_the_schema_is_structural() -> None:
         assert not ("properties" in node and "additionalProperties" in node), path
 
 
-def test_every_field_has_a_description() -> None:
-    bare = [
-        path
-        for path, node in ALL.items()
-        if "description" not in node and not path.endswith("[]") and path != ".metadata"
-    ]
-    assert bare == []
+def test_every_field_has_a_description_here_or_where_it_is_pointed_to() -> None:
+    elsewhere = {path: f".{pointed[1]}" for path, node in ALL.items() if (pointed := POINTER.search(described(node)))}
+    assert len(elsewhere) > 20
+    first = r"\.spec\.(additionalEngines\[\]|embeddingEngine|orchestrator)\.\w+"
+    assert [path for path in elsewhere if not re.fullmatch(first, path)] == [], "a tier's own fields are all described"
+
+    def has_one(path: str) -> bool:
+        pointer = next((each for each in elsewhere if re.match(rf"{re.escape(each)}[.[]", path)), None)
+        there = f"{elsewhere[pointer]}{path.removeprefix(pointer)}" if pointer else path
+        assert there == path or not described(ALL[path]), "one place is enough"
+        return bool(described(ALL[there]))
+
+    assert [path for path in ALL if not path.endswith("[]") and path != ".metadata" and not has_one(path)] == []
 
 
 def test_every_rule_names_a_field_that_exists_and_says_what_to_do() -> None:

@@ -88,6 +88,12 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"keys": {"admin": {**SECRET, "file": "/a"}}},
         "keys.admin: ",
     ),
+    "a file of tasks": (
+        {"tasksFrom": [{"file": "/tasks"}]},
+        "tasksFrom.0: in an LLMService tasks outside of it are in",
+    ),
+    "a file of tasks beside a ConfigMap": ({"tasksFrom": [{"configMapName": "t", "file": "/t"}]}, "tasksFrom.0: "),
+    "a key without its ConfigMap": ({"tasksFrom": [{"configMapKey": "t.yaml"}]}, "tasksFrom.0: "),
     "a key without its Secret": (
         {"redis": {"urlFrom": {"secretKey": "k"}}},
         "redis.urlFrom: ",
@@ -186,14 +192,22 @@ def test_the_file_has_the_engine_first_and_what_was_set_and_nothing_else() -> No
         "upstreams": [other],
         "models": [{"name": "org/model", "aliases": ["chat"], "inject": {"logprobs": None, "stop": ["a"]}}],
         "keys": {"files": [{"secretName": "all"}]},
+        "guardrails": [{"name": "judge", "moderation": {"url": "https://judge", "apiKey": SECRET}}],
+        "tasksFrom": [{"configMapName": "tickets"}, {"configMapName": "more", "configMapKey": "replies.yaml"}],
         "tools": {"attach": "always"},
     }
+    judge = {"url": "https://judge", "apiKey": {"file": "/etc/tandem/secrets/s/k"}}
     assert rendered(config) == {
         **OURS,
         "upstreams": [ENGINE, {**other, "apiKey": {"file": "/etc/tandem/secrets/s/k"}}],
         "models": config["models"],
         "tools": {"attach": "always"},
         "keys": {"files": [{"file": "/etc/tandem/secrets/all"}]},
+        "guardrails": [{"name": "judge", "moderation": judge}],
+        "tasksFrom": [
+            {"file": "/etc/tandem/config-maps/tickets"},
+            {"file": "/etc/tandem/config-maps/more/replies.yaml"},
+        ],
     }
 
 
@@ -218,6 +232,7 @@ def test_each_secret_is_mounted_once_with_the_keys_that_are_named() -> None:
     config = {
         "keys": {"files": [{"secretName": "all"}, {**SECRET, "secretKey": "b"}]},
         "tracing": {"headers": SECRET},
+        "guardrails": [{"name": "judge", "moderation": {"url": "https://judge", "apiKey": {"secretName": "judge"}}}],
     }
     pod, mounts = template(config)["spec"], container(config)["volumeMounts"]
     by_name = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
@@ -229,7 +244,27 @@ def test_each_secret_is_mounted_once_with_the_keys_that_are_named() -> None:
     assert mounted == {
         "/etc/tandem/secrets/all": ({"secretName": "all", **shared}, True),
         "/etc/tandem/secrets/s": ({"secretName": "s", **shared, "items": items}, True),
+        "/etc/tandem/secrets/judge": ({"secretName": "judge", **shared}, True),
     }
+
+
+def test_each_config_map_is_mounted_once_where_tasks_are_served() -> None:
+    named = [{"configMapName": "all"}, {"configMapName": "one", "configMapKey": "b.yaml"}, {"configMapName": "all"}]
+    built = service({"tasksFrom": named}, state={"postgres": {"urlFrom": SECRET}})
+    pod = child(built, "Deployment", "demo-orchestrator")["spec"]["template"]["spec"]
+    by_name = {volume["name"]: volume["configMap"] for volume in pod["volumes"] if "configMap" in volume}
+    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in by_name]
+    assert {mount["mountPath"]: by_name[mount["name"]] for mount in mounts} == {
+        "/etc/tandem/config-maps/all": {"name": "all", "optional": False},
+        "/etc/tandem/config-maps/one": {
+            "name": "one",
+            "optional": False,
+            "items": [{"key": "b.yaml", "path": "b.yaml"}],
+        },
+    }
+    assert not [mount for mount in mounts if "subPath" in mount], "such a one is never brought up to date"
+    (job,) = [item for item in build(built, Platform()) if item["kind"] == "Job"]
+    assert "config-maps" not in str(job["spec"]["template"]["spec"]["containers"])
 
 
 def test_a_secret_with_a_long_name_can_be_mounted() -> None:

@@ -326,7 +326,7 @@ def test_a_missing_secret_is_why_the_orchestrator_waits(there: Any, says: str) -
     )
     children = dict([deployment("engine"), deployment("orchestrator", 2, availableReplicas=0)])
     seen = Observed(NOW, children, [READY_POD, waits])
-    assert status.waits_for_secrets(service(orchestrator=WITH_KEYS), seen)
+    assert status.waits_for_mounts(service(orchestrator=WITH_KEYS), seen)
     computed = compute(service(orchestrator=WITH_KEYS), children, [READY_POD, waits], secrets=there)
     assert conditions(computed)["OrchestratorReady"] == ("False", "SecretMissing")
     assert conditions(computed)["Stalled"] == ("True", "SecretMissing")
@@ -338,9 +338,27 @@ def test_a_missing_secret_is_why_the_orchestrator_waits(there: Any, says: str) -
     assert conditions(others)["OrchestratorReady"] == ("False", "ContainerCreating")
 
 
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ({}, "ConfigMap tickets, which spec.orchestrator.config.tasksFrom names, does not exist; create it"),
+        ({"tickets": frozenset({"other.yaml"})}, "has no key tickets.yaml, which spec.orchestrator.config.tasksFrom"),
+    ],
+)
+def test_a_missing_config_map_is_why_the_orchestrator_waits(there: Any, says: str) -> None:
+    named = {"config": {"tasksFrom": [{"configMapName": "tickets", "configMapKey": "tickets.yaml"}]}}
+    children = dict([deployment("engine"), deployment("orchestrator", 2, availableReplicas=0)])
+    assert status.waits_for_mounts(service(orchestrator=named), Observed(NOW, children, [READY_POD]))
+    computed = compute(service(orchestrator=named), children, [READY_POD], config_maps=there)
+    assert conditions(computed)["OrchestratorReady"] == ("False", "ConfigMapMissing")
+    assert conditions(computed)["Stalled"] == ("True", "ConfigMapMissing")
+    assert says in message(computed)
+    assert "other.yaml" not in message(computed)
+
+
 def test_secrets_are_looked_at_only_while_something_waits() -> None:
-    assert not status.waits_for_secrets(service(orchestrator=WITH_KEYS), Observed(NOW, SERVING, [READY_POD]))
-    assert not status.waits_for_secrets(service(), Observed(NOW, {}))
+    assert not status.waits_for_mounts(service(orchestrator=WITH_KEYS), Observed(NOW, SERVING, [READY_POD]))
+    assert not status.waits_for_mounts(service(), Observed(NOW, {}))
     gone = compute(service(orchestrator=WITH_KEYS), secrets={})
     assert conditions(gone)["OrchestratorReady"][0] == "True", "pods that run keep what they mounted"
 

@@ -7,7 +7,7 @@ import pytest
 from tandem_contract.config import Keys as KeySettings
 from tandem_operator.api.component import Reference
 from tandem_operator.api.status import ConditionType
-from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem, waiting_claim, waits_for_secrets
+from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem, waiting_claim, waits_for_mounts
 from tandem_operator.status.stores import BUDGETS_PROBLEM, DATABASE_PROBLEM, REDIS_PROBLEM
 from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.limits.upkeep import Upkeep
@@ -254,7 +254,7 @@ def test_a_migration_that_is_awaited_keeps_ready_away(
 
 @pytest.mark.parametrize(("there", "says"), [({}, "does not exist"), ({"state-app": frozenset()}, "has no key uri")])
 def test_a_secret_without_which_no_migration_begins_is_named(there: Any, says: str) -> None:
-    assert waits_for_secrets(POSTGRES, Observed(NOW, SERVING, migration=JOB))
+    assert waits_for_mounts(POSTGRES, Observed(NOW, SERVING, migration=JOB))
     computed = compute(POSTGRES, migration=JOB, secrets=there)
     for kind in ("StoresReady", "Ready"):
         assert conditions(computed)[kind] == ("False", "SecretMissing")

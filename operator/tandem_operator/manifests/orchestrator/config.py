@@ -1,23 +1,21 @@
-"""The orchestrator's configuration file, and the Secrets that it names, which are mounted as files."""
+"""The orchestrator's configuration file, and the Secrets and ConfigMaps that it names, which are mounted as files."""
 
-from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
 import yaml
 from pydantic import SecretStr
 from tandem_contract import names
-from tandem_contract.config import SecretFile, Section
+from tandem_contract.config import SecretFile, Section, TaskFile
 
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.settings import Named
 from tandem_operator.manifests.component import Manifest, checksum, child
-
-Secrets = Mapping[str, frozenset[str]]
-"""Keys of Secrets by the Secrets' names; none of them means all."""
 
 FILES_PATH: Final = names.CONFIG_PATH.rpartition("/")[0]
 """Where a container has the volume with the configuration file."""
-_FOLDER: Final = "/etc/tandem/secrets"
+_SECRETS: Final = "/etc/tandem/secrets"
+_CONFIG_MAPS: Final = "/etc/tandem/config-maps"
 _READABLE_BY_GROUP: Final = 0o440
 
 
@@ -33,14 +31,38 @@ def config_map(service: LLMService, document: Manifest) -> Manifest:
     return {**child(service, service.orchestrator, "v1", "ConfigMap"), "data": {names.CONFIG_KEY: text}}
 
 
-def volumes(named: Secrets) -> list[Manifest]:
-    """Return a volume for each Secret, with the keys that are named or, where one is not, with all."""
-    return [{"name": _volume_name(name), "secret": _source(name, keys)} for name, keys in named.items()]
+def volumes(service: LLMService) -> list[Manifest]:
+    """Return a volume for each Secret and ConfigMap, with the keys that are named or, where one is not, with all.
+
+    Each is a whole folder, which the kubelet keeps up to date without a restart.
+    """
+    config_maps = [
+        {"name": _volume_name("config-map", name), "configMap": {"name": name, "optional": False, **_items(keys)}}
+        for name, keys in service.config_maps.items()
+    ]
+    return [*secret_volumes(service.secrets), *config_maps]
 
 
-def mounts(named: Secrets) -> list[Manifest]:
+def mounts(service: LLMService) -> list[Manifest]:
     """Return where the volumes appear in the container."""
-    return [{"name": _volume_name(name), "mountPath": f"{_FOLDER}/{name}", "readOnly": True} for name in named]
+    config_maps = [_mount("config-map", name, _CONFIG_MAPS) for name in service.config_maps]
+    return [*secret_mounts(service.secrets), *config_maps]
+
+
+def secret_volumes(named: Named) -> list[Manifest]:
+    """Return those of Secrets alone."""
+    return [
+        {
+            "name": _volume_name("secret", name),
+            "secret": {"secretName": name, "defaultMode": _READABLE_BY_GROUP, "optional": False, **_items(keys)},
+        }
+        for name, keys in named.items()
+    ]
+
+
+def secret_mounts(named: Named) -> list[Manifest]:
+    """Return where those appear."""
+    return [_mount("secret", name, _SECRETS) for name in named]
 
 
 def source(service: LLMService) -> Manifest:
@@ -54,9 +76,9 @@ def item(key: str, folder: str = "") -> Manifest:
 
 
 def written(value: Any) -> Any:
-    """Return settings as plain data: what was set, in YAML's spelling, with files in the place of Secrets."""
-    if isinstance(value, SecretFile):
-        return {"file": "/".join(filter(None, (_FOLDER, value.secret_name, value.secret_key)))}
+    """Return settings as plain data: what was set, in YAML's spelling, with files in the place of their sources."""
+    if isinstance(value, SecretFile | TaskFile):
+        return {"file": _path(value)}
     if isinstance(value, Section):
         fields = type(value).model_fields.items()
         return {
@@ -73,11 +95,23 @@ def written(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _source(name: str, keys: frozenset[str]) -> Manifest:
-    source = {"secretName": name, "defaultMode": _READABLE_BY_GROUP, "optional": False}
-    return {**source, "items": [{"key": key, "path": key} for key in sorted(keys)]} if keys else source
+def _path(source: SecretFile | TaskFile) -> str:
+    """Return where a key is mounted, or the folder with all."""
+    if isinstance(source, SecretFile):
+        parts = _SECRETS, source.secret_name, source.secret_key
+    else:
+        parts = _CONFIG_MAPS, source.config_map_name, source.config_map_key
+    return "/".join(filter(None, parts))
 
 
-def _volume_name(secret: str) -> str:
-    """Return a name of a bounded length: a Secret's may be longer than a volume's."""
-    return f"secret-{checksum(secret)}"
+def _items(keys: frozenset[str]) -> Manifest:
+    return {"items": [item(key) for key in sorted(keys)]} if keys else {}
+
+
+def _mount(kind: str, name: str, folder: str) -> Manifest:
+    return {"name": _volume_name(kind, name), "mountPath": f"{folder}/{name}", "readOnly": True}
+
+
+def _volume_name(kind: str, name: str) -> str:
+    """Return a name of a bounded length: an object's may be longer than a volume's."""
+    return f"{kind}-{checksum(name)}"

@@ -51,7 +51,7 @@ def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: 
         "containers": [_container(service, component, platform.images.orchestrator_of(service.spec))],
         "volumes": [
             {"name": "files", "projected": {"sources": sources}},
-            *config.volumes(service.secrets),
+            *config.volumes(service),
             *volumes(service),
             {"name": "tmp", "emptyDir": {}},
         ],
@@ -77,7 +77,7 @@ def _container(service: LLMService, component: Component[OrchestratorSpec], imag
         resources=resources(spec.resources, storage=documents.storage(service, component)),
         volumeMounts=[
             {"name": "files", "mountPath": config.FILES_PATH, "readOnly": True},
-            *config.mounts(service.secrets),
+            *config.mounts(service),
             *mounts(service),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],

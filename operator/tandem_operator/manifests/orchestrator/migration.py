@@ -54,13 +54,13 @@ def _template(service: LLMService, platform: Platform) -> Manifest:
         resources=resources(settings.resources),
         volumeMounts=[
             {"name": "files", "mountPath": config.FILES_PATH, "readOnly": True},
-            *config.mounts(service.state_secrets),
+            *config.secret_mounts(service.state_secrets),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
     )
     volumes = [
         {"name": "files", "projected": {"sources": [config.source(service)]}},
-        *config.volumes(service.state_secrets),
+        *config.secret_volumes(service.state_secrets),
         {"name": "tmp", "emptyDir": {}},
     ]
     marked = {"app.kubernetes.io/component": MIGRATION, names.LABEL_TIER: MIGRATION}

@@ -193,7 +193,7 @@ def test_misspelt_variables_are_found():
     assert unknown_variables(environ) == ["TANDEM_TOOL__MAX_ROUNDS"]
 
 
-def test_who_uses_one_section_needs_no_other_s_secrets(tmp_path):
+def test_who_uses_one_section_needs_no_other_s_files(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(
         "upstreams: [{name: a, url: 'http://a'}]\n"
@@ -203,7 +203,11 @@ def test_who_uses_one_section_needs_no_other_s_secrets(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Source(path, {}).load("database")
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["database.urlFrom"]
-    path.write_text("upstreams: [{name: a, url: 'http://a'}]\nkeys: {files: [{file: /nowhere/keys.yaml}]}\n")
-    Source(path, {}).load("database")
+    path.write_text(
+        "upstreams: [{name: a, url: 'http://a'}]\n"
+        "keys: {files: [{file: /nowhere/keys.yaml}]}\n"
+        "tasksFrom: [{file: /nowhere/tasks}]\n"
+    )
+    Source(path, {}).load("database")  # as the Job does that migrates it, and has nothing else
     with pytest.raises(ConfigError, match=r"keys\.files\.0"):
         Source(path, {}).load()

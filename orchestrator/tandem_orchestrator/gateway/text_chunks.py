@@ -1,4 +1,4 @@
-"""Chunks of a streamed chat that add text and nothing else, of which an engine writes one a token."""
+"""Chunks of a streamed chat or completion that add text and nothing else, of which an engine writes one a token."""
 
 from typing import Final
 
@@ -26,14 +26,20 @@ class TextChunks:
 
     def text(self, event: bytes) -> bytes | None:
         """Return the text of an event, as JSON, if it is equal to the one that was learnt but for that; else None."""
-        before, after = self._before, self._after
-        if not before or not event.startswith(before) or not event.endswith(after):
+        return self._written(event) if self.said(event) else None
+
+    def said(self, event: bytes) -> str | None:
+        """Return the same, read."""
+        if not self._before or not event.startswith(self._before) or not event.endswith(self._after):
             return None
-        written = event[len(before) - 1 : len(event) - len(after) + 1]  # with quotes, so that it is a text or no JSON
         try:
-            return written if orjson.loads(written) else None
+            said: str | None = orjson.loads(self._written(event)) or None
         except orjson.JSONDecodeError:
             return None
+        return said
+
+    def _written(self, event: bytes) -> bytes:
+        return event[len(self._before) - 1 : len(event) - len(self._after) + 1]  # with quotes: a text, or no JSON
 
     def learn(self, event: bytes, text: str) -> None:
         """Know others by an event of one line from which `text` was taken, if it adds nothing else."""
@@ -47,7 +53,8 @@ def _all_text(event: bytes) -> str | None:
     try:
         chunk = orjson.loads(event.partition(b":")[2])
         (choice,) = chunk["choices"]
-        (text,) = [value for name, value in choice["delta"].items() if value and name != "role"]
+        said = choice["delta"] if "delta" in choice else {"text": choice["text"]}
+        (text,) = [value for name, value in said.items() if value and name != "role"]
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     more = chunk.get("usage") or chunk.get("error") or choice.get("finish_reason")

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tandem_orchestrator.messages.text_chunks import TextChunks
+from tandem_orchestrator.gateway.text_chunks import TextChunks
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 

@@ -1,0 +1,86 @@
+"""What guardrails on streamed output cost: CPU a token of streams whose text is looked at, over streams without.
+
+    .venv/bin/python -m bench.guardrails_stream            about a minute on a quiet machine; prints only
+    .venv/bin/python -m bench.guardrails_stream --quick    a quarter of that
+
+Servers are arranged as for `make bench`. A missed bound is said, and fails nothing.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from bench import report
+from bench.load import Load
+from bench.measures import CLIENTS, SHORT_STREAM, STREAM_END, STREAMS, Effort, cpu_of_a_token
+from bench.processes import Cores
+from bench.report import Row, Series, at_most
+from bench.targets import ROOT, Servers
+from hack import path, progress
+
+FULL: Final = Effort(rounds=7, seconds=2.0, fill=0, requests=0, leaving=0)
+QUICK: Final = Effort(rounds=2, seconds=1.0, fill=0, requests=0, leaving=0)
+BOUND: Final = 1.5
+RAILS: Final[dict[str, list[dict[str, Any]]]] = {
+    "words": [{"name": "words", "on": ["output"], "words": ["confidential", "internal use only"]}],
+    "secrets and personal data": [
+        {"name": "secrets", "on": ["output"], "secrets": {}},
+        {"name": "personal-data", "on": ["output"], "personalData": {}, "action": "mask"},
+    ],
+}
+"""What is looked for -> guardrails."""
+
+
+async def measure(effort: Effort) -> list[Row]:
+    """Start everything, measure, end everything."""
+    cores = Cores.of_this_machine()
+    os.sched_setaffinity(0, {cores.load})
+    found: dict[str, list[float]] = {what: [] for what in ("", *RAILS)}
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+        async with AsyncExitStack() as stack:
+            servers = Servers(Path(folder), cores, stack)
+            await servers.engine()
+            plain = await servers.tandem("plain", ROOT)
+            guarded = [
+                await servers.tandem(f"guarded-{n}", ROOT, guardrails=RAILS[what]) for n, what in enumerate(RAILS)
+            ]
+            targets = dict(zip(found, (plain, *guarded), strict=True))
+            with progress.step("warm-up"):
+                for server in targets.values():
+                    await Load(server.address, SHORT_STREAM, STREAM_END).run(CLIENTS, seconds=effort.seconds)
+            gc.freeze()
+            for _ in range(effort.rounds):
+                for what, server in targets.items():
+                    found[what].append(await cpu_of_a_token(server, effort.seconds) * 1e6)
+    return [_row(what, Series(found[what]), Series(found[""])) for what in RAILS]
+
+
+def _row(what: str, guarded: Series, plain: Series) -> Row:
+    figures = f"{guarded.median:.1f} µs, without {plain.median:.1f} µs"
+    return at_most(
+        f"{STREAMS} streams looked at for {what}: CPU a token, over those without", figures, guarded.over(plain), BOUND
+    )
+
+
+def main() -> int:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m bench.guardrails_stream",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="few and short rounds")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    return report.printed(measure(QUICK if options.quick else FULL))
+
+
+if __name__ == "__main__":
+    path.confine()
+    sys.exit(main())
