@@ -43,7 +43,7 @@ YES_OR_NO: Json = {
         "required": ["answer"],
         "additionalProperties": False,
     },
-    "parameters": {"max_tokens": 24},
+    "parameters": {"max_tokens": 64},
 }
 SHARED: list[Json] = [
     {**YES_OR_NO, "version": "old", "weight": 1},

@@ -21,16 +21,16 @@ async def tasks(principal: Known, services: FromApp) -> dict[str, Any]:
     return {"object": "list", "data": services.tasks.shown(principal)}
 
 
-@router.get("/{name}", responses={404: {"description": "There is no such task."}})
-async def task(name: str, principal: Known, services: FromApp) -> dict[str, Any]:
+@router.get("/{task}", responses={404: {"description": "There is no such task."}})
+async def shown_task(task: str, principal: Known, services: FromApp) -> dict[str, Any]:
     """Show one task of the list."""
     for shown in services.tasks.shown(principal):
-        if shown["name"] == name:
+        if shown["name"] == task:
             return shown
-    raise services.tasks.unknown(name, principal)
+    raise services.tasks.unknown(task, principal)
 
 
-@router.post("/{name}", include_in_schema=False)
-async def unknown_task(name: str, principal: Known, services: FromApp) -> None:
+@router.post("/{task}", include_in_schema=False)
+async def unknown_task(task: str, principal: Known, services: FromApp) -> None:
     """Say which tasks there are."""
-    raise services.tasks.unknown(name, principal)
+    raise services.tasks.unknown(task, principal)

@@ -41,7 +41,7 @@ class Source:
     def load(self, section: str = "") -> OrchestratorConfig:
         """Return the configuration as it is now. Raises `ConfigError` as `load` above.
 
-        For who uses a `section` alone, the secrets of others need not be there.
+        For who uses a `section` alone, the secrets of others, and files with tasks, need not be there.
         """
         self._seen = self._state()
         self.older = older = Found()
@@ -55,7 +55,7 @@ class Source:
         self._tasks_from = config.tasks_from
         self._seen[1:] = self._state()[1:]
         try:
-            config.tasks = [*config.tasks, *task_files.read(config.tasks_from)]
+            config.tasks += [] if section else task_files.read(config.tasks_from)
         except ConfigError as error:
             problems += error.problems
         problems += checks.errors(config) + refused_secrets(config, section)

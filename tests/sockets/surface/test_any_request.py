@@ -72,6 +72,7 @@ async def orchestrator(serve, engine, url, tmp_path):
             retrieval={"embedding": {"model": "double"}},
             keys={"values": ["team-a:key-a"], "admin": {"file": str(tmp_path / "admin")}},
             tools={"enabled": ["calculate_math"]},
+            tasks=[{"name": "analyze", "prompt": "Hello", "output": {"type": "string"}}],
         )
     )
 
@@ -84,6 +85,7 @@ class Asker:
         self.session = session
         self.known: dict[str, list[Any]] = {
             "model": ["double"],
+            "task": ["analyze"],
             "completion_window": ["24h"],
             "query": ["words"],
             "items": [[{"role": "user", "content": "hello"}]],

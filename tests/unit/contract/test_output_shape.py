@@ -31,7 +31,7 @@ KEYWORDS = {"properties": {name: {"type": "string"} for name in ("pattern", "$re
 
 
 def nested(levels):
-    schema = {"type": "string"}
+    schema: dict[str, Any] = {"type": "string"}
     for _ in range(levels // 2):
         schema = {"type": "object", "properties": {"a": schema}}
     return schema
