@@ -183,6 +183,7 @@ def test_the_line_of_what_cannot_be_made(text):
         ("a\n{{ b }}", {}, "'b' is undefined"),
         ("{% if a %}\n\n{{ b.c.d }}{% endif %}", {"a": 1, "b": {}}, "there is no `c` in an object"),
         ("{{ a.b }}", {"a": "text"}, "there is no `b` in a text"),
+        ("{{ a.upper }}", {"a": "text"}, "there is no `upper` in a text"),
         ("{{ a[0] }}", {"a": []}, "there is no such entry in a list"),
         ("{{ a[b] }}", {"a": {"c": 1}, "b": ["c"]}, "there is no such entry in an object"),
         ("{{ a[true] }}", {"a": [1, 2]}, "there is no such entry in a list"),
