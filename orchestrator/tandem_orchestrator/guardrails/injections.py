@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tandem_orchestrator.guardrails.found import Span, merged
-from tandem_orchestrator.guardrails.looked_at import LookedAt, plain
+from tandem_orchestrator.guardrails.looked_at import INVISIBLE, LookedAt, plain
 from tandem_orchestrator.guardrails.scan import Rule, Scan
 
 _PHRASES: Final = Path(__file__).with_suffix(".txt")
@@ -15,7 +15,7 @@ _GAP: Final = re.compile(r" ~(\d*) ")
 _BETWEEN: Final = r"[\s,'\x{2019}\"`*_\-]+"
 """What stands between words of a phrase, at least one of it."""
 _LONGEST: Final = 512
-_INVISIBLE: Final = re.compile(
+_HIDING: Final = re.compile(
     "\U0001f3f4[\U000e0030-\U000e007a]{2,8}\U000e007f"
     "|([\U000e0000-\U000e007f]+|[\U000e0100-\U000e01ef]{2,}|[\u200b-\u200d\u2060-\u2064\ufeff]{4,}"
     "|[\u202d\u202e])"
@@ -36,9 +36,9 @@ class InjectionFinder:
         """Return what is in `text`, by what it wants."""
         looked = LookedAt(text, plain)
         found = looked.spans(self._scan.found(looked.data))
-        if text.isascii():
+        if text.isascii() or not INVISIBLE.search(text):
             return found
-        hidden = (Span(*each.span(1), "invisible_text") for each in _INVISIBLE.finditer(text) if each[1])
+        hidden = (Span(*each.span(1), "invisible_text") for each in _HIDING.finditer(text) if each[1])
         return merged([*found, *hidden])
 
 

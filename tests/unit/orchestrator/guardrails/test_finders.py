@@ -140,3 +140,12 @@ def test_who_reads_pieces_is_told_how_much_is_needed():
     assert looking_for(topics=[{"name": "t", "words": ["abc"]}]).longest == 5
     assert looking_for(topics=[{"name": "t", "words": ["abc"], "minMatches": 2}]).longest is None
     assert all(looks.longest <= 512 for looks in built_in())
+
+
+def test_a_long_secret_is_known_by_its_beginning():
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJ" + "b2" * 2000
+    for text in (token, token[:64]):
+        assert found(text, secrets={}) == [(text, "jwt")]
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + ("q7Zk" * 16 + "\n") * 50
+    for text in (key, key[:80]):
+        assert found(text, secrets={}) == [(text, "private_key")]
