@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from tandem_contract import json_schema, prompt_template
+from tandem_contract import json_schema, output_shape, prompt_template
 from tandem_contract.config.tasks import Task
 
 OWN_PATHS: Final = frozenset(
@@ -85,6 +85,11 @@ def _schemas(task: Task, place: str) -> Iterator[str]:
             json_schema.validator(schema)
         except json_schema.InvalidSchema as error:
             yield f"{place}.{name}.{error.path}".removesuffix(".") + f": no JSON schema: {error.message}"
+            return
+    try:
+        output_shape.check_schema(task.output or {})
+    except output_shape.ShapeError as error:
+        yield f"{place}.output.{error.path}".removesuffix(".") + f": {error.message}"
 
 
 def _prompts(task: Task, place: str) -> Iterator[str]:

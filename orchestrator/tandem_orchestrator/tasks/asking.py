@@ -1,5 +1,6 @@
 """What a model is asked for one output, again and again until it fits. Decides; does no I/O."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from tandem_orchestrator.engines.endpoints import CHAT, ENDPOINTS
@@ -40,8 +41,10 @@ def said_in(answer: dict[str, Any]) -> Said:
 class Asking:
     """The requests for one output."""
 
-    def __init__(self, version: Version, messages: list[dict[str, Any]]) -> None:
+    def __init__(self, version: Version, messages: list[dict[str, Any]], decided: Sequence[dict[str, Any]]) -> None:
+        """`decided` is what guardrails decided before the first of them."""
         task = version.settings
+        self._decided = decided
         self._version = version
         self._messages = messages
         self._fields = version.free if task.tools else version.constrained
@@ -54,6 +57,14 @@ class Asking:
         if stream:
             payload["stream"] = True
         return Request(ENDPOINTS[CHAT], payload, task.model, stream=stream)
+
+    def told(self, said: Said) -> Any:
+        """Return what the gateway tells of the output that was said."""
+        if not self._decided:
+            return said.tandem
+        told = said.tandem if isinstance(said.tandem, dict) else {}
+        later = told.get("guardrails")
+        return {**told, "guardrails": [*self._decided, *(later if isinstance(later, list) else ())]}
 
     def output(self, said: Said) -> Any:
         """Return the output that was said.

@@ -5,6 +5,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from tandem_contract.config import TaskRetrieval
+
 from tandem_orchestrator.auth.principal import Principal
 from tandem_orchestrator.errors import ClientLeft, GatewayError, Unfit
 from tandem_orchestrator.gateway.generate import Generator
@@ -18,6 +20,7 @@ from tandem_orchestrator.tasks.asking import Asking, said_in
 from tandem_orchestrator.tasks.output import Misfit
 from tandem_orchestrator.tasks.partial_stream import RETRY, PartialStream
 from tandem_orchestrator.tasks.version import INVALID_INPUT, Version
+from tandem_orchestrator.tools.passage import Passage
 
 SUCCESS: Final = "success"
 ERROR: Final = "error"
@@ -65,7 +68,7 @@ class Maker:
                 _, answer = await self._generator.whole(request, asker.principal, asker.record, asker.headers)
                 said = said_in(answer)
                 try:
-                    return Made(asking.output(said), said.tandem)
+                    return Made(asking.output(said), asking.told(said))
                 except Misfit:
                     continue
 
@@ -79,25 +82,30 @@ class Maker:
                 record.told = False  # of how the engine's answer ends, and not yet of ours
                 said = stream.said()
                 try:
-                    return Made(asking.output(said), said.tandem)
+                    return Made(asking.output(said), asking.told(said))
                 except Misfit as misfit:
                     await stream.tell(RETRY, {"message": str(misfit)})
 
     async def _asking(self, version: Version, given: Given, asker: Asker) -> Asking:
         version.check(given.input, given.param)
-        documents = await self._documents(version, given, asker)
-        return Asking(version, version.messages(given.input, documents, given.param))
-
-    async def _documents(self, version: Version, given: Given, asker: Asker) -> list[dict[str, Any]] | None:
-        retrieval = version.settings.retrieval
+        task, (principal, record, _) = version.settings, asker
         query = version.query(given.input, given.param)
-        if retrieval is None or query is None:
-            return None
-        question = Question(queries_of(query, "the task's query"), most=retrieval.max_results)
-        hits = await self._searching.search(asker.record, retrieval.vector_store_ids, question)
-        return [
-            {"text": hit.text, "filename": hit.filename, "file_id": hit.file_id, "score": hit.score} for hit in hits
+        if task.retrieval is None or query is None:
+            return Asking(version, version.messages(given.input, None, given.param), ())
+        found = await self._found(task.retrieval, query, record)
+        guard = self._generator.guard(self._generator.find(task.model, principal), principal, record)
+        if guard is not None:
+            found = await guard.passages(found)
+        documents = [
+            {"text": each.text, "filename": each.name, "file_id": each.file_id, "score": each.score} for each in found
         ]
+        messages = version.messages(given.input, documents, given.param)
+        return Asking(version, messages, () if guard is None else guard.decisions.shown)
+
+    async def _found(self, retrieval: TaskRetrieval, query: str, record: Record) -> list[Passage]:
+        question = Question(queries_of(query, "the task's query"), most=retrieval.max_results)
+        hits = await self._searching.search(record, retrieval.vector_store_ids, question)
+        return [Passage(hit.text, hit.filename, file_id=hit.file_id, score=hit.score) for hit in hits]
 
 
 class _Counted:

@@ -36,3 +36,12 @@ async def test_the_prompt_has_what_was_found_for_the_tenant_that_asks(serve, eng
         error = (await response.json())["error"]
         assert response.status == 400
         assert "the task's query" in error["message"]
+    rail = {"name": "planets", "words": ["saturn", "rings"], "at": ["retrievedText"], "action": "mask"}
+    orchestrator.app.reload(with_tasks(engine, task(store.id), guardrails=[rail], **settings))
+    given = {"input": {"message": "Which planet has rings?"}}
+    async with orchestrator.client.post(PATH, json=given, headers={"x-api-key": "red"}) as response:
+        told = (await response.json())["tandem"]["guardrails"]
+    assert told == [{"name": "planets", "at": "retrievedText", "action": "mask", "kinds": ["word"]}]
+    question, passage = engine.seen[-1].body["messages"][0]["content"].split("\n", 1)
+    assert question == "Which planet has rings?"
+    assert passage.startswith("[1.txt] [WORD] has bright [WORD].")

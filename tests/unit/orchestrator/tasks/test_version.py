@@ -87,7 +87,7 @@ def test_a_model_is_told_of_several_problems_but_not_of_all_and_not_at_length():
     ("fields", "times"), [({}, 2), ({"retries": 0}, 1), ({"retries": 5}, 6), ({"tools": ["look"], "retries": 0}, 2)]
 )
 def test_a_model_is_asked_as_often_as_the_task_says(fields, times):
-    asking = Asking(version(**fields), [])
+    asking = Asking(version(**fields), [], ())
     asked = []
     for _ in range(times - 1):
         asked.append(asking.request(stream=False).payload)
