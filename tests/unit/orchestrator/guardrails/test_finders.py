@@ -136,7 +136,7 @@ def test_judges_are_no_finders():
 def test_who_reads_pieces_is_told_how_much_is_needed():
     assert looking_for(words=["abc", "a phrase of some length"]).longest == 19 + 4 * 8 + 2
     assert looking_for(patterns=["abc"]).longest is None
-    assert looking_for(maxCharacters=5).longest is None
+    assert looking_for(maxCharacters=5).longest == 1
     assert looking_for(topics=[{"name": "t", "words": ["abc"]}]).longest == 5
     assert looking_for(topics=[{"name": "t", "words": ["abc"], "minMatches": 2}]).longest is None
     assert all(looks.longest <= 512 for looks in built_in())
