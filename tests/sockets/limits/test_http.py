@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.sockets.running import QUESTION, config_for
+from tests.sockets.running import QUESTION, config_for, until_awaited
 
 
 async def test_the_openai_client_sees_limits_while_redis_says_nothing(serve, engine, redis, redis_server):
@@ -23,9 +23,13 @@ async def test_the_openai_client_sees_limits_while_redis_says_nothing(serve, eng
     assert 0 < int(caught.value.response.headers["retry-after"]) <= 61
     assert caught.value.code == "rate_limit_exceeded"
     assert "limit of 3 requests per minute" in caught.value.message
-    async with orchestrator.client.get("/metrics") as response:
-        lines = (await response.text()).splitlines()
-    assert "tandem_limits_shared 0.0" in lines
+
+    async def metrics() -> list[str]:
+        async with orchestrator.client.get("/metrics") as response:
+            return (await response.text()).splitlines()
+
+    await until_awaited(metrics, lambda lines: "tandem_limits_shared 0.0" in lines)
+    lines = await metrics()
     refused = 'tandem_limited_requests_total{level="key",limit="requests per minute"} '
     assert any(line.startswith(refused) for line in lines)
     redis_server.resume()

@@ -138,7 +138,7 @@ def test_who_reads_pieces_is_told_how_much_is_needed():
     assert looking_for(patterns=["abc"]).longest is None
     assert looking_for(maxCharacters=5).longest == 1
     assert looking_for(topics=[{"name": "t", "words": ["abc"]}]).longest == 5
-    assert looking_for(topics=[{"name": "t", "words": ["abc"], "minMatches": 2}]).longest is None
+    assert looking_for(topics=[{"name": "t", "words": ["abc"], "minMatches": 2}]).longest == 5
     assert all(looks.longest <= 512 for looks in built_in())
 
 
