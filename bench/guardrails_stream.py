@@ -6,17 +6,15 @@
 Servers are arranged as for `make bench`. A missed bound is said, and fails nothing.
 """
 
-import argparse
 import gc
 import os
-import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from bench import report
+from bench import command
 from bench.load import Load
 from bench.measures import CLIENTS, SHORT_STREAM, STREAM_END, STREAMS, Effort, cpu_of_a_token
 from bench.processes import Cores
@@ -28,10 +26,10 @@ FULL: Final = Effort(rounds=7, seconds=2.0, fill=0, requests=0, leaving=0)
 QUICK: Final = Effort(rounds=2, seconds=1.0, fill=0, requests=0, leaving=0)
 BOUND: Final = 1.5
 RAILS: Final[dict[str, list[dict[str, Any]]]] = {
-    "words": [{"name": "words", "on": ["output"], "words": ["confidential", "internal use only"]}],
+    "words": [{"name": "words", "at": ["output"], "words": ["confidential", "internal use only"]}],
     "secrets and personal data": [
-        {"name": "secrets", "on": ["output"], "secrets": {}},
-        {"name": "personal-data", "on": ["output"], "personalData": {}, "action": "mask"},
+        {"name": "secrets", "at": ["output"], "secrets": {}},
+        {"name": "personal-data", "at": ["output"], "personalData": {}, "action": "mask"},
     ],
 }
 """What is looked for -> guardrails."""
@@ -70,15 +68,7 @@ def _row(what: str, guarded: Series, plain: Series) -> Row:
 
 def main() -> int:
     """Print the rows."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m bench.guardrails_stream",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="few and short rounds")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    return report.printed(measure(QUICK if options.quick else FULL))
+    return command.printed("bench.guardrails_stream", __doc__, lambda quick: measure(QUICK if quick else FULL))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@
 Servers are arranged as for `make bench`. A missed bound is said, and fails nothing.
 """
 
-import argparse
 import gc
 import os
-import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -18,7 +16,7 @@ from typing import Final
 
 import orjson
 
-from bench import report
+from bench import command
 from bench.load import Load, message, post
 from bench.measures import CLIENTS, LONG_SCRIPT, LONG_STREAM, STREAMS, Effort, cpu_of_a_token, with_cpu
 from bench.processes import Cores, Process
@@ -77,13 +75,7 @@ def _row(what: str, chats: Series, messages: Series) -> Row:
 
 def main() -> int:
     """Print the rows."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m bench.messages", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="few and short rounds")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    return report.printed(measure(QUICK if options.quick else FULL))
+    return command.printed("bench.messages", __doc__, lambda quick: measure(QUICK if quick else FULL))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@
 Servers are arranged as for `make bench`. A missed bound is said, and fails nothing.
 """
 
-import argparse
 import gc
 import os
-import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -18,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from bench import report
+from bench import command
 from bench.load import Load, post, to_task
 from bench.measures import CLIENTS, Effort, with_cpu
 from bench.processes import ROOT, Cores, Process
@@ -92,13 +90,7 @@ def _row(what: str, base: str, series: dict[str, Series], bound: float) -> Row:
 
 def main() -> int:
     """Print the rows."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m bench.tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="few and short rounds")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    return report.printed(measure(QUICK if options.quick else FULL))
+    return command.printed("bench.tasks", __doc__, lambda quick: measure(QUICK if quick else FULL))
 
 
 if __name__ == "__main__":
