@@ -202,13 +202,13 @@ async def _asked(url: str, tenant: str) -> int:
 
 
 async def test_worker_processes_leave_each_other_room(engine):
-    engine.slots, engine.rule = asyncio.Semaphore(4), lambda _: Reply(before_first_byte=0.04)
+    engine.slots, engine.rule = asyncio.Semaphore(4), lambda _: Reply(before_first_byte=0.06)
     keys = {"API_KEYS": "a:a-key,b:b-key"}
     async with serving("--workers", "2", VLLM_URL=engine.url, **keys) as running:
-        flood = [asyncio.create_task(_asked(running.url, "a")) for _ in range(200)]
+        flood = [asyncio.create_task(_asked(running.url, "a")) for _ in range(400)]
         await until(lambda: len(engine.seen) > 20)
         for _ in range(3):
             assert await _asked(running.url, "b") == 200
         last = max(place for place, seen in enumerate(engine.seen) if seen.body["who"] == "b")
-        assert last < 150
+        assert last < 300, "a burst fills the engine before anybody hears of it, and what comes then takes turns"
         assert set(await asyncio.gather(*flood)) == {200}
