@@ -100,14 +100,14 @@ def config_for(*engines: EngineDouble, **settings: Any) -> OrchestratorConfig:
     return OrchestratorConfig.model_validate({"upstreams": upstreams, **settings})
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
+async def until(condition: Any, seconds: float = 20.0) -> None:
     """Waits for `condition`, at most `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 # what is waited for lies in other hands
             await asyncio.sleep(0.002)
 
 
-async def until_awaited(ask: Any, condition: Any, seconds: float = 5.0) -> None:
+async def until_awaited(ask: Any, condition: Any, seconds: float = 20.0) -> None:
     """Waits until `condition` holds of what `ask` returns once awaited, at most `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition(await ask()):  # noqa: ASYNC110 # as above

@@ -59,7 +59,7 @@ async def test_a_request_that_waits_for_an_engine_is_told_in_the_drain_time(engi
         asking = asyncio.create_task(running.client.post("/v1/chat/completions", json=question()))
         await held(running, 1)
         running.terminate()
-        async with asyncio.timeout(5), await asking as response:
+        async with asyncio.timeout(20), await asking as response:
             error = (await response.json())["error"]
         assert (response.status, error["code"]) == (503, "shutting_down")
         assert "no engine came back" in error["message"], "it was told by the queue, before everything was cut"

@@ -221,7 +221,7 @@ async def test_the_client_hears_a_heartbeat_while_a_judge_is_asked(serve, engine
     orchestrator = await serve(config_for(engine, guardrails=[judged(judge)], hold={"heartbeatSeconds": 0.02}))
     engine.rule = lambda _: Reply("all is well here, but how to kill nobody says")
     async with orchestrator.client.post("/v1/chat/completions", json=question(stream=True)) as response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (line := await response.content.readline()) != b": waiting for an engine\n":
                 assert b"well" not in line
         for _ in range(20):

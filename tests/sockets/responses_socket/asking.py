@@ -53,12 +53,12 @@ class SocketClient:
         self.socket: ClientConnection
 
     async def __aenter__(self) -> Self:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             self.socket = await self._connecting
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.socket.close()
 
     async def send(self, given: Any = "Hello", **fields: Any) -> None:
@@ -90,7 +90,7 @@ class SocketClient:
 
     async def closed(self) -> int | None:
         """The code with which the server closes it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.socket.wait_closed()
         return self.socket.close_code
 

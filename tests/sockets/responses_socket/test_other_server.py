@@ -33,7 +33,7 @@ async def test_responses_limits_and_leaving(engine):
             assert (await client.say(b"{}")).error[0] == 400
             await client.send()
             await until(lambda: engine.running == 1)
-        await engine.until(lambda: engine.seen[-1].outcome == "left", 2)
+        await engine.until(lambda: engine.seen[-1].outcome == "left", 10)
         async with SocketClient(url) as client:
             await client.send("a" * 6000)
             assert await client.closed() == 1009

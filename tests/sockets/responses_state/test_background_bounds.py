@@ -88,7 +88,7 @@ async def test_an_engine_that_is_away_costs_no_attempt(serve, engine, url, datab
     engine.stop()
     (waiting,) = await queue(server, "a", 1)
     sql = "SELECT attempts FROM tandem_response_runs WHERE due > queued AND owner = ''"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (found := await query(database, sql)):  # noqa: ASYNC110 # what is waited for lies in a database
             await asyncio.sleep(0.01)
     assert found == [(0,)]

@@ -13,7 +13,7 @@ NOBODY = f"127.0.0.1:{free_port()}"
 
 
 async def until_problem(orchestrator, word, **headers):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             _, health = await orchestrator.get("/health", **headers)
             if found := [problem for problem in health["problems"] if word in problem]:

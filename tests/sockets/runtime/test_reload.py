@@ -72,7 +72,7 @@ async def metric(orchestrator, name):
 
 
 async def until_status(orchestrator, status, **fields):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await orchestrator.chat(**fields))[0] != status:
             pass
 

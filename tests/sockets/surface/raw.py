@@ -53,7 +53,7 @@ class RawClient:
 
     async def answer(self) -> tuple[bytes, bytes]:
         """Head and body of one answer with a known length."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             return head, await self.reader.readexactly(length)

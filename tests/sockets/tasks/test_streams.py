@@ -77,7 +77,7 @@ async def test_the_engine_hears_that_a_client_has_left(served, engine):
     async with served.client.post(PATH, json={"input": GIVEN, "stream": True}) as response:
         await response.content.readline()
         response.close()
-    await engine.until(lambda: engine.seen[0].outcome == "left", 1.0)
+    await engine.until(lambda: engine.seen[0].outcome == "left", 10)
     assert counted("cancelled") == before + 1
 
 

@@ -137,7 +137,7 @@ async def test_a_call_that_is_given_up_ends_on_the_server(tools, server):
     calling = asyncio.create_task(box.call("files_hang"))
     await server.hanging.wait()
     calling.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await server.left.wait()
     assert await box.call("files_search", text="abc") == ("success", "3 files with abc")
 

@@ -183,10 +183,10 @@ async def test_time_is_bounded(either):
 
 
 async def test_a_client_that_leaves_ends_its_query(box_for, reader, admin):
-    box = await box_for(reader[0])
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(4)%' AND usename ~ '^reader_'"
-    asking = asyncio.create_task(box.call("query_database", query="SELECT pg_sleep(4)"))
-    async with asyncio.timeout(5):
+    box = await box_for(reader[0], timeoutSeconds=60)
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND usename ~ '^reader_'"
+    asking = asyncio.create_task(box.call("query_database", query="SELECT pg_sleep(60)"))
+    async with asyncio.timeout(20):
         while not await admin.fetchval(f"{running} AND state = 'active'"):
             pass
         asking.cancel()

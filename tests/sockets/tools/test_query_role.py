@@ -156,7 +156,7 @@ async def test_a_query_that_lifts_its_time_limit_ends_in_time(box_for, reader, a
     )
     assert await box.error("query_database", query=sql) == "the query took longer than 0.5 s"
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await admin.fetchval(sleeping + " AND state = 'active'"):
             pass
 

@@ -93,7 +93,7 @@ async def test_the_engine_makes_responses_with_ids_of_their_own(engine):
 async def test_the_engine_holds_answers_back_and_counts_what_it_is_asked(engine):
     await ask(engine, get("/hold"))
     asking = asyncio.create_task(ask(engine, post()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while orjson.loads(await ask(engine, get("/state")))["asked"] == 0:  # noqa: ASYNC110 # in other hands
             await asyncio.sleep(0.001)
     assert not asking.done()

@@ -54,7 +54,7 @@ async def test_gathered_lines_are_written_soon_without_another(log, monkeypatch)
     logs.configure("INFO")
     for n in (1, 2):
         logs.write_request({"n": n})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not (found := log()):  # noqa: ASYNC110 # a pipe
                 await asyncio.sleep(0.001)
         assert found == [{"n": n}]
