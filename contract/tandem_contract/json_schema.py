@@ -71,7 +71,7 @@ def place(error: jsonschema_rs.ValidationError) -> list[str]:
 
 
 def _nulls(schema: Any, path: str) -> Iterator[str]:
-    """Yield the paths of what is null in a schema; not in what it says of values, nor below names that are no keyword."""
+    """Yield the paths of what is null in a schema, but for values that it speaks of and what is in no keyword's."""
     if isinstance(schema, list):
         for n, each in enumerate(schema):
             yield from _nulls(each, f"{path}.{n}")
