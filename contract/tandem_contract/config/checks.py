@@ -101,7 +101,7 @@ def _endless_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
 def _wrong_schemas(settings: OrchestratorSettings) -> Iterator[str]:
     for n, tool in enumerate(settings.tools.http):
         try:
-            json_schema.validator({"type": "object", **tool.parameters})
+            json_schema.check({"type": "object", **tool.parameters})
         except json_schema.InvalidSchema as error:
             path = f"parameters.{error.path}".removesuffix(".")
             yield f"tools.http.{n}.{path}: no JSON schema: {error.message}"

@@ -82,7 +82,7 @@ def _schemas(task: Task, place: str) -> Iterator[str]:
         yield f"{place}.input.type: an input is an object, whose properties the prompt names"
     for name, schema in (("input", closed(task.input)), ("output", task.output or {})):
         try:
-            json_schema.validator(schema)
+            json_schema.check(schema)
         except json_schema.InvalidSchema as error:
             yield f"{place}.{name}.{error.path}".removesuffix(".") + f": no JSON schema: {error.message}"
             return

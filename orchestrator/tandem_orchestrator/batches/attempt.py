@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 import structlog
 
 from tandem_orchestrator.auth.keys import Keys
@@ -71,7 +72,8 @@ async def attempt(batch: Batch, line: Line, failures: int, record: Record, means
         principal = principal_of(batch, means.keys)
         record.tenant, record.key_id = principal.tenant, principal.key_id
         _check_budgets(means.limiter, principal)
-        body = await ENDPOINTS[batch.endpoint](means.makers, line.body, Asker(principal, record, []))
+        asked = orjson.loads(orjson.dumps(line.body))  # is changed on its way, and the line stays as it came
+        body = await ENDPOINTS[batch.endpoint](means.makers, asked, Asker(principal, record, []))
         means.limiter.charge(principal, record.prompt_tokens + record.completion_tokens)
         outcome = answered(line.custom_id, record.request_id, body)
     except Later:

@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final
@@ -11,7 +12,7 @@ import orjson
 from tandem_contract.config import GuardedText, GuardrailAction
 
 from tandem_orchestrator.errors import GatewayError, GuardrailAway, TextBlocked
-from tandem_orchestrator.gateway.request import LARGE, Request
+from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_session import ToolSession, Turn
 from tandem_orchestrator.guardrails.decision import Decisions
 from tandem_orchestrator.guardrails.finding import UNAVAILABLE, UNSEEN, Finding, found, judged
@@ -65,9 +66,11 @@ FILTERED: Final = "content_filter"
 WITHHELD: Final = "withheld"
 MOST_SPANS: Final = 20_000
 """Of a text, to be masked in it; one in which more is found is blocked."""
+STEP: Final = 16_384  # characters that are looked at before others go on
 LEAST_WEIGHT: Final = 256  # characters that take as long as it takes to look at a shorter text
 GLUE: Final = ("", "\n")
 """What engines put between the parts of a message, by its model's template."""
+_aside: Final = ThreadPoolExecutor(1, "guardrails")  # with more threads the loop would get less of the time
 _GIVEN: Final = (GuardedText.INPUT, GuardedText.TOOL_RESULTS)
 
 
@@ -217,28 +220,24 @@ class Guard:
         weight = 0
         for text in texts.all:
             rails = self._applying.get(text.on, ())
-            weight += len(text.text) + LEAST_WEIGHT
-            if weight < LARGE:
-                findings = found(rails, text.text)
-            else:
-                weight, findings = 0, []
-                for rail in rails:
-                    findings += found((rail,), text.text)
-                    await asyncio.sleep(0)  # others go on between the rails
+            own = len(text.text) + LEAST_WEIGHT
+            weight += own
+            if weight > STEP:
+                weight = own
+                await asyncio.sleep(0)  # others go on between the texts
+            findings = await _found(rails, text.text)
             if blocked := self._heed(text, findings):
                 return text, blocked
         for parts in texts.split:
-            for rail in self._applying.get(parts[0].on, ()):
-                if blocked := self._across(parts, rail):
-                    return parts[0], blocked
-                await asyncio.sleep(0)
+            if blocked := await self._across(parts, self._applying.get(parts[0].on, ())):
+                return parts[0], blocked
         return await self._ask(texts)
 
-    def _across(self, parts: Sequence[Text], rail: Rail) -> Finding | None:
+    async def _across(self, parts: Sequence[Text], rails: Sequence[Rail]) -> Finding | None:
         """Note what begins in one part of a message and ends in another; return what of that blocks."""
-        for glue in GLUE:
+        for glue in GLUE if rails else ():
             starts = [0, *accumulate(len(part.text) + len(glue) for part in parts)][:-1]
-            for finding in found((rail,), glue.join(part.text for part in parts)):
+            for finding in await _found(rails, glue.join(part.text for part in parts)):
                 for part, cut in _cut(finding.spans, parts, starts):
                     if blocked := self._heed(part, [finding._replace(spans=(cut,))]):
                         return blocked
@@ -279,6 +278,13 @@ class Guard:
                 if finding.blocks:
                     return Text(on, "", path), finding
         return None
+
+
+async def _found(rails: Sequence[Rail], text: str) -> list[Finding]:
+    """Return what rails find; a text that takes long is looked at beside the loop, one such text at a time."""
+    if len(text) <= STEP or not rails:
+        return found(rails, text)
+    return await asyncio.get_running_loop().run_in_executor(_aside, found, rails, text)
 
 
 def _cut(spans: Iterable[Span], parts: Sequence[Text], starts: Sequence[int]) -> Iterator[tuple[Text, Span]]:

@@ -1,6 +1,7 @@
 """Reads and checks a client's request to an engine."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ MOST_VALUES: Final = 300_000  # in JSON, where a name counts two and an object o
 
 Headers = list[tuple[bytes, bytes]]
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _MESSAGES: Final = "`messages` must be a list of message objects, with at least one"
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -28,7 +30,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDict
 class Request:
     """A request whose fields that matter here have the right types."""
 
-    __slots__ = ("endpoint", "guard", "model", "ours", "payload", "stream")
+    __slots__ = ("configured", "endpoint", "guard", "model", "ours", "payload", "stream")
 
     def __init__(self, endpoint: Endpoint, payload: dict[str, Any], model: str | None, *, stream: bool) -> None:
         self.endpoint = endpoint
@@ -36,6 +38,8 @@ class Request:
         self.model = model
         """None where it names none."""
         self.stream = stream
+        self.configured: Mapping[str, Any] = _NOTHING
+        """Fields that the configuration lays over the payload: checked when it was read, and not a client's words."""
         self.ours = False
         """Whether the service asks for a purpose of its own, of which no tenant's system prompt knows."""
         self.guard: Guard | None = None

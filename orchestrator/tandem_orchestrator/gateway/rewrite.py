@@ -65,6 +65,7 @@ def apply(request: Request, model: Model, tenant: str | None, max_choices: int, 
     payload[MODEL] = model.name
     if not LOOKED_INTO.isdisjoint(payload):
         _look_into(payload, tenant)
+    payload.update(request.configured)
     if model.adapter_fields:
         model.name_adapter(payload)
     for name, value in settings.defaults.items():

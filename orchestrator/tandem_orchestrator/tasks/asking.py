@@ -53,18 +53,19 @@ class Asking:
     def request(self, *, stream: bool) -> Request:
         """Return the next one."""
         task = self._version.settings
-        payload = {**task.parameters, **self._fields, "messages": self._messages}
+        payload: dict[str, Any] = {"messages": self._messages}
         if stream:
             payload["stream"] = True
-        return Request(ENDPOINTS[CHAT], payload, task.model, stream=stream)
+        request = Request(ENDPOINTS[CHAT], payload, task.model, stream=stream)
+        request.configured = self._fields
+        return request
 
     def told(self, said: Said) -> Any:
         """Return what the gateway tells of the output that was said."""
         if not self._decided:
             return said.tandem
         told = said.tandem if isinstance(said.tandem, dict) else {}
-        later = told.get("guardrails")
-        return {**told, "guardrails": [*self._decided, *(later if isinstance(later, list) else ())]}
+        return {**told, "guardrails": self._all_decided(said)}
 
     def output(self, said: Said) -> Any:
         """Return the output that was said.
@@ -86,15 +87,22 @@ class Asking:
                 raise Unfit(
                     f"the model's output does not fit the task's schema: {misfit}", code=INVALID_OUTPUT
                 ) from None
-            self._correct(said.text, misfit)
+            self._correct(said, misfit)
             raise
 
-    def _correct(self, said: str, misfit: Misfit) -> None:
+    def _correct(self, said: Said, misfit: Misfit) -> None:
         self._left -= 1
+        self._decided = self._all_decided(said)
         _retries[self._version.labels].inc()
         self._fields = self._version.constrained
         self._messages = [
             *self._messages,
-            {"role": "assistant", "content": said or NOTHING},
+            {"role": "assistant", "content": said.text or NOTHING},
             {"role": "user", "content": CORRECT.format(misfit)},
         ]
+
+    def _all_decided(self, said: Said) -> list[dict[str, Any]]:
+        """Return what guardrails have decided up to an answer, each once."""
+        told = said.tandem.get("guardrails") if isinstance(said.tandem, dict) else None
+        new = [each for each in told if each not in self._decided] if isinstance(told, list) else ()
+        return [*self._decided, *new]

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 import orjson
-from pydantic import BaseModel, ValidationError
-from tandem_contract import json_schema
+from pydantic import BaseModel, PydanticUserError, ValidationError
+from tandem_contract import json_schema, output_shape
 
 GROUP: Final = "tandem.tasks"
 MOST_CHARACTERS: Final = 1_048_576  # of what a model says: more would hold up the loop
@@ -89,6 +89,10 @@ def output_class(name: str) -> type[BaseModel]:
         raise OutputClassError(f"{found[0].value} failed: {type(error).__name__}: {error}") from error
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise OutputClassError(f"{found[0].value} is no pydantic model")
+    try:
+        output_shape.check_schema(model.model_json_schema())
+    except (PydanticUserError, output_shape.ShapeError) as error:
+        raise OutputClassError(f"{found[0].value} has no schema for an engine: {error}") from error
     return model
 
 

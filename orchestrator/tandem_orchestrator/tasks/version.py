@@ -43,9 +43,10 @@ class Version:
         self._system = None if task.system_prompt is None else prompt_template.compiled(task.system_prompt)
         self._query = None if task.retrieval is None else prompt_template.compiled(task.retrieval.query)
         schema = {"name": task.name, "schema": self.output.schema, "strict": True}
-        self.constrained = {FIELD: {"type": "json_schema", "json_schema": schema}, tool_use.FIELD: {"tools": False}}
+        form = {"type": "json_schema", "json_schema": schema}
+        self.constrained = {**task.parameters, FIELD: form, tool_use.FIELD: {"tools": False}}
         """Fields of a chat whose answer the engine makes fit."""
-        self.free = {tool_use.FIELD: {"tools": list(task.tools)}}
+        self.free = {**task.parameters, tool_use.FIELD: {"tools": list(task.tools)}}
         """The same of one that may call tools: engines that constrain an answer let it be nothing else."""
         self._told = instruction(orjson.dumps(self.output.schema), None, tools=True) if task.tools else None
 

@@ -1,9 +1,13 @@
 """What clients send: each text of a request is judged, and what is no text is not let past."""
 
 import json
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tandem_orchestrator.guardrails import rails
+from tandem_orchestrator.guardrails.found import Span
 
 from tests.engine_double import EngineDouble
 from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, post, rail
@@ -153,6 +157,19 @@ async def test_what_is_found_is_masked_in_what_the_engine_gets(guarded, engine):
     status, document = await post(orchestrator, CHAT, model="double", **tool(**schema(**{BADGE: {}})))
     assert (status, document["error"]["code"]) == (400, "content_filter")  # in place of a name nothing else can stand
     assert len(engine.seen) == 1
+
+
+async def test_a_part_in_which_nothing_of_a_hit_stands_stays_as_it_is(guarded, engine, monkeypatch):
+    """The hit begins with what an engine puts between the parts."""
+    spaced = SimpleNamespace(
+        longest=None, find=lambda text: [Span(*hit.span(), KIND) for hit in re.finditer(r"\sB-\d{4}", text)]
+    )
+    monkeypatch.setattr(rails, "finder", lambda _: spaced)
+    orchestrator = await guarded(rail("mask"))
+    parts = [{"type": "text", "text": "it is"}, {"type": "text", "text": f"{BADGE}, he says"}]
+    assert (await post(orchestrator, CHAT, model="double", **user(parts)))[0] == 200
+    content = engine.seen[0].body["messages"][1]["content"]
+    assert [part["text"] for part in content] == ["it is", f"{MASK}, he says"]
 
 
 async def test_a_flag_is_told_and_changes_nothing(guarded, engine, decided):

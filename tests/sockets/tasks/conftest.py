@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from tests.engine_double import Reply
 from tests.sockets.running import Orchestrator, config_for
 
-OUTPUT = {
+OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {"category": {"enum": ["billing", "other"]}, "summary": {"type": "string"}},
     "required": ["category", "summary"],

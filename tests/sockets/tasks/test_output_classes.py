@@ -10,6 +10,7 @@ from tests.sockets.installed import installed
 from tests.sockets.tasks.conftest import FITS, GIVEN, TICKET, says, with_tasks
 
 MODULE = """
+from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
@@ -29,15 +30,28 @@ class Analysis(BaseModel):
         return value
 
 
+class Large(BaseModel):
+    choice: Literal[tuple(str(n) for n in range(5000))]
+
+
+class Opaque(BaseModel):
+    call: Callable[[], None]
+
+
 nothing = object()
 
 
 def leave():
     raise SystemExit("no licence")
 """
-POINTS = (
-    "[tandem.tasks]\nanalysis = tandem_outputs:Analysis\nnothing = tandem_outputs:nothing\nlost = tandem_outputs:Lost\n"
-)
+POINTS = """
+[tandem.tasks]
+analysis = tandem_outputs:Analysis
+large = tandem_outputs:Large
+lost = tandem_outputs:Lost
+nothing = tandem_outputs:nothing
+opaque = tandem_outputs:Opaque
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +78,9 @@ async def test_the_words_of_its_validators_are_what_the_model_is_told(serve, eng
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("absent", "there are: analysis, lost, nothing"),
+        ("absent", "there are: analysis, large, lost, nothing, opaque"),
+        ("large", "tandem_outputs:Large has no schema for an engine: properties.choice.enum: has more than 4000"),
+        ("opaque", "tandem_outputs:Opaque has no schema for an engine: Cannot generate a JsonSchema"),
         ("nothing", "tandem_outputs:nothing is no pydantic model"),
         ("lost", "tandem_outputs:Lost failed: AttributeError"),
     ],

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 from tandem_contract.config import OrchestratorConfig, Task, checks, task_checks
 
 INPUT = {"properties": {"message": {"type": "string"}}}
@@ -54,6 +55,31 @@ def found(*tasks):
 )
 def test_what_makes_tasks_unusable(tasks, where):
     assert found(*tasks) == where
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        ({"properties": {"a": {"type": "string", "description": "One", "two": None}}}, "properties.a.two"),
+        ({"properties": {"two": {"anyOf": [{}, {"items": {"x": None}}]}}}, "properties.two.anyOf.1.items.x"),
+        ({"$defs": {"a": {"additionalProperties": {"x": None}}}}, "$defs.a.additionalProperties.x"),
+        ({"x": None}, "x"),
+        ({"required": None}, "required"),
+        ({"properties": {"a": None}}, "properties.a"),
+        ({"properties": {"a": {"default": None}, "const": {"enum": ["a", None], "const": None}}}, None),
+        ({"examples": [None, {"x": None}], "x-shown": {"x": None}}, None),
+    ],
+)
+def test_a_null_in_a_schema_is_most_often_half_a_text(schema, where):
+    for side in ("input", "output"):
+        problems = list(task_checks.errors([Task.model_validate(task(prompt="x", **{side: schema}))]))
+        assert [problem.partition(":")[0] for problem in problems] == ([f"tasks.0.{side}.{where}"] if where else [])
+
+
+def test_what_yaml_made_of_a_comma_is_told_with_its_remedy():
+    output = yaml.safe_load("{type: object, properties: {a: {type: string, description: One, two}}}")
+    (problem,) = task_checks.errors([Task.model_validate(task(output=output))])
+    assert problem.startswith("tasks.0.output.properties.a.two: no JSON schema: it is null, and no keyword; quote the")
 
 
 def test_both_tiers_hear_of_it():

@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 from tandem_contract.config import ModelSettings
+from tandem_contract.output_shape import MOST_PARTS
 from tandem_orchestrator.engines.catalogue import Model
 from tandem_orchestrator.engines.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 from tandem_orchestrator.errors import BadRequest
@@ -46,6 +47,19 @@ def test_injected_fields_win():
     settings = {"defaults": {"user": "a"}, "inject": {"user": "b", "priority": 1}}
     body = planned(settings=settings, user="c")
     assert (body["user"], body["priority"]) == ("b", 1)
+
+
+def test_what_the_configuration_adds_wins_over_the_client_and_is_not_checked_again():
+    schema = {"enum": [str(n) for n in range(MOST_PARTS + 1)]}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    with pytest.raises(BadRequest, match="has more than"):
+        planned(response_format=form)
+    asked = request(temperature=1, top_p=0.5)
+    asked.configured = {"response_format": form, "temperature": 0}
+    rewrite.apply(asked, model(defaults={"temperature": 2, "top_k": 5}, inject={"user": "b"}), None, 8)
+    body = orjson.loads(asked.body())
+    assert body["response_format"] == form
+    assert (body["temperature"], body["top_p"], body["top_k"], body["user"]) == (0, 0.5, 5, "b")
 
 
 def test_a_system_prompt_where_there_is_none():

@@ -90,10 +90,10 @@ def test_a_model_is_asked_as_often_as_the_task_says(fields, times):
     asking = Asking(version(**fields), [], ())
     asked = []
     for _ in range(times - 1):
-        asked.append(asking.request(stream=False).payload)
+        asked.append(asking.request(stream=False).configured)
         with pytest.raises(Misfit):
             asking.output(Said("no"))
-    asked.append(asking.request(stream=False).payload)
+    asked.append(asking.request(stream=False).configured)
     with pytest.raises(Unfit):
         asking.output(Said("no"))
     assert ["response_format" in each for each in asked] == [not fields.get("tools"), *[True] * (times - 1)]
