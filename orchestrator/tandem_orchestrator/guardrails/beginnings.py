@@ -1,6 +1,6 @@
 """Of a regular expression that of all beginnings of what it matches; by it one knows what a text may still become.
 
-    ab{2}(c|\\b)  ->  (?:a(?:b{0,2}|b{2}(?:c?|)))?
+Of `ab{2}(c|d)` it is `(?:a(?:b{0,2}|b{2}(?:c?|d?)))?`, with some more parentheses.
 """
 
 import re

@@ -16,10 +16,10 @@ FEW: Final = 4
 class Opening:
     """Patterns of which a text may have the beginning of a match at its end."""
 
-    def __init__(self, patterns: Sequence[str], together: int) -> None:
+    def __init__(self, patterns: Sequence[str], at_once: int) -> None:
         """Compile them. Raises `ValueError` for one that is not understood."""
         begun = [f"(?:{beginnings(each)})" for each in patterns]
-        portions = (begun[at : at + together] for at in range(0, len(begun), together))
+        portions = (begun[at : at + at_once] for at in range(0, len(begun), at_once))
         self._begun: Final = tuple(TextPattern(f"(?:{'|'.join(some)})\\z", memory=_MEMORY) for some in portions)
 
     def first(self, data: bytes, begin: int) -> int:
@@ -47,4 +47,3 @@ def parted(taken: Iterable[tuple[int, int]], at: int) -> int:
             first = start
         reach = max(reach, end)
     return first if reach > at else at
-

@@ -54,7 +54,8 @@ class Scan:
 
     def taken(self, data: bytes, begin: int) -> Iterator[tuple[int, int]]:
         """Yield all that was matched, whether it is one or not: nothing else is found in that."""
-        return ((start, end if found is None else max(end, found[1])) for start, end, found in self._matches(data, begin))
+        for start, end, found in self._matches(data, begin):
+            yield start, end if found is None else max(end, found[1])
 
     def _matches(self, data: bytes, begin: int) -> Iterator[tuple[int, int, Found | None]]:
         last = 0
@@ -79,13 +80,13 @@ class RuleFinder:
     longest: int | None
 
     def __init__(
-        self, families: Iterable[Sequence[Rule]], longest: int, fold: Fold = visible, together: int = _MANY
+        self, families: Iterable[Sequence[Rule]], longest: int, fold: Fold = visible, at_once: int = _MANY
     ) -> None:
         families = [rules for rules in families if rules]
         self.longest = longest
         self._fold = fold
         self._scans: Final = tuple(map(Scan, families))
-        self._opening: Final = Opening([rule.pattern for rules in families for rule in rules], together)
+        self._opening: Final = Opening([rule.pattern for rules in families for rule in rules], at_once)
 
     def find(self, text: str, begin: int = 0) -> Sequence[Span]:
         """Return what is in `text`, by its kind."""

@@ -25,7 +25,6 @@ RULES = [
     *(("injections", rule) for rule in injections.rules()),
 ]
 AROUND = st.text(alphabet="aZ7 .,:@+-/\n=é\u0301\u200b<", max_size=4)
-settings.register_profile("rules", max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def python(pattern: str) -> re.Pattern[str]:
@@ -34,9 +33,9 @@ def python(pattern: str) -> re.Pattern[str]:
     return re.compile(("(?i)" if codes.startswith("(?i)") else "") + codes.removeprefix("(?i)"), re.ASCII)
 
 
-def holds_at_every_cut(looks: Telling, text: str, least: int = 0) -> None:
+def holds_at_every_cut(looks: Telling, text: str) -> None:
     hits = looks.find(text)
-    for cut in range(least, len(text) + 1):
+    for cut in range(len(text) + 1):
         opened = looks.open(text[:cut])
         assert 0 <= opened <= cut
         known = [hit for hit in hits if hit.start < opened]
@@ -46,7 +45,7 @@ def holds_at_every_cut(looks: Telling, text: str, least: int = 0) -> None:
 
 
 @pytest.mark.parametrize(("family", "rule"), RULES, ids=[f"{family}-{n}" for n, (family, _) in enumerate(RULES)])
-@settings(settings.get_profile("rules"))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_what_a_rule_finds_is_open_until_it_is_whole(family, rule, data):
     wanted = rule._replace(kind="hit" if rule.kind == INNOCENT else rule.kind, holds=always)
@@ -63,7 +62,7 @@ def test_the_corpus_at_every_cut(family):
         holds_at_every_cut(looks, f"Zuvor:  {sample.text[:400]} und so…")
 
 
-PIECES = ["bomb", "a plan", "a  plan", "b", "omb ", "Übu", "U\u0308bung", "ng", " ", "foo", "12", "-", "\u200b", "é", "."]
+PIECES = ["bomb", "a  plan", "b", "omb ", "Übu", "U\u0308bung", "ng", " ", "foo", "12", "-", "\u200b", "é", "."]
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,7 +115,7 @@ def test_beginnings(pattern, text):
 
 @pytest.mark.parametrize("pattern", ["(", "a)", "*a", r"\Qa\E", r"\1", "[a", r"\C", "(?#a)"])
 def test_patterns_whose_beginnings_are_not_known(pattern):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         beginnings(pattern)
 
 

@@ -227,3 +227,16 @@ def test_the_corpus_wherever_windows_end(family):
         moved = "-" * shift + " " + text
         pieces = [moved[at : at + 5] for at in range(0, len(moved), 5)]
         assert streamed(pieces, [rail(looks)])[0] == whole(moved, [looks])
+
+
+@pytest.mark.parametrize("family", corpus.FAMILIES)
+def test_prose_waits_for_little_and_what_may_be_a_hit_as_long_as_that(family):
+    looks = finder(Guardrail.model_validate({"name": "all", family: {}}))
+    prose = "The lamp was lit, and nobody said more about the weather than was needed. " * 8
+    assert streamed(list(prose), [rail(looks)])[2] <= 64
+    begun = {
+        "secrets": "https://hooks.slack.com/services/T" + "Q" * 1600,
+        "personal_data": "ada@" + ("-" * 60 + ".") * 9,
+        "injections": "<!-- " + "and so on, " * 200,
+    }[family]
+    assert 200 < streamed([*prose, *begun], [rail(looks)])[2] <= Window([rail(looks)], lambda *_: None).size
