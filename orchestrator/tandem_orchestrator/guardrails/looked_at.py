@@ -109,10 +109,12 @@ class LookedAt:
 
     def place(self, byte: int) -> int:
         """Return a byte of `data` as a character of the text."""
+        if byte == len(self.data):
+            return len(self._text)
         at = len(self.data[:byte].decode())
         if self._places is None:
             return at
-        return self._places[at][0] if at < len(self._places) else len(self._text)
+        return self._places[at][0]
 
     def spans(self, found: Iterable[tuple[int, int, str]]) -> list[Span]:
         """Return bytes of `data`, from front to back and without overlaps, as characters of the text."""
