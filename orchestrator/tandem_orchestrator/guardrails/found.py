@@ -56,9 +56,9 @@ class Telling(Protocol):
 class Follower(Protocol):
     """Looks into one text that comes in pieces."""
 
-    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
+    def find(self, text: str, start: int, begin: int, until: int) -> Sequence[Span]:
         """Return what is in a part of the text that begins at `start` in it; only what begins before `until`, counted
-        in the part as spans are, is known for sure. Parts overlap.
+        in the part as spans are, is known for sure. Parts overlap: what is before `begin` is context.
         """
 
 

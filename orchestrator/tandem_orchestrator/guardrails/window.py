@@ -1,7 +1,7 @@
 """A text that comes in pieces, and how much of it may go on; does no I/O.
 
-What was looked at stays for a while as context, so that a hit is found wherever the pieces are cut. A hit that begins
-`reach` characters before the end may still grow, or be none: it waits, with all that comes after it.
+Each finder sees again what stands from the place on at which a hit may be open, so that it finds what it would in the
+whole, wherever the pieces are cut. That waits with all that comes after it, but for no longer than `reach` characters.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ class Looked:
 
     def _find(self, text: str, seen: int, until: int) -> Sequence[Span]:
         if self._follower is not None:
-            return self._follower.find(text, seen, until - seen)
+            return self._follower.find(text, seen, self.begin - seen, until - seen)
         return self._finder.find(text) if self._telling is None else self._telling.find(text, self.begin - seen)
 
     def _new(self, start: int, end: int, kind: str) -> Mask | None:

@@ -46,8 +46,7 @@ class WordFinder:
         at, taken = len(known), list[tuple[int, int]]()
         for looked, found in self._found(known, begin):
             at = min(at, looked.place(self._opening.first(looked.data, looked.begin)))
-            spans = (span for each in found for span in looked.spans(each))
-            taken += ((max(begin, span.start - _BESIDE), span.end) for span in spans)
+            taken += _taken(looked, found, begin)
         return parted(taken, at)
 
     def _found(self, text: str, begin: int) -> Iterator[tuple[LookedAt, Iterable[Iterable[Found]]]]:
@@ -64,6 +63,11 @@ class WordFinder:
 
     def _of_patterns(self, looked: LookedAt) -> Iterator[Iterable[Found]]:
         return (((*span, "pattern") for span in each.spans(looked.data, looked.begin)) for each in self._patterns)
+
+
+def _taken(looked: LookedAt, found: Iterable[Iterable[Found]], begin: int) -> Iterator[tuple[int, int]]:
+    """Yield what was found, with what it is known by to begin there."""
+    return ((max(begin, span.start - _BESIDE), span.end) for each in found for span in looked.spans(each))
 
 
 class TopicFinder:
@@ -83,14 +87,15 @@ class TopicFinder:
 
     def find(self, text: str) -> Sequence[Span]:
         """Return what is in `text`."""
-        return self.follow().find(text, 0, len(text))
+        return self.follow().find(text, 0, 0, len(text))
 
     def open(self, text: str, begin: int = 0) -> int:
         """See `Telling`."""
         if self._opening is None:
             return begin
         looked = LookedAt(text[: max(begin, unfinished(text))], begin=begin)
-        return looked.place(self._opening.first(looked.data, looked.begin))
+        found = (((*span, "word") for span in each.spans(looked.data, looked.begin)) for _, each in self._topics)
+        return parted(_taken(looked, found, begin), looked.place(self._opening.first(looked.data, looked.begin)))
 
     def follow(self) -> "_Topics":
         """Return what remembers the words of a text that comes in pieces."""
@@ -101,15 +106,16 @@ class _Topics:
     def __init__(self, topics: Sequence[tuple[Topic, TextPattern]]) -> None:
         self._topics: Final = [(topic, pattern, set[str]()) for topic, pattern in topics]
 
-    def find(self, text: str, start: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
+    def find(self, text: str, start: int, begin: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
         """See `Follower`."""
-        looked = LookedAt(text)
-        sure = looked.data if until >= len(text) else LookedAt(text[:until]).data
-        return looked.spans(together(_of_topic(*each, looked.data, len(sure)) for each in self._topics))
+        looked = LookedAt(text, begin=begin)
+        sure = len(looked.data if until >= len(text) else LookedAt(text[:until], begin=begin).data)
+        return looked.spans(together(_of_topic(*each, looked, sure) for each in self._topics))
 
 
-def _of_topic(topic: Topic, pattern: TextPattern, known: set[str], data: bytes, until: int) -> Iterable[Found]:
-    spans = [span for span in pattern.spans(data) if span[0] < until]
+def _of_topic(topic: Topic, pattern: TextPattern, known: set[str], looked: LookedAt, until: int) -> Iterable[Found]:
+    data = looked.data
+    spans = [span for span in pattern.spans(data, looked.begin) if span[0] < until]
     known.update(" ".join(data[start:end].decode().casefold().split()) for start, end in spans)
     return [(*span, topic.name) for span in spans] if len(known) >= topic.min_matches else []
 
@@ -139,7 +145,7 @@ class _Length:
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def find(self, text: str, start: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
+    def find(self, text: str, start: int, begin: int, until: int) -> Sequence[Span]:  # noqa: ARG002 # see `Follower`
         """See `Follower`."""
         allowed = max(0, self._most - start)
         return [Span(allowed, len(text), "length")] if len(text) > allowed else []

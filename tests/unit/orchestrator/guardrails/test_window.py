@@ -187,6 +187,14 @@ def test_a_topic_is_known_by_words_far_apart():
     assert streamed(list(text[:600]), [rail(TopicFinder([topic]), "block")])[1] == set()
 
 
+@pytest.mark.parametrize("step", [1, 3, 16])
+def test_a_part_of_a_word_is_none_of_a_topic(step):
+    topic = Topic.model_validate({"name": "war", "words": ["arm", "a tank", "rm"]})
+    text = "alarm, farmer and a tanker; " * 30
+    pieces = [text[at : at + step] for at in range(0, len(text), step)]
+    assert streamed(pieces, [rail(TopicFinder([topic]), "block")])[:2] == (text, set())
+
+
 def test_what_had_to_go_on_is_remembered():
     window = Window([rail(key(), "block")], lambda *_: None)
     window.take("the AKIA")
