@@ -1,5 +1,7 @@
 """What guardrails on streamed output cost: CPU a token of streams whose text is looked at, over streams without.
 
+Also how many characters of prose wait, beside how many would if finders did not tell where a hit may be open.
+
     .venv/bin/python -m bench.guardrails_stream            about a minute on a quiet machine; prints only
     .venv/bin/python -m bench.guardrails_stream --quick    a quarter of that
 
@@ -10,11 +12,21 @@ import gc
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any, Final
 
+from tandem_contract.config import Guardrail
+from tandem_orchestrator.guardrails.finders import finder
+from tandem_orchestrator.guardrails.found import Finder
+from tandem_orchestrator.guardrails.rail import Rail
+from tandem_orchestrator.guardrails.window import Window
+
 from bench import command
+from bench.guardrails import everyday
 from bench.load import Load
 from bench.measures import CLIENTS, SHORT_STREAM, STREAM_END, STREAMS, Effort, cpu_of_a_token
 from bench.processes import Cores
@@ -25,6 +37,8 @@ from hack import path, progress
 FULL: Final = Effort(rounds=7, seconds=2.0, fill=0, requests=0, leaving=0)
 QUICK: Final = Effort(rounds=2, seconds=1.0, fill=0, requests=0, leaving=0)
 BOUND: Final = 1.5
+TOKEN: Final = 4
+"""Characters of one, about."""
 RAILS: Final[dict[str, list[dict[str, Any]]]] = {
     "words": [{"name": "words", "at": ["output"], "words": ["confidential", "internal use only"]}],
     "secrets and personal data": [
@@ -56,7 +70,39 @@ async def measure(effort: Effort) -> list[Row]:
             for _ in range(effort.rounds):
                 for what, server in targets.items():
                     found[what].append(await cpu_of_a_token(server, effort.seconds) * 1e6)
-    return [_row(what, Series(found[what]), Series(found[""])) for what in RAILS]
+    rows = [_row(what, Series(found[what]), Series(found[""])) for what in RAILS]
+    return [*rows, *(_held(what, [_rail(each) for each in settings]) for what, settings in RAILS.items())]
+
+
+def _held(what: str, rails: Sequence[Rail]) -> Row:
+    silent = [replace(rail, finder=_Silent(rail.finder)) for rail in rails if rail.finder is not None]
+    figures = f"{_waiting(rails)}; without telling {_waiting(silent)}"
+    return Row(f"characters of prose that wait to be looked at for {what}", figures)
+
+
+def _waiting(rails: Sequence[Rail]) -> str:
+    """Return how many characters wait after each token."""
+    window = Window(rails, lambda *_: None)
+    waiting = list[int]()
+    for text in everyday():
+        for at in range(0, len(text), TOKEN):
+            window.take(text[at : at + TOKEN])
+            waiting.append(window.length - window.clear)
+    return f"{mean(waiting):.0f} on average, {max(waiting)} at most"
+
+
+def _rail(settings: dict[str, Any]) -> Rail:
+    guardrail = Guardrail.model_validate(settings)
+    on = frozenset(guardrail.on)
+    return Rail(guardrail.name, on, guardrail.action, guardrail.window, open=False, finder=finder(guardrail))
+
+
+class _Silent:
+    """A finder that does not tell where a hit may be open."""
+
+    def __init__(self, looks: Finder) -> None:
+        self.longest = looks.longest
+        self.find = looks.find
 
 
 def _row(what: str, guarded: Series, plain: Series) -> Row:

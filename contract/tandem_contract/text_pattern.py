@@ -39,9 +39,11 @@ class TextPattern:
         """Return whether the text has it anywhere."""
         return self._pattern.search(encoded(text)) is not None
 
-    def spans(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where `data`, in UTF-8, has it, from front to back and without overlaps: bytes, as slices have them."""
-        at = 0
+    def spans(self, data: bytes, at: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield where `data`, in UTF-8, has it, from front to back and without overlaps: bytes, as slices have them.
+
+        What is before `at` is context for what begins there or later.
+        """
         while at <= len(data) and (found := self._pattern.search(data, at)) is not None:
             start, end = self._span(found)
             if end > start:

@@ -1,6 +1,7 @@
 """The one way to ask a model: it is found, the request made to fit it, the server's tools run, whole or streamed."""
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,9 +18,10 @@ from tandem_orchestrator.gateway.answer_cache import AnswerCache, Place
 from tandem_orchestrator.gateway.context import count_tokens
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.guard import Guard
-from tandem_orchestrator.gateway.guarded_stream import Screen
+from tandem_orchestrator.gateway.guarded_stream import GuardedStream
 from tandem_orchestrator.gateway.relay import CopiedEvents, Events, relay_stream
 from tandem_orchestrator.gateway.request import Headers, Request
+from tandem_orchestrator.gateway.screen import Screen
 from tandem_orchestrator.gateway.tool_loop import complete_with_tools
 from tandem_orchestrator.gateway.tool_session import ToolSession
 from tandem_orchestrator.gateway.tool_stream import stream_with_tools
@@ -158,7 +160,7 @@ class Generator:
         is_clients = None if session is None else session.is_clients
         screen = Screen(guard, call, self._settings.hold.heartbeat_seconds, is_clients, tells=session is None)
         if screen.needed:
-            call.screen = screen.over
+            call.screen = partial(GuardedStream, screen)
 
     def _guards(self, request: Request, model: Model, principal: Principal, record: Record) -> bool:
         """Return whether a request has to be judged before it is asked."""

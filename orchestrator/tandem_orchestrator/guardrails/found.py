@@ -40,12 +40,25 @@ class Finder(Protocol):
         """Return what is in `text`, from front to back and without overlaps."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A finder that tells how much of a text it needs to see again once more of it comes."""
+
+    def open(self, text: str, begin: int = 0) -> int:
+        """Return a place, not before `begin`, at which `text` can be parted: what begins before it is known for sure,
+        and what further text completes, makes longer or brings about begins there or later.
+        """
+
+    def find(self, text: str, begin: int = 0) -> Sequence[Span]:
+        """Return what begins at `begin` or later, where the text can be parted; what is before is context."""
+
+
 class Follower(Protocol):
     """Looks into one text that comes in pieces."""
 
-    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
+    def find(self, text: str, start: int, begin: int, until: int) -> Sequence[Span]:
         """Return what is in a part of the text that begins at `start` in it; only what begins before `until`, counted
-        in the part as spans are, is known for sure. Parts overlap.
+        in the part as spans are, is known for sure. Parts overlap: what is before `begin` is context.
         """
 
 

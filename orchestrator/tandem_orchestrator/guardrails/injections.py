@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tandem_orchestrator.guardrails.found import Span, merged
-from tandem_orchestrator.guardrails.looked_at import INVISIBLE, LookedAt, plain
-from tandem_orchestrator.guardrails.scan import Rule, Scan
+from tandem_orchestrator.guardrails.looked_at import INVISIBLE, plain
+from tandem_orchestrator.guardrails.opening import FEW
+from tandem_orchestrator.guardrails.scan import Rule, RuleFinder
 
 _PHRASES: Final = Path(__file__).with_suffix(".txt")
 _NAME: Final = re.compile(r"([a-z]+) = (.+)")
@@ -24,22 +25,24 @@ _HIDING: Final = re.compile(
 what turns the direction of writing around."""
 
 
-class InjectionFinder:
+class InjectionFinder(RuleFinder):
     """Finds them, and invisible characters that could hide some."""
 
-    longest = _LONGEST
-
     def __init__(self) -> None:
-        self._scan: Final = Scan(_rules(_PHRASES.read_text(encoding="utf-8")))
+        super().__init__([rules()], _LONGEST, plain, FEW)
 
-    def find(self, text: str) -> Sequence[Span]:
+    def find(self, text: str, begin: int = 0) -> Sequence[Span]:
         """Return what is in `text`, by what it wants."""
-        looked = LookedAt(text, plain)
-        found = looked.spans(self._scan.found(looked.data))
+        found = super().find(text, begin)
         if text.isascii() or not INVISIBLE.search(text):
             return found
-        hidden = (Span(*each.span(1), "invisible_text") for each in _HIDING.finditer(text) if each[1])
+        hidden = (Span(*each.span(1), "invisible_text") for each in _HIDING.finditer(text, begin) if each[1])
         return merged([*found, *hidden])
+
+
+def rules() -> list[Rule]:
+    """Return all."""
+    return list(_rules(_PHRASES.read_text(encoding="utf-8")))
 
 
 def _rules(written: str) -> Iterator[Rule]:

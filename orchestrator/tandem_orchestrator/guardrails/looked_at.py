@@ -21,6 +21,7 @@ INVISIBLE: Final = re.compile(
 )
 """What Unicode says to leave out where it is not understood (Default_Ignorable_Code_Point)."""
 _RUN: Final = re.compile("[^\0-\x7f]+")
+_PARTS_OF_HANGUL: Final = "\u1160", "\u11ff"
 _MOST_KNOWN: Final = 0x10000
 _FEW: Final = 16
 
@@ -74,15 +75,46 @@ def plain(text: str) -> str:
     return _PLAIN.of(text)
 
 
-class LookedAt:
-    """A text and what is looked at of it."""
+def unfinished(text: str) -> int:
+    """Return where the last character begins that a reader sees: what follows, such as an accent, may change it."""
+    at = len(text) - 1
+    while at > 0 and _changes_what_is_before(text[at]):
+        at -= 1
+    return max(at, 0)
 
-    def __init__(self, text: str, fold: Fold = visible) -> None:
+
+def _changes_what_is_before(character: str) -> bool:
+    if character <= "\x7f":
+        return False
+    form = _VISIBLE[ord(character)]
+    first = (form if isinstance(form, str) else chr(form))[:1]
+    return not first or _PARTS_OF_HANGUL[0] <= first <= _PARTS_OF_HANGUL[1] or unicodedata.category(first)[0] == "M"
+
+
+class LookedAt:
+    """A text and what is looked at of it; what stands before `begin` is for context, and is looked at by itself."""
+
+    def __init__(self, text: str, fold: Fold = visible, begin: int = 0) -> None:
         self._text = text
         self._fold = fold
-        self.folded = text if text.isascii() else fold(text)
+        self._parts = ((0, begin), (begin, len(text))) if begin else ((0, len(text)),)
+        folded = [text[start:end] for start, end in self._parts]
+        if not text.isascii():
+            folded = [part if part.isascii() else fold(part) for part in folded]
+        self.folded = "".join(folded)
         self.data = encoded(self.folded)
         """The same as patterns read it."""
+        self.begin = len(encoded(folded[0])) if begin else 0
+        """Where that begins in `data`."""
+
+    def place(self, byte: int) -> int:
+        """Return a byte of `data` as a character of the text."""
+        if byte == len(self.data):
+            return len(self._text)
+        at = len(self.data[:byte].decode())
+        if self._places is None:
+            return at
+        return self._places[at][0]
 
     def spans(self, found: Iterable[tuple[int, int, str]]) -> list[Span]:
         """Return bytes of `data`, from front to back and without overlaps, as characters of the text."""
@@ -106,28 +138,40 @@ class LookedAt:
         if self.folded == self._text:
             return None
         places: list[tuple[int, int]] = []
-        for start, end, is_folded in _pieces(self._text):
-            if is_folded:
-                places += _within(self._text[start:end], start, self._fold)
-            else:
-                places += ((each, each + 1) for each in range(start, end))
+        for part, until in self._parts:
+            for start, end, is_folded in _pieces(self._text, part, until):
+                if is_folded:
+                    places += _within(self._text[start:end], start, self._fold)
+                else:
+                    places += ((each, each + 1) for each in range(start, end))
         return places
 
 
-def _pieces(text: str) -> Iterable[tuple[int, int, bool]]:
-    """Yield the pieces of a text, and whether there is anything to fold in them."""
-    at = 0
-    for run in _RUN.finditer(text):
+def _pieces(text: str, start: int, end: int) -> Iterable[tuple[int, int, bool]]:
+    """Yield the pieces of a part of a text, and whether there is anything to fold in them."""
+    at = start
+    for run in _RUN.finditer(text, start, end):
         begin = max(run.start() - 1, at)
         yield at, begin, False
         yield begin, run.end(), True
         at = run.end()
-    yield at, len(text), False
+    yield at, end, False
 
 
 def _within(piece: str, begin: int, fold: Fold) -> Iterable[tuple[int, int]]:
-    parts = list(map(fold, piece))
+    """Return where the characters of a folded piece come from; of what became one all come from the same place."""
+    places: list[tuple[int, int]] = []
+    for start, end in _characters(piece):
+        whole, parts = fold(piece[start:end]), list(map(fold, piece[start:end]))
+        if "".join(parts) == whole:
+            places += ((begin + at, begin + at + 1) for at, part in enumerate(parts, start) for _ in part)
+        else:
+            places += ((begin + start, begin + end) for _ in whole)
     whole = fold(piece)
-    if "".join(parts) == whole:
-        return ((begin + at, begin + at + 1) for at, part in enumerate(parts) for _ in part)
-    return ((begin, begin + len(piece)) for _ in whole)
+    return places if len(places) == len(whole) else ((begin, begin + len(piece)) for _ in whole)
+
+
+def _characters(piece: str) -> Iterable[tuple[int, int]]:
+    """Yield where a reader sees a character, each with what changes it."""
+    starts = [at for at, each in enumerate(piece) if not at or not _changes_what_is_before(each)]
+    return zip(starts, [*starts[1:], len(piece)], strict=True)

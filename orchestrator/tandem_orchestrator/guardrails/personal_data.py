@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
@@ -25,9 +25,7 @@ from stdnum.se import personnummer
 from stdnum.us import ssn
 from tandem_contract.config import PersonalDataKind
 
-from tandem_orchestrator.guardrails.found import Span
-from tandem_orchestrator.guardrails.looked_at import LookedAt
-from tandem_orchestrator.guardrails.scan import INNOCENT, Holds, Rule, Scan
+from tandem_orchestrator.guardrails.scan import INNOCENT, Holds, Rule, RuleFinder
 
 _LONGEST: Final = 384
 """An e-mail address: 64 characters, @ and 255; and what is around it."""
@@ -232,16 +230,9 @@ RULES: Final = (
 )
 
 
-class PersonalDataFinder:
+class PersonalDataFinder(RuleFinder):
     """Finds personal data of some kinds."""
-
-    longest = _LONGEST
 
     def __init__(self, kinds: Iterable[PersonalDataKind]) -> None:
         wanted = frozenset(kinds) or frozenset(PersonalDataKind)
-        self._scan: Final = Scan(rule for rule in RULES if rule.kind in wanted or rule.kind == INNOCENT)
-
-    def find(self, text: str) -> Sequence[Span]:
-        """Return what is in `text`, by its kind."""
-        looked = LookedAt(text)
-        return looked.spans(self._scan.found(looked.data))
+        super().__init__([[rule for rule in RULES if rule.kind in wanted or rule.kind == INNOCENT]], _LONGEST)

@@ -4,14 +4,12 @@ assigned to."""
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from tandem_contract.config import SecretKind
 
-from tandem_orchestrator.guardrails.found import Span
-from tandem_orchestrator.guardrails.looked_at import LookedAt
-from tandem_orchestrator.guardrails.scan import Rule, Scan, together
+from tandem_orchestrator.guardrails.scan import Rule, RuleFinder
 
 _LONGEST: Final = 256
 _PEM_LABEL: Final = r"(?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
@@ -143,17 +141,9 @@ ASSIGNED: Final = (
 """What is told by the name that it is given."""
 
 
-class SecretFinder:
+class SecretFinder(RuleFinder):
     """Finds secrets of some kinds."""
-
-    longest = _LONGEST
 
     def __init__(self, kinds: Iterable[SecretKind]) -> None:
         wanted = frozenset(kinds) or frozenset(SecretKind)
-        families = ([rule for rule in rules if rule.kind in wanted] for rules in (KNOWN, ASSIGNED))
-        self._scans: Final = tuple(Scan(rules) for rules in families if rules)
-
-    def find(self, text: str) -> Sequence[Span]:
-        """Return what is in `text`, by its kind."""
-        looked = LookedAt(text)
-        return looked.spans(together(scan.found(looked.data) for scan in self._scans))
+        super().__init__(([rule for rule in rules if rule.kind in wanted] for rules in (KNOWN, ASSIGNED)), _LONGEST)

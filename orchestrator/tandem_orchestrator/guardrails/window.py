@@ -1,7 +1,7 @@
 """A text that comes in pieces, and how much of it may go on; does no I/O.
 
-What was looked at stays for a while as context, so that a hit is found wherever the pieces are cut. A hit that begins
-`reach` characters before the end may still grow, or be none: it waits, with all that comes after it.
+Each finder sees again what stands from the place on at which a hit may be open, so that it finds what it would in the
+whole, wherever the pieces are cut. That waits with all that comes after it, but for no longer than `reach` characters.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 
 from tandem_contract.config import GuardrailAction
 
-from tandem_orchestrator.guardrails.found import Finder, Following, Span
+from tandem_orchestrator.guardrails.found import Finder, Following, Span, Telling
 from tandem_orchestrator.guardrails.looked_at import INVISIBLE
 from tandem_orchestrator.guardrails.rail import Rail
 
 LEAST_STEP: Final = 16  # characters that are looked at in one go
 MOST_KEPT: Final = 65_536  # characters of a hit that goes on and on
+CONTEXT: Final = 16  # characters before a hit by which a finder tells that a word begins; nobody may see some of them
 WORD_END: Final = 1  # character behind a hit by which a finder may tell that a word ends
 
 Note = Callable[[Rail, str], None]
@@ -30,45 +31,103 @@ class Mask(NamedTuple):
     """What stands in its place; nothing where it goes on from one before."""
 
 
-class Reach(NamedTuple):
-    """How a text is looked at, in characters."""
-
-    reach: int
-    """Of its end, where hits may begin that are not whole."""
-    step: int
-    """Of what is new, at least; so much more than `reach` allows that each character is looked at a few times only."""
-
-
-def reach_of(rails: Sequence[Rail]) -> Reach:
-    """Return it for all that look by rules: hits are found up to the longest that a finder knows; of finders that do
-    not know it, up to two thirds of the window.
+def reach_of(rail: Rail) -> int:
+    """Return how many of a text's last characters may be of a hit that is not whole: up to the longest that the finder
+    knows; of one that does not know it, up to two thirds of the window.
     """
-    window = min((rail.window for rail in rails), default=0)
-    reach = max((_longest(rail) for rail in rails), default=0) + WORD_END
-    return Reach(reach, max(window - reach, reach // 2, LEAST_STEP))
-
-
-def _longest(rail: Rail) -> int:
     longest: int | None = getattr(rail.finder, "longest", None)
-    return rail.window * 2 // 3 if longest is None else longest
+    return (rail.window * 2 // 3 if longest is None else longest) + WORD_END
 
 
 class Looked:
     """What one finder has seen of a text."""
 
-    __slots__ = ("_finder", "_follower", "action", "covered", "rail")
+    __slots__ = ("_covered", "_finder", "_follower", "_settled", "_telling", "begin", "decided", "rail", "reach")
 
     def __init__(self, rail: Rail, finder: Finder) -> None:
         self.rail = rail
-        self.action = rail.action
+        self.reach = reach_of(rail)
         self._finder = finder
         self._follower = finder.follow() if isinstance(finder, Following) else None
-        self.covered = 0
+        self._telling = finder if isinstance(finder, Telling) else None
+        self.begin = 0
+        """From where on it has to see the text again."""
+        self.decided = 0
+        """Where that ends in which it is known what begins."""
+        self._settled = -1
+        """The same, where it could not wait."""
+        self._covered = 0
         """Where its last hit ends."""
 
-    def find(self, text: str, start: int, until: int) -> Sequence[Span]:
-        """See `Follower`."""
-        return self._finder.find(text) if self._follower is None else self._follower.find(text, start, until)
+    @property
+    def holds(self) -> bool:
+        """Whether the text waits for it."""
+        return self.rail.action is not GuardrailAction.FLAG
+
+    def look(self, text: str, start: int, *, last: bool) -> list[tuple[Mask, str]]:
+        """Return what is known by now to be in a text of which `text` is the end, from `start` on, and was not before:
+        each with its kind. Of the `last` all is known.
+        """
+        seen = max(start, self.begin - CONTEXT)
+        text = text[seen - start :]
+        opened = self._opened(text, seen)
+        until = seen + len(text) if last else self._until(opened, text, seen)
+        if until <= self.decided:
+            return []
+        found, keep = list[tuple[Mask, str]](), max(opened, until - self.reach)
+        for span in self._find(text, seen, until):
+            first, end = span.start + seen, span.end + seen
+            if first < keep < end:
+                keep = max(first, until - MOST_KEPT)  # or the finder would begin inside of it, and it may go on
+            if first < until and (mask := self._new(first, end, span.kind)) is not None:
+                found.append((mask, span.kind))
+        self.begin, self.decided = keep, until
+        if last:
+            self._settled = until
+        return found
+
+    def _opened(self, text: str, seen: int) -> int:
+        """Return where the text can be parted, of what there is from `seen` on."""
+        return self.begin if self._telling is None else seen + self._telling.open(text, self.begin - seen)
+
+    def _until(self, opened: int, text: str, seen: int) -> int:
+        """Return before where all is known: what is open is waited for no longer than the longest hit is."""
+        until = max(opened, self.decided)
+        if until < seen + len(text) - self.reach:
+            until = max(until, seen + _last(text, self.reach))
+        return until
+
+    def _find(self, text: str, seen: int, until: int) -> Sequence[Span]:
+        if self._follower is not None:
+            return self._follower.find(text, seen, self.begin - seen, until - seen)
+        return self._finder.find(text) if self._telling is None else self._telling.find(text, self.begin - seen)
+
+    def _new(self, start: int, end: int, kind: str) -> Mask | None:
+        """Return what is new in a hit, which may be known, or a part of it."""
+        label = f"[{kind.upper()}]"
+        if start < self.decided:  # it is known, unless a part of it had to go on, or it is longer than was thought
+            if self.decided != self._settled and self._covered <= self.decided:
+                return None
+            label = "" if self._covered >= self.decided else label
+            start = max(self.decided, self._covered)
+        if end <= start:
+            return None
+        self._covered = end
+        return Mask(start, end, label)
+
+
+def _last(text: str, count: int) -> int:
+    """Return where the last characters begin, so many of them as somebody sees."""
+    first = len(text) - count
+    if not text.isascii():
+        at, seen = len(text), 0
+        while seen < count and len(text) - at < MOST_KEPT:
+            first = max(0, at - (count - seen))
+            seen += len(INVISIBLE.sub("", text[first:at]))
+            if first == at:
+                break
+            at = first
+    return first
 
 
 class Window:
@@ -78,8 +137,7 @@ class Window:
     """
 
     __slots__ = (
-        "_decided",
-        "_holds",
+        "_holding",
         "_judge_window",
         "_judged",
         "_looks",
@@ -88,11 +146,9 @@ class Window:
         "_next",
         "_note",
         "_pieces",
-        "_reach",
         "_settled",
         "_start",
         "_text",
-        "_wait",
         "clear",
         "cut",
         "judges",
@@ -101,15 +157,14 @@ class Window:
     )
 
     def __init__(self, rails: Sequence[Rail], note: Note) -> None:
-        looking = [rail for rail in rails if rail.finder is not None]
         self.judges = [rail for rail in rails if rail.judge is not None]
         """Who is to be asked."""
-        self._looks = [Looked(rail, rail.finder) for rail in looking if rail.finder is not None]
-        self._reach, step = reach_of(looking)
-        self._wait = self._next = self._reach + step
+        self._looks = [Looked(rail, rail.finder) for rail in rails if rail.finder is not None]
+        self._holding = [looked for looked in self._looks if looked.holds]
+        self._next = LEAST_STEP
         self._judge_window = min((rail.window for rail in self.judges), default=0)
-        self._holds = bool(self.judges) or any(rail.action is not GuardrailAction.FLAG for rail in looking)
-        self.size = max(self._wait, self._judge_window)
+        reach = max((looked.reach for looked in self._looks), default=0)
+        self.size = max(reach + max(LEAST_STEP, reach // 2), self._judge_window)
         """Characters that wait at most."""
         self._note = note
         self._pieces: list[str] = []
@@ -122,10 +177,8 @@ class Window:
         """Where that ends which may go on."""
         self.cut: int | None = None
         """Where the text has to end."""
-        self._decided = 0
-        """Where that ends in which it is known what begins."""
         self._settled = -1
-        """The same, where it could not wait."""
+        """How much of it could not wait."""
         self._judged = 0
         self._masks: list[Mask] = []
         self._masked = 0
@@ -137,18 +190,15 @@ class Window:
         if self._looks or self.judges:
             self._pieces.append(piece)
         if self.length >= self._next and self._looks:
-            self._look(self._undecided())
-            self._free()
-        elif not self._holds:
+            self._look(last=False)
+        if not (self._holding or self.judges):
             self.clear = self.length
 
     def settle(self) -> None:
         """Decide about all that is there, as no more comes, or not for now."""
-        if self._decided < self.length:
-            if self._looks:
-                self._look(self.length)
-            self._decided = self._settled = self.length
-            self._free()
+        if self._settled < self.length:
+            self._settled = self.length
+            self._look(last=True)
 
     def due(self) -> str | None:
         """Return what the judges have to say something about, with what came before it; None where they can wait."""
@@ -165,8 +215,7 @@ class Window:
         if blocks:
             self._cut_at(self._judged)
         self._judged = self.length
-        if not self._looks:
-            self._forget(self._judged - self._judge_window)
+        self._forget()
         self._free()
 
     def shown(self, start: int, text: str) -> str | None:
@@ -188,65 +237,42 @@ class Window:
         self._masks = [mask for mask in masks if mask.end > end]
         return "".join((*pieces, text[at - start :]))
 
-    def _undecided(self) -> int:
-        """Return where a hit may begin that is not whole yet: what nobody sees makes it no longer."""
+    def _look(self, *, last: bool) -> None:
+        """Have all look at what is there."""
         self._join()
-        until = self.length - self._reach
-        if not self._text.isascii():
-            at, seen = self.length, 0
-            while seen < self._reach and self.length - at < MOST_KEPT:
-                until = max(self._start, at - (self._reach - seen))
-                seen += len(INVISIBLE.sub("", self._text[until - self._start : at - self._start]))
-                if until == at:
-                    break
-                at = until
-        return max(until, self._decided)
-
-    def _look(self, until: int) -> None:
-        """Decide about all that begins before `until`."""
-        self._join()
-        keep = until - self._reach
+        again = LEAST_STEP * 2
         for looked in self._looks:
-            for span in looked.find(self._text, self._start, until - self._start):
-                start, end = span.start + self._start, span.end + self._start
-                if start < keep < end:
-                    keep = max(start, until - MOST_KEPT)  # or the finder would begin inside of it, and it may go on
-                if start < until:
-                    self._found(looked, start, end, span.kind)
-        self._decided = until
-        self._forget(min(keep, self._judged - self._judge_window) if self.judges else keep)
-        again = self.length - self._start - self._reach
-        self._next = self.length + max(self._wait - self._reach, again // 2)  # more, where more is looked at again
+            for mask, kind in looked.look(self._text, self._start, last=last):
+                self._found(looked.rail, mask, kind)
+            again = max(again, self.length - looked.decided, self.length - looked.begin - looked.reach)
+        self._next = self.length + again // 2  # more, where more is looked at again
+        self._forget()
+        self._free()
 
-    def _found(self, looked: Looked, start: int, end: int, kind: str) -> None:
-        label = f"[{kind.upper()}]"
-        if start < self._decided:  # it is known, unless a part of it had to go on, or it is longer than was thought
-            if self._decided != self._settled and looked.covered <= self._decided:
-                return
-            label = "" if looked.covered >= self._decided else label
-            start = max(self._decided, looked.covered)
-        if end <= start:
-            return
-        looked.covered = end
-        self._note(looked.rail, kind)
-        if looked.action is GuardrailAction.BLOCK:
-            self._cut_at(start)
-        elif looked.action is GuardrailAction.MASK:
-            self._masks.append(Mask(start, end, label))
+    def _found(self, rail: Rail, mask: Mask, kind: str) -> None:
+        self._note(rail, kind)
+        if rail.action is GuardrailAction.BLOCK:
+            self._cut_at(mask.start)
+        elif rail.action is GuardrailAction.MASK:
+            self._masks.append(mask)
             self._masks.sort(key=lambda mask: (mask.start, -mask.end))
 
     def _cut_at(self, position: int) -> None:
         self.cut = position if self.cut is None else min(self.cut, position)
 
     def _free(self) -> None:
-        clear = self._decided if self._looks and self._holds else self.length
+        clear = min((looked.decided for looked in self._holding), default=self.length)
         self.clear = min(clear, self._judged) if self.judges else clear
 
     def _join(self) -> None:
         self._text = "".join((self._text, *self._pieces))
         self._pieces.clear()
 
-    def _forget(self, before: int) -> None:
+    def _forget(self) -> None:
+        """Keep what is to be seen again, and what the judges are yet to see."""
+        before = min((looked.begin - CONTEXT for looked in self._looks), default=self.length)
+        if self.judges:
+            before = min(before, self._judged - self._judge_window)
         if before > self._start:
             self._text = self._text[before - self._start :]
             self._start = before

@@ -16,7 +16,8 @@ from tandem_orchestrator.engines.endpoints import CHAT
 from tandem_orchestrator.engines.whole_stream import WholeStream
 from tandem_orchestrator.errors import EngineError, GuardrailAway
 from tandem_orchestrator.gateway.guard import Guard
-from tandem_orchestrator.gateway.guarded_stream import Screen
+from tandem_orchestrator.gateway.guarded_stream import GuardedStream
+from tandem_orchestrator.gateway.screen import Screen
 from tandem_orchestrator.guardrails.found import Span
 from tandem_orchestrator.guardrails.rail import Rail
 from tandem_orchestrator.observability.record import Record
@@ -84,7 +85,7 @@ async def read(pieces: Iterable[bytes], *rails: Rail, body: bytes = b"{}", at_on
         return len(out) % 3 != 0 or not out.pop()  # now and then it has no room
 
     engine.read = arrive
-    stream = Screen(guard, Call(CHAT, MODEL, Record("r")), 10.0, tells=True).over(engine, body)
+    stream = GuardedStream(Screen(guard, Call(CHAT, MODEL, Record("r")), 10.0, tells=True), engine, body)
     while data := await stream.read(passed if at_once else None):
         out.append(data)
     return b"".join(out)

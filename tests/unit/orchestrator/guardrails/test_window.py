@@ -187,6 +187,14 @@ def test_a_topic_is_known_by_words_far_apart():
     assert streamed(list(text[:600]), [rail(TopicFinder([topic]), "block")])[1] == set()
 
 
+@pytest.mark.parametrize("step", [1, 3, 16])
+def test_a_part_of_a_word_is_none_of_a_topic(step):
+    topic = Topic.model_validate({"name": "war", "words": ["a tank", "mer", "ker", "er", "r"], "minMatches": 2})
+    text = "alarm, farmer and a tanker; " * 30 + "a tank"
+    pieces = [text[at : at + step] for at in range(0, len(text), step)]
+    assert streamed(pieces, [rail(TopicFinder([topic]), "block")])[:2] == (text, set())
+
+
 def test_what_had_to_go_on_is_remembered():
     window = Window([rail(key(), "block")], lambda *_: None)
     window.take("the AKIA")
@@ -227,3 +235,16 @@ def test_the_corpus_wherever_windows_end(family):
         moved = "-" * shift + " " + text
         pieces = [moved[at : at + 5] for at in range(0, len(moved), 5)]
         assert streamed(pieces, [rail(looks)])[0] == whole(moved, [looks])
+
+
+@pytest.mark.parametrize("family", corpus.FAMILIES)
+def test_prose_waits_for_little_and_what_may_be_a_hit_as_long_as_that(family):
+    looks = finder(Guardrail.model_validate({"name": "all", family: {}}))
+    prose = "The lamp was lit, and nobody said more about the weather than was needed. " * 8
+    assert streamed(list(prose), [rail(looks)])[2] <= 64
+    begun = {
+        "secrets": "https://hooks.slack.com/services/T" + "Q" * 1600,
+        "personal_data": "ada@" + ("-" * 60 + ".") * 9,
+        "injections": "<!-- " + "and so on, " * 200,
+    }[family]
+    assert 200 < streamed([*prose, *begun], [rail(looks)])[2] <= Window([rail(looks)], lambda *_: None).size
