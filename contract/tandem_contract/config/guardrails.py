@@ -157,7 +157,7 @@ class Guardrail(Section):
     failure_policy: FailurePolicy = FailurePolicy.FAIL
     """Fail: a text that cannot be judged is blocked; Ignore: it passes, which logs and metrics tell."""
     window: int = Field(default=128, ge=16, le=4096)
-    """Characters of a streamed output that wait until they were judged."""
+    """Characters of a streamed output that wait for a service or a guard model, and at most for patterns."""
     secrets: Secrets | None = None
     """Keys, tokens and passwords."""
     personal_data: PersonalData | None = None

@@ -3,7 +3,6 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final
@@ -15,7 +14,7 @@ from tandem_orchestrator.errors import GatewayError, GuardrailAway, TextBlocked
 from tandem_orchestrator.gateway.request import Request
 from tandem_orchestrator.gateway.tool_session import ToolSession, Turn
 from tandem_orchestrator.guardrails.decision import Decisions
-from tandem_orchestrator.guardrails.finding import UNAVAILABLE, UNSEEN, Finding, found, judged
+from tandem_orchestrator.guardrails.finding import STEP, UNAVAILABLE, UNSEEN, Finding, found, judged
 from tandem_orchestrator.guardrails.found import Span
 from tandem_orchestrator.guardrails.rail import Rail
 from tandem_orchestrator.guardrails.rails import Applying
@@ -66,11 +65,9 @@ FILTERED: Final = "content_filter"
 WITHHELD: Final = "withheld"
 MOST_SPANS: Final = 20_000
 """Of a text, to be masked in it; one in which more is found is blocked."""
-STEP: Final = 16_384  # characters that are looked at before others go on
 LEAST_WEIGHT: Final = 256  # characters that take as long as it takes to look at a shorter text
 GLUE: Final = ("", "\n")
 """What engines put between the parts of a message, by its model's template."""
-_aside: Final = ThreadPoolExecutor(1, "guardrails")  # with more threads the loop would get less of the time
 _GIVEN: Final = (GuardedText.INPUT, GuardedText.TOOL_RESULTS)
 
 
@@ -225,7 +222,7 @@ class Guard:
             if weight > STEP:
                 weight = own
                 await asyncio.sleep(0)  # others go on between the texts
-            findings = await _found(rails, text.text)
+            findings = await found(rails, text.text)
             if blocked := self._heed(text, findings):
                 return text, blocked
         for parts in texts.split:
@@ -237,7 +234,7 @@ class Guard:
         """Note what begins in one part of a message and ends in another; return what of that blocks."""
         for glue in GLUE if rails else ():
             starts = [0, *accumulate(len(part.text) + len(glue) for part in parts)][:-1]
-            for finding in await _found(rails, glue.join(part.text for part in parts)):
+            for finding in await found(rails, glue.join(part.text for part in parts)):
                 for part, cut in _cut(finding.spans, parts, starts):
                     if blocked := self._heed(part, [finding._replace(spans=(cut,))]):
                         return blocked
@@ -278,13 +275,6 @@ class Guard:
                 if finding.blocks:
                     return Text(on, "", path), finding
         return None
-
-
-async def _found(rails: Sequence[Rail], text: str) -> list[Finding]:
-    """Return what rails find; a text that takes long is looked at beside the loop, one such text at a time."""
-    if len(text) <= STEP or not rails:
-        return found(rails, text)
-    return await asyncio.get_running_loop().run_in_executor(_aside, found, rails, text)
 
 
 def _cut(spans: Iterable[Span], parts: Sequence[Text], starts: Sequence[int]) -> Iterator[tuple[Text, Span]]:

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from tandem_contract.config import GuardrailAction
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.guardrails.found import Span
+from tandem_orchestrator.guardrails.found import Finder, Following, Span
 from tandem_orchestrator.guardrails.rail import Rail
+from tandem_orchestrator.guardrails.reader import Reader
 from tandem_orchestrator.observability.metrics import GUARDRAIL_SECONDS
 from tandem_orchestrator.observability.prometheus import Labelled
 
@@ -17,6 +18,8 @@ UNAVAILABLE: Final = "unavailable"
 """Kind of what nobody judges at the moment."""
 UNSEEN: Final = "unseen"
 """Kind of what is no text, which no rail can judge."""
+STEP: Final = 8_192
+"""Characters that a rail looks at before others go on."""
 
 _seconds = Labelled(GUARDRAIL_SECONDS)
 
@@ -39,17 +42,44 @@ class Finding(NamedTuple):
         return self.rail.action is GuardrailAction.BLOCK
 
 
-def found(rails: Iterable[Rail], text: str) -> list[Finding]:
-    """Return what those find that look by rules. Takes time in proportion to the text."""
+async def found(rails: Iterable[Rail], text: str) -> list[Finding]:
+    """Return what those find that look by rules. Takes time in proportion to the text, and others go on meanwhile."""
     findings = []
     for rail in rails:
         if rail.finder is not None:
-            started = perf_counter()
-            spans = rail.finder.find(text)
-            _seconds[rail.name].observe(perf_counter() - started)
+            spans = await _spans(rail, rail.finder, text)
             if spans:
                 findings.append(Finding(rail, tuple(dict.fromkeys(span.kind for span in spans)), spans))
     return findings
+
+
+async def _spans(rail: Rail, finder: Finder, text: str) -> Sequence[Span]:
+    if len(text) <= STEP:
+        started = perf_counter()
+        spans = finder.find(text)
+        _seconds[rail.name].observe(perf_counter() - started)
+        return spans
+    reader = Reader(rail, finder)
+    if isinstance(finder, Following):  # the end of a text may tell what there is at its beginning
+        await _read(reader, text)
+        reader.restart()
+    return await _read(reader, text)
+
+
+async def _read(reader: Reader, text: str) -> list[Span]:
+    spans, seconds = list[Span](), 0.0
+    for end in range(STEP, len(text) + STEP, STEP):
+        started = perf_counter()
+        start = reader.start
+        for mask, kind in reader.read(text[start:end], start, last=end >= len(text)):
+            if mask.label:
+                spans.append(Span(mask.start, mask.end, kind))
+            else:
+                spans[-1] = spans[-1]._replace(end=mask.end)
+        seconds += perf_counter() - started
+        await asyncio.sleep(0)
+    _seconds[reader.rail.name].observe(seconds)
+    return spans
 
 
 async def judged(rails: Iterable[Rail], text: str) -> list[Finding]:

@@ -132,10 +132,6 @@ class LengthFinder:
         """Return what is in `text`."""
         return [Span(self._most, len(text), "length")] if len(text) > self._most else []
 
-    def open(self, text: str, begin: int = 0) -> int:  # noqa: ARG002 # see `Telling`
-        """Return the end: each character is one too many, or is not."""
-        return len(text)
-
     def follow(self) -> "_Length":
         """Return what counts the characters of a text that comes in pieces."""
         return _Length(self._most)

@@ -14,7 +14,7 @@ from tandem_orchestrator.guardrails.found import Telling
 from tandem_orchestrator.guardrails.looked_at import plain, unfinished, visible
 from tandem_orchestrator.guardrails.opening import parted
 from tandem_orchestrator.guardrails.scan import INNOCENT, RuleFinder, always
-from tandem_orchestrator.guardrails.words import LengthFinder, TopicFinder, WordFinder
+from tandem_orchestrator.guardrails.words import TopicFinder, WordFinder
 
 from tests.corpus import guardrails as corpus
 
@@ -90,7 +90,6 @@ def test_little_of_prose_is_open():
 def test_what_cannot_be_told_is_open():
     looks = WordFinder([], [r"\Qa.b\E"])
     assert looks.open("a text", 2) == 2
-    assert LengthFinder(3).open("a text") == 6
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from tandem_orchestrator.guardrails.finders import finder
 from tandem_orchestrator.guardrails.found import Finder, Span
 from tandem_orchestrator.guardrails.looked_at import INVISIBLE
 from tandem_orchestrator.guardrails.rail import Rail
+from tandem_orchestrator.guardrails.reader import MOST_KEPT
 from tandem_orchestrator.guardrails.secrets import SecretFinder
-from tandem_orchestrator.guardrails.window import MOST_KEPT, Window
+from tandem_orchestrator.guardrails.window import Window
 from tandem_orchestrator.guardrails.words import LengthFinder, TopicFinder
 
 from tests.corpus import guardrails as corpus
@@ -177,6 +178,8 @@ def test_what_nobody_sees_does_not_wait_for_ever():
 def test_the_length_of_a_text_in_pieces(most):
     text = "word " * 60
     assert streamed(list(text), [rail(LengthFinder(most), "block")])[0] == text[:most]
+    masked = text[:most] + ("[LENGTH]" if len(text) > most else "")
+    assert streamed(list(text), [rail(LengthFinder(most))])[0] == masked
 
 
 def test_a_topic_is_known_by_words_far_apart():
