@@ -45,6 +45,7 @@ RAILS: Final[dict[str, list[dict[str, Any]]]] = {
         {"name": "secrets", "at": ["output"], "secrets": {}},
         {"name": "personal-data", "at": ["output"], "personalData": {}, "action": "mask"},
     ],
+    "injections": [{"name": "injections", "at": ["output"], "injections": {}}],
 }
 """What is looked for -> guardrails."""
 
