@@ -1,10 +1,15 @@
 """No test finds a program that the project does not declare: it would fail on a new machine only."""
 
 import pytest
+from hypothesis import settings
 
 from hack import path
 
 path.confine()
+settings.register_profile(
+    "repeatable", derandomize=True
+)  # --hypothesis-profile=default seeks
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.answers import failure_in, is_done
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import Malformed
+from tandem_orchestrator.gateway.chunk import SHAPE
 from tandem_orchestrator.gateway.tool_session import REASONING, Turn
 from tandem_orchestrator.tools.toolbox import ToolCall
 
@@ -67,7 +68,7 @@ class StreamedTurn:
         try:
             return self._visible(chunk, choices[0])
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise Malformed("the engine's stream holds a chunk of another shape than OpenAI's") from None
+            raise Malformed(SHAPE) from None
 
     def charge(self, body: bytes) -> dict[str, int]:
         """Return the usage to charge for the request in `body`."""

@@ -11,6 +11,7 @@ from tandem_orchestrator.engines.answers import DONE, MAYBE_ERROR, failure_in
 from tandem_orchestrator.engines.event_reader import EventReader
 from tandem_orchestrator.error_shape import AnthropicError
 from tandem_orchestrator.errors import EngineError, Malformed
+from tandem_orchestrator.gateway.chunk import BEGINS, SHAPE
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.text_chunks import TextChunks
 from tandem_orchestrator.gateway.tool_session import REASONING
@@ -34,10 +35,8 @@ TEXT: Final = "text"
 THINKING: Final = "thinking"
 EMPTY: Final = {TEXT: {"type": TEXT, "text": ""}, THINKING: {"type": THINKING, "thinking": "", "signature": ""}}
 """Blocks as they begin."""
-BEGINS: Final = b"data: "
 END: Final = b"\n\n"
 OURS: Final = "tandem"
-SHAPE: Final = "the engine's stream holds a chunk of another shape than OpenAI's"
 
 
 class MessageStream(EventStream):

@@ -9,6 +9,7 @@ from starlette.types import Send
 from tandem_orchestrator.engines.answers import failure_in, is_done
 from tandem_orchestrator.engines.event_reader import Event, EventReader
 from tandem_orchestrator.errors import EngineError, Malformed
+from tandem_orchestrator.gateway.chunk import SHAPE
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.tasks.asking import Said
@@ -19,7 +20,6 @@ PARTIAL: Final = "task.partial"
 RETRY: Final = "task.retry"
 ITEM: Final = "task.item"
 COMPLETED: Final = "task.completed"
-SHAPE: Final = "the engine's stream holds a chunk of another shape than OpenAI's"
 
 
 class PartialStream(EventStream):
