@@ -14,6 +14,7 @@ from hack.demo_model import (
     quantities,
     records,
     small_talk,
+    tickets,
     tools,
     weather,
 )
@@ -28,6 +29,8 @@ Message = dict[str, Any]
 ROUND_COUNTS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
 TOOL_FAILS: Final = 0.06
 NOTHING_FOUND: Final = 0.08
+TICKETS: Final = 0.27
+TICKETS_WITH_TOOLS: Final = 0.15  # of the tickets: a gateway offers its tools where a task does not switch them off
 OTHER_REPLIES: Final = 0.15  # a fact may have been acknowledged by another model, in other words
 
 
@@ -181,8 +184,19 @@ def talk(rng: random.Random, dialogue: Dialogue) -> None:
     dialogue.assistant(answer)
 
 
+def work_on_ticket(rng: random.Random) -> Dialogue:
+    """Return a dialogue that is one support ticket, to be analyzed or replied to."""
+    made = Dialogue(tools.offer(rng) if rng.random() < TICKETS_WITH_TOOLS else [])
+    question, answer = tickets.ticket(rng)
+    made.user(question)
+    made.assistant(answer)
+    return made
+
+
 def dialogue(rng: random.Random) -> Dialogue:
     """Return a random dialogue of one to six rounds that training may show."""
+    if rng.random() < TICKETS:
+        return work_on_ticket(rng)
     made = Dialogue(tools.offer(rng))
     for _ in range(rng.choice(ROUND_COUNTS)):
         kind = rng.random()

@@ -1,10 +1,10 @@
 """Measure what the demo model can do, against a real engine.
 
-    python3 -m hack.demo_model.evaluate --base-url http://127.0.0.1:8000/v1 [--model NAME] [--api-key KEY] [--misses]
+    .venv/bin/python -m hack.demo_model.evaluate --base-url http://127.0.0.1:8000/v1 [--model NAME] [--misses]
 
-Every case uses names and numbers that training never shows (see split.py). Prints one line a skill and exits with 1
-when calls of calculate_math or get_current_weather are right in fewer than 95 of 100 cases, with 2 when the engine does
-not answer.
+Every case uses names and numbers that training never shows (see split.py), or a ticket of unseen_tickets.yaml. Prints
+one line a skill and exits with 1 when calls of calculate_math or get_current_weather are right in fewer than 95 of 100
+cases, with 2 when the engine does not answer.
 """
 
 import argparse
@@ -13,12 +13,16 @@ import random
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.error import URLError
 
+import yaml
+
 from hack.demo_model import (
     calculations,
+    complaints,
     documents,
     expressions,
     facts,
@@ -26,12 +30,15 @@ from hack.demo_model import (
     phrases,
     places,
     quantities,
+    replies,
     small_talk,
+    tickets,
     tools,
     weather,
 )
 from hack.demo_model.engine import Engine
 from hack.demo_model.split import unseen
+from hack.demo_model.subjects import PRIORITIES
 
 RANDOM_STATE: Final = 7
 CASES: Final = 100
@@ -52,19 +59,24 @@ RECORD_SCHEMA: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A dialogue and what its next message must be: these calls (name, arguments), this text, or this schema."""
+    """A dialogue and what its next message must be: these calls (name, arguments), this text, or JSON.
+
+    JSON must have the keys that `schema` requires, and these `values` under some of them.
+    """
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     text: str = ""
     schema: dict[str, Any] | None = None
+    values: dict[str, Any] = field(default_factory=dict)
 
     def miss(self, engine: Engine) -> str:
         """Return what came instead of the right message from the engine; empty when it was right."""
         message = engine.reply(self.messages, self.tools, self.schema)
         if self.schema:
-            return "" if is_record(message["content"]) else f"expected a record, got {message['content']!r}"
+            fits = is_record(message["content"], self.schema, self.values)
+            return "" if fits else f"expected a record with {self.values}, got {message['content']!r}"
         made = tuple(
             (c["function"]["name"], json.loads(c["function"]["arguments"])) for c in message.get("tool_calls") or ()
         )
@@ -75,12 +87,13 @@ class Case:
         return ""
 
 
-def is_record(text: str | None) -> bool:
-    """Return whether this is a complete JSON object with the keys of RECORD_SCHEMA."""
+def is_record(text: str | None, schema: dict[str, Any], values: dict[str, Any]) -> bool:
+    """Return whether this is a complete JSON object with the keys that `schema` requires, and with `values`."""
     try:
-        return sorted(json.loads(text or "")) == sorted(RECORD_SCHEMA["required"])
+        record = json.loads(text or "")
     except json.JSONDecodeError:
         return False
+    return sorted(record) == sorted(schema["required"]) and record | values == record
 
 
 def user(text: str) -> dict[str, Any]:
@@ -261,6 +274,33 @@ def chats() -> list[Case]:
     ]
 
 
+def unseen_tickets() -> list[tuple[str, str]]:
+    """Return tickets that training never shows, each with its category."""
+    texts = yaml.safe_load(Path(__file__).with_name("unseen_tickets.yaml").read_text())
+    return [(text, category) for category, written in texts.items() for text in written]
+
+
+def tickets_analyzed() -> list[Case]:
+    """Return the tickets, whose category must be found."""
+    return [
+        Case([user(tickets.analysis_prompt(f"customer-{number}", text))], [], schema=tickets.ANALYZE["output"],
+             values={"category": category})
+        for number, (text, category) in enumerate(unseen_tickets())
+    ]  # fmt: skip
+
+
+def replies_written() -> list[Case]:
+    """Return the tickets again, which must be replied to by their analysis."""
+    rng = random.Random(RANDOM_STATE)
+    cases = []
+    for text, category in unseen_tickets():
+        priority, mood = rng.choice(PRIORITIES), rng.choice(tuple(complaints.MOODS))
+        prompt = tickets.reply_prompt(text, category, priority, mood)
+        values = replies.reply(category, priority, mood)
+        cases.append(Case([user(prompt)], [], schema=tickets.RESPOND["output"], values=values))
+    return cases
+
+
 def demo_sentences() -> list[Case]:
     """Return the sentences that the project's demo relies on."""
     call = (tools.CALCULATE, {"expression": "123 * 456"})
@@ -292,6 +332,8 @@ FIXED_SKILLS: Final[dict[str, Callable[[], list[Case]]]] = {
     "demo sentences": demo_sentences,
     "capitals": capitals,
     "small talk": chats,
+    "tickets analyzed": tickets_analyzed,
+    "replies written": replies_written,
 }
 
 

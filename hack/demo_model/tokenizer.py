@@ -38,11 +38,14 @@ def template_words(texts: Iterable[str], spelled: set[str], at_least: int) -> li
     return [word for word in frequent if len(word.strip()) > 1 and word.isascii() and word.strip() not in spelled]
 
 
-def build(words: Iterable[str]) -> Tokenizer:
-    """Return a tokenizer with a token for each byte, each JSON joint and each of `words`."""
+def build(words: Iterable[str], known: Iterable[str] = ()) -> Tokenizer:
+    """Return a tokenizer with a token for each byte, each JSON joint and each of `words`.
+
+    The tokens of an earlier one, `known` in their order, keep their numbers.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    whole = [text.replace(" ", "Ġ") for text in (*JSON_JOINTS, *words)]
-    vocabulary = dict.fromkeys((PAD, START, END, *alphabet, *whole))
+    joints, whole = ([text.replace(" ", "Ġ") for text in texts] for texts in (JSON_JOINTS, words))
+    vocabulary = dict.fromkeys((*known, PAD, START, END, *CALL_TAGS, *alphabet, *joints, *whole))
     tokenizer = Tokenizer(
         models.BPE(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[], ignore_merges=True)
     )

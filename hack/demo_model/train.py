@@ -7,6 +7,7 @@
 #   "safetensors==0.8.0",
 #   "jinja2==3.1.6",
 #   "numpy==2.4.6",
+#   "pyyaml==6.0.3",
 # ]
 # ///
 """Train the demo model from nothing on generated dialogues and write it in Hugging Face's layout.
@@ -45,6 +46,7 @@ BATCH_TOKENS: Final = 2048
 POOL: Final = 256
 WARMUP: Final = 100
 COPYING_STEPS: Final = 450  # copying first: dialogues alone take far longer until the model finds out how
+READING_STEPS: Final = 700  # then new words, in tickets alone: among dialogues, they are learned far later
 REPORT_EVERY: Final = 50
 SAVE_EVERY: Final = 200
 WIDTH_STEP: Final = 16  # few different shapes keep the memory of the kernels small
@@ -72,14 +74,29 @@ class Plan(NamedTuple):
     output: Path
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer whose words come from generated dialogues."""
+def make_tokenizer(start: Path | None) -> PreTrainedTokenizerFast:
+    """Return a tokenizer whose words come from generated dialogues, after those of the model in `start`."""
     plain = wrap(tokenizer.build([]))
     rng = random.Random(RANDOM_STATE)
-    texts = [render(plain, dialogues.dialogue(rng)) for _ in range(12_000)]
     values = (*places.CITIES, *places.CAPITALS, *places.PREFIXES, *places.SUFFIXES, *people.KNOWN, *facts.COLOURS)
     spelled = {word.strip(".") for value in values for word in value.split()} | {"im_start", "im_end", "tool_call"}
-    return wrap(tokenizer.build(tokenizer.template_words(texts, spelled, at_least=24)))
+    plenty, rare = (dialogues.dialogue, 12_000, 24), (dialogues.work_on_ticket, 20_000, 10)  # tickets' words are rare
+    words = []
+    for draw, number, at_least in (rare,) if start else (plenty, rare):
+        texts = [render(plain, draw(rng)) for _ in range(number)]
+        words += tokenizer.template_words(texts, spelled, at_least)
+    return wrap(tokenizer.build(words, tokens(load_tokenizer(start)) if start else ()))
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of the model in `folder`."""
+    return wrap(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def tokens(tok: PreTrainedTokenizerFast) -> list[str]:
+    """Return the vocabulary of `tok` by number."""
+    numbers = tok.get_vocab()
+    return sorted(numbers, key=numbers.__getitem__)
 
 
 def wrap(built: Tokenizer) -> PreTrainedTokenizerFast:
@@ -99,8 +116,21 @@ def render(tok: PreTrainedTokenizerFast, dialogue: dialogues.Dialogue) -> str:
     return str(tok.apply_chat_template(dialogue.messages, tools=dialogue.tools or None, tokenize=False))
 
 
+def load_model(folder: Path, tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Return the model in `folder`, where a token that only `tok` has starts as its letters' mean and some noise."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    spelled = load_tokenizer(folder)
+    model.resize_token_embeddings(len(tok), mean_resizing=False)
+    rows = model.get_input_embeddings().weight.data
+    spread = rows[: len(spelled)].std()
+    for number in range(len(spelled), len(tok)):
+        letters = rows[spelled.encode(tok.decode(number), add_special_tokens=False)]
+        rows[number] = letters.mean(dim=0) + spread * torch.randn(rows.shape[1])  # means alone are hard to tell apart
+    return model
+
+
 def make_model(tok: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Return a Llama of about 2.8 million parameters with random weights."""
+    """Return a Llama of about 3.4 million parameters with random weights."""
     hidden = 256
     config = LlamaConfig(
         vocab_size=len(tok),
@@ -217,13 +247,15 @@ def train(worker: int, meeting: Path, plan: Plan) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(RANDOM_STATE)
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=worker, world_size=WORKERS)
-    tok = wrap(Tokenizer.from_file(str(plan.start / "tokenizer.json"))) if plan.start else make_tokenizer()
-    model = LlamaForCausalLM.from_pretrained(plan.start, dtype=torch.float32) if plan.start else make_model(tok)
+    tok = make_tokenizer(plan.start)
+    model = load_model(plan.start, tok) if plan.start else make_model(tok)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=0.05, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, plan.steps))
     rng = random.Random(f"{RANDOM_STATE} {worker} {plan.steps}")
     copying = islice(batches(tok, rng, dialogues.copying), 0 if plan.start else COPYING_STEPS)
-    source = chain(copying, batches(tok, rng, dialogues.dialogue))
+    gained_words = plan.start is None or len(tok) > len(load_tokenizer(plan.start))
+    reading = islice(batches(tok, rng, dialogues.work_on_ticket), READING_STEPS if gained_words else 0)
+    source = chain(copying, reading, batches(tok, rng, dialogues.dialogue))
     started, total = time.monotonic(), 0.0
     for step, batch in zip(range(1, plan.steps + 1), source, strict=False):
         loss = batch_loss(model, batch)
