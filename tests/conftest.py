@@ -6,9 +6,7 @@ from hypothesis import settings
 from hack import path
 
 path.confine()
-settings.register_profile(
-    "repeatable", derandomize=True
-)  # --hypothesis-profile=default seeks
+settings.register_profile("repeatable", derandomize=True)  # --hypothesis-profile=default seeks
 settings.load_profile("repeatable")
 
 

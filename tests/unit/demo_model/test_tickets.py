@@ -3,7 +3,7 @@
 import json
 import random
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from hack.demo_model import complaints, evaluate, replies, tickets, tokenizer
@@ -20,7 +20,7 @@ def test_answers_fit_the_schemas_of_the_tasks_in_their_order() -> None:
         prompt, text = tickets.ticket(rng)
         answer = json.loads(text)
         task = tickets.ANALYZE if prompt.startswith("Analyze") else tickets.RESPOND
-        jsonschema.validate(answer, task["output"])
+        jsonschema_rs.validate(task["output"], answer)
         assert list(answer) == list(task["output"]["properties"])
 
 
