@@ -58,8 +58,8 @@ def test_what_a_rule_finds_is_open_until_it_is_whole(family, rule, data):
 def test_the_corpus_at_every_cut(family):
     looks = finder(Guardrail.model_validate({"name": "all", family: {}}))
     assert isinstance(looks, Telling)
-    for sample in corpus.samples(family)[::4]:
-        holds_at_every_cut(looks, f"Zuvor:  {sample.text[:400]} und so…")
+    for sample in corpus.samples(family)[::6]:
+        holds_at_every_cut(looks, f"Zuvor:  {sample.text[:200]} und so…")
 
 
 PIECES = ["bomb", "a  plan", "b", "omb ", "Übu", "U\u0308bung", "ng", " ", "foo", "12", "-", "\u200b", "é", "."]
