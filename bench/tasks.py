@@ -1,4 +1,4 @@
-"""What a task costs over the chat that it makes, and many inputs over single ones, in one run in front of one engine.
+"""What a task costs over the chat that it makes, alone and as one of many inputs, in one run in front of one engine.
 
     .venv/bin/python -m bench.tasks              half a minute on a quiet machine; prints only
     .venv/bin/python -m bench.tasks --quick      a quarter of that
@@ -36,7 +36,6 @@ PROMPT: Final = TASK["prompt"].replace("{{ customer_id }}", "CUST123").replace("
 SCHEMA: Final = {"name": TASK["name"], "schema": TASK["output"], "strict": True}
 AT_ONCE: Final = 100
 BOUND: Final = 2.0
-MANY_BOUND: Final = 1.3
 CHAT, ONE, SHORT, MANY = "the chat", "a task", "a task at its own path", f"an input among {AT_ONCE}"
 WHERE: Final = f"/v1/tasks/{TASK['name']}"
 LOADS: Final = {
@@ -73,7 +72,7 @@ async def measure(effort: Effort) -> list[Row]:
             for _ in range(effort.rounds):
                 await _round(server, effort, found)
     series = {what: Series(figures) for what, figures in found.items()}
-    return [_row(ONE, CHAT, series, BOUND), _row(SHORT, CHAT, series, BOUND), _row(MANY, ONE, series, MANY_BOUND)]
+    return [_row(what, series[what], series[CHAT]) for what in (ONE, SHORT, MANY)]
 
 
 async def _round(server: Process, effort: Effort, found: dict[str, list[float]]) -> None:
@@ -83,9 +82,9 @@ async def _round(server: Process, effort: Effort, found: dict[str, list[float]])
         found[what].append(seconds / outcome.requests / inputs * 1e6)
 
 
-def _row(what: str, base: str, series: dict[str, Series], bound: float) -> Row:
-    figures = f"{series[what].median:.1f} µs, {base} {series[base].median:.1f} µs"
-    return at_most(f"{what}: CPU, over that of {base}", figures, series[what].over(series[base]), bound)
+def _row(what: str, task: Series, chat: Series) -> Row:
+    figures = f"{task.median:.1f} µs, {CHAT} {chat.median:.1f} µs"
+    return at_most(f"{what}: CPU, over that of {CHAT}", figures, task.over(chat), BOUND)
 
 
 def main() -> int:
