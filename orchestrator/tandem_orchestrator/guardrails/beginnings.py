@@ -18,6 +18,10 @@ _TOKEN: Final = re.compile(
 )
 
 
+MOST_DEEP: Final = 100  # groups in groups
+MOST_TIMES: Final = 32  # as long as its pattern; deep repetitions make it longer, and slow
+
+
 class Part(NamedTuple):
     """A part of a regular expression."""
 
@@ -37,6 +41,8 @@ def beginnings(pattern: str) -> str:
     part = reader.alternatives()
     if reader.token is not None:
         raise ValueError(f"has a parenthesis too many: {pattern}")
+    if len(part.begun) > MOST_TIMES * len(pattern):
+        raise ValueError(f"has too many beginnings: {pattern}")
     return part.begun
 
 
@@ -44,6 +50,7 @@ class _Reader:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
+        self._depth = 0
         self.token: re.Match[str] | None = None
         self._next()
 
@@ -57,10 +64,14 @@ class _Reader:
 
     def alternatives(self) -> Part:
         """Read up to a closing parenthesis or the end."""
+        self._depth += 1
+        if self._depth > MOST_DEEP:
+            raise ValueError(f"is too deep: {self._pattern}")
         found = [self._sequence()]
         while self.token is not None and self.token["other"]:
             self._next()
             found.append(self._sequence())
+        self._depth -= 1
         return Part("|".join(part.whole for part in found), "|".join(part.begun for part in found))
 
     def _sequence(self) -> Part:

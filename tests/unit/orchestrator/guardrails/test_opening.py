@@ -87,8 +87,11 @@ def test_little_of_prose_is_open():
         assert max(cut - looks.open(text[:cut]) for cut in range(1, len(text))) <= MOST_IN_PROSE
 
 
-def test_what_cannot_be_told_is_open():
-    looks = WordFinder([], [r"\Qa.b\E"])
+@pytest.mark.parametrize(
+    "pattern", [r"\Qa.b\E", "(" * 500 + "a" + ")" * 500, "(?i)" * 500 + "a", "(?:" * 90 + "a" + "b?)*" * 90]
+)
+def test_what_cannot_be_told_is_open(pattern):
+    looks = WordFinder([], [pattern])
     assert looks.open("a text", 2) == 2
 
 
