@@ -59,7 +59,7 @@ async def _spans(rail: Rail, finder: Finder, text: str) -> Sequence[Span]:
         spans = finder.find(text)
         _seconds[rail.name].observe(perf_counter() - started)
         return spans
-    reader = Reader(rail, finder)
+    reader = Reader(rail, finder, len(text))
     if isinstance(finder, Following):  # the end of a text may tell what there is at its beginning
         await _read(reader, text)
         reader.restart()
@@ -67,10 +67,11 @@ async def _spans(rail: Rail, finder: Finder, text: str) -> Sequence[Span]:
 
 
 async def _read(reader: Reader, text: str) -> list[Span]:
-    spans, seconds = list[Span](), 0.0
-    for end in range(STEP, len(text) + STEP, STEP):
+    spans, seconds, end = list[Span](), 0.0, 0
+    while end < len(text):
         started = perf_counter()
         start = reader.start
+        end += max(STEP, end - start)  # more, where more is looked at again
         for mask, kind in reader.read(text[start:end], start, last=end >= len(text)):
             if mask.label:
                 spans.append(Span(mask.start, mask.end, kind))

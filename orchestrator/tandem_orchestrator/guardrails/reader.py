@@ -27,22 +27,15 @@ class Mask(NamedTuple):
     """What stands in its place; nothing where it goes on from one before."""
 
 
-def _reach(rail: Rail) -> int:
-    """Return how many of a text's last characters may be of a hit that is not whole: up to the longest that the finder
-    knows; of one that does not know it, up to two thirds of the window.
-    """
-    longest: int | None = getattr(rail.finder, "longest", None)
-    return (rail.window * 2 // 3 if longest is None else longest) + WORD_END
-
-
 class Reader:
-    """Reads a text with one finder."""
+    """Reads a text with one finder, whose hits are taken to have `most` characters where it does not know."""
 
     __slots__ = ("_covered", "_finder", "_follower", "_settled", "_telling", "begin", "decided", "rail", "reach")
 
-    def __init__(self, rail: Rail, finder: Finder) -> None:
+    def __init__(self, rail: Rail, finder: Finder, most: int) -> None:
         self.rail = rail
-        self.reach = _reach(rail)
+        self.reach = (most if finder.longest is None else finder.longest) + WORD_END
+        """Characters at the end of what there is that may be of a hit that is not whole."""
         self._finder = finder
         self._follower = finder.follow() if isinstance(finder, Following) else None
         self._telling = finder if isinstance(finder, Telling) else None

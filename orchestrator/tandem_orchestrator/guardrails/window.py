@@ -43,7 +43,7 @@ class Window:
     def __init__(self, rails: Sequence[Rail], note: Note) -> None:
         self.judges = [rail for rail in rails if rail.judge is not None]
         """Who is to be asked."""
-        self._readers = [Reader(rail, rail.finder) for rail in rails if rail.finder is not None]
+        self._readers = [Reader(rail, rail.finder, rail.window * 2 // 3) for rail in rails if rail.finder is not None]
         self._holding = [reader for reader in self._readers if reader.holds]
         self._next = LEAST_STEP
         self._judge_window = min((rail.window for rail in self.judges), default=0)

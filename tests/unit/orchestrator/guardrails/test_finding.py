@@ -14,6 +14,8 @@ KEY = "-----BEGIN PRIVATE KEY-----\n" + "A1b2" * 40 + "\n-----END PRIVATE KEY---
 TEXT = "\n".join([*(each.text for family in corpus.FAMILIES for each in corpus.samples(family)), KEY])
 OWN: dict[str, Finder] = {
     "words": WordFinder(["password", "Straße"], [r"\bEMP-[0-9]+\b"]),
+    "patterns": WordFinder([], [r"(?s)password.*?Bearer", r"(?s)BEGIN.*END"]),
+    "a pattern that nobody can tell": WordFinder([], [r"(?s)\Qpassword\E.*?Bearer"]),
     "topics": TopicFinder([Topic(name="keys", words=["key", "secret", "token"], min_matches=3)]),
     "length": LengthFinder(1000),
 }
