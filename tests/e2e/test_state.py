@@ -27,8 +27,9 @@ LONG: Json = {
     "input": "What is the capital of France?",
     "max_output_tokens": 900,
     "ignore_eos": True,
+    "skip_special_tokens": False,
 }
-"""vLLM goes on until it has said as much as it may."""
+"""vLLM goes on until it has said as much as it may, and shows each token of that."""
 
 
 @pytest.fixture(scope="module")
