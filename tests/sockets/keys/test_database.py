@@ -128,12 +128,12 @@ async def test_a_database_that_goes_away_and_comes_back(postgres):
 
 
 async def test_a_database_that_says_nothing_is_given_up(postgres, monkeypatch):
-    monkeypatch.setattr("tandem_orchestrator.store.database.TRANSACTION_SECONDS", 0.1)
     async with door_to(await postgres.create()) as door:
         ledger = Ledger(database := Database(Settings(url=door.url)))
         await ledger.add(TODAY, {"a": 1})
         door.blocked = True
-        with pytest.raises(DatabaseDown, match="TimeoutError"):
+        with monkeypatch.context() as patch, pytest.raises(DatabaseDown, match="TimeoutError"):
+            patch.setattr("tandem_orchestrator.store.database.TRANSACTION_SECONDS", 0.1)
             await ledger.load(TODAY)
         await door.shut()
         await door.open()
