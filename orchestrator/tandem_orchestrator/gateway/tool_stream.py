@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Final
 
-import orjson
-
 from tandem_orchestrator.engines.dispatch import Call, Dispatcher
 from tandem_orchestrator.errors import EngineError
+from tandem_orchestrator.gateway.chunk import as_event
 from tandem_orchestrator.gateway.event_stream import EventStream
 from tandem_orchestrator.gateway.guard import Guard
 from tandem_orchestrator.gateway.streamed_turn import StreamedTurn
@@ -102,7 +101,7 @@ class _Client:
         """Send chunks under the answer's one `frame`."""
         self.frame = frame
         if chunks:
-            await self.stream.write(b"".join(_event({**chunk, **frame}) for chunk in chunks))
+            await self.stream.write(b"".join(as_event({**chunk, **frame}) for chunk in chunks))
 
     async def tools_started(self, calls: Sequence[ToolCall]) -> None:
         """Tell that the calls run."""
@@ -139,22 +138,18 @@ class _Client:
             events.append(self._chunk({"tool_calls": calls}, None))
         events.append(self._chunk({}, turn.finish_reason or "stop", turn.stopped_by))
         if self._guard is not None and self._guard.decisions:
-            events.append(_event({**self.frame, "choices": [], "tandem": self._guard.shown}))
+            events.append(as_event({**self.frame, "choices": [], "tandem": self._guard.shown}))
         if self._session.usage_wanted:
-            events.append(_event({**self.frame, "choices": [], "usage": self._session.usage}))
+            events.append(as_event({**self.frame, "choices": [], "usage": self._session.usage}))
         await self.stream.end(b"".join(events) + b"data: [DONE]\n\n")
 
     def _tool_event(self, call: ToolCall, status: str, seconds: float | None) -> bytes:
         # No choices, as in OpenAI's own chunk with the usage, so that its clients take it for a chunk like others.
         tool = {"name": self._use.toolbox.label(call), "id": call.id, "status": status, "seconds": seconds}
-        return _event({**self.frame, "choices": [], "tandem": {"tool": tool}})
+        return as_event({**self.frame, "choices": [], "tandem": {"tool": tool}})
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None, stopped_by: Any = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         if stopped_by is not None:
             choice["stop_reason"] = stopped_by
-        return _event({**self.frame, "choices": [choice]})
-
-
-def _event(document: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(document) + b"\n\n"
+        return as_event({**self.frame, "choices": [choice]})

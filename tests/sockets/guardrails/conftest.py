@@ -34,6 +34,11 @@ def rail(action: str = "block", *on: str, **fields: Any) -> dict[str, Any]:
     return {"name": "badges", "patterns": ["B-[0-9]{4}"], "action": action, **({"at": on} if on else {}), **fields}
 
 
+def told(action: str, at: str = "output") -> dict[str, Any]:
+    """What an answer's `tandem` says of that decision."""
+    return {"guardrails": [{"name": "badges", "at": at, "action": action, "kinds": [KIND]}]}
+
+
 Guarded = Callable[..., Awaitable[Orchestrator]]
 
 

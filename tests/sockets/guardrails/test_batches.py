@@ -7,7 +7,7 @@ import pytest
 from tests.engine_double import EngineDouble, Reply
 from tests.sockets.batches.asking import begun, client_of, config, content, ended, jsonl, line
 from tests.sockets.batches.conftest import brisk  # noqa: F401 # a fixture
-from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, rail
+from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, rail, told
 from tests.sockets.running import until
 
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -52,10 +52,6 @@ def run(serve, engine, tmp_path):
     return ran
 
 
-def told(on: str, action: str) -> dict[str, Any]:
-    return {"guardrails": [{"name": "badges", "at": on, "action": action, "kinds": [KIND]}]}
-
-
 def asked_of(engine: Any) -> str:
     return b"".join(seen.raw for seen in engine.seen).decode()
 
@@ -81,7 +77,7 @@ async def test_the_engine_gets_a_line_masked(run, engine, path):
     assert not errors
     assert BADGE not in asked_of(engine)
     assert f"my badge is {MASK}" in asked_of(engine)
-    assert outputs[SAYS]["body"]["tandem"] == told("input", "mask")
+    assert outputs[SAYS]["body"]["tandem"] == told("mask", "input")
     assert "tandem" not in outputs["hi"]["body"]
 
 
@@ -93,7 +89,7 @@ async def test_what_a_model_says_is_judged_before_it_is_in_the_file(run, engine,
     assert not errors
     assert TEXTS[path](outputs["hi"]["body"]) == "fine"
     assert (TEXTS[path](outputs["tell"]["body"]) or "") == text
-    assert outputs["tell"]["body"]["tandem"] == told("output", action)
+    assert outputs["tell"]["body"]["tandem"] == told(action)
     if action == "block":
         assert "content_filter" in str(outputs["tell"]["body"])
 
@@ -111,7 +107,7 @@ async def test_a_line_that_is_made_again_is_judged_as_it_was_sent(serve, engine,
         batch = await ended(client, batch.id)
         (output,) = await content(client, batch.output_file_id)
     assert len(engine.seen) > 3
-    assert output["response"]["body"]["tandem"] == told("input", "mask")
+    assert output["response"]["body"]["tandem"] == told("mask", "input")
     for seen in engine.seen[1:]:
         assert [message["content"] for message in seen.body["messages"]] == [
             f"You are {BADGE}.",

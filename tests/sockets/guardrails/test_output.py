@@ -7,17 +7,13 @@ import pytest
 
 from tests.engine_double import Call, Reply
 from tests.engine_double.canned import whole
-from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, post, rail
+from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, post, rail, told
 from tests.sockets.running import QUESTION, config_for
 
 CHAT = "/v1/chat/completions"
 SAYS = f"it is {BADGE}."
 MASKED = f"it is {MASK}."
 LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
-
-
-def told(action, on="output"):
-    return {"guardrails": [{"name": "badges", "at": on, "action": action, "kinds": [KIND]}]}
 
 
 async def chat(orchestrator, **fields):

@@ -6,17 +6,13 @@ from typing import Any
 import pytest
 
 from tests.engine_double import Call, EngineDouble, Reply
-from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, rail
+from tests.sockets.guardrails.conftest import BADGE, KIND, MASK, rail, told
 from tests.sockets.responses.asking import ResponsesClient, text_of
 from tests.sockets.responses_socket.asking import SocketClient
 from tests.sockets.running import until
 
 SAYS = f"my badge is {BADGE}"
 MASKED = f"my badge is {MASK}"
-
-
-def told(on: str, action: str) -> dict[str, Any]:
-    return {"guardrails": [{"name": "badges", "at": on, "action": action, "kinds": [KIND]}]}
 
 
 @pytest.fixture
@@ -42,7 +38,7 @@ class TestWebSocket:
     async def test_a_message_is_masked_and_stays_so_in_what_continues_it(self, guarded, engine):
         async with SocketClient(await guarded(rail("mask", "input"))) as client:
             first = (await client.ask(SAYS)).response
-            assert first["tandem"] == told("input", "mask")
+            assert first["tandem"] == told("mask", "input")
             assert (await client.ask("hi", previous_response_id=first["id"])).text
         assert [message["content"] for message in engine.seen[1].body["messages"]][::2] == [MASKED, "hi"]
         assert BADGE.encode() not in b"".join(seen.raw for seen in engine.seen)
@@ -55,7 +51,7 @@ class TestWebSocket:
         async with SocketClient(await guarded(rail(action, "output"))) as client:
             turn = await client.ask()
             assert (turn.response["status"], text_of(turn.response)) == (status, text)
-            assert turn.response["tandem"] == told("output", action)
+            assert turn.response["tandem"] == told(action)
             assert BADGE not in json.dumps(turn.events)
             assert (await client.ask(previous_response_id=turn.response["id"])).text
         assert BADGE.encode() not in engine.seen[1].raw
@@ -84,7 +80,7 @@ class TestBackground:
     async def test_what_is_asked_is_masked_for_the_engine(self, stored, engine, stream):
         client = ResponsesClient((await stored(rail("mask", "input"))).client)
         response = await self.made(client, SAYS, stream=stream)
-        assert (response["status"], response["tandem"]) == ("completed", told("input", "mask"))
+        assert (response["status"], response["tandem"]) == ("completed", told("mask", "input"))
         follows = await self.made(client, "hi", stream=stream, previous_response_id=response["id"])
         assert follows["status"] == "completed"
         for seen in engine.seen:
@@ -95,7 +91,7 @@ class TestBackground:
         engine.replies.append(Reply(SAYS, reasoning="hm"))
         client = ResponsesClient((await stored(rail(action, "output"))).client)
         response = await self.made(client, stream=stream)
-        assert (response["status"], response["tandem"]) == (status, told("output", action))
+        assert (response["status"], response["tandem"]) == (status, told(action))
         assert BADGE not in json.dumps(response)
         if action == "mask":
             assert text_of(response) == MASKED
@@ -111,7 +107,7 @@ class TestBackground:
         assert (response["status"], text_of(response)) == ("completed", "I cannot.")
         why = f"calculate_math was not run: guardrail badges found {KIND} in its arguments"
         assert json.loads(response["output"][0]["error"]["content"][0]["text"]) == {"error": why}
-        assert response["tandem"] == told("toolArguments", "block")
+        assert response["tandem"] == told("block", "toolArguments")
 
 
 async def test_one_in_the_background_waits_for_a_judge_that_is_away(stored, engine, decided):
