@@ -8,6 +8,7 @@ from tandem_operator.kube.api import Api
 from tandem_operator.kube.children import Children
 from tandem_operator.kube.resources import JOB, SECRET, Object
 from tandem_operator.kube.store import reference
+from tandem_operator.manifests.attempts import next_attempt
 from tandem_operator.manifests.orchestrator import migration
 
 
@@ -41,7 +42,7 @@ class Rollout:
             return
         live = await self._children.find(self._awaited)
         secret = await self._secret_version()
-        if secret and (attempt := migration.next_attempt(self._awaited, live, secret, datetime.now(UTC))):
+        if secret and (attempt := next_attempt(self._awaited, live, secret, datetime.now(UTC))):
             await self._children.make(attempt, live)
 
     async def _secret_version(self) -> str | None:

@@ -12,6 +12,7 @@ from tandem_operator.api.component import ATTEMPT, Reference
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.documents import problems
 from tandem_operator.manifests import Images, Platform, build
+from tandem_operator.manifests.attempts import next_attempt
 from tandem_operator.manifests.orchestrator import migration
 
 Json = dict[str, Any]
@@ -191,24 +192,24 @@ def test_a_deployment_at_rest_was_not_migrated() -> None:
     assert awaited(service(POSTGRES), migration.at_rest(deployment))
 
 
-def next_attempt(found: Json | None, secret: str = "7") -> str | None:
-    again = migration.next_attempt(job(service(POSTGRES)), found, secret, NOW)
-    return again["metadata"]["annotations"][ATTEMPT] if again else None
+def again(found: Json | None, secret: str = "7") -> str | None:
+    made = next_attempt(job(service(POSTGRES)), found, secret, NOW)
+    return made["metadata"]["annotations"][ATTEMPT] if made else None
 
 
 def test_a_job_that_failed_is_made_again_after_ever_longer_pauses() -> None:
     made = job(service(POSTGRES))
-    assert next_attempt(None) == "0"
-    assert next_attempt(live(made, secret_version="7", attempt="0")) is None, "it is at work"
+    assert again(None) == "0"
+    assert again(live(made, secret_version="7", attempt="0")) is None, "it is at work"
     for attempt, minutes in enumerate((1, 2, 4, 8, 16, 30, 30)):
         marks = {"secret_version": "7", "attempt": str(attempt)}
-        assert next_attempt(live(made, condition("Failed", minutes=minutes - 0.1), **marks)) is None
-        assert next_attempt(live(made, condition("Failed", minutes=minutes), **marks)) == str(attempt + 1)
+        assert again(live(made, condition("Failed", minutes=minutes - 0.1), **marks)) is None
+        assert again(live(made, condition("Failed", minutes=minutes), **marks)) == str(attempt + 1)
     by_hand = live(made, condition("Failed", minutes=1), secret_version="7", attempt="x")
-    assert next_attempt(by_hand) == "1"
+    assert again(by_hand) == "1"
 
 
 def test_another_secret_is_tried_at_once() -> None:
     failed = live(job(service(POSTGRES)), condition("Failed", seconds=1), secret_version="7", attempt="3")
-    assert next_attempt(failed, "7") is None
-    assert next_attempt(failed, "8") == "0"
+    assert again(failed, "7") is None
+    assert again(failed, "8") == "0"

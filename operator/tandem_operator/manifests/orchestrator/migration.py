@@ -1,4 +1,4 @@
-"""The Job that brings a PostgreSQL up to date before orchestrators start that rely on it, and when it is made anew.
+"""The Job that brings a PostgreSQL up to date before orchestrators start that rely on it.
 
 It is named after all that it depends on: with another image or database it is another Job. The Deployment's annotation
 keeps the name of the last one that succeeded, so that a Job that was cleaned up since is not missed.
@@ -6,13 +6,13 @@ keeps the name of the last one that succeeded, so that a Job that was cleaned up
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import ATTEMPT, MIGRATION, Reference
+from tandem_operator.api.component import MIGRATION, Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests.attempts import annotated, annotations, ended
 from tandem_operator.manifests.component import Manifest, checksum, child, labels
 from tandem_operator.manifests.orchestrator import config
 from tandem_operator.manifests.platform import Platform
@@ -20,13 +20,11 @@ from tandem_operator.manifests.pod import container, environment, pod, resources
 
 MIGRATED_BY: Final = "tandem.dev/migrated-by"
 """Annotation of the Deployment."""
-_SECRET: Final = "tandem.dev/secret-version"  # noqa: S105 # an annotation of a Job
 _LONGEST_PREFIX: Final = 45
 """A Job's name is a label of its pods, of 63 characters at most."""
 _MARK: Final = 8
 _RETRIES: Final = 3
 _DEADLINE_SECONDS: Final = 900
-_PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 30))
 
 
 def build(service: LLMService, platform: Platform, document: Manifest) -> Iterable[Manifest]:
@@ -77,8 +75,8 @@ def awaited(service: LLMService, platform: Platform, live: Mapping[Reference, Ma
     for job in build(service, platform, config.file(service)):
         name = job["metadata"]["name"]
         found = live.get(Reference("Job", name))
-        is_rolled_out = deployment is not None and _annotations(deployment).get(MIGRATED_BY) == name
-        if not is_rolled_out and (found is None or _ended(found, "Complete") is None):
+        is_rolled_out = deployment is not None and annotations(deployment).get(MIGRATED_BY) == name
+        if not is_rolled_out and (found is None or ended(found, "Complete") is None):
             return job
     return None
 
@@ -86,44 +84,9 @@ def awaited(service: LLMService, platform: Platform, live: Mapping[Reference, Ma
 def after(jobs: Iterable[Manifest], deployment: Manifest) -> Manifest:
     """Return the Deployment as one that was rolled out after these Jobs."""
     made = [job["metadata"]["name"] for job in jobs]
-    return _annotated(deployment, {MIGRATED_BY: made[-1]}) if made else deployment
+    return annotated(deployment, {MIGRATED_BY: made[-1]}) if made else deployment
 
 
 def at_rest(deployment: Manifest) -> Manifest:
     """Return the Deployment of a suspended service, which has no pods and so waits for no Job."""
-    return _annotated(deployment, {})
-
-
-def next_attempt(job: Manifest, live: Mapping[str, Any] | None, secret: str, now: datetime) -> Manifest | None:
-    """Return the Job to make in the place of `live`; None while that one works, or rests after it failed.
-
-    `secret` is the version of the Secret with the URL: with another, as at first, there is nothing to wait for.
-    """
-    if live is None:
-        return _annotated(job, {ATTEMPT: "0", _SECRET: secret})
-    if (failed := _ended(live, "Failed")) is None:
-        return None
-    if _annotations(live).get(_SECRET) != secret:
-        return _annotated(job, {ATTEMPT: "0", _SECRET: secret})
-    written = _annotations(live).get(ATTEMPT, "")
-    attempt = int(written) if written.isdecimal() else 0
-    if now - failed < _PAUSES[min(attempt, len(_PAUSES) - 1)]:
-        return None
-    return _annotated(job, {ATTEMPT: str(attempt + 1), _SECRET: secret})
-
-
-def _annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:
-    metadata = {name: value for name, value in manifest["metadata"].items() if name != "annotations"}
-    return {**manifest, "metadata": {**metadata, "annotations": annotations} if annotations else metadata}
-
-
-def _ended(job: Mapping[str, Any], how: str) -> datetime | None:
-    """Return when a Job came to this end; None if it did not."""
-    conditions = job.get("status", {}).get("conditions") or []
-    times = [item["lastTransitionTime"] for item in conditions if (item["type"], item["status"]) == (how, "True")]
-    return datetime.fromisoformat(times[0]) if times else None
-
-
-def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
-    annotations: Mapping[str, str] = item["metadata"].get("annotations") or {}
-    return annotations
+    return annotated(deployment, {})
