@@ -30,6 +30,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "s3 without prefix": ({"model": {"source": "s3://bucket"}}, "spec.model.source", "s3://bucket/prefix"),
     "gpus on cpu": ({**SOURCE, "engine": {"accelerator": "cpu", "gpus": 1}}, "spec.engine.gpus", "0 with accelerator"),
     "no gpus": ({**SOURCE, "engine": {"gpus": 0}}, "spec.engine.gpus", "at least 1"),
+    "gpus in words": ({**SOURCE, "engine": {"gpus": "many"}}, "spec.engine.gpus", "auto"),
+    "too many gpus": ({**SOURCE, "engine": {"gpus": 65}}, "spec.engine.gpus", "64"),
+    "auto on cpu": (
+        {**SOURCE, "engine": {"accelerator": "cpu", "gpus": "auto"}},
+        "spec.engine.gpus",
+        "0 with accelerator",
+    ),
     "parallelism": (
         {**SOURCE, "engine": {"gpus": 4, "parallelism": {"tensor": 2}}},
         "spec.engine.parallelism",
@@ -578,6 +585,18 @@ async def test_parallelism_alone_is_a_valid_engine(kubernetes: Kubernetes, names
     key = await kubernetes.serve(namespace, engine={"parallelism": {"tensor": 4, "pipeline": 2}})
     stored = await kubernetes.get(LLM_SERVICE, *key)
     assert LLMService.model_validate(stored).spec.engine.gpu_count == 8
+
+
+async def test_as_many_gpus_as_the_model_needs(kubernetes: Kubernetes, namespace: str) -> None:
+    for name, engine in {
+        "plain": {},
+        "tensor": {"parallelism": {"tensor": 2}},
+        "pipeline": {"parallelism": {"pipeline": 2}, "gpuMemory": "79Gi"},
+        "offload": {"kvOffload": {"size": "8Gi"}},
+    }.items():
+        key = await kubernetes.serve(namespace, name, **SOURCE, engine={"gpus": "auto", **engine})
+        stored = await kubernetes.get(LLM_SERVICE, *key)
+        assert LLMService.model_validate(stored).spec.engine.gpus == "auto"
 
 
 async def test_the_engine_scales_through_the_scale_subresource(kubernetes: Kubernetes, namespace: str) -> None:

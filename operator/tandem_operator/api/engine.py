@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_snake
 from pydantic_core import PydanticCustomError
 
@@ -34,6 +34,20 @@ Accelerator = Annotated[
     StringConstraints(pattern=r"^(cpu|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*)$", max_length=253),
 ]
 Gpus = Annotated[int, Field(ge=0, le=_MOST_GPUS)]
+AUTO: Final = "auto"
+_UNSTATED: Final = f"!has(self.gpus) || self.gpus == '{AUTO}'"
+GpusOrAuto = Annotated[
+    Gpus | Literal["auto"],
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "maximum": _MOST_GPUS,
+            "pattern": f"^{AUTO}$",
+        }
+    ),
+]
 EngineReplicas = Annotated[int, Field(ge=1, le=64)]
 
 
@@ -52,7 +66,8 @@ class Parallelism(Ruled):
     """How one replica spreads over its accelerators."""
 
     tensor: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Accelerators that share each layer. Default: engine.gpus divided by pipeline, and 1 without engine.gpus."""
+    """Accelerators that share each layer. Default: engine.gpus divided by pipeline; without engine.gpus as sizing
+    finds."""
     pipeline: Annotated[int, Field(ge=1, le=64)] = 1
     """Stages that the layers are divided into."""
 
@@ -126,16 +141,17 @@ class PodDisruptionBudget(Ruled):
 
 
 def _gpus_fit_accelerator(engine: "EngineBasics") -> bool:
-    return engine.gpus is None or (engine.gpus == 0) == (engine.accelerator == CPU)
+    gpus: int | str | None = engine.gpus
+    return gpus is None or (gpus == 0) == (engine.accelerator == CPU)
 
 
 def _parallelism_fits(engine: "EngineSpec") -> bool:
     if engine.accelerator == CPU:
         return True
-    parallelism = engine.parallelism
-    if engine.gpus is None:
+    parallelism, gpus = engine.parallelism, engine.stated_gpus
+    if gpus is None:
         return parallelism.accelerators <= _MOST_GPUS
-    return engine.gpus == parallelism.accelerators if parallelism.tensor else engine.gpus % parallelism.pipeline == 0
+    return gpus == parallelism.accelerators if parallelism.tensor else gpus % parallelism.pipeline == 0
 
 
 def _offload_fits(engine: "EngineSpec") -> bool:
@@ -267,7 +283,7 @@ class EngineSpec(EngineBasics, PodSettings):
     rules: ClassVar[tuple[Rule, ...]] = (
         *EngineBasics.rules,
         Rule(
-            cel="self.accelerator == 'cpu' || (!has(self.gpus)"
+            cel=f"self.accelerator == 'cpu' || ({_UNSTATED}"
             " ? (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline"
             f" <= {_MOST_GPUS} : has(self.parallelism.tensor)"
             " ? self.parallelism.tensor * self.parallelism.pipeline == self.gpus"
@@ -336,7 +352,7 @@ class EngineSpec(EngineBasics, PodSettings):
         ),
         Rule(
             cel="!has(self.kvOffload) || quantity(string(self.kvOffload.size)).asApproximateFloat() >="
-            f" {_LEAST_OFFLOAD}.0 * double(self.accelerator == 'cpu' ? 1 : has(self.gpus) ? self.gpus"
+            f" {_LEAST_OFFLOAD}.0 * double(self.accelerator == 'cpu' ? 1 : !({_UNSTATED}) ? self.gpus"
             " : (has(self.parallelism.tensor) ? self.parallelism.tensor : 1) * self.parallelism.pipeline)",
             holds=_offload_fits,
             message="engine.kvOffload.size must be at least 1Gi for each accelerator of a replica",
@@ -385,9 +401,13 @@ class EngineSpec(EngineBasics, PodSettings):
         ),
     )
 
-    gpus: Gpus | None = None
-    """Accelerators for each replica. Default: parallelism.tensor times parallelism.pipeline, each 1 where it is not
-    set; with accelerator cpu 0."""
+    gpus: GpusOrAuto | None = None  # type: ignore[assignment] # the one field that says more here than in its base
+    """Accelerators for each replica, or auto: as many as the model needs. Default: parallelism.tensor times
+    parallelism.pipeline where tensor is set, else as auto, or 1 where the model cannot be looked at; with accelerator
+    cpu 0."""
+    gpu_memory: Quantity | None = None
+    """Memory of one accelerator as its driver tells it, such as 79Gi, which sizing goes by. Default: that of the nodes
+    which nodeSelector leaves, the smallest."""
     parallelism: Parallelism = Parallelism()
     """How a replica spreads over its accelerators."""
     replicas: EngineReplicas = 1
@@ -437,7 +457,12 @@ class EngineSpec(EngineBasics, PodSettings):
         """Accelerators for each replica, the default filled in."""
         if self.accelerator == CPU or self.external:
             return 0
-        return self.parallelism.accelerators if self.gpus is None else self.gpus
+        return self.parallelism.accelerators if self.stated_gpus is None else self.stated_gpus
+
+    @property
+    def stated_gpus(self) -> int | None:
+        """Accelerators for each replica that the spec itself states."""
+        return self.gpus if isinstance(self.gpus, int) else None
 
     @property
     def draft(self) -> DraftModelSpec | None:
