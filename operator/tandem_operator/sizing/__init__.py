@@ -1,0 +1,1 @@
+"""How many GPUs a model needs, from a few figures of it: pure arithmetic, of vLLM's use of memory."""
