@@ -21,6 +21,7 @@ from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.api.text import listed
 from tandem_operator.documents import problems
 from tandem_operator.kube import metrics
+from tandem_operator.kube.accelerators import Accelerators
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.children import Children, NameTakenError
 from tandem_operator.kube.contests import Contest, Contests
@@ -31,6 +32,9 @@ from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
 from tandem_operator.manifests.orchestrator import migration
 from tandem_operator.rollout import Rollout
+from tandem_operator.sizes import Sizes
+from tandem_operator.sizing.decision import Decision
+from tandem_operator.sizing.record import Record, recorded
 from tandem_operator.status import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
@@ -48,9 +52,14 @@ class Cluster:
     allowance: Allowance = field(default_factory=Allowance)
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
+    accelerators: Accelerators = field(init=False)
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
     contests: Contests = field(default_factory=Contests)
+
+    def __post_init__(self) -> None:
+        """Know where the nodes' accelerators are looked up."""
+        self.accelerators = Accelerators(self.api)
 
 
 class ReportedError(RetryError):
@@ -80,7 +89,13 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         await _report(cluster, live, status.invalid(live, unknown, now))
         return
     children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
-    failed = [problem async for problem in _bring_about(cluster, children, service, platform)]
+    decisions = await _decide(cluster, children, service, platform)
+    if status.awaited(decisions):
+        await _report(cluster, live, status.not_sized(live, decisions, now))
+        return
+    service = service.with_engines({tier: each.spec for tier, each in decisions.items() if each.spec})
+    records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
+    failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
     said = cluster.said.get(key)
     awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))
     observed = Observed(
@@ -92,6 +107,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         degraded=said.degraded if said else None,
         limitations=said.limitations if said else (),
         migration=reference(awaited) if awaited else None,
+        decisions=decisions,
     )
     if status.waits_for_mounts(service, observed):
         secrets = await _keys(cluster.api, SECRET, service, service.secrets)
@@ -129,8 +145,20 @@ async def _selected(cluster: Cluster, service: LLMService) -> frozenset[str] | N
     return frozenset([item["metadata"]["name"] async for item in found])
 
 
+async def _decide(cluster: Cluster, children: Children, service: LLMService, platform: Platform) -> dict[str, Decision]:
+    """Decide how many accelerators the service's engines get."""
+    try:
+        return await Sizes(cluster.api, cluster.store, cluster.accelerators, children, platform).decide(service)
+    except (ApiError, NameTakenError) as error:
+        raise RetryError(f"its engines cannot be sized: {error}") from error
+
+
 async def _bring_about(
-    cluster: Cluster, children: Children, service: LLMService, platform: Platform
+    cluster: Cluster,
+    children: Children,
+    service: LLMService,
+    platform: Platform,
+    records: Mapping[str, Record | None],
 ) -> AsyncIterator[Problem]:
     """Apply what is wanted and prune what is not; yield what was refused.
 
@@ -160,7 +188,7 @@ async def _bring_about(
         if reference(manifest) in theirs:
             continue
         try:
-            await rollout.apply(manifest, floors.get(reference(manifest)))
+            await rollout.apply(recorded(manifest, records), floors.get(reference(manifest)))
         except NameTakenError as error:
             yield _problem(manifest, error)
             return

@@ -588,12 +588,13 @@ async def test_parallelism_alone_is_a_valid_engine(kubernetes: Kubernetes, names
 
 
 async def test_as_many_gpus_as_the_model_needs(kubernetes: Kubernetes, namespace: str) -> None:
-    for name, engine in {
+    engines: dict[str, Any] = {
         "plain": {},
         "tensor": {"parallelism": {"tensor": 2}},
         "pipeline": {"parallelism": {"pipeline": 2}, "gpuMemory": "79Gi"},
         "offload": {"kvOffload": {"size": "8Gi"}},
-    }.items():
+    }
+    for name, engine in engines.items():
         key = await kubernetes.serve(namespace, name, **SOURCE, engine={"gpus": "auto", **engine})
         stored = await kubernetes.get(LLM_SERVICE, *key)
         assert LLMService.model_validate(stored).spec.engine.gpus == "auto"

@@ -19,6 +19,8 @@ ENGINE_KEY_SUFFIX: Final = "-engine-key"
 MIGRATION: Final = "migration"
 """In the place of a tier, the label of the pods that migrate the database, and the name of their container: with the
 orchestrator's label, its Service would send them requests."""
+INSPECTION: Final = "inspection"
+"""The same of the pods that look at a model's files."""
 ATTEMPT: Final = "tandem.dev/attempt"
 """Annotation of a Job: how many like it have failed before."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"

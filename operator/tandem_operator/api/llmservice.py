@@ -1,6 +1,7 @@
 """The LLMService resource as a whole."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -195,6 +196,15 @@ class LLMService(Ruled):
     def namespace(self) -> str:
         """The resource's namespace."""
         return self.metadata.namespace
+
+    def with_engines(self, specs: Mapping[str, EngineSpec]) -> "LLMService":
+        """Return the same service with other specs of generating engines, by their tier."""
+        spec, additional = self.spec, self.spec.additional_engines
+        changed: dict[str, Any] = {"engine": specs.get(Tier.ENGINE, spec.engine)}
+        if additional:
+            changed["additional_engines"] = {key: specs.get(key, engine) for key, engine in additional.items()}
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return LLMService.model_construct(**fields | {"spec": spec.model_copy(update=changed)})  # nothing cached
 
     @cached_property
     def engine(self) -> EngineComponent:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tandem_operator.api.adapter import AdapterSpec
+from tandem_operator.api.quantity import Quantity
 from tandem_operator.api.source import (
     HF_PATTERN,
     OCI_PATTERN,
@@ -30,6 +31,25 @@ class ModelCredentials(Ruled):
     """Secret in the same namespace. For hf:// it has the key HF_TOKEN; for s3:// AWS_ACCESS_KEY_ID and
     AWS_SECRET_ACCESS_KEY, and may have AWS_SESSION_TOKEN, AWS_ENDPOINT_URL and AWS_REGION; for oci:// it is of type
     kubernetes.io/dockerconfigjson."""
+
+
+class ModelFigures(Ruled):
+    """What sizing asks of a model, for one whose files it cannot look at."""
+
+    weights: Quantity
+    """Size of the weights' files."""
+    layers: Annotated[int, Field(ge=1, le=2048)]
+    """Layers of the model."""
+    attention_heads: Annotated[int, Field(ge=1, le=4096)]
+    """Attention heads, which tensor parallelism divides."""
+    kv_heads: Annotated[int, Field(ge=1, le=4096)]
+    """Heads of keys and values."""
+    kv_bytes_per_token: Annotated[int, Field(ge=1, le=2**30)]
+    """Bytes that all layers keep of a token."""
+    context_length: Annotated[int, Field(ge=1, le=2**30)]
+    """Longest context in tokens that the model was made for."""
+    vocabulary_size: Annotated[int, Field(ge=1, le=2**24)] = 200_000
+    """Different tokens."""
 
 
 class ModelSpec(Ruled):
@@ -87,6 +107,8 @@ class ModelSpec(Ruled):
     An external engine needs it: the name by which it serves the model."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
+    figures: ModelFigures | None = None
+    """What sizing goes by instead of the model's own files. Default: what config.json and the weights' index say."""
     adapters: Annotated[list[AdapterSpec] | None, Field(max_length=64)] = None
     """LoRA adapters of the model. They come and go without a restart once there is this list, be it empty."""
 

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     READY = "Ready"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    SIZED = "Sized"
     MODEL_READY = "ModelReady"
     ENGINE_READY = "EngineReady"
     EMBEDDING_READY = "EmbeddingReady"

@@ -66,6 +66,7 @@ class Capability(StrEnum):
     RERANK = "`/v1/rerank`"
     RESPONSES = "`/v1/responses` of its own"
     ADAPTERS = "`model.adapters`: LoRA, without a restart"
+    SIZING = "`gpus: auto`"
     TENSOR_PARALLEL = "`parallelism.tensor`"
     PIPELINE_PARALLEL = "`parallelism.pipeline`"
     DTYPE = "`dtype`"
@@ -122,6 +123,8 @@ class Engine(ABC):
     """By field of `spec.engine` that need not be set: options that `extraArgs` may have while it is not."""
     shortens_options: ClassVar[bool] = True
     """Whether the beginning of an option's name is enough."""
+    memory_share: ClassVar[float] = 0.92
+    """Share of an accelerator's memory that it takes unless its arguments say otherwise."""
     offloads_to_shared_memory: ClassVar[bool] = False
     """Whether `kvOffload` is in /dev/shm."""
     upstream_type: ClassVar[UpstreamType]

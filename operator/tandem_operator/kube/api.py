@@ -78,10 +78,22 @@ class Api:
 
         There are none where the cluster does not have this kind.
         """
-        query = {"limit": str(_PAGE), "labelSelector": selector}
+        query = {"labelSelector": selector}
+        async for item in self._list(resource, namespace, query, _METADATA):
+            yield item
+
+    async def list_objects(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Object]:
+        """Yield the objects of one namespace or of all; none where the cluster does not have this kind."""
+        async for item in self._list(resource, namespace, {}, _JSON):
+            yield item
+
+    async def _list(
+        self, resource: Resource, namespace: str | None, query: dict[str, str], media_type: str
+    ) -> AsyncIterator[Object]:
+        query = {"limit": str(_PAGE), **query}
         while True:
             try:
-                page = await self._request("GET", resource.path(namespace), query, media_type=_METADATA)
+                page = await self._request("GET", resource.path(namespace), query, media_type=media_type)
             except ApiError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
                     return

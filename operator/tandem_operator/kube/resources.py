@@ -39,6 +39,8 @@ LLM_SERVICE: Final = Resource(f"{names.GROUP}/{names.VERSION}", names.KIND, name
 POD: Final = Resource("v1", "Pod", "pods")
 REPLICA_SET: Final = Resource("apps/v1", "ReplicaSet", "replicasets")
 EVENT: Final = Resource("v1", "Event", "events")
+NODE: Final = Resource("v1", "Node", "nodes")
+RESOURCE_SLICE: Final = Resource("resource.k8s.io/v1", "ResourceSlice", "resourceslices")
 SERVICE_MONITOR: Final = Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
 SECURITY_CONTEXT_CONSTRAINTS: Final = Resource(
     "security.openshift.io/v1", "SecurityContextConstraints", "securitycontextconstraints"

@@ -19,6 +19,8 @@ _VLLM: Final = ENGINES[EngineType.VLLM].images
 class Images:
     """Images of services that name none; those of engines are vLLM's, others have those of their releases."""
 
+    operator: str = f"ghcr.io/tandem-dev/tandem-operator:{__version__}"
+    """Of Jobs that look at models' files and fetch them."""
     orchestrator: str = f"ghcr.io/tandem-dev/tandem-orchestrator:{__version__}"
     orchestrator_full: str = f"{orchestrator}-full"
     """Of services with retrieval: it reads every kind of document."""
@@ -28,7 +30,7 @@ class Images:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read images from TANDEM_{ORCHESTRATOR,ORCHESTRATOR_FULL,ENGINE_NVIDIA,ENGINE_AMD,ENGINE_CPU}_IMAGE.
+        """Read images from TANDEM_{OPERATOR,ORCHESTRATOR,ORCHESTRATOR_FULL,ENGINE_NVIDIA,ENGINE_AMD,ENGINE_CPU}_IMAGE.
 
         Who gives an orchestrator alone has it everywhere: a registry of one's own is not left for the release's.
         """

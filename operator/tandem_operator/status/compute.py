@@ -12,6 +12,7 @@ from tandem_operator.api.status import Condition, ConditionStatus, ConditionType
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
+from tandem_operator.status.sized import sized
 from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_engine
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usable
 from tandem_operator.status.tier import REACHED, TierView, gather, model_finding
@@ -140,6 +141,11 @@ def stalled(view: ServiceView) -> Verdict:
     return Verdict(kind, _status(holds=worst.terminal), worst.reason, message)
 
 
+def engines_sized(view: ServiceView) -> Verdict | None:
+    """Return whether the models fit what their engines get; nothing is told of a service without accelerators."""
+    return sized(view.observed.decisions)
+
+
 def model_ready(view: ServiceView) -> Verdict:
     """Return whether an engine has loaded the model."""
     return _model_ready(view.service.engine, view.model)
@@ -215,6 +221,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     ready,
     reconciling,
     stalled,
+    engines_sized,
     model_ready,
     engine_ready,
     embedding_ready,

@@ -1,9 +1,12 @@
 """The status where it cannot be computed: the spec is not to be carried out, or looking or writing fails."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from tandem_operator.api.status import ConditionStatus, ConditionType, LLMServiceStatus
+from tandem_operator.sizing.decision import Decision
 from tandem_operator.status.observed import Object
+from tandem_operator.status.sized import awaited, sized
 from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_figures
 
 
@@ -17,6 +20,23 @@ def not_allowed(live: Object, excess: list[str], now: datetime) -> LLMServiceSta
     """Return the status of a resource that asks for more than the platform allows; what runs is left as it is."""
     message = f"the spec asks for what is not allowed, nothing was changed: {'; '.join(excess)}"
     return _left_alone(live, _stalled("NotAllowed", message, "waits for a spec that is allowed"), now)
+
+
+def not_sized(live: Object, decisions: Mapping[str, Decision], now: datetime) -> LLMServiceStatus:
+    """Return the status of a resource one of whose engines is not sized, or would not fit; what runs is left."""
+    held, told = awaited(decisions), sized(decisions)
+    if held is None or told is None:
+        raise AssertionError("every engine has its size")
+    if held.terminal:
+        message = f"nothing was changed: {held.message}"
+        verdicts = _stalled(held.reason, message, "waits for a spec that fits")
+    else:
+        verdicts = [
+            Verdict(ConditionType.READY, ConditionStatus.FALSE, held.reason, held.message),
+            Verdict(ConditionType.RECONCILING, ConditionStatus.TRUE, held.reason, held.message),
+            Verdict(ConditionType.STALLED, ConditionStatus.FALSE, held.reason, "goes on"),
+        ]
+    return _left_alone(live, [*verdicts, told], now)
 
 
 def failed(live: Object, reason: str, message: str, now: datetime) -> LLMServiceStatus:

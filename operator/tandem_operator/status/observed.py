@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tandem_operator.api.component import Reference
+from tandem_operator.sizing.decision import Decision
 
 Object = Mapping[str, Any]
 
@@ -50,5 +51,7 @@ class Observed:
     """Lines of what they say they cannot do though nothing is amiss."""
     migration: Reference | None = None
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """How many accelerators each engine gets that is sized, by its tier."""
     claim_event: str | None = None
     """What Kubernetes said last about a claim that is not bound; None while it said nothing, or nobody looked."""

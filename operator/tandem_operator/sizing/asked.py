@@ -1,0 +1,77 @@
+"""What an engine's spec asks of sizing."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.model import ModelFigures
+from tandem_operator.api.quantity import number
+from tandem_operator.api.source import HuggingFace
+from tandem_operator.engines import ENGINES
+from tandem_operator.engines.base import CPU, Capability
+from tandem_operator.sizing.known import known
+from tandem_operator.sizing.plan import Wanted
+from tandem_operator.sizing.shape import KvGroup, KvKind, ModelShape
+
+_SHARE: Final = re.compile(
+    r"--(?:gpu|device)[-_]memory[-_]utilization[= ](0?\.[0-9]+|1(?:\.0*)?)$|--mem-fraction-static[= ](0?\.[0-9]+)$"
+)
+_FP8_CACHE: Final = re.compile(r"--kv[-_]cache[-_]dtype[= ]fp8")
+_LONGEST_LAYER: Final = 2**34
+
+
+def is_sized(component: EngineComponent) -> bool:
+    """Return whether sizing has a say in this engine: one on accelerators that holds the weights of a whole model."""
+    spec = component.spec
+    if spec.external or spec.accelerator == CPU or component.embeds:
+        return False
+    return Capability.SIZING in ENGINES[spec.type].capabilities
+
+
+def is_stated(component: EngineComponent) -> bool:
+    """Return whether the spec itself says how many accelerators a replica has."""
+    return component.spec.stated_gpus is not None or component.spec.parallelism.tensor is not None
+
+
+def wanted(component: EngineComponent, gpus_per_node: int) -> Wanted:
+    """Return what the spec asks for."""
+    spec = component.spec
+    stated = spec.gpu_count if is_stated(component) else None
+    return Wanted(
+        context=spec.max_model_len,
+        gpus=stated,
+        tensor=spec.tensor_parallel if stated else None,
+        pipeline=spec.parallelism.pipeline if stated or spec.parallelism.pipeline > 1 else None,
+        gpus_per_node=gpus_per_node,
+        utilization=_share(spec.extra_args) or ENGINES[spec.type].memory_share,
+        kv_bytes=1 if any(map(_FP8_CACHE.match, spec.extra_args)) else Wanted.kv_bytes,
+        max_num_seqs=spec.max_num_seqs,
+    )
+
+
+def told_shape(component: EngineComponent) -> ModelShape | None:
+    """Return the shape of the model as far as it is known without its files: stated in the spec, or well known."""
+    model = component.model
+    if model.figures:
+        return _of_figures(model.figures)
+    source = model.parsed_source
+    return known(source.repository) if isinstance(source, HuggingFace) else None
+
+
+def _of_figures(figures: ModelFigures) -> ModelShape:
+    layers = min(figures.layers, figures.kv_bytes_per_token)
+    return ModelShape(
+        weights=max(1, int(number(figures.weights))),
+        heads=figures.attention_heads,
+        kv_heads=figures.kv_heads,
+        layers=figures.layers,
+        vocabulary=figures.vocabulary_size,
+        context=figures.context_length,
+        kv=(KvGroup(kind=KvKind.FULL, layers=layers, size=-(-figures.kv_bytes_per_token // layers)),),
+    )
+
+
+def _share(extra_args: Sequence[str]) -> float | None:
+    found = [match for argument in extra_args if (match := _SHARE.match(argument))]
+    return float(found[-1][1] or found[-1][2]) if found else None
