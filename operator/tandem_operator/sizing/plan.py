@@ -179,10 +179,10 @@ def _why_none(shape: ModelShape, wanted: Wanted) -> str:
 def _why_not(used: Memory, gpu: Gpu, concurrency: int, context: int) -> str:
     """Return what is lacking for sequences of so many tokens, with all numbers."""
     taken = ", ".join(f"{term.name} {gib(term.size)}" for term in used.taken)
-    missing = used.sequence_bytes(context) * concurrency - used.room
+    need = concurrency * used.sequence_bytes(context)
+    left = f"leave {gib(used.room)}" if used.room > 0 else f"are {gib(-used.room)} too much"
     return (
-        f"the model does not fit {used.share.gpus} × {gpu.name}: of {gib(used.budget.size)} on each ({used.budget.how}),"
-        f" {taken} leave {gib(used.room)}; {concurrency} × {context:,} tokens take"
-        f" {gib(used.sequence_bytes(context) * concurrency)}, {gib(missing)} too much. Take more or larger GPUs, fewer"
-        " or shorter sequences, or a quantized model"
+        f"the model does not fit {used.share.gpus} × {gpu.name}: of {gib(used.budget.size)} on each"
+        f" ({used.budget.how}), {taken} {left}; {concurrency:,} × {context:,} tokens would take {gib(need)}."
+        " Take more or larger GPUs, fewer or shorter sequences, or a quantized model"
     )
