@@ -1,4 +1,4 @@
-"""`tandem-operator run | render | crd`."""
+"""`tandem-operator run | render | size | crd`."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from tandem_operator.api.allowance import VARIABLE, Allowance
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
 from tandem_operator.manifests import Images, Platform, build, unknown_arguments
+from tandem_operator.size_command import add_size
 
 
 @ends_with_its_reader()
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--leader-elect", action="store_true", help="share the work with standby replicas by a Lease")
     serve.add_argument("--lease-namespace", default=os.environ.get("POD_NAMESPACE"), help="namespace of the Lease")
     serve.set_defaults(run=_run)
+    add_size(commands)
     definition = commands.add_parser("crd", help="print the CustomResourceDefinition")
     definition.set_defaults(run=_crd)
     return parser

@@ -1,10 +1,20 @@
 """A PersistentVolumeClaim that the operator makes."""
 
+from enum import StrEnum
 from typing import ClassVar
+
+from pydantic import Field
 
 from tandem_operator.api.quantity import Quantity, number
 from tandem_operator.api.source import ObjectName
 from tandem_operator.rules import Rule, Ruled
+
+
+class AccessMode(StrEnum):
+    """Who may write to a volume."""
+
+    READ_WRITE_ONCE = "ReadWriteOnce"
+    READ_WRITE_MANY = "ReadWriteMany"
 
 
 class ClaimSpec(Ruled):
@@ -38,3 +48,22 @@ class ClaimSpec(Ruled):
     """Size of the volume. It may only grow, where its StorageClass lets volumes grow."""
     storage_class_name: ObjectName | None = None
     """StorageClass of the volume. Default: the cluster's own."""
+
+
+class SharableClaim(ClaimSpec):
+    """A PersistentVolumeClaim, which the operator makes and which goes with the LLMService."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *ClaimSpec.rules,
+        Rule(
+            cel="has(self.accessModes) == has(oldSelf.accessModes)"
+            " && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)",
+            holds=lambda _: True,
+            message="accessModes must stay as they are: a claim keeps its own; "
+            "make another claim and name it in claimName",
+            field="accessModes",
+        ),
+    )
+
+    access_modes: list[AccessMode] = Field(default=[AccessMode.READ_WRITE_ONCE], min_length=1, max_length=2)
+    """How the volume may be used; more than one pod needs ReadWriteMany."""

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tandem_operator.api.adapter import AdapterSpec
+from tandem_operator.api.cache import CacheSpec
 from tandem_operator.api.quantity import Quantity
 from tandem_operator.api.source import (
     HF_PATTERN,
@@ -85,6 +86,20 @@ class ModelSpec(Ruled):
             field="credentials",
         ),
         Rule(
+            cel="!has(self.cache) || has(self.source) && self.source.startsWith('hf://') && (!has(self.adapters)"
+            " || !self.adapters.exists(a, a.source.startsWith('hf://')))",
+            holds=lambda model: (
+                model.cache is None
+                or (
+                    model.has_source("^hf://")
+                    and not any(a.source.startswith("hf://") for a in model.adapters or ())
+                )
+            ),
+            message="model.cache is for a model.source of hf://, whose adapters are in pvc:// or oci://: an engine with "
+            "a cache asks the hub for nothing; other sources need none",
+            field="cache",
+        ),
+        Rule(
             cel="!has(self.adapters) || !has(self.source) || self.source.startsWith('hf://')"
             " || !self.adapters.exists(a, a.source.startsWith('hf://'))",
             holds=lambda model: (
@@ -107,6 +122,8 @@ class ModelSpec(Ruled):
     An external engine needs it: the name by which it serves the model."""
     credentials: ModelCredentials | None = None
     """Secret that opens the source; not needed for public models."""
+    cache: CacheSpec | None = None
+    """Volume that the model is fetched into once. Default: none; each new pod of an hf:// model downloads it."""
     figures: ModelFigures | None = None
     """What sizing goes by instead of the model's own files. Default: what config.json and the weights' index say."""
     adapters: Annotated[list[AdapterSpec] | None, Field(max_length=64)] = None

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from tandem_contract.config import OrchestratorSettings, Section
 
-from tandem_operator.api.files import AccessMode, FilesSpec
+from tandem_operator.api.claim import AccessMode
+from tandem_operator.api.files import FilesSpec
 from tandem_operator.api.pod import ImageReference, PodSettings, Resources
 from tandem_operator.api.replicas import ReplicaRange
 from tandem_operator.api.retrieval import RetrievalSpec, WorkerRange

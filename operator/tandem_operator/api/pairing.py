@@ -11,6 +11,7 @@ from tandem_operator.rules import Rule
 
 Read = Callable[[Any], tuple[EngineBasics, ModelSpec]]
 _HF = "^hf://"
+_CACHED = [str(kind) for kind, engine in ENGINES.items() if "pvc" in engine.sources]
 _FOLDERS = "^(pvc|oci)://"
 """Sources of which a file has to be named, where one is loaded."""
 
@@ -46,6 +47,20 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
             f"model.source may have @revision with engine.type {_names(revision)}; leave it out with others",
             read,
         ),
+        _rule(
+            f"!has(self.model.cache) || {engine}.type in {_CACHED}",
+            lambda spec, model: model.cache is None or spec.type in _CACHED,
+            f"model.cache is for engine.type {', '.join(_CACHED)}, which load a folder",
+            read,
+        ),
+        _rule(
+            f"!has(self.model.cache) || !has(self.model.cache.claim) || {engine}.replicas == 1"
+            " || has(self.model.cache.claim.accessModes) && 'ReadWriteMany' in self.model.cache.claim.accessModes",
+            lambda spec, model: spec.replicas == 1 or not (model.cache and model.cache.is_on_one_node),
+            "model.cache.claim.accessModes must have ReadWriteMany for more than one replica: others may be on "
+            "another node",
+            read,
+        ),
         _with_source(
             f"!has({credentials}) || !{source}.matches('{_HF}') || {_able(engine, token)}",
             lambda spec, model: model.credentials is None or not model.has_source(_HF) or _can(spec, token),
@@ -61,6 +76,9 @@ def draft_pairing(engine: str, read: Callable[[Any], tuple[EngineSpec, ModelSpec
     def downloads(section: Any) -> bool:
         draft = read(section)[0].draft
         return draft is not None and draft.source.startswith("hf://")
+
+    def caches(section: Any) -> bool:
+        return read(section)[1].cache is not None and downloads(section)
 
     def by_draft_model(section: Any) -> bool:
         engine, model = read(section)
@@ -84,7 +102,14 @@ def draft_pairing(engine: str, read: Callable[[Any], tuple[EngineSpec, ModelSpec
         message="sglang takes no model.adapters beside speculativeDecoding.method draft-model; choose another method",
         field=field,
     )
-    return from_hub, beside_adapters
+    beside_cache = Rule(
+        cel=f"!has({path}) || !has({path}.model) || !{path}.model.source.startsWith('hf://') || !has(self.model.cache)",
+        holds=lambda section: not caches(section),
+        message="engine.speculativeDecoding.model.source must be pvc:// or oci:// beside model.cache: an engine with a "
+        "cache asks the hub for nothing",
+        field=field,
+    )
+    return from_hub, beside_cache, beside_adapters
 
 
 def _takes(engine: str, kind: EngineType, read: Read) -> Rule:

@@ -1,6 +1,5 @@
 """The figures of a model that decide how much memory it takes."""
 
-import math
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -67,9 +66,14 @@ class ModelShape(_Frozen):
     at_most: bool = False
     """Whether what a sequence keeps is an upper bound: more could not be told."""
 
+    def divides_into(self, tensor: int) -> bool:
+        """Return whether the heads can be divided by `tensor` GPUs; heads of keys and values may be kept by several."""
+        whole = self.kv_heads % tensor == 0 or tensor % self.kv_heads == 0 or not self.kv_divides
+        return self.heads % tensor == 0 and whole
+
     def kv_parts(self, tensor: int) -> int:
         """Return into how many parts `tensor` GPUs divide what a sequence keeps."""
-        return math.gcd(tensor, self.kv_heads) if self.kv_divides else 1
+        return min(tensor, self.kv_heads) if self.kv_divides else 1
 
     @property
     def bytes_per_token(self) -> int:

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from tandem_operator.api.claim import ClaimSpec
-from tandem_operator.api.files import AccessMode
+from tandem_operator.api.claim import AccessMode, ClaimSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, child
 
