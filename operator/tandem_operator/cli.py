@@ -1,4 +1,4 @@
-"""`tandem-operator run | render | size | crd`."""
+"""`tandem-operator run | render | size | inspect | fetch | evict | crd`."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 from tandem_contract.output import ends_with_its_reader
 
-from tandem_operator import documents
+from tandem_operator import documents, store_commands
 from tandem_operator.api.allowance import VARIABLE, Allowance
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.schema import crd
@@ -24,7 +24,7 @@ from tandem_operator.size_command import add_size
 
 @ends_with_its_reader()
 def main() -> int:
-    """Run the command line; the exit code is 1 for invalid input and 2 for wrong usage."""
+    """Run the command line; the exit code is 1 for invalid input and 2 for wrong usage, fetch has one more."""
     arguments = _parser().parse_args()
     return int(arguments.run(arguments))
 
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add_size(commands)
     definition = commands.add_parser("crd", help="print the CustomResourceDefinition")
     definition.set_defaults(run=_crd)
+    store_commands.add_to(commands)
     return parser
 
 

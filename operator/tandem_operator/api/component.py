@@ -21,6 +21,8 @@ MIGRATION: Final = "migration"
 orchestrator's label, its Service would send them requests."""
 INSPECTION: Final = "inspection"
 """The same of the pods that look at a model's files."""
+FETCH: Final = "fetch"
+"""The same of the pods that fetch a model."""
 ATTEMPT: Final = "tandem.dev/attempt"
 """Annotation of a Job: how many like it have failed before."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
@@ -61,6 +63,13 @@ class EngineComponent(Component[EngineSpec]):
     model_path: str
     embeds: bool = False
     """Whether it makes vectors of texts."""
+
+    @property
+    def cache_claim(self) -> str | None:
+        """The claim that its model is fetched into; None where it is not."""
+        if (cache := self.model.cache) is None:
+            return None
+        return cache.claim_name or f"{self.name}-models"
 
 
 class Reference(NamedTuple):

@@ -16,7 +16,7 @@ from tandem_operator.api.component import ENGINE_KEY_SUFFIX, Component, EngineCo
 from tandem_operator.api.configuration import OwnEngines, configuration
 from tandem_operator.api.embedding_engine import EmbeddingEngineSpec
 from tandem_operator.api.engine import EngineSpec, source_rule
-from tandem_operator.api.model import MainModelSpec
+from tandem_operator.api.model import MainModelSpec, ModelSpec
 from tandem_operator.api.monitoring import MonitoringSpec
 from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
@@ -203,8 +203,25 @@ class LLMService(Ruled):
         changed: dict[str, Any] = {"engine": specs.get(Tier.ENGINE, spec.engine)}
         if additional:
             changed["additional_engines"] = {key: specs.get(key, engine) for key, engine in additional.items()}
+        return self._with(changed)
+
+    def with_models(self, models: Mapping[str, ModelSpec]) -> "LLMService":
+        """Return the same service with other models, by the tiers of their engines."""
+        spec, additional = self.spec, self.spec.additional_engines
+        changed: dict[str, Any] = {"model": models.get(Tier.ENGINE, spec.model)}
+        if spec.embedding_engine and (model := models.get(Tier.EMBEDDING)):
+            changed["embedding_engine"] = spec.embedding_engine.model_copy(update={"model": model})
+        if additional:
+            changed["additional_engines"] = {
+                key: engine.model_copy(update={"model": models.get(key, engine.model)})
+                for key, engine in additional.items()
+            }
+        return self._with(changed)
+
+    def _with(self, changed: Mapping[str, Any]) -> "LLMService":
+        """Return the same service with other fields of its spec, and nothing that was derived from the former ones."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return LLMService.model_construct(**fields | {"spec": spec.model_copy(update=changed)})  # nothing cached
+        return LLMService.model_construct(**fields | {"spec": self.spec.model_copy(update=changed)})
 
     @cached_property
     def engine(self) -> EngineComponent:

@@ -90,13 +90,10 @@ class ModelSpec(Ruled):
             " || !self.adapters.exists(a, a.source.startsWith('hf://')))",
             holds=lambda model: (
                 model.cache is None
-                or (
-                    model.has_source("^hf://")
-                    and not any(a.source.startswith("hf://") for a in model.adapters or ())
-                )
+                or (model.has_source("^hf://") and not any(a.source.startswith("hf://") for a in model.adapters or ()))
             ),
-            message="model.cache is for a model.source of hf://, whose adapters are in pvc:// or oci://: an engine with "
-            "a cache asks the hub for nothing; other sources need none",
+            message="model.cache is for a model.source of hf:// whose adapters are in pvc:// or oci://: an engine with "
+            "a cache asks the hub for nothing, and other sources need none",
             field="cache",
         ),
         Rule(

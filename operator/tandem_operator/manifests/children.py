@@ -4,7 +4,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests import component
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.engine import deployment as engine
-from tandem_operator.manifests.engine import private
+from tandem_operator.manifests.engine import model_cache, private
 from tandem_operator.manifests.orchestrator import autoscaler, config, migration, service, volumes
 from tandem_operator.manifests.orchestrator import deployment as orchestrator
 from tandem_operator.manifests.platform import Platform
@@ -14,6 +14,7 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
     """Return the objects that make `llm` run; `key_version` changes when the engine's key does."""
     settings = config.file(llm)
     migrations = [*migration.build(llm, platform, settings)]
+    fetches = model_cache.jobs(llm, platform)
     key = private.secret(llm)
     return [
         *component.service_accounts(llm),
@@ -25,7 +26,14 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
         *service.of_workers(llm),
         *private.services(llm),
         *volumes.claims(llm),
-        *engine.build(llm, platform, key_version),
+        *model_cache.claims(llm),
+        *fetches.values(),
+        *(
+            model_cache.after(fetches.get(component.tier), deployment)
+            for component, deployment in zip(
+                llm.engines, engine.build(model_cache.with_cached(llm), platform, key_version), strict=True
+            )
+        ),
         *migrations,
         *(migration.after(migrations, each) for each in orchestrator.build(llm, platform, settings, key_version)),
         *autoscaler.build(llm, platform),

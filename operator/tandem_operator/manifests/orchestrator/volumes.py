@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from tandem_operator.api.configuration import FILES_FOLDER, STATE_FOLDER
 from tandem_operator.api.claim import AccessMode
+from tandem_operator.api.configuration import FILES_FOLDER, STATE_FOLDER
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.orchestrator.claim import claim

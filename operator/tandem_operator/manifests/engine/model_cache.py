@@ -1,0 +1,111 @@
+"""Models that are fetched once: their claims, the Jobs that fill them, and how engines find what is there.
+
+A Job is named after all that it fetches and where. The engine's Deployment keeps the name of the one that succeeded, so
+that a Job that was cleaned up since is not missed, and no restart asks the hub for anything.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tandem_operator.api.cache import Eviction
+from tandem_operator.api.component import FETCH, EngineComponent, Reference
+from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.source import HuggingFace
+from tandem_operator.manifests.attempts import annotations, ended
+from tandem_operator.manifests.component import Manifest, checksum, child
+from tandem_operator.manifests.engine.helper_pod import Helper, template
+from tandem_operator.manifests.platform import Platform
+from tandem_operator.model_store.place import folder
+from tandem_operator.model_store.selection import Selection
+
+FETCHED_BY: Final = "tandem.dev/fetched-by"
+"""Annotation of the engine's Deployment."""
+PROGRESS_PORT: Final = 8080
+_STORE: Final = "/store"
+_LONGEST_PREFIX: Final = 45
+_MARK: Final = 8
+_RETRIES: Final = 6
+_RESOURCES: Final = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+
+
+def claims(service: LLMService) -> Iterable[Manifest]:
+    """Return the claims that the operator makes for models."""
+    for component in service.engines:
+        if (cache := component.model.cache) and (wanted := cache.claim):
+            yield {
+                **child(service, component, "v1", "PersistentVolumeClaim", str(component.cache_claim)),
+                "spec": {
+                    "accessModes": [*map(str, wanted.access_modes)],
+                    "resources": {"requests": {"storage": wanted.size}},
+                    **({"storageClassName": wanted.storage_class_name} if wanted.storage_class_name else {}),
+                },
+            }
+
+
+def jobs(service: LLMService, platform: Platform, kept: Iterable[str] = ()) -> dict[str, Manifest]:
+    """Return the Jobs that fetch models, by the tiers of their engines.
+
+    `kept` are the sources that services name, which no Job deletes; they change nothing of what a Job is.
+    """
+    fetched = [each for each in service.engines if each.model.cache]
+    return {each.tier: _job(service, each, platform, sorted(kept)) for each in fetched}
+
+
+def with_cached(service: LLMService) -> LLMService:
+    """Return the service as its engines see it: models that are fetched come from their claims."""
+    return service.with_models(
+        {
+            each.tier: each.model.model_copy(
+                update={
+                    "source": f"pvc://{each.cache_claim}/{_folder(each)}",
+                    "name": each.model.served_name,
+                    "credentials": None,
+                }
+            )
+            for each in service.engines
+            if each.model.cache
+        }
+    )
+
+
+def awaited(job: Manifest, deployment: Mapping[str, Any] | None, live: Mapping[Reference, Mapping[str, Any]]) -> bool:
+    """Return whether an engine has to wait for this Job; `live` are the service's children."""
+    name = job["metadata"]["name"]
+    if deployment is not None and annotations(deployment).get(FETCHED_BY) == name:
+        return False
+    found = live.get(Reference("Job", name))
+    return found is None or ended(found, "Complete") is None
+
+
+def after(job: Manifest | None, deployment: Manifest) -> Manifest:
+    """Return an engine's Deployment as one whose model this Job has fetched."""
+    if job is None:
+        return deployment
+    metadata = deployment["metadata"]
+    marked = (metadata.get("annotations") or {}) | {FETCHED_BY: job["metadata"]["name"]}
+    return {**deployment, "metadata": {**metadata, "annotations": marked}}
+
+
+def _folder(component: EngineComponent) -> Path:
+    source = component.model.parsed_source
+    assert isinstance(source, HuggingFace)  # noqa: S101 # for mypy: the rules see to it
+    return folder(Path(), source, Selection(tuple(filter(None, [component.model.file]))))
+
+
+def _job(service: LLMService, component: EngineComponent, platform: Platform, kept: list[str]) -> Manifest:
+    cache, model = component.model.cache, component.model
+    args = ["fetch", str(model.source), f"--store={_STORE}", f"--progress-port={PROGRESS_PORT}"]
+    args += [f"--file={model.file}"] if model.file else []
+    volumes = {_STORE: {"persistentVolumeClaim": {"claimName": component.cache_claim}}}
+    helper = Helper(FETCH, args, _RESOURCES, volumes, read_only=False, port=PROGRESS_PORT, placed=True)
+    pods = template(service, component, platform, helper)
+    mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
+    if cache and cache.eviction is Eviction.WHEN_FULL:
+        args += ["--evict", *(f"--keep={source}" for source in kept)]
+    name = f"{component.name[:_LONGEST_PREFIX]}-fetch-{mark}"
+    return {
+        **child(service, component, "batch/v1", "Job", name),
+        "spec": {"backoffLimit": _RETRIES, "template": template(service, component, platform, helper)},
+    }
