@@ -15,6 +15,7 @@ from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.progress import Progress
 from tandem_operator.api.said import Said
 from tandem_operator.api.settings import Named
 from tandem_operator.api.status import LLMServiceStatus
@@ -30,8 +31,7 @@ from tandem_operator.kube.resources import CONFIG_MAP, LLM_SERVICE, SECRET, SERV
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
-from tandem_operator.manifests.orchestrator import migration
-from tandem_operator.rollout import Rollout
+from tandem_operator.rollout import Rollout, Steps, steps
 from tandem_operator.sizes import Sizes
 from tandem_operator.sizing.decision import Decision
 from tandem_operator.sizing.record import Record, recorded
@@ -55,6 +55,8 @@ class Cluster:
     accelerators: Accelerators = field(init=False)
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    """How far pods that fetch models are, by their uids."""
     contests: Contests = field(default_factory=Contests)
 
     def __post_init__(self) -> None:
@@ -97,7 +99,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
     failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
     said = cluster.said.get(key)
-    awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))
+    first = Steps() if service.spec.suspend else steps(service, platform, cluster.store.children(key))
     observed = Observed(
         now,
         cluster.store.children(key),
@@ -106,9 +108,14 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         cluster.capabilities,
         degraded=said.degraded if said else None,
         limitations=said.limitations if said else (),
-        migration=reference(awaited) if awaited else None,
+        migration=reference(first.migration.job) if first.migration else None,
+        fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
+        progress=cluster.progress,
         decisions=decisions,
     )
+    if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
+        there = await _keys(cluster.api, SECRET, service, opened)
+        observed = replace(observed, credentials=frozenset(there) if there is not None else None)
     if status.waits_for_mounts(service, observed):
         secrets = await _keys(cluster.api, SECRET, service, service.secrets)
         config_maps = await _keys(cluster.api, CONFIG_MAP, service, service.config_maps)
@@ -181,8 +188,9 @@ async def _bring_about(
             return  # pods without a key would run with the engine open
         if applied != key_version:
             wanted = manifests.build(service, platform, applied)
-    awaited = migration.awaited(service, platform, cluster.store.children(Key(service.namespace, service.name)))
-    rollout, floors = Rollout(cluster.api, children, service, awaited), _floors(wanted)
+    live = cluster.store.children(Key(service.namespace, service.name))
+    first = steps(service, platform, live, cluster.store.sources(service.namespace))
+    rollout, floors = Rollout(cluster.api, children, service, first), _floors(wanted)
     theirs = {Reference(problem.kind, problem.name) for problem in taken}
     for manifest in wanted:
         if reference(manifest) in theirs:

@@ -1,25 +1,81 @@
-"""The orchestrator's roll-out, held back while its database is not migrated: what runs goes on as it is."""
+"""The roll-out of a service's objects, held back where something has to be done first: what runs goes on as it is.
 
+Orchestrators wait for the Job that migrates their database, an engine for the one that fetches its model; where that is
+another model than the one that runs, the orchestrators wait with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.settings import Named
 from tandem_operator.kube.api import Api
 from tandem_operator.kube.children import Children
 from tandem_operator.kube.resources import JOB, SECRET, Object
 from tandem_operator.kube.store import reference
+from tandem_operator.manifests import Platform
 from tandem_operator.manifests.attempts import next_attempt
+from tandem_operator.manifests.component import CONFIG_MAP, DEPLOYMENT
+from tandem_operator.manifests.engine import model_cache
 from tandem_operator.manifests.orchestrator import migration
 
 
-class Rollout:
-    """The children of one service, applied; `awaited` is the Job that orchestrators wait for, if they do."""
+@dataclass(frozen=True)
+class Step:
+    """A Job that has to succeed first."""
 
-    def __init__(self, api: Api, children: Children, service: LLMService, awaited: Object | None) -> None:
+    job: Object
+    secrets: Named
+    """What it uses: without them its pod would only wait."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What has to be done before the rest."""
+
+    migration: Step | None = None
+    fetches: Mapping[str, Step] = field(default_factory=dict)
+    """By the tiers of the engines that wait."""
+    waiting: frozenset[Reference] = frozenset()
+    """The objects that are left as they are meanwhile."""
+
+    @property
+    def by_name(self) -> dict[str, Step]:
+        """The steps by their Jobs' names."""
+        found = [*([self.migration] if self.migration else []), *self.fetches.values()]
+        return {step.job["metadata"]["name"]: step for step in found}
+
+
+def steps(
+    service: LLMService, platform: Platform, live: Mapping[Reference, Object], named: Iterable[str] = ()
+) -> Steps:
+    """Return what has to be done first; `live` are the service's children, `named` the sources that services name."""
+    first = migration.awaited(service, platform, live)
+    jobs = model_cache.jobs(service, platform, named)
+    engines = {each.tier: Reference(DEPLOYMENT, each.name) for each in service.engines}
+    awaited = {tier: job for tier, job in jobs.items() if model_cache.awaited(job, live.get(engines[tier]), live)}
+    orchestrators = {Reference(DEPLOYMENT, each.name) for each in service.orchestrators}
+    waiting = {engines[tier] for tier in awaited} | (orchestrators if first else set())
+    if any(engines[tier] in live for tier in awaited):
+        waiting |= orchestrators | {Reference(CONFIG_MAP, service.orchestrator.name)}
+    credentials = {each.tier: each.model.credentials for each in service.engines}
+    fetches = {
+        tier: Step(job, {found.secret_name: frozenset()} if (found := credentials[tier]) else {})
+        for tier, job in awaited.items()
+    }
+    return Steps(Step(first, service.state_secrets) if first else None, fetches, frozenset(waiting))
+
+
+class Rollout:
+    """The children of one service, applied in their time."""
+
+    def __init__(self, api: Api, children: Children, service: LLMService, first: Steps) -> None:
         self._api = api
         self._children = children
         self._service = service
-        self._awaited = awaited
+        self._first = first
 
     async def apply(self, manifest: Object, floor: int | None = None) -> None:
         """Bring a child to what is wanted, if its time has come.
@@ -27,28 +83,28 @@ class Rollout:
         ApiError, NameTakenError: as in `Children.apply`.
         """
         if manifest["kind"] == JOB.kind:
-            await self._migrate()
-        elif not self._awaited or not self._needs_the_database(manifest):
+            if step := self._first.by_name.get(manifest["metadata"]["name"]):
+                await self._take(step)
+        elif reference(manifest) not in self._first.waiting:
             await self._children.apply(manifest, floor)
-        elif self._service.spec.suspend:
+        elif self._service.spec.suspend and manifest["kind"] == DEPLOYMENT:
             await self._children.apply(migration.at_rest(manifest), floor)
 
-    def _needs_the_database(self, manifest: Object) -> bool:
-        return reference(manifest) in [Reference("Deployment", each.name) for each in self._service.orchestrators]
-
-    async def _migrate(self) -> None:
-        """Make the Job or, once it failed and has rested, another; without the Secret its pod would only wait."""
-        if not self._awaited or self._service.spec.suspend:
+    async def _take(self, step: Step) -> None:
+        """Make the Job or, once it failed and has rested, another; without its Secrets it would only wait."""
+        if self._service.spec.suspend:
             return
-        live = await self._children.find(self._awaited)
-        secret = await self._secret_version()
-        if secret and (attempt := next_attempt(self._awaited, live, secret, datetime.now(UTC))):
+        live = await self._children.find(step.job)
+        version = await self._version(step.secrets)
+        if version is not None and (attempt := next_attempt(step.job, live, version, datetime.now(UTC))):
             await self._children.make(attempt, live)
 
-    async def _secret_version(self) -> str | None:
-        """Return the version of the Secret with the database's URL; None without it, or without the key in it."""
-        ((name, keys),) = self._service.state_secrets.items()
-        found = await self._api.get(SECRET, self._service.namespace, name)
-        if found is None or not keys <= (found.get("data") or {}).keys():
-            return None
-        return str(found["metadata"]["resourceVersion"])
+    async def _version(self, secrets: Named) -> str | None:
+        """Return the versions of Secrets; None where one is missing, or a key in it."""
+        versions = []
+        for name, keys in secrets.items():
+            found = await self._api.get(SECRET, self._service.namespace, name)
+            if found is None or not keys <= (found.get("data") or {}).keys():
+                return None
+            versions.append(str(found["metadata"]["resourceVersion"]))
+        return " ".join(versions)

@@ -10,7 +10,7 @@ from typing import Final
 from tandem_operator import handlers
 from tandem_operator.api.allowance import Allowance
 from tandem_operator.health import Heartbeat, health_server
-from tandem_operator.kube import discovery, metrics, orchestrators
+from tandem_operator.kube import discovery, fetchers, metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError, connected
 from tandem_operator.kube.barrier import Barrier
 from tandem_operator.kube.comparison import compare
@@ -25,6 +25,7 @@ from tandem_operator.workqueue import RetryError, WorkQueue
 logger = logging.getLogger(__name__)
 
 _PAUSE: Final = 5.0
+_PROGRESS_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
             group.create_task(queue.run()),
             group.create_task(_resync(cluster, queue, watches, heartbeat, options)),
             group.create_task(_ask_orchestrators(cluster, queue, options.resync_seconds)),
+            group.create_task(_follow_fetches(cluster, queue)),
         ]
         await watches.run()
         for task in background:
@@ -131,4 +133,14 @@ async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float)
         turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
         cluster.said = said
         for key in turned:
+            queue.add(key)
+
+
+async def _follow_fetches(cluster: Cluster, queue: WorkQueue) -> None:
+    """Ask again and again how far the Jobs are that fetch models."""
+    while True:
+        await asyncio.sleep(_PROGRESS_SECONDS)
+        at_work = fetchers.fetchers(cluster.store)
+        cluster.progress = await fetchers.ask([pod for pods in at_work.values() for pod in pods])
+        for key in at_work:
             queue.add(key)

@@ -102,6 +102,19 @@ class Store:
         """Return an LLMService."""
         return self._objects.get(key, {}).get(Reference(LLM_SERVICE.kind, key.name))
 
+    def sources(self, namespace: str) -> set[str]:
+        """Return the sources of all models that the LLMServices of a namespace name."""
+        specs = [
+            found.get("spec") or {}
+            for key in self.services()
+            if key.namespace == namespace
+            if (found := self.service(key))
+        ]
+        engines = [spec.get("embeddingEngine") or {} for spec in specs]
+        engines += [each for spec in specs for each in (spec.get("additionalEngines") or {}).values()]
+        models = [section.get("model") or {} for section in (*specs, *engines)]
+        return {model["source"] for model in models if isinstance(model.get("source"), str)}
+
     def children(self, key: Key) -> dict[Reference, Object]:
         """Return the objects that a service is made of."""
         return {found: item for found, item in self._of(key) if found.kind not in (LLM_SERVICE.kind, POD.kind)}

@@ -16,6 +16,8 @@ from tandem_operator.manifests.platform import Platform
 Manifest = dict[str, Any]
 
 MANAGER: Final = "tandem-operator"
+DEPLOYMENT: Final = "Deployment"
+CONFIG_MAP: Final = "ConfigMap"
 _EXIT_SECONDS: Final = 15
 """From the last answer to the process's end."""
 

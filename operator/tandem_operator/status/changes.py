@@ -11,7 +11,7 @@ _SUMMARY: Final = frozenset({ConditionType.RECONCILING, ConditionType.STALLED, C
 """Conditions that no Event is about: they say in other terms what Ready and the parts say."""
 _PROGRESS: Final = frozenset(
     {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning", "EmbeddingAway"}
-    | {"AdditionalEngineAway", "Inspecting", "NotEstimated", "NotSized", "AcceleratorUnknown"}
+    | {"AdditionalEngineAway", "Fetching", "Inspecting", "NotEstimated", "NotSized", "AcceleratorUnknown"}
     | {"ScalingDown", "Suspended", "Disabled", "Migrating", "ClaimPending", "NotHeard", "ServiceMonitorApiMissing"}
 )
 """Reasons that are no warning, as they belong to the course of things or to what the spec asks for."""

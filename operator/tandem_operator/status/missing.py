@@ -1,8 +1,9 @@
 """What the orchestrator's pods mount and that is not there: a pod only says that it is being created."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
+from tandem_operator.api.component import EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.settings import Named, secrets
 from tandem_operator.status.finding import Finding
@@ -21,6 +22,16 @@ def missing_secret(service: LLMService, named: Named, there: Named) -> Finding |
 
     message = _missing("Secret", named, there, field)
     return Finding("SecretMissing", message, terminal=True) if message else None
+
+
+def missing_credentials(component: EngineComponent, there: Collection[str]) -> Finding | None:
+    """Find that the Secret that opens a model's source does not exist."""
+    credentials = component.model.credentials
+    if credentials is None or credentials.secret_name in there:
+        return None
+    where = f"which {component.model_path}.credentials names"
+    message = f"the Secret {credentials.secret_name}, {where}, does not exist; create it"
+    return Finding("SecretMissing", message, terminal=True)
 
 
 def missing_config_map(named: Named, there: Named) -> Finding | None:

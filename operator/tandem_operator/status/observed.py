@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tandem_operator.api.component import Reference
+from tandem_operator.api.progress import Progress
 from tandem_operator.sizing.decision import Decision
 
 Object = Mapping[str, Any]
@@ -53,5 +54,11 @@ class Observed:
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """How many accelerators each engine gets that is sized, by its tier."""
+    fetches: Mapping[str, Reference] = field(default_factory=dict)
+    """The Jobs that engines wait for, which fetch their models, by tier."""
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    """How far these are, by the uids of their pods."""
+    credentials: frozenset[str] | None = None
+    """Those Secrets that exist of the ones that open the models which are waited for; None while nobody looked."""
     claim_event: str | None = None
     """What Kubernetes said last about a claim that is not bound; None while it said nothing, or nobody looked."""

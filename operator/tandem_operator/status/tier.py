@@ -14,6 +14,7 @@ from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.pod import PodSettings
 from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, TierStatus
+from tandem_operator.status.fetching import awaited_fetch
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked, quoted
 from tandem_operator.status.migration import awaited_migration
@@ -128,8 +129,10 @@ def _concerns(view: TierView, problem: Problem) -> bool:
 
 
 def held_back(view: TierView) -> Finding | None:
-    """Find that the orchestrator's Deployment is left as it is until the database is migrated."""
-    return None if view.engine else awaited_migration(view.service, view.observed)
+    """Find that a Deployment is left as it is until the database is migrated, or the model fetched."""
+    if view.engine:
+        return awaited_fetch(view.engine, view.observed)
+    return awaited_migration(view.service, view.observed)
 
 
 def not_created(view: TierView) -> Finding | None:
@@ -278,6 +281,8 @@ def model_finding(engine: TierView) -> Finding | None:
     """Return why the model is not loaded; None when an engine pod serves it."""
     if engine.external:
         return engine.finding
+    if engine.engine and (waits := awaited_fetch(engine.engine, engine.observed)):
+        return waits
     if any(container.status.get("ready") for _, container in engine.mains):
         return None
     return first_finding(MODEL, engine)

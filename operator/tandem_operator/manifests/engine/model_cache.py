@@ -12,6 +12,7 @@ from typing import Any, Final
 from tandem_operator.api.cache import Eviction
 from tandem_operator.api.component import FETCH, EngineComponent, Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.progress import PORT
 from tandem_operator.api.source import HuggingFace
 from tandem_operator.manifests.attempts import annotations, ended
 from tandem_operator.manifests.component import Manifest, checksum, child
@@ -22,11 +23,17 @@ from tandem_operator.model_store.selection import Selection
 
 FETCHED_BY: Final = "tandem.dev/fetched-by"
 """Annotation of the engine's Deployment."""
-PROGRESS_PORT: Final = 8080
 _STORE: Final = "/store"
 _LONGEST_PREFIX: Final = 45
 _MARK: Final = 8
 _RETRIES: Final = 6
+_LASTING: Final = {
+    "rules": [
+        {"action": "FailJob", "onExitCodes": {"containerName": FETCH, "operator": "In", "values": [3]}},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    ]
+}
+"""What does not get better by itself is not tried again at once; a drained node is no failure."""
 _RESOURCES: Final = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 
 
@@ -96,10 +103,10 @@ def _folder(component: EngineComponent) -> Path:
 
 def _job(service: LLMService, component: EngineComponent, platform: Platform, kept: list[str]) -> Manifest:
     cache, model = component.model.cache, component.model
-    args = ["fetch", str(model.source), f"--store={_STORE}", f"--progress-port={PROGRESS_PORT}"]
+    args = ["fetch", str(model.source), f"--store={_STORE}", f"--progress-port={PORT}"]
     args += [f"--file={model.file}"] if model.file else []
     volumes = {_STORE: {"persistentVolumeClaim": {"claimName": component.cache_claim}}}
-    helper = Helper(FETCH, args, _RESOURCES, volumes, read_only=False, port=PROGRESS_PORT, placed=True)
+    helper = Helper(FETCH, args, _RESOURCES, volumes, read_only=False, port=PORT, placed=True)
     pods = template(service, component, platform, helper)
     mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
     if cache and cache.eviction is Eviction.WHEN_FULL:
@@ -107,5 +114,9 @@ def _job(service: LLMService, component: EngineComponent, platform: Platform, ke
     name = f"{component.name[:_LONGEST_PREFIX]}-fetch-{mark}"
     return {
         **child(service, component, "batch/v1", "Job", name),
-        "spec": {"backoffLimit": _RETRIES, "template": template(service, component, platform, helper)},
+        "spec": {
+            "backoffLimit": _RETRIES,
+            "podFailurePolicy": _LASTING,
+            "template": template(service, component, platform, helper),
+        },
     }
