@@ -11,7 +11,7 @@ from typing import Final
 import yaml
 
 from hack.command import run
-from hack.generation import engines, install, reference, rights, values
+from hack.generation import engines, install, reference, rights, sizing, values
 from hack.generation.marked import with_table
 
 ROOT: Final = Path(__file__).parents[2]
@@ -19,6 +19,7 @@ CRD: Final = "crds/tandem.dev_llmservices.yaml"
 OPERATOR_CHART: Final = "charts/tandem-operator"
 SERVICE_CHART: Final = "charts/llmservice"
 ENGINES: Final = "docs/engines.md"
+SIZING: Final = "docs/sizing.md"
 
 
 def generated(folder: Path) -> Iterator[tuple[str, str]]:
@@ -38,6 +39,8 @@ def generated(folder: Path) -> Iterator[tuple[str, str]]:
     yield "docs/llmservice.md", reference.page(crd)
     page = with_table((folder / ENGINES).read_text(), "capabilities", engines.HEADER, engines.rows())
     yield ENGINES, with_table(page, "images", ("engine", "accelerator", "image"), engines.images())
+    page = with_table((folder / SIZING).read_text(), "measured", sizing.MEASURED_HEADER, sizing.measured())
+    yield SIZING, with_table(page, "sizes", sizing.HEADER, sizing.rows())
 
 
 def write(folder: Path) -> list[str]:

@@ -2,9 +2,12 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tandem_operator.sizing.metadata import Read
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
 
 _TIMEOUT: Final = 15.0
 """Seconds that the hub may be silent."""
@@ -45,38 +48,51 @@ def _of_folder(folder: Path, name: str, most: int) -> bytes | None:
 def _of_hub(repository: str, revision: str | None, name: str, most: int) -> bytes | None:
     # The client takes half a second to import, which other commands can do without.
     from httpx2 import InvalidURL, RequestError  # noqa: PLC0415
-    from huggingface_hub import errors, get_session, hf_hub_url  # noqa: PLC0415
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # noqa: PLC0415
+    from huggingface_hub import errors, hf_hub_url  # noqa: PLC0415
 
-    headers = {**build_hf_headers(), "Range": f"bytes=0-{most - 1}", "Accept-Encoding": "identity"}
     try:
-        url = hf_hub_url(repository, name, revision=revision)
-        with get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT) as response:
-            hf_raise_for_status(response)
-            content = bytearray()
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) >= most:
-                    break
-            return bytes(content[:most])
+        return _begin(hf_hub_url(repository, name, revision=revision), most)
     except errors.EntryNotFoundError:
         return None
     except errors.HFValidationError as error:
         raise NoModelError(f"{repository} cannot be a repository of the hub: {error}") from error
-    except errors.GatedRepoError as error:
-        raise NoModelError(
-            f"{repository} is gated: accept its terms on the hub, and set HF_TOKEN to a token of who did"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise NoModelError(f"{repository} has no revision {revision}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise NoModelError(
-            f"{repository} is not on the hub, or private: check the name, or set HF_TOKEN to a token that may read it"
-        ) from error
     except errors.HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in _REFUSED:
-            raise NoModelError(f"the hub refuses {name} of {repository} ({status}): check HF_TOKEN") from error
-        raise HubUnreachableError(f"the hub answers {status}") from error
+        raise _told(error, repository, revision) from error
     except (RequestError, InvalidURL, errors.OfflineModeIsEnabled) as error:
         raise HubUnreachableError(f"the hub cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+def _begin(url: str, most: int) -> bytes:
+    """Return the beginning of a file of the hub; a server that does not know ranges is left in the middle."""
+    from huggingface_hub import get_session  # noqa: PLC0415
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # noqa: PLC0415
+
+    headers = {**build_hf_headers(), "Range": f"bytes=0-{most - 1}", "Accept-Encoding": "identity"}
+    with get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT) as response:
+        hf_raise_for_status(response)
+        content = bytearray()
+        for chunk in response.iter_raw():
+            content += chunk
+            if len(content) >= most:
+                break
+        return bytes(content[:most])
+
+
+def _told(error: "HfHubHTTPError", repository: str, revision: str | None) -> NoModelError | HubUnreachableError:
+    """Return what the hub's answer means to who asked."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    status = error.response.status_code
+    if isinstance(error, errors.GatedRepoError):
+        return NoModelError(
+            f"{repository} is gated: accept its terms on the hub, and set HF_TOKEN to a token of who did"
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return NoModelError(f"{repository} has no revision {revision}")
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return NoModelError(
+            f"{repository} is not on the hub, or private: check the name, or set HF_TOKEN to a token that may read it"
+        )
+    if status in _REFUSED:
+        return NoModelError(f"the hub refuses {repository} ({status}): check HF_TOKEN")
+    return HubUnreachableError(f"the hub answers {status}")
