@@ -1,7 +1,7 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -51,6 +51,8 @@ class Cluster:
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
     contests: Contests = field(default_factory=Contests)
+    tool_callers: dict[Key, Sequence[str]] = field(default_factory=dict)
+    """By service the names of its engines that are to call tools, for orchestrators to find out whether they do."""
 
 
 class ReportedError(RetryError):
@@ -65,6 +67,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
         cluster.contests.keep(key, ())
+        cluster.tool_callers.pop(key, None)
         return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
     now = datetime.now(UTC)
     try:
@@ -81,6 +84,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         return
     children = Children(cluster.api, cluster.store, cluster.contests, key, service.metadata.uid)
     failed = [problem async for problem in _bring_about(cluster, children, service, platform)]
+    cluster.tool_callers[key] = [engine.tier for engine in service.tool_callers]
     said = cluster.said.get(key)
     awaited = None if service.spec.suspend else migration.awaited(service, platform, cluster.store.children(key))
     observed = Observed(
@@ -91,6 +95,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         cluster.capabilities,
         degraded=said.degraded if said else None,
         limitations=said.limitations if said else (),
+        tool_calling=said.tool_calling if said else (),
         migration=reference(awaited) if awaited else None,
     )
     if status.waits_for_mounts(service, observed):

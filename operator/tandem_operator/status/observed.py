@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tandem_operator.api.component import Reference
+from tandem_operator.api.tool_calling import Verification
 
 Object = Mapping[str, Any]
 
@@ -48,6 +49,8 @@ class Observed:
     """Lines of what the orchestrators themselves say is degraded; None while none was heard."""
     limitations: Sequence[str] = ()
     """Lines of what they say they cannot do though nothing is amiss."""
+    tool_calling: Sequence[Verification] = ()
+    """What one of them has found of the replicas that are to call tools."""
     migration: Reference | None = None
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
     claim_event: str | None = None
