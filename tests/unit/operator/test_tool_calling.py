@@ -19,6 +19,7 @@ VECTORS = {"model": {"source": "hf://org/minilm"}, "task": "embed"}
 PARTNER = {"type": "external", "model": {"name": "large"}, "external": {"url": "https://llm.example.com/v1"}}
 EVERYTHING = SERVING | dict([deployment("small"), deployment("vectors")])
 NOT_YET = "it was not asked yet"
+DEGRADED: tuple[list[str] | None, ...] = (None, [])
 
 
 def right(engine: str = "engine", address: str = "10.0.0.3:8000") -> Verification:
@@ -125,8 +126,7 @@ def before(*found: Verification, generation: int = 3) -> dict[str, Any]:
 def test_what_was_found_counts_until_more_is_found_of_the_same_spec(found: Verification) -> None:
     known = told(found)
     for now in ((), (waits(),)):
-        for heard in (True, False):
-            degraded = [] if heard else None
+        for degraded in DEGRADED:
             later = told(*now, subject=service(status=before(found)), degraded=degraded)
             assert said(later) == said(known)
             changed = told(*now, subject=service(status=before(found, generation=2)), degraded=degraded)

@@ -37,7 +37,7 @@ from tandem_orchestrator.observability.record import Record
 from tandem_orchestrator.part import Part
 from tandem_orchestrator.store.ids import new
 
-WAIT_SECONDS: Final = 1.5  # for which whoever asks is kept: most engines need less, and the operator waits for 3
+WAIT_SECONDS: Final = 2.0  # for which whoever asks is kept: most engines need less, and the operator waits for 3
 MOST_SECONDS: Final = 120.0  # for all that a replica is asked
 PAUSE_SECONDS: Final = 45.0  # before a replica is asked again; doubled with each time that it said nothing of use
 MOST_PAUSE: Final = 600.0
