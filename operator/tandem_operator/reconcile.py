@@ -1,7 +1,7 @@
 """The whole story: validate, build, apply, prune, observe, report."""
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -58,6 +58,8 @@ class Cluster:
     progress: Mapping[str, Progress] = field(default_factory=dict)
     """How far pods that fetch models are, by their uids."""
     contests: Contests = field(default_factory=Contests)
+    tool_callers: dict[Key, Sequence[str]] = field(default_factory=dict)
+    """By service the names of its engines that are to call tools, for orchestrators to find out whether they do."""
 
     def __post_init__(self) -> None:
         """Know where the nodes' accelerators are looked up."""
@@ -76,6 +78,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     live = cluster.store.service(key)
     if live is None or "deletionTimestamp" in live["metadata"]:
         cluster.contests.keep(key, ())
+        cluster.tool_callers.pop(key, None)
         return  # its children carry an ownerReference: Kubernetes deletes them, operator or not
     now = datetime.now(UTC)
     try:
@@ -98,6 +101,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     service = service.with_engines({tier: each.spec for tier, each in decisions.items() if each.spec})
     records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
     failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
+    cluster.tool_callers[key] = [engine.tier for engine in service.tool_callers]
     said = cluster.said.get(key)
     first = Steps() if service.spec.suspend else steps(service, platform, cluster.store.children(key))
     observed = Observed(
@@ -108,6 +112,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         cluster.capabilities,
         degraded=said.degraded if said else None,
         limitations=said.limitations if said else (),
+        tool_calling=said.tool_calling if said else (),
         migration=reference(first.migration.job) if first.migration else None,
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
         progress=cluster.progress,

@@ -129,7 +129,8 @@ async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float)
     directory = orchestrators.Directory(cluster.api, cluster.store)
     while True:
         await asyncio.sleep(seconds)
-        said = await orchestrators.ask(await directory.urls())
+        urls = orchestrators.verifying(await directory.urls(), cluster.tool_callers)
+        said = await orchestrators.ask(urls)
         turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
         cluster.said = said
         for key in turned:

@@ -40,6 +40,7 @@ from tandem_orchestrator.batches.runner import Runner
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
 from tandem_orchestrator.engines.endpoints import FORMS, MODERATIONS, TOKENIZE
+from tandem_orchestrator.engines.tool_calling.verification import ToolCalling
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.error_shape import MESSAGES
 from tandem_orchestrator.files.filing import Filing
@@ -117,6 +118,7 @@ class App:
     def __init__(self, config: OrchestratorConfig, counters: SharedCounters | None = None) -> None:
         self._state = State()
         self._upstreams = Upstreams(config)
+        self._tool_calling = ToolCalling(self._upstreams)
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)
@@ -135,6 +137,7 @@ class App:
             database,
             self._dispatcher,
             self._upstreams,
+            self._tool_calling,
             self._keys,
             self._keys.issuers,
             upkeep,
@@ -240,6 +243,7 @@ class App:
             config,
             self._state,
             self._upstreams,
+            self._tool_calling,
             self._keys,
             admission,
             self._catalogue,

@@ -254,6 +254,11 @@ class LLMService(Ruled):
         """The components that run an inference engine here, each with pods of its own."""
         return tuple(engine for engine in self.all_engines if engine.spec.external is None)
 
+    @property
+    def tool_callers(self) -> tuple[EngineComponent, ...]:
+        """The engines here that are to turn their models' tool calls into OpenAI's form."""
+        return tuple(engine for engine in self.engines if engine.spec.tool_calling.enabled)
+
     @cached_property
     def orchestrator(self) -> Component[OrchestratorSpec]:
         """The component that speaks to clients."""

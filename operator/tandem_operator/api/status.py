@@ -32,6 +32,7 @@ class ConditionType(StrEnum):
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
     MONITORING_READY = "MonitoringReady"
+    TOOL_CALLING_VERIFIED = "ToolCallingVerified"
     DEGRADED = "Degraded"
 
 

@@ -20,6 +20,7 @@ from yarl import URL
 from tandem_operator.api.component import Reference, Tier
 from tandem_operator.api.said import Said
 from tandem_operator.api.text import printable
+from tandem_operator.api.tool_calling import QUERY, verifications
 from tandem_operator.kube import metrics
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.resources import REPLICA_SET, Object, controlled_by, controller
@@ -81,6 +82,21 @@ class Directory:
         return self._makers[owner["uid"]] == str(deployment["metadata"]["uid"])
 
 
+def verifying(urls: Mapping[Key, Sequence[URL]], engines: Mapping[Key, Sequence[str]]) -> dict[Key, list[URL]]:
+    """Return the same URLs, each service's last with the names of its engines that are to be verified.
+
+    Requests to engines cost time, so one pod makes them: of those that are asked the oldest, as pods come and go.
+    """
+    return {
+        key: [*found[:-1], *(_verifying(url, engines.get(key, ())) for url in found[-1:])]
+        for key, found in urls.items()
+    }
+
+
+def _verifying(url: URL, engines: Sequence[str]) -> URL:
+    return url.with_query([(QUERY, engine) for engine in engines])
+
+
 async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, Said]:
     """Return what each service's pods say of themselves; a service of which no pod answers is left out."""
     gate = asyncio.Semaphore(_AT_ONCE)
@@ -116,8 +132,12 @@ def _said(status: int, content: bytes) -> Said:
     if status != HTTPStatus.OK:
         raise ValueError(f"it answered {status}")
     answer = json.loads(content)
-    # an orchestrator of an older release tells of no limitations
-    return Said(_lines("degraded", answer["degraded"]), _lines("limitations", answer.get("limitations", [])))
+    # an orchestrator of an older release tells of no limitations, and of nothing that it verified
+    return Said(
+        _lines("degraded", answer["degraded"]),
+        _lines("limitations", answer.get("limitations", [])),
+        verifications(answer.get(QUERY, [])),
+    )
 
 
 def _lines(name: str, lines: object) -> tuple[str, ...]:

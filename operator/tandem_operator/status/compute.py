@@ -16,6 +16,8 @@ from tandem_operator.status.sized import sized
 from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_engine
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usable
 from tandem_operator.status.tier import REACHED, TierView, gather, model_finding
+from tandem_operator.status.tool_calling import ToolCallingView
+from tandem_operator.status.tool_calling import tool_calling_verified as verdict_of_tool_calling
 
 _LONGEST_MESSAGE: Final = 4096
 _EMBEDDING_AWAY: Final = "EmbeddingAway"
@@ -204,6 +206,13 @@ def monitoring_ready(view: ServiceView) -> Verdict:
     return _good(ConditionType.MONITORING_READY, first_finding(MONITORING, view), "Created", message)
 
 
+def tool_calling_verified(view: ServiceView) -> Verdict | None:
+    """Return whether tool calls come back right; nothing is told of a service whose engines are to make none."""
+    named = {engine.tier for engine in view.service.tool_callers}
+    engines = [tier for tier in (view.engine, *view.additional) if tier.tier in named]
+    return verdict_of_tool_calling(ToolCallingView(view.service, view.observed, engines))
+
+
 def degraded(view: ServiceView) -> Verdict | None:
     """Return whether something is amiss while the service serves; nothing is told while no orchestrator was heard."""
     kind = ConditionType.DEGRADED
@@ -229,6 +238,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     orchestrator_ready,
     stores_ready,
     monitoring_ready,
+    tool_calling_verified,
     degraded,
 )
 """What a status tells, in this order."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tandem_operator.api.component import Reference
 from tandem_operator.api.progress import Progress
 from tandem_operator.sizing.decision import Decision
+from tandem_operator.api.tool_calling import Verification
 
 Object = Mapping[str, Any]
 
@@ -50,6 +51,8 @@ class Observed:
     """Lines of what the orchestrators themselves say is degraded; None while none was heard."""
     limitations: Sequence[str] = ()
     """Lines of what they say they cannot do though nothing is amiss."""
+    tool_calling: Sequence[Verification] = ()
+    """What one of them has found of the replicas that are to call tools."""
     migration: Reference | None = None
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)

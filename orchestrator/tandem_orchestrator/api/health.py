@@ -5,9 +5,9 @@ Without a key only the state is told, unless at `server.metricsPort`.
 
 import asyncio
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tandem_orchestrator.api.access import BOTH, Insider
@@ -18,6 +18,9 @@ from tandem_orchestrator.observability.prometheus import exposition
 router = APIRouter(tags=["health"])
 UNAVAILABLE: Final = 503
 VERSION: Final = version("tandem-orchestrator")
+ToVerify = Annotated[
+    frozenset[str], Query(description="Upstreams of which it is told, once for each start, whether they call tools")
+]
 
 
 @router.get("/live")
@@ -27,12 +30,18 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready", dependencies=BOTH)
-async def ready(services: FromApp, insider: Insider, response: Response) -> dict[str, Any]:
+async def ready(
+    services: FromApp, insider: Insider, response: Response, tool_calling: ToVerify = frozenset()
+) -> dict[str, Any]:
     """Answer 200 when requests may come; an engine that is down only appears as degraded.
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    details = {"degraded": _problems(services), "limitations": _limitations(services)} if insider else {}
+    details: dict[str, Any] = {}
+    if insider:
+        details = {"degraded": _problems(services), "limitations": _limitations(services)}
+        if tool_calling:
+            details["tool_calling"] = await services.tool_calling.ask(tool_calling)
     if services.state.draining or not all(part.checked for part in services.parts):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", **details}

@@ -11,6 +11,7 @@ from tandem_orchestrator.auth.keys import Keys
 from tandem_orchestrator.batches.desk import Desk
 from tandem_orchestrator.engines.catalogue import Catalogue
 from tandem_orchestrator.engines.dispatch import Dispatcher
+from tandem_orchestrator.engines.tool_calling.verification import ToolCalling
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.files.filing import Filing
 from tandem_orchestrator.gateway.admission import Admission
@@ -43,6 +44,7 @@ class Services:
     config: OrchestratorConfig
     state: State
     upstreams: Upstreams
+    tool_calling: ToolCalling
     keys: Keys
     admission: Admission
     catalogue: Catalogue

@@ -86,6 +86,9 @@ class Replica:
     `changed` is called whenever it may have become able to take requests, or no longer.
     """
 
+    ready_since = 0.0
+    """When a check last found it ready that was not, on the monotonic clock; most often it is a new process then."""
+
     def __init__(
         self,
         upstream: Upstream,
@@ -320,6 +323,7 @@ class Replica:
         if not self.ready:
             self.breaker.reset()  # it came back, most often as a new process
             self.outdated.set()
+            self.ready_since = monotonic()
         self.ready = self.served = True
         self.trouble = None
         self._notice()

@@ -43,6 +43,7 @@ async def test_those_who_run_the_service_are_told_all_at_a_port_of_its_own(engin
                 assert "tandem_upstream_ready" in metrics
                 assert engine.url in (await answer(each, "/health"))[1]
                 assert '"degraded":[]' in (await answer(each, "/ready"))[1]
+                assert '"tool_calling":[]' in (await answer(each, "/ready?tool_calling=nothing"))[1]
                 assert (await answer(each, "/live"))[0] == 200
         assert await answer(running.client, "/ready") == (200, '{"status":"ready"}')
         assert await answer(running.client, "/health") == (200, '{"status":"ok"}')

@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.said import Said
+from tandem_operator.api.tool_calling import Verification
 from tandem_operator.kube import metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.orchestrators import Directory
@@ -111,6 +112,34 @@ async def test_each_service_is_told_of_by_its_own_pods(orchestrator: Service) ->
     assert unheard() == 0
 
 
+async def test_one_pod_is_asked_to_verify_engines() -> None:
+    url, other = URL("http://10.0.0.7:8002/ready"), URL("http://10.0.0.8:8002/ready")
+    asked = URL("http://10.0.0.8:8002/ready?tool_calling=engine&tool_calling=small")
+    found = orchestrators.verifying({A: [url, other], B: [url], DEMO: []}, {A: ["engine", "small"], DEMO: ["engine"]})
+    assert found == {A: [url, asked], B: [url], DEMO: []}
+
+
+def verdict(**changes: Any) -> dict[str, Any]:
+    return {
+        "upstream": "engine",
+        "address": "10.0.0.3:8000",
+        "verified": True,
+        "reason": "Verified",
+        "message": "y",
+    } | changes
+
+
+async def test_what_was_verified_is_told(orchestrator: Service) -> None:
+    entries = [verdict(), verdict(verified=None, reason="NotVerified", message="\x1b[2J" + "x" * 5_000, more=1)]
+    orchestrator.says["/ready"] = Says({"degraded": [], "tool_calling": [*entries, *[verdict()] * 2_000][:300]})
+    async with Service() as other:
+        other.says["/ready"] = Says({"degraded": []})
+        said = (await orchestrators.ask({A: [at(orchestrator), at(other)]}))[A].tool_calling
+    assert said[0] == Verification("engine", "10.0.0.3:8000", verified=True, reason="Verified", message="y")
+    assert (said[1].verified, said[1].message) == (None, (" [2J" + "x" * 5_000)[:1_024])
+    assert len(said) == 300
+
+
 async def urls(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
     found = await Directory(api, store(*pods, **config)).urls()
     return [str(url) for url in found[DEMO]] if found else None
@@ -183,12 +212,18 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
         Says({"degraded": []}, status=302, headers={"location": "/other"}),
         Says({"degraded": "one"}),
         Says({"degraded": [{"one": 1}]}),
+        Says({"degraded": [], "tool_calling": {}}),
+        Says({"degraded": [], "tool_calling": ["x"]}),
+        Says({"degraded": [], "tool_calling": [verdict(verified=1)]}),
+        Says({"degraded": [], "tool_calling": [verdict(reason="a b")]}),
+        Says({"degraded": [], "tool_calling": [verdict(message=None)]}),
         Says(b"[" * 60_000),
         Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
     ids=[
         *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
-        *("a text", "no texts", "too deep", "too long, compressed"),
+        *("a text", "no texts", "verdicts: no list", "no objects", "no verdicts", "no reason", "no message"),
+        *("too deep", "too long, compressed"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:

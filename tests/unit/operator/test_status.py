@@ -91,6 +91,7 @@ def test_a_service_that_serves_is_ready() -> None:
         "EngineReady": "True",
         "OrchestratorReady": "True",
         "MonitoringReady": "True",
+        "ToolCallingVerified": "Unknown",
     }
     assert computed.observed_generation == 3
     assert (computed.url, computed.model, computed.gpus) == ("http://demo.ns.svc", "org/model", 1)
@@ -556,8 +557,9 @@ def test_the_status_of_another_version_is_read_as_far_as_it_is_understood(before
 
 
 def test_a_known_condition_with_fields_of_another_version_is_kept() -> None:
-    first = status.written(compute(degraded=["database: no"]))
+    spec = {"engine": {"toolCalling": {"enabled": False}}}
+    first = status.written(compute(service(**spec), degraded=["database: no"]))
     first["conditions"][-1]["severity"] = "low"
-    later = status.compute(service(status=first), Observed(NOW + timedelta(hours=1), SERVING, [READY_POD]))
+    later = status.compute(service(**spec, status=first), Observed(NOW + timedelta(hours=1), SERVING, [READY_POD]))
     assert conditions(later)["Degraded"] == ("True", "PartsUnusable")
-    assert later == compute(degraded=["database: no"])
+    assert later == compute(service(**spec), degraded=["database: no"])
