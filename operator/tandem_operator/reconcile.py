@@ -14,6 +14,7 @@ from tandem_contract import names
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.component import Reference
+from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.said import Said
 from tandem_operator.api.settings import Named
@@ -50,6 +51,8 @@ class Cluster:
     capabilities: frozenset[str] = frozenset()
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
+    hangs: dict[Key, tuple[Hang, ...]] = field(default_factory=dict)
+    """Pods of each service's engines that hang."""
     contests: Contests = field(default_factory=Contests)
 
 
@@ -92,6 +95,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         degraded=said.degraded if said else None,
         limitations=said.limitations if said else (),
         migration=reference(awaited) if awaited else None,
+        hangs=cluster.hangs.get(key, ()),
     )
     if status.waits_for_mounts(service, observed):
         secrets = await _keys(cluster.api, SECRET, service, service.secrets)

@@ -19,12 +19,14 @@ from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster, reconcile, report_failure
+from tandem_operator.replacement import Replacement
 from tandem_operator.watches import Watches
 from tandem_operator.workqueue import RetryError, WorkQueue
 
 logger = logging.getLogger(__name__)
 
 _PAUSE: Final = 5.0
+_SOON: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,23 @@ def _scopes(namespaces: Sequence[str], services: Sequence[Key]) -> set[str | Non
 
 
 async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
-    """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for."""
+    """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for.
+
+    Those that use an engine which may hang are asked sooner.
+    """
     directory = orchestrators.Directory(cluster.api, cluster.store)
+    replacement, pause, waited = Replacement(cluster, directory), min(seconds, _SOON), 0.0
     while True:
-        await asyncio.sleep(seconds)
-        said = await orchestrators.ask(await directory.urls())
-        turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
-        cluster.said = said
+        await asyncio.sleep(pause)
+        waited += pause
+        if everybody := waited >= seconds:
+            waited = 0.0
+            said = await orchestrators.ask(await directory.urls(cluster.store.services()))
+        else:
+            doubtful = [key for key, lines in cluster.said.items() if lines.in_doubt]
+            said = await orchestrators.ask_again(await directory.urls(doubtful))
+        turned = {key for key, lines in said.items() if lines != cluster.said.get(key)}
+        cluster.said = said if everybody else {**cluster.said, **said}
+        turned |= {key for key, lines in said.items() if await replacement.look(key, lines)}
         for key in turned:
             queue.add(key)

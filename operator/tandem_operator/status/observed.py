@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tandem_operator.api.component import Reference
+from tandem_operator.api.hang import Hang
 
 Object = Mapping[str, Any]
 
@@ -50,5 +51,7 @@ class Observed:
     """Lines of what they say they cannot do though nothing is amiss."""
     migration: Reference | None = None
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
+    hangs: Sequence[Hang] = ()
+    """Pods of its engines that hang."""
     claim_event: str | None = None
     """What Kubernetes said last about a claim that is not bound; None while it said nothing, or nobody looked."""

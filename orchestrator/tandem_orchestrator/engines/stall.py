@@ -5,7 +5,9 @@ or has many waiting iterates all the same. Where nothing moves for a while altho
 for a single token, so that what keeps a server from passing a request on is not taken for a hang of what generates.
 """
 
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
+
+from tandem_contract.progress import Progress
 
 from tandem_orchestrator.errors import EngineError
 
@@ -23,15 +25,6 @@ class Question(Enum):
     OPEN = auto()
     REFUSED = auto()
     """It is nothing that the engine makes, or too much waits for it."""
-
-
-class Progress(StrEnum):
-    """How an engine gets on with its work."""
-
-    MOVES = "moves"
-    STANDS = "stands"
-    """Nothing moves, but not yet for so long that it is sure to hang."""
-    HANGS = "hangs"
 
 
 class Stall:

@@ -112,7 +112,8 @@ async def test_each_service_is_told_of_by_its_own_pods(orchestrator: Service) ->
 
 
 async def urls(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
-    found = await Directory(api, store(*pods, **config)).urls()
+    kept = store(*pods, **config)
+    found = await Directory(api, kept).urls(kept.services())
     return [str(url) for url in found[DEMO]] if found else None
 
 
@@ -162,12 +163,12 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
     kept = store(pod("a"), pod("b"))
     directory = Directory(api, kept)
     for _ in range(3):
-        assert len((await directory.urls())[DEMO]) == 2
+        assert len((await directory.urls(kept.services()))[DEMO]) == 2
     assert api.asked == ["demo-set"]
     kept.drop(pod("a"))
     kept.drop(pod("b"))
     kept.put(pod("c", maker="next"))
-    await directory.urls()
+    await directory.urls(kept.services())
     assert api.asked == ["demo-set", "demo-next"]
     assert list(directory._makers) == ["next"], "what has no pods is forgotten"
 

@@ -2,7 +2,8 @@
 
 import pytest
 from tandem_contract.config import UpstreamType
-from tandem_orchestrator.engines.stall import DOUBT_SECONDS, HUNG_SECONDS, LONGEST_GAP, Progress, Question, Stall
+from tandem_contract.progress import Progress
+from tandem_orchestrator.engines.stall import DOUBT_SECONDS, HUNG_SECONDS, LONGEST_GAP, Question, Stall
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 
 VLLM = ENGINE_TYPES[UpstreamType.VLLM]
