@@ -1,7 +1,7 @@
 """Which pods of engines hang, and when each is deleted; does no I/O.
 
-All orchestrators look at the engine's own counter, so that one who is sure that it stands still is enough, unless another
-has seen it move. One that has no requests there, or cannot reach it, says nothing.
+All orchestrators look at the engine's own counter: one that is sure that it stands still is enough, unless another has
+seen it move. One that has no requests there, or cannot reach it, says nothing.
 """
 
 from collections import defaultdict

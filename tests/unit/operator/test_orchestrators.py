@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from prometheus_client import generate_latest
+from tandem_contract.progress import Progress
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.said import Said
+from tandem_operator.api.said import AtWork, Said
 from tandem_operator.kube import metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.orchestrators import Directory
@@ -184,12 +185,13 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
         Says({"degraded": []}, status=302, headers={"location": "/other"}),
         Says({"degraded": "one"}),
         Says({"degraded": [{"one": 1}]}),
+        Says({"degraded": [], "at_work": {}}),
         Says(b"[" * 60_000),
         Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
     ids=[
         *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
-        *("a text", "no texts", "too deep", "too long, compressed"),
+        *("a text", "no texts", "no list", "too deep", "too long, compressed"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:
@@ -238,6 +240,29 @@ async def test_what_is_said_is_bounded_and_printable(orchestrator: Service) -> N
     said = (await orchestrators.ask({A: [at(orchestrator)]}))[A].degraded
     assert said[:3] == (" [2J no ", "x" * 1_024, "y")
     assert len(said) == 256
+
+
+async def test_of_what_is_said_of_engines_only_what_has_sense_is_believed(orchestrator: Service) -> None:
+    good = {"upstream": "engine", "address": "10.0.0.7", "progress": "hangs", "seconds": 95}
+    strange: list[Any] = [
+        *({**good, "address": address} for address in ("", "demo-engine-a", "10.0.0.7:8000", "10.0.0.0/8", 7, None)),
+        *({**good, "progress": progress} for progress in ("rests", "", 1, ["hangs"])),
+        *({**good, "seconds": seconds} for seconds in (-1, "95", 1.5, 10**15, None)),
+        *("hangs", None, [], {}),
+    ]
+    more = {**good, "address": "fd00:0::7", "progress": "moves", "more": "than is known"}
+    orchestrator.says["/ready"] = Says({"degraded": [], "at_work": [*strange, good, more]})
+    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A]
+    assert said.at_work == (AtWork("10.0.0.7", Progress.HANGS, 95), AtWork("fd00::7", Progress.MOVES, 95))
+    assert said.in_doubt
+    orchestrator.says["/ready"] = Says({"degraded": [], "at_work": [good] * 300})
+    assert len((await orchestrators.ask({A: [at(orchestrator)]}))[A].at_work) == 256
+
+
+async def test_some_are_asked_again_without_being_taken_for_all(orchestrator: Service) -> None:
+    await orchestrators.ask({A: [at(orchestrator)], B: []})
+    assert await orchestrators.ask_again({A: [at(orchestrator)]}) == {A: Said(("one", "two"), ("three",))}
+    assert unheard() == 1
 
 
 @pytest.mark.parametrize(
