@@ -19,6 +19,7 @@ STRUCTURED_OUTPUTS: Final = "tandem_structured_outputs_total"  # counter: model,
 FALLBACKS: Final = "tandem_fallbacks_total"  # counter: model, fallback
 BREAKERS_OPEN: Final = "tandem_breakers_open"  # gauge: upstream
 HELD_REQUESTS: Final = "tandem_held_requests"  # gauge: model, class (interactive, batch)
+UPSTREAM_HUNG: Final = "tandem_upstream_hung"  # gauge: upstream; replicas that do nothing for their requests
 UPSTREAM_READY: Final = "tandem_upstream_ready"  # gauge: upstream
 CONFIG_RELOAD_SUCCESS: Final = "tandem_config_reload_success"  # gauge: 0 while the file on disk is refused
 CONFIG_RELOAD_TIME: Final = "tandem_config_reload_timestamp_seconds"  # gauge: when the configuration was last taken

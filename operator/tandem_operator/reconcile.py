@@ -14,8 +14,9 @@ from tandem_contract import names
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
 from tandem_operator.api.component import Reference
+from tandem_operator.api.fetch_progress import FetchProgress
+from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.progress import Progress
 from tandem_operator.api.said import Said
 from tandem_operator.api.settings import Named
 from tandem_operator.api.status import LLMServiceStatus
@@ -55,8 +56,10 @@ class Cluster:
     accelerators: Accelerators = field(init=False)
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
-    progress: Mapping[str, Progress] = field(default_factory=dict)
+    fetches: Mapping[str, FetchProgress] = field(default_factory=dict)
     """How far pods that fetch models are, by their uids."""
+    hangs: dict[Key, tuple[Hang, ...]] = field(default_factory=dict)
+    """Pods of each service's engines that hang."""
     contests: Contests = field(default_factory=Contests)
     tool_callers: dict[Key, Sequence[str]] = field(default_factory=dict)
     """By service the names of its engines that are to call tools, for orchestrators to find out whether they do."""
@@ -115,8 +118,9 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         tool_calling=said.tool_calling if said else (),
         migration=reference(first.migration.job) if first.migration else None,
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
-        progress=cluster.progress,
+        progress=cluster.fetches,
         decisions=decisions,
+        hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
         there = await _keys(cluster.api, SECRET, service, opened)

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from yarl import URL
 
 from tandem_operator import handlers
 from tandem_operator.api.allowance import Allowance
@@ -19,6 +21,7 @@ from tandem_operator.kube.resources import LLM_SERVICE
 from tandem_operator.kube.store import Key
 from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster, reconcile, report_failure
+from tandem_operator.replacement import Replacement
 from tandem_operator.watches import Watches
 from tandem_operator.workqueue import RetryError, WorkQueue
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE: Final = 5.0
 _PROGRESS_SECONDS: Final = 10.0
+_SOON: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -125,14 +129,24 @@ def _scopes(namespaces: Sequence[str], services: Sequence[Key]) -> set[str | Non
 
 
 async def _ask_orchestrators(cluster: Cluster, queue: WorkQueue, seconds: float) -> None:
-    """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for."""
+    """Ask orchestrators again and again how they are: news that no watch brings, and that no reconcile waits for.
+
+    Those that use an engine which may hang are asked sooner.
+    """
     directory = orchestrators.Directory(cluster.api, cluster.store)
+    replacement, pause, waited = Replacement(cluster, directory), min(seconds, _SOON), 0.0
     while True:
-        await asyncio.sleep(seconds)
-        urls = orchestrators.verifying(await directory.urls(), cluster.tool_callers)
-        said = await orchestrators.ask(urls)
-        turned = [key for key, lines in said.items() if lines != cluster.said.get(key)]
-        cluster.said = said
+        await asyncio.sleep(pause)
+        waited += pause
+        if everybody := waited >= seconds:
+            waited = 0.0
+            said = await orchestrators.ask(await _urls(cluster, directory, cluster.store.services()))
+        else:
+            doubtful = [key for key, lines in cluster.said.items() if lines.in_doubt]
+            said = await orchestrators.ask_again(await _urls(cluster, directory, doubtful))
+        turned = {key for key, lines in said.items() if lines != cluster.said.get(key)}
+        cluster.said = said if everybody else {**cluster.said, **said}
+        turned |= {key for key, lines in said.items() if await replacement.look(key, lines)}
         for key in turned:
             queue.add(key)
 
@@ -142,6 +156,10 @@ async def _follow_fetches(cluster: Cluster, queue: WorkQueue) -> None:
     while True:
         await asyncio.sleep(_PROGRESS_SECONDS)
         at_work = fetchers.fetchers(cluster.store)
-        cluster.progress = await fetchers.ask([pod for pods in at_work.values() for pod in pods])
+        cluster.fetches = await fetchers.ask([pod for pods in at_work.values() for pod in pods])
         for key in at_work:
             queue.add(key)
+
+
+async def _urls(cluster: Cluster, directory: orchestrators.Directory, services: Iterable[Key]) -> dict[Key, list[URL]]:
+    return orchestrators.verifying(await directory.urls(services), cluster.tool_callers)

@@ -19,6 +19,7 @@ class Load:
     context: int
     running: int
     waiting: int
+    iterations: int = 0
 
 
 class Dialect:
@@ -34,6 +35,8 @@ class Dialect:
     """Whether /metrics asks for no key."""
     gauges: ClassVar[tuple[str, str]] = ("vllm:num_requests_running", "vllm:num_requests_waiting")
     labels = '{{engine="0",model_name="{model}"}}'
+    iterations: str | None = "vllm:iteration_tokens_total"
+    """v1/metrics/loggers.py: of iterations that made tokens."""
 
     orders: ClassVar[dict[str, bool]] = {"/v1/load_lora_adapter": True, "/v1/unload_lora_adapter": False}
     """Where it loads an adapter, and where it forgets one."""
@@ -75,7 +78,10 @@ class Dialect:
     def metrics(self, load: Load) -> bytes:
         labels = self.labels.format(model=load.model)
         counts = zip(self.gauges, (load.running, load.waiting), strict=True)
-        return "".join(f"# TYPE {name} gauge\n{name}{labels} {count}\n" for name, count in counts).encode()
+        lines = [f"# TYPE {name} gauge\n{name}{labels} {count}\n" for name, count in counts]
+        if self.iterations:
+            lines.append(f"# TYPE {self.iterations} histogram\n{self.iterations}_count{labels} {load.iterations}\n")
+        return "".join(lines).encode()
 
     def models(self, load: Load) -> Json:
         entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": load.context}
@@ -93,6 +99,7 @@ class SGLang(Dialect):
     reasoning = "reasoning_content"
     """srt/entrypoints/openai/protocol.py: ChatMessage."""
     tokenize = "/v1/tokenize"
+    iterations = None
     gauges = ("sglang:num_running_reqs", "sglang:num_queue_reqs")
     """srt/observability/metrics_collector.py."""
     labels = '{{engine_type="unified",model_name="{model}",tp_rank="0"}}'
@@ -154,6 +161,7 @@ class Tgi(Dialect):
 
     reasoning = "reasoning_content"
     tokenize = None
+    iterations = None
     gauges = ("tgi_batch_current_size", "tgi_queue_size")
     labels = ""
 
@@ -195,6 +203,7 @@ class LlamaCpp(Dialect):
     """server-http.cpp: middleware_server_state, for every path."""
     tokenize = "/v1/chat/completions/input_tokens"
     open_metrics = False
+    iterations = None
     gauges = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
     """server-task.cpp."""
     labels = ""

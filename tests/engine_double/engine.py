@@ -6,7 +6,7 @@ import email.policy
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
@@ -88,6 +88,12 @@ class EngineDouble:
         """While it is true, it has no room for another request, and refuses it."""
         self.ill = False
         """While it is true, /health is answered 503, as by vLLM when its core has died."""
+        self.iterations = 0
+        """How often it has made something: an answer in one piece, or a piece of a stream."""
+        self._core_runs = asyncio.Event()
+        self._core_runs.set()
+        self._last_word: bytes | None = None
+        """Of its core about its load, while that hangs."""
         self._listener = HttpListener(self._handle)
         self._place: socket.socket | None = None
 
@@ -126,6 +132,20 @@ class EngineDouble:
         self.drop_idle()
         await self.until(lambda: self.running == 0)
         self.stop()
+
+    def hang(self) -> None:
+        """Makes nothing from now on, while /health and /metrics are answered, as by vLLM when its core is stuck."""
+        self._last_word = self._metrics()
+        self._core_runs.clear()
+
+    def go_on(self) -> None:
+        """Does what it was asked for meanwhile."""
+        self._last_word = None
+        self._core_runs.set()
+
+    async def _iterate(self) -> None:
+        await self._core_runs.wait()
+        self.iterations += 1
 
     def drop_idle(self) -> None:
         """Closes connections that carry no request, as engines do after some seconds."""
@@ -280,17 +300,18 @@ class EngineDouble:
             }
             await exchange.answer(reply.status, orjson.dumps(error), **dict(reply.headers))
         elif answer.streamed:
-            await _stream(exchange, answer, reply)
+            await _stream(exchange, answer, reply, self._iterate)
         else:
+            await self._iterate()
             await _whole(exchange, answer, reply)
 
     def _metrics(self) -> bytes:
-        return self.dialect.metrics(self._load)
+        return self._last_word or self.dialect.metrics(self._load)
 
     @property
     def _load(self) -> Load:
         adapters = {name: self.roots.get(name) for name in self.adapters}
-        return Load(self.model, adapters, self.context or CONTEXT, self.running, self.waiting)
+        return Load(self.model, adapters, self.context or CONTEXT, self.running, self.waiting, self.iterations)
 
 
 def _problem_with_calls(request: dict[str, Any]) -> tuple[int, Any] | None:
@@ -326,7 +347,7 @@ async def _whole(exchange: Exchange, answer: Answer, reply: Reply) -> None:
         await exchange.answer(200, body)
 
 
-async def _stream(exchange: Exchange, answer: Answer, reply: Reply) -> None:
+async def _stream(exchange: Exchange, answer: Answer, reply: Reply, iterate: Callable[[], Awaitable[None]]) -> None:
     await exchange.head(200, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
     for sent, chunk in enumerate(answer.chunks()):
         if reply.fault and sent == reply.fault_after:
@@ -345,6 +366,7 @@ async def _stream(exchange: Exchange, answer: Answer, reply: Reply) -> None:
                 break
         if reply.between_pieces:
             await asyncio.sleep(reply.between_pieces)
+        await iterate()
         await exchange.piece(event(chunk))
     await exchange.piece(b": end\n\n" if reply.fault == "no_done" else b"data: [DONE]\n\n")
     await exchange.write(b"0\r\n\r\n")

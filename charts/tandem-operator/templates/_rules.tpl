@@ -51,10 +51,11 @@
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]
-# Why a pod does not start: out of memory, no GPU, image not found.
+# Why a pod does not start: out of memory, no GPU, image not found. A pod of an engine that hangs is deleted, for its
+# Deployment to make another.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, delete]
 # Which pods a service's own Deployment has made: only these are asked how they are.
 - apiGroups: [apps]
   resources: [replicasets]

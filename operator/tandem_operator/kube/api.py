@@ -126,10 +126,15 @@ class Api:
         created: Object = await self._request("POST", resource.path(manifest["metadata"]["namespace"]), body=manifest)
         return created
 
-    async def delete(self, item: Object) -> None:
-        """Delete this very object and, in the background, what it owns; one that is gone already is no error."""
+    async def delete(self, item: Object, grace_seconds: int | None = None) -> None:
+        """Delete this very object and, in the background, what it owns; one that is gone already is no error.
+
+        `grace_seconds` is what a pod has to end, in place of what its spec says.
+        """
         resource, metadata = BY_KIND[item["kind"]], item["metadata"]
-        body = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        body: Object = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         metrics.WRITES.labels(verb="delete", kind=resource.kind).inc()
         try:
             await self._request("DELETE", resource.path(metadata["namespace"], metadata["name"]), body=body)

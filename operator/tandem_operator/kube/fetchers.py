@@ -5,7 +5,6 @@ sends requests.
 """
 
 import asyncio
-import ipaddress
 import json
 import logging
 from http import HTTPStatus
@@ -16,8 +15,9 @@ from tandem_contract import names
 from yarl import URL
 
 from tandem_operator.api.component import FETCH
-from tandem_operator.api.progress import PORT, Progress
+from tandem_operator.api.fetch_progress import PORT, FetchProgress
 from tandem_operator.api.text import printable
+from tandem_operator.kube.orchestrators import may_be_a_pod
 from tandem_operator.kube.resources import JOB, Object, controlled_by, controller
 from tandem_operator.kube.store import Key, Store
 
@@ -36,7 +36,7 @@ def fetchers(store: Store) -> dict[Key, list[Object]]:
     return {key: pods for key, pods in found.items() if pods}
 
 
-async def ask(pods: list[Object]) -> dict[str, Progress]:
+async def ask(pods: list[Object]) -> dict[str, FetchProgress]:
     """Return what pods say of their progress, by uid; one that does not answer is left out."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as client:
@@ -44,7 +44,7 @@ async def ask(pods: list[Object]) -> dict[str, Progress]:
     return {pod["metadata"]["uid"]: answer for pod, answer in zip(pods, answers, strict=True) if answer}
 
 
-async def _answer(client: aiohttp.ClientSession, gate: asyncio.Semaphore, pod: Object) -> Progress | None:
+async def _answer(client: aiohttp.ClientSession, gate: asyncio.Semaphore, pod: Object) -> FetchProgress | None:
     url = URL.build(scheme="http", host=pod["status"]["podIP"], port=PORT, path="/progress")
     try:
         async with gate, client.get(url, allow_redirects=False) as response:
@@ -55,13 +55,13 @@ async def _answer(client: aiohttp.ClientSession, gate: asyncio.Semaphore, pod: O
         return None
 
 
-def read(answer: Any) -> Progress:
+def read(answer: Any) -> FetchProgress:
     """Return an answer as progress; KeyError, TypeError or ValueError for any other document."""
     done, total, rate = (answer[name] for name in ("done", "total", "rate"))
     if not all(type(amount) is int and 0 <= amount < _MOST for amount in (done, total, rate)):
         raise ValueError("amounts are whole numbers of bytes")
     state, message = (printable(str(answer[name]))[:_LONGEST_TEXT] for name in ("state", "message"))
-    return Progress(state, done, total, rate, message)
+    return FetchProgress(state, done, total, rate, message)
 
 
 def _fetches(store: Store, key: Key, pod: Object) -> bool:
@@ -75,13 +75,5 @@ def _fetches(store: Store, key: Key, pod: Object) -> bool:
         and owner is not None
         and owner["uid"] in jobs
         and controlled_by(jobs[owner["uid"]], service["metadata"]["uid"])
-        and _may_be_a_pod(status.get("podIP", ""))
+        and may_be_a_pod(status.get("podIP", ""))
     )
-
-
-def _may_be_a_pod(address: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)

@@ -29,6 +29,11 @@ UNHEARD: Final = Gauge(
     "LLMServices whose ready orchestrators did not answer when they were asked how they are",
     registry=REGISTRY,
 )
+HUNG_PODS: Final = Counter(
+    "tandem_operator_hung_pods",
+    "Pods of engines that were deleted because they made nothing for the requests that they had",
+    registry=REGISTRY,
+)
 WRITES: Final = Counter(
     "tandem_operator_writes", "Writes to the API server by verb and kind", ["verb", "kind"], registry=REGISTRY
 )

@@ -9,16 +9,18 @@ import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 from tandem_contract import names
+from tandem_contract.progress import Progress
 from yarl import URL
 
+from tandem_operator.api.address import address_in
 from tandem_operator.api.component import Reference, Tier
-from tandem_operator.api.said import Said
+from tandem_operator.api.said import AtWork, Said
 from tandem_operator.api.text import printable
 from tandem_operator.api.tool_calling import QUERY, verifications
 from tandem_operator.kube import metrics
@@ -36,6 +38,9 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=3)
 _LONGEST_ANSWER: Final = 65_536
 _LONGEST_LINE: Final = 1_024
 _MOST_LINES: Final = 256
+_LONGEST_STALL: Final = 864_000
+"""Seconds; more is nothing that was measured."""
+_PROGRESSES: Final = frozenset(Progress)
 
 
 class Directory:
@@ -47,19 +52,36 @@ class Directory:
         self._makers: dict[str, str] = {}
         """Deployments by the ReplicaSets that they have made, both by uid."""
 
-    async def urls(self) -> dict[Key, list[URL]]:
-        """Return the URLs of each service that has pods to ask; none where it cannot be told whose they are."""
-        ready = {key: found for key in self._store.services() if (found := _newest(self._store.pods(key)))}
+    async def urls(self, keys: Iterable[Key]) -> dict[Key, list[URL]]:
+        """Return the URLs of each of these services that has pods to ask.
+
+        There are none where it cannot be told whose they are.
+        """
+        ready = {key: found for key in keys if (found := _newest(self._store.pods(key)))}
         gate = asyncio.Semaphore(_AT_ONCE)
         urls = await asyncio.gather(*(self._of(gate, key, pods) for key, pods in ready.items()))
-        made = {owner["uid"] for pods in ready.values() for pod in pods if (owner := controller(pod))}
+        known = (pod for key in self._store.services() for pod in self._store.pods(key))
+        made = {owner["uid"] for pod in known if (owner := controller(pod))}
         self._makers = {uid: maker for uid, maker in self._makers.items() if uid in made}
         return dict(zip(ready, urls, strict=True))
 
-    async def _of(self, gate: asyncio.Semaphore, key: Key, pods: Sequence[Object]) -> list[URL]:
+    async def made(self, key: Key, pod: Object) -> bool:
+        """Return whether a pod was made by the service's own Deployment for the tier that its label names.
+
+        ApiError: it cannot be told.
+        """
+        deployment = self._deployment(key, pod["metadata"]["labels"].get(names.LABEL_TIER, ""))
+        return deployment is not None and await self._made_by(deployment, pod)
+
+    def _deployment(self, key: Key, tier: str) -> Object | None:
         service = self._store.service(key)
-        deployment = self._store.children(key).get(Reference("Deployment", f"{key.name}-{Tier.ORCHESTRATOR}"))
-        if service is None or deployment is None or not controlled_by(deployment, service["metadata"]["uid"]):
+        deployment = self._store.children(key).get(Reference("Deployment", f"{key.name}-{tier}"))
+        ours = service and deployment and controlled_by(deployment, service["metadata"]["uid"])
+        return deployment if ours else None
+
+    async def _of(self, gate: asyncio.Semaphore, key: Key, pods: Sequence[Object]) -> list[URL]:
+        deployment = self._deployment(key, Tier.ORCHESTRATOR)
+        if deployment is None:
             return []
         try:
             async with gate:
@@ -98,7 +120,17 @@ def _verifying(url: URL, engines: Sequence[str]) -> URL:
 
 
 async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, Said]:
-    """Return what each service's pods say of themselves; a service of which no pod answers is left out."""
+    """Return what each service's pods say of themselves; a service of which no pod answers is left out.
+
+    A metric tells how many those are.
+    """
+    said = await ask_again(urls)
+    metrics.UNHEARD.set(len(urls) - len(said))
+    return said
+
+
+async def ask_again(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, Said]:
+    """Do the same of some services only, which the metric does not take for all."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with aiohttp.ClientSession(
         timeout=_TIMEOUT,
@@ -113,7 +145,6 @@ async def ask(urls: Mapping[Key, Sequence[URL]]) -> dict[Key, Said]:
     for key, answer in answers:
         if answer is not None:
             said[key] = said.get(key, Said()) + answer
-    metrics.UNHEARD.set(len(urls) - len(said))
     return said
 
 
@@ -132,11 +163,12 @@ def _said(status: int, content: bytes) -> Said:
     if status != HTTPStatus.OK:
         raise ValueError(f"it answered {status}")
     answer = json.loads(content)
-    # an orchestrator of an older release tells of no limitations, and of nothing that it verified
+    # an orchestrator of an older release tells of no limitations, nothing that it verified, and not how engines get on
     return Said(
         _lines("degraded", answer["degraded"]),
         _lines("limitations", answer.get("limitations", [])),
         verifications(answer.get(QUERY, [])),
+        tuple(_at_work(answer.get("at_work", []))),
     )
 
 
@@ -144,6 +176,17 @@ def _lines(name: str, lines: object) -> tuple[str, ...]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise TypeError(f"{name} is no list of texts")
     return tuple(printable(line)[:_LONGEST_LINE] for line in lines[:_MOST_LINES])
+
+
+def _at_work(replicas: object) -> Iterator[AtWork]:
+    """Yield what can be used of what is said of engines."""
+    if not isinstance(replicas, list):
+        raise TypeError("at_work is no list")
+    for each in replicas[:_MOST_LINES]:
+        match each:
+            case {"address": str(address), "progress": str(progress), "seconds": int(seconds)}:
+                if progress in _PROGRESSES and 0 <= seconds <= _LONGEST_STALL and (found := address_in(address)):
+                    yield AtWork(found, Progress(progress), seconds)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
@@ -176,13 +219,13 @@ def _url(deployment: Object, pod: Object) -> URL | None:
     containers = deployment["spec"]["template"]["spec"]["containers"]
     ours: Object = next((each for each in containers if each["name"] == Tier.ORCHESTRATOR), {})
     ports = {port.get("name"): port["containerPort"] for port in ours.get("ports") or ()}
-    if names.METRICS_PORT_NAME not in ports or not _may_be_a_pod(address):
+    if names.METRICS_PORT_NAME not in ports or not may_be_a_pod(address):
         return None
     scheme = ours.get("readinessProbe", {}).get("httpGet", {}).get("scheme", "HTTP").lower()
     return URL.build(scheme=scheme, host=address, port=ports[names.METRICS_PORT_NAME], path=_PATH)
 
 
-def _may_be_a_pod(address: str) -> bool:
+def may_be_a_pod(address: str) -> bool:
     """Return whether this is an IP address that a pod may have: no own one of the operator, no metadata service."""
     try:
         found = ipaddress.ip_address(address)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tandem_contract import names
 
 from tandem_operator.api.component import FETCH, EngineComponent, Reference
-from tandem_operator.api.progress import Progress
+from tandem_operator.api.fetch_progress import FetchProgress
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.missing import missing_credentials
@@ -63,7 +63,7 @@ class FetchView:
         return said if isinstance(said, dict) else {}
 
     @property
-    def progress(self) -> Progress | None:
+    def progress(self) -> FetchProgress | None:
         """What its newest pod says of how far it is."""
         told = self.observed.progress
         return next((told[uid] for pod in reversed(self.pods) if (uid := pod.pod["metadata"]["uid"]) in told), None)

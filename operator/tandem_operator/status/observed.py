@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from tandem_operator.api.component import Reference
-from tandem_operator.api.progress import Progress
-from tandem_operator.sizing.decision import Decision
+from tandem_operator.api.fetch_progress import FetchProgress
+from tandem_operator.api.hang import Hang
 from tandem_operator.api.tool_calling import Verification
+from tandem_operator.sizing.decision import Decision
 
 Object = Mapping[str, Any]
 
@@ -59,9 +60,11 @@ class Observed:
     """How many accelerators each engine gets that is sized, by its tier."""
     fetches: Mapping[str, Reference] = field(default_factory=dict)
     """The Jobs that engines wait for, which fetch their models, by tier."""
-    progress: Mapping[str, Progress] = field(default_factory=dict)
+    progress: Mapping[str, FetchProgress] = field(default_factory=dict)
     """How far these are, by the uids of their pods."""
     credentials: frozenset[str] | None = None
     """Those Secrets that exist of the ones that open the models which are waited for; None while nobody looked."""
+    hangs: Sequence[Hang] = ()
+    """Pods of its engines that hang."""
     claim_event: str | None = None
     """What Kubernetes said last about a claim that is not bound; None while it said nothing, or nobody looked."""

@@ -177,6 +177,22 @@ def mount_missing(view: TierView) -> Finding | None:
     return None if config_maps is None else missing_config_map(service.config_maps, config_maps)
 
 
+def pod_hangs(view: TierView) -> Finding | None:
+    """Find a pod that answers its probes and does nothing for its requests, until it is gone."""
+    there = {pod["metadata"].get("uid") for pod in view.observed.pods}
+    found = [hang for hang in view.observed.hangs if hang.tier == view.tier and hang.uid in there]
+    if not found:
+        return None
+    first = min(found, key=lambda hang: hang.due)
+    told = f"{first.pod} hangs since {first.since:%H:%M:%S} UTC: it makes nothing for the requests that it has"
+    if first.problem:
+        return Finding("Hung", f"{told}; it cannot be deleted: {first.problem}; kubectl delete pod {first.pod}")
+    if first.due > view.observed.now:
+        why = "as another of its kind was not long ago; its log may tell why they hang"
+        return Finding("Hung", f"{told}; it is replaced at {first.due:%H:%M:%S} UTC, {why}")
+    return Finding("Hung", f"{told}; it is being replaced")
+
+
 def pod_in_trouble(view: TierView) -> Finding | None:
     """Find what is wrong with a pod, first with one that stays so until a person does something."""
     found = [finding for pod in view.pods if not pod.is_over and (finding := diagnose(pod))]
@@ -230,7 +246,7 @@ def starting(view: TierView) -> Finding | None:
 
 ROLLOUT: Final[tuple[Policy[TierView], ...]] = (rollout_pending, out_of_time, rolling_out, starting)
 """How far a rollout is."""
-UNFINISHED: Final = (pod_in_trouble, pod_given_up, *ROLLOUT)
+UNFINISHED: Final = (pod_hangs, pod_in_trouble, pod_given_up, *ROLLOUT)
 """Why pods are missing, from what is wrong with one to how far the rollout is."""
 TIER: Final = (
     child_not_written,

@@ -37,11 +37,9 @@ async def ready(
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    details: dict[str, Any] = {}
-    if insider:
-        details = {"degraded": _problems(services), "limitations": _limitations(services)}
-        if tool_calling:
-            details["tool_calling"] = await services.tool_calling.ask(tool_calling)
+    details = _details(services) if insider else {}
+    if insider and tool_calling:
+        details["tool_calling"] = await services.tool_calling.ask(tool_calling)
     if services.state.draining or not all(part.checked for part in services.parts):
         response.status_code = UNAVAILABLE
         return {"status": "draining" if services.state.draining else "starting", **details}
@@ -66,6 +64,15 @@ async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
         "model": upstreams.default_model,
         "tools": sorted(services.toolbox.names),
         "upstreams": [upstream.state() for upstream in upstreams.all],
+    }
+
+
+def _details(services: Services) -> dict[str, Any]:
+    """Return what the operator reads."""
+    return {
+        "degraded": _problems(services),
+        "limitations": _limitations(services),
+        "at_work": [told for upstream in services.upstreams.all for told in upstream.at_work()],
     }
 
 

@@ -25,7 +25,7 @@ async def probe(replica: Replica) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_keep_checking(replica))
         if replica.type.load_path is not None:
-            group.create_task(_keep_counting(replica, replica.type.load_path))
+            group.create_task(_keep_counting(replica, replica.type.load_path, group))
 
 
 async def _keep_checking(replica: Replica) -> None:
@@ -66,16 +66,28 @@ async def _check(replica: Replica) -> None:
         replica.mark_down(EngineError(f"the check failed: {type(error).__name__}"))
 
 
-async def _keep_counting(replica: Replica, path: str) -> None:
+async def _keep_counting(replica: Replica, path: str, group: asyncio.TaskGroup) -> None:
     while True:
         replica.outdated.clear()
+        hung = replica.stall.hangs
         told = await _count(replica, path)
+        if replica.stall.in_doubt:
+            group.create_task(_have_it_make_something(replica))
+        if replica.stall.hangs != hung:
+            level = log.info if hung else log.warning
+            level(
+                "replica",
+                upstream=replica.upstream,
+                replica=replica.pool.address,
+                hung=replica.stall.hangs,
+                problem=replica.problem,
+            )
         await _pause(LOAD_SECONDS if told else LOAD_SECONDS_WITHOUT, replica.outdated)
 
 
 async def _count(replica: Replica, path: str) -> bool:
-    """Ask how many requests wait; false where the server does not tell such a thing."""
-    if not replica.ready:
+    """Ask how many requests wait, and how far it is; false where the server does not tell such a thing."""
+    if not (replica.ready or replica.stall.hangs):
         return True
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
@@ -91,6 +103,11 @@ async def _count(replica: Replica, path: str) -> bool:
     if not told:
         replica.tells_no_count()
     return told
+
+
+async def _have_it_make_something(replica: Replica) -> None:
+    with suppress(EngineError):  # what comes of it is noted, and whether it is down is for its checks to tell
+        await replica.make_least()
 
 
 async def _pause(seconds: float, unless: asyncio.Event) -> None:

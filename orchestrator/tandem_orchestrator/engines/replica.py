@@ -27,6 +27,7 @@ from tandem_orchestrator.engines.breaker import Breaker
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.endpoints import ASKED
 from tandem_orchestrator.engines.form_body import FormBody
+from tandem_orchestrator.engines.stall import Question, Stall
 from tandem_orchestrator.engines.types import ENGINE_TYPES
 from tandem_orchestrator.engines.verdict import ForReplica, judge
 from tandem_orchestrator.errors import EngineError, Full, Malformed, Refused
@@ -108,6 +109,7 @@ class Replica:
         self.token = crc32(self.pool.address.encode())
         self.breaker = Breaker(routing.breaker_failures)
         self.backlog = Backlog(told=self.type.load_path is not None)
+        self.stall = Stall()
         self.yielding = 0
         """Of the requests that it is answering, those that give way to the others."""
         self._full_at = 0
@@ -134,8 +136,7 @@ class Replica:
         """Set when its count of waiting requests should not wait."""
         self.answered_at = float("-inf")
         """When it last answered a request, on the monotonic clock."""
-        self._downs = 0
-        self._checks = 0
+        self._downs = self._checks = 0
         self._concurrency = upstream.concurrency
         self._key = key
         self._routing = routing
@@ -197,6 +198,7 @@ class Replica:
                 answer = whole_answer(raw, ASKED[path].answers)
             else:
                 answer = transcript(raw, response.headers)
+            self.stall.made_at = monotonic()
         except BaseException as error:
             full = self._fullness(error)
             self._ended_badly(full or error, downs)
@@ -227,6 +229,7 @@ class Replica:
                 if response.status != OK or ENCODING in response.headers:
                     await _check(response, path, record.model)
                 await _check_stream(response, ASKED[path].answers)
+                self.stall.made_at = monotonic()
             except BaseException:
                 response.close()
                 raise
@@ -279,12 +282,11 @@ class Replica:
 
     async def order(self, path: str, command: dict[str, Any]) -> None:
         """Have the server do something. Raises `EngineError`."""
-        body = orjson.dumps(command)
-        response = await self.pool.send_apart(self._head(b"POST", path, len(body), "engine-order", b""), body)
+        self.stall.orders += 1
         try:
-            await _check(response)
+            await self._post(path, command, "engine-order")
         finally:
-            response.close()
+            self.stall.orders -= 1
 
     async def check_health(self, path: str) -> None:
         """Raise `EngineError` if the server says at `path` that it is ill; one without such a page says nothing."""
@@ -294,11 +296,31 @@ class Replica:
             if error.retryable:
                 raise
 
+    async def make_least(self) -> None:
+        """Ask the server for the least that it can make, and note what comes of it. Raises `EngineError`."""
+        self.stall.question = Question.OPEN
+        try:
+            for path, body in self.type.least(self.listed[0]["id"] if self.listed else ""):
+                with suppress(Refused):
+                    await self._post(path, body, "engine-check")
+                    self.stall.made_at = monotonic()
+                    return
+            self.stall.question = Question.REFUSED
+        finally:
+            if self.stall.question is Question.OPEN:
+                self.stall.question = Question.NONE
+
     async def count_waiting(self, path: str) -> bool:
-        """Ask the server at `path` what waits and run inside; false if it does not say. Raises `EngineError`."""
-        counts = self.type.counts(await self._get(path))
+        """Ask the server at `path` what waits and run inside; false if it does not say. Raises `EngineError`.
+
+        What it tells of its progress is noted.
+        """
+        raw = await self._get(path)
+        counts = self.type.counts(raw)
         if counts is None:
             return False
+        if progress := self.type.progress(raw):
+            self._look(progress, runs=any(counts))
         self.backlog.seen(*counts, self.in_flight)
         self._recount()
         self._changed(self)
@@ -306,6 +328,7 @@ class Replica:
 
     def tells_no_count(self) -> None:
         """Note that the server does not tell how many requests wait inside."""
+        self.stall.forget()
         self.backlog.untold()
         self._recount()
         self._changed(self)
@@ -320,6 +343,10 @@ class Replica:
         if listed:
             self.listed = listed
             self.names = frozenset(entry["id"] for entry in listed)
+        if self.stall.trouble is not None:
+            self.trouble = self.stall.trouble
+            self._notice()
+            return
         if not self.ready:
             self.breaker.reset()  # it came back, most often as a new process
             self.outdated.set()
@@ -379,6 +406,15 @@ class Replica:
         self.pool.retire()
         self._next_check.set()  # there is none any more
         self._notice()
+
+    def _look(self, progress: object, *, runs: bool) -> None:
+        """Take in how far it says it is; while it hangs it gets no requests, though it answers its checks."""
+        hung = self.stall.hangs
+        self.stall.seen(monotonic(), progress, runs=runs, sent=self.in_flight)
+        if self.stall.trouble is not None and self.ready:
+            self.mark_down(self.stall.trouble)
+        elif hung and not self.stall.hangs:
+            self.doubt()
 
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
@@ -451,6 +487,19 @@ class Replica:
         if isinstance(body, bytes):
             return self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
         return self.pool.send_long(self._head(b"POST", path, body.size, request_id, traceparent, kind=body.kind), body)
+
+    async def _post(self, path: str, fields: dict[str, Any], request_id: str) -> None:
+        body = orjson.dumps(fields)
+        self._checks += 1
+        try:
+            response = await self.pool.send_apart(self._head(b"POST", path, len(body), request_id, b""), body)
+            try:
+                await _check(response)
+                await response.read_all(MAX_ANSWER)
+            finally:
+                response.close()
+        finally:
+            self._checks -= 1
 
     async def _get(self, path: str) -> bytes:
         self._checks += 1

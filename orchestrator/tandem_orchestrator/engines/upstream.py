@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.probe import probe
 from tandem_orchestrator.engines.replica import Replica
 from tandem_orchestrator.engines.types import ENGINE_TYPES, EngineType
-from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_READY
+from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_HUNG, UPSTREAM_READY
 
 RESOLVE_SECONDS: Final = 3.0
 RESOLVE_TIMEOUT: Final = 5.0
@@ -133,12 +134,21 @@ class Upstream:
                     "address": replica.pool.address,
                     "ready": replica.ready,
                     "problem": replica.problem,
+                    "progress": replica.stall.progress(monotonic()),
                     "breaker": replica.breaker.state,
                     "in_flight": replica.in_flight,
                 }
                 for replica in self.replicas
             ],
         }
+
+    def at_work(self) -> Iterator[dict[str, Any]]:
+        """Yield what /ready tells of each replica that has an address of its own and work, of types that tell it."""
+        for replica in self.replicas:
+            stall = replica.stall
+            if replica.address and (progress := stall.progress(monotonic())):
+                told = {"upstream": self.name, "address": replica.address}
+                yield {**told, "progress": progress, "seconds": int(stall.seconds)}
 
     def can_become(self, settings: UpstreamSettings) -> bool:
         """Return whether these settings differ in no more than what `tune` takes."""
@@ -172,6 +182,7 @@ class Upstream:
             replica.retire()
         UPSTREAM_READY.remove(self.name)
         BREAKERS_OPEN.remove(self.name)
+        UPSTREAM_HUNG.remove(self.name)
 
     def close(self) -> None:
         """Close every connection."""
@@ -238,6 +249,7 @@ class Upstream:
             return
         UPSTREAM_READY.labels(self.name).set(self.ready)
         BREAKERS_OPEN.labels(self.name).set(sum(not replica.breaker.closed for replica in self.replicas))
+        UPSTREAM_HUNG.labels(self.name).set(sum(replica.stall.hangs for replica in self.replicas))
         if not all(replica.ready for replica in self.replicas):
             self._trouble.set()
         listed = {entry["id"]: entry for replica in self.replicas for entry in replica.listed}

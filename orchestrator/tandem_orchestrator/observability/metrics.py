@@ -54,6 +54,12 @@ BREAKERS_OPEN: Final = Gauge(
 HELD_REQUESTS: Final = Gauge(
     names.HELD_REQUESTS, "Requests that wait for an engine", ["model", "class"], multiprocess_mode="livesum"
 )
+UPSTREAM_HUNG: Final = Gauge(
+    names.UPSTREAM_HUNG,
+    "Replicas that answer their checks and do nothing for the requests that they have",
+    ["upstream"],
+    multiprocess_mode="livemax",
+)
 UPSTREAM_READY: Final = Gauge(
     names.UPSTREAM_READY,
     "1 while a replica of the upstream answers its checks",

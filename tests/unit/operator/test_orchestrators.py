@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from prometheus_client import generate_latest
+from tandem_contract.progress import Progress
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.said import Said
+from tandem_operator.api.said import AtWork, Said
 from tandem_operator.api.tool_calling import Verification
 from tandem_operator.kube import metrics, orchestrators
 from tandem_operator.kube.api import Api, ApiError
@@ -141,7 +142,8 @@ async def test_what_was_verified_is_told(orchestrator: Service) -> None:
 
 
 async def urls(api: Api, *pods: dict[str, Any], **config: Any) -> list[str] | None:
-    found = await Directory(api, store(*pods, **config)).urls()
+    kept = store(*pods, **config)
+    found = await Directory(api, kept).urls(kept.services())
     return [str(url) for url in found[DEMO]] if found else None
 
 
@@ -191,12 +193,12 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
     kept = store(pod("a"), pod("b"))
     directory = Directory(api, kept)
     for _ in range(3):
-        assert len((await directory.urls())[DEMO]) == 2
+        assert len((await directory.urls(kept.services()))[DEMO]) == 2
     assert api.asked == ["demo-set"]
     kept.drop(pod("a"))
     kept.drop(pod("b"))
     kept.put(pod("c", maker="next"))
-    await directory.urls()
+    await directory.urls(kept.services())
     assert api.asked == ["demo-set", "demo-next"]
     assert list(directory._makers) == ["next"], "what has no pods is forgotten"
 
@@ -217,13 +219,14 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
         Says({"degraded": [], "tool_calling": [verdict(verified=1)]}),
         Says({"degraded": [], "tool_calling": [verdict(reason="a b")]}),
         Says({"degraded": [], "tool_calling": [verdict(message=None)]}),
+        Says({"degraded": [], "at_work": {}}),
         Says(b"[" * 60_000),
         Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
     ids=[
         *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
         *("a text", "no texts", "verdicts: no list", "no objects", "no verdicts", "no reason", "no message"),
-        *("too deep", "too long, compressed"),
+        *("no list", "too deep", "too long, compressed"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:
@@ -272,6 +275,29 @@ async def test_what_is_said_is_bounded_and_printable(orchestrator: Service) -> N
     said = (await orchestrators.ask({A: [at(orchestrator)]}))[A].degraded
     assert said[:3] == (" [2J no ", "x" * 1_024, "y")
     assert len(said) == 256
+
+
+async def test_of_what_is_said_of_engines_only_what_has_sense_is_believed(orchestrator: Service) -> None:
+    good = {"upstream": "engine", "address": "10.0.0.7", "progress": "hangs", "seconds": 95}
+    strange: list[Any] = [
+        *({**good, "address": address} for address in ("", "demo-engine-a", "10.0.0.7:8000", "10.0.0.0/8", 7, None)),
+        *({**good, "progress": progress} for progress in ("rests", "", 1, ["hangs"])),
+        *({**good, "seconds": seconds} for seconds in (-1, "95", 1.5, 10**15, None)),
+        *("hangs", None, [], {}),
+    ]
+    more = {**good, "address": "fd00:0::7", "progress": "moves", "more": "than is known"}
+    orchestrator.says["/ready"] = Says({"degraded": [], "at_work": [*strange, good, more]})
+    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A]
+    assert said.at_work == (AtWork("10.0.0.7", Progress.HANGS, 95), AtWork("fd00::7", Progress.MOVES, 95))
+    assert said.in_doubt
+    orchestrator.says["/ready"] = Says({"degraded": [], "at_work": [good] * 300})
+    assert len((await orchestrators.ask({A: [at(orchestrator)]}))[A].at_work) == 256
+
+
+async def test_some_are_asked_again_without_being_taken_for_all(orchestrator: Service) -> None:
+    await orchestrators.ask({A: [at(orchestrator)], B: []})
+    assert await orchestrators.ask_again({A: [at(orchestrator)]}) == {A: Said(("one", "two"), ("three",))}
+    assert unheard() == 1
 
 
 @pytest.mark.parametrize(

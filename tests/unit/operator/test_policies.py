@@ -1,11 +1,13 @@
 """In which order causes are looked for: of two that hold at once, the first of their chain is told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tandem_operator.api.component import SERVICE_MONITOR_API, Reference, Tier
+from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import ConditionType
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
@@ -49,6 +51,7 @@ from tandem_operator.status.tier import (
     not_created,
     out_of_time,
     pod_given_up,
+    pod_hangs,
     pod_in_trouble,
     pods_refused,
     rolling_out,
@@ -129,6 +132,14 @@ def serving(*tiers: str) -> dict[str, Any]:
     return {"children": children, "pods": [pod(container(ready=True))]}
 
 
+def hung(view: TierView) -> TierView:
+    """The same with a pod that hangs and is on its way out."""
+    leaving = pod(name="hung")
+    leaving["metadata"] |= {"uid": "hung", "deletionTimestamp": JUST_NOW}
+    hang = Hang("hung", "demo-engine-hung", "engine", NOW, NOW)
+    return replace(view, observed=replace(view.observed, pods=[*view.observed.pods, leaving], hangs=[hang]))
+
+
 REFUSED = Problem("Deployment", "demo-engine", "Refused", "no")
 ADDITIONAL = {"additionalEngines": {"small": {"model": {"source": "hf://org/small"}}}}
 EMBEDDING = {"embeddingEngine": {"model": {"source": "hf://org/embedding"}}}
@@ -183,6 +194,7 @@ CASES: list[Case] = [
         mount_missing,
         pod_in_trouble,
     ),
+    (TIER, hung(tier_view(Tier.ENGINE, pod(conditions=[NO_NODE]), deployment=ONE)), pod_hangs, pod_in_trouble),
     (TIER, tier_view(Tier.ENGINE, pod(conditions=[NO_NODE]), EVICTED, deployment=ONE), pod_in_trouble, pod_given_up),
     (TIER, tier_view(Tier.ENGINE, EVICTED, deployment={**ONE, "observedGeneration": 1}), pod_given_up, rollout_pending),
     (TIER, tier_view(deployment={**ONE, "observedGeneration": 1, "conditions": [LATE]}), rollout_pending, out_of_time),

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from tandem_operator.api.cache import Eviction
 from tandem_operator.api.component import FETCH, EngineComponent, Reference
+from tandem_operator.api.fetch_progress import PORT
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.progress import PORT
 from tandem_operator.api.source import HuggingFace
 from tandem_operator.manifests.attempts import annotations, ended
 from tandem_operator.manifests.component import Manifest, checksum, child

@@ -50,6 +50,17 @@ class EngineType:
         """
         return None
 
+    def progress(self, raw: bytes) -> object:  # noqa: ARG002 # for subclasses
+        """Return what the engine tells at `load_path` of how far it is: another value whenever it has done something.
+
+        None if it does not say.
+        """
+        return None
+
+    def least(self, model: str) -> list[tuple[str, dict[str, Any]]]:  # noqa: ARG002 # for subclasses
+        """Return the paths and bodies of the least that it may be asked to make, of which it knows one at least."""
+        return []
+
     def models(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the entries of its list of models under the names by which requests may ask for them."""
         return listed

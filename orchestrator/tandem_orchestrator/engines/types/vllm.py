@@ -1,11 +1,15 @@
 """vLLM."""
 
+import re
 from typing import Any, Final
 
 from tandem_orchestrator.engines.types.engine_type import EngineType, Gauges
 
 HARMONY: Final = "gpt-oss"
 _LOAD: Final = Gauges(b"vllm:num_requests_waiting", b"vllm:num_requests_running")
+_ITERATIONS: Final = b"vllm:iteration_tokens_total_count"
+_PROGRESS: Final = re.compile(rb"^(?:" + _ITERATIONS + rb"|vllm:kv_cache_usage_perc)[{ ].*", re.MULTILINE)
+"""Both are its core's own word: iterations that make no token are not counted, but a long prompt fills the cache."""
 
 
 class Vllm(EngineType):
@@ -36,3 +40,15 @@ class Vllm(EngineType):
     def counts(self, raw: bytes) -> tuple[int, int] | None:
         """Return the sums over the server's engines."""
         return _LOAD.read(raw)
+
+    def progress(self, raw: bytes) -> object:
+        """Return what it tells of iterations and of its cache, as it stands there."""
+        found = _PROGRESS.findall(raw)
+        return tuple(found) if any(line.startswith(_ITERATIONS) for line in found) else None
+
+    def least(self, model: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return a completion of one token, and an embedding for models that make nothing else."""
+        return [
+            ("/v1/completions", {"model": model, "prompt": "1", "max_tokens": 1}),
+            ("/v1/embeddings", {"model": model, "input": "1"}),
+        ]

@@ -7,7 +7,7 @@ PORT: Final = 8080
 
 
 @dataclass(frozen=True)
-class Progress:
+class FetchProgress:
     """Bytes that are there, and how many come each second."""
 
     state: str
