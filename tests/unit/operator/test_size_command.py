@@ -174,6 +174,13 @@ def test_a_folder_that_tells_too_little_exits_1(here: Here, tmp_path: Path) -> N
     assert "the size of the weights is unknown" in errors
 
 
+def test_a_file_that_cannot_be_read_exits_1_with_its_path(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    code, _, errors = here(str(tmp_path), "--gpu", "L4")
+    assert code == 1
+    assert f"{tmp_path}/config.json: Is a directory" in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
