@@ -120,6 +120,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
         progress=cluster.fetches,
         decisions=decisions,
+        kv_tokens=dict(said.kv_tokens) if said else {},
         hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:

@@ -72,6 +72,11 @@ def _details(services: Services) -> dict[str, Any]:
     return {
         "degraded": _problems(services),
         "limitations": _limitations(services),
+        "kv_tokens": {
+            upstream.name: min(told)
+            for upstream in services.upstreams.all
+            if (told := [replica.kv_tokens for replica in upstream.replicas if replica.kv_tokens is not None])
+        },
         "at_work": [told for upstream in services.upstreams.all for told in upstream.at_work()],
     }
 

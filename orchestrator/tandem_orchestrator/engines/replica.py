@@ -87,6 +87,8 @@ class Replica:
     `changed` is called whenever it may have become able to take requests, or no longer.
     """
 
+    kv_tokens: int | None = None
+    """For how many tokens its cache has room, as it says since its last start."""
     ready_since = 0.0
     """When a check last found it ready that was not, on the monotonic clock; most often it is a new process then."""
 
@@ -316,6 +318,8 @@ class Replica:
         What it tells of its progress is noted.
         """
         raw = await self._get(path)
+        if self.kv_tokens is None:
+            self.kv_tokens = self.type.kv_tokens(raw)
         counts = self.type.counts(raw)
         if counts is None:
             return False
@@ -359,6 +363,7 @@ class Replica:
         """Note that it cannot be reached."""
         self._downs += 1
         self.ready = False
+        self.kv_tokens = None
         self.trouble = trouble
         self._notice()
 

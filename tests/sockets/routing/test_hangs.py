@@ -157,3 +157,12 @@ async def test_one_without_work_stands_still_and_is_well(serve, engine):
     await looked_at(replica_of(orchestrator))
     assert replica_of(orchestrator).ready
     await until_awaited(lambda: orchestrator.get("/ready"), lambda answer: answer[1]["at_work"] == [])
+
+
+async def test_the_room_in_its_cache_is_told_and_forgotten_when_it_goes(serve, engine):
+    orchestrator = await serve(found(engine))
+    await looked_at(replica_of(orchestrator))
+    assert (await orchestrator.get("/ready"))[1]["kv_tokens"] == {"engine-0": 184_832}
+    engine.stop()
+    replica_of(orchestrator).doubt()
+    await until_awaited(lambda: orchestrator.get("/ready"), lambda answer: answer[1]["kv_tokens"] == {})

@@ -8,7 +8,7 @@ from tests.sockets.keys.service import ADMIN, with_admin
 from tests.sockets.running import config_for, until
 
 KEY = {"authorization": "Bearer right"}
-READY = {"status": "ready", "degraded": [], "limitations": [], "at_work": []}
+READY = {"status": "ready", "degraded": [], "limitations": [], "kv_tokens": {}, "at_work": []}
 FORWARDED = {
     "x-forwarded-for": "127.0.0.1",
     "x-real-ip": "127.0.0.1",
