@@ -414,12 +414,9 @@ class Replica:
 
     def _look(self, progress: object, *, runs: bool) -> None:
         """Take in how far it says it is; while it hangs it gets no requests, though it answers its checks."""
-        hung = self.stall.hangs
         self.stall.seen(monotonic(), progress, runs=runs, sent=self.in_flight)
         if self.stall.trouble is not None and self.ready:
             self.mark_down(self.stall.trouble)
-        elif hung and not self.stall.hangs:
-            self.doubt()
 
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
