@@ -7,7 +7,11 @@ import pytest
 
 from tests.sockets.model_store.conftest import REPOSITORY, SHARD
 
-DOWNLOAD = "import sys; from huggingface_hub import hf_hub_download as get; get(sys.argv[1], sys.argv[2], local_dir=sys.argv[3])"
+DOWNLOAD = """
+import sys
+from huggingface_hub import hf_hub_download
+hf_hub_download(sys.argv[1], sys.argv[2], local_dir=sys.argv[3])
+"""
 
 
 @pytest.mark.parametrize("xet", ["0", "1"])
