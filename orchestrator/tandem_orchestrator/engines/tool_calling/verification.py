@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
     """Whether it stays so until the replica starts anew."""
 
 
-UNASKED: Final = Verdict(None, NOT_VERIFIED, "it was not asked yet")
+UNASKED: Final = Verdict(None, NOT_VERIFIED, "it was not asked since it started")
 WELL: Final = Verdict(
     verified=True,
     reason=VERIFIED,
