@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.model import ModelFigures, SizedModelSpec
 from tandem_operator.api.quantity import number
 from tandem_operator.api.source import HuggingFace
@@ -18,7 +19,8 @@ _SHARE: Final = re.compile(
     r"--(?:gpu|device)[-_]memory[-_]utilization[= ](0?\.[0-9]+|1(?:\.0*)?)$|--mem-fraction-static[= ](0?\.[0-9]+)$"
 )
 _FP8_CACHE: Final = re.compile(r"--kv[-_]cache[-_]dtype[= ]fp8")
-_LONGEST_LAYER: Final = 2**34
+_LOADING_LESS: Final = re.compile(r"--(?:quantization|torchao|\S*offload)|-q\b")
+"""Arguments by which weights shrink while they load, or stay in the node's memory."""
 
 
 def is_sized(component: EngineComponent) -> bool:
@@ -48,6 +50,11 @@ def wanted(component: EngineComponent, gpus_per_node: int) -> Wanted:
         kv_bytes=1 if any(map(_FP8_CACHE.match, spec.extra_args)) else Wanted.kv_bytes,
         max_num_seqs=spec.max_num_seqs,
     )
+
+
+def loads_files_whole(spec: EngineSpec) -> bool:
+    """Return whether the accelerators have to hold weights of the size of their files."""
+    return spec.quantization is None and not any(map(_LOADING_LESS.match, spec.extra_args))
 
 
 def told_shape(component: EngineComponent) -> ModelShape | None:
