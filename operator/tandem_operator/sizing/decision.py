@@ -111,11 +111,10 @@ def _planned(component: EngineComponent, shape: ModelShape, kind: NodeGpus) -> D
         return _refused(error, f"a number in {_path(component)} overrules this")
     if found.nodes > 1:
         return _refused(
-            f"{sentence(found)} A replica is one pod, on one node with {kind.count} of them",
+            f"{sentence(found)}; but a replica is one pod, on a node that has {kind.count} of them",
             "choose larger GPUs, a smaller model, or an engine of type external that spans nodes",
         )
-    record = Record.of(component, shape, found, kind.count)
-    return Decision("Sized", sentence(found), fits=True, spec=_sized(component.spec, record), record=record)
+    return _kept(component, Record.of(component, shape, found, kind.count))
 
 
 def _without_shape(component: EngineComponent, evidence: Evidence) -> Decision:
