@@ -47,6 +47,12 @@ class Steps:
         found = [*([self.migration] if self.migration else []), *self.fetches.values()]
         return {step.job["metadata"]["name"]: step for step in found}
 
+    def at_rest(self, deployment: Object) -> Object:
+        """Return the Deployment of a suspended service, which has no pods and does not say that these are done."""
+        undone = {FETCHED, migration.MIGRATED_BY} if self.migration else {FETCHED}
+        kept = {name: text for name, text in annotations(deployment).items() if name not in undone}
+        return annotated(deployment, kept)
+
 
 def steps(
     service: LLMService, platform: Platform, live: Mapping[Reference, Object], named: Iterable[str] = ()
@@ -89,12 +95,7 @@ class Rollout:
         elif reference(manifest) not in self._first.waiting:
             await self._children.apply(manifest, floor)
         elif self._service.spec.suspend and manifest["kind"] == DEPLOYMENT:
-            await self._children.apply(self._at_rest(manifest), floor)
-
-    def _at_rest(self, manifest: Object) -> Object:
-        """Return the Deployment of a suspended service, which has no pods and does not claim what is not done yet."""
-        undone = {FETCHED, migration.MIGRATED_BY} if self._first.migration else {FETCHED}
-        return annotated(manifest, {name: text for name, text in annotations(manifest).items() if name not in undone})
+            await self._children.apply(self._first.at_rest(manifest), floor)
 
     async def _take(self, step: Step) -> None:
         """Make the Job or, once it failed and has rested, another; without its Secrets it would only wait."""

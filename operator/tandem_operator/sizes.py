@@ -71,6 +71,7 @@ class Sizes:
         unread = live and ended(live, "Complete") and not pods  # they were cleaned up before
         if attempt := next_attempt(job, None if unread else live, secret or "", datetime.now(UTC)):
             await self.children.make(attempt, live)
+            return evidence
         return _with_findings(evidence, pods, live)
 
     async def _secret_version(self, component: EngineComponent, namespace: str) -> str | None:
