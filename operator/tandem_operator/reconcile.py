@@ -30,11 +30,12 @@ from tandem_operator.kube.report import report
 from tandem_operator.kube.resources import CONFIG_MAP, LLM_SERVICE, SECRET, SERVICE_MONITOR, Object, Resource
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
-from tandem_operator.manifests.engine import private
+from tandem_operator.manifests.component import DEPLOYMENT
+from tandem_operator.manifests.engine import inspection, private
 from tandem_operator.rollout import Rollout, Steps, steps
 from tandem_operator.sizes import Sizes
 from tandem_operator.sizing.decision import Decision
-from tandem_operator.sizing.record import Record, recorded
+from tandem_operator.sizing.record import Record, last, recorded
 from tandem_operator.status import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
@@ -212,7 +213,21 @@ async def _bring_about(
             return
         except ApiError as error:
             yield _problem(manifest, error)
-    await children.prune({reference(manifest) for manifest in wanted})
+    live = cluster.store.children(Key(service.namespace, service.name))
+    needed = [*wanted, *_unread(service, platform, live, records)]
+    await children.prune({reference(manifest) for manifest in needed})
+
+
+def _unread(
+    service: LLMService,
+    platform: Platform,
+    live: Mapping[Reference, Object],
+    records: Mapping[str, Record | None],
+) -> Iterator[Object]:
+    """Yield the Jobs that looked at models and whose findings no Deployment keeps yet."""
+    for each in service.engines:
+        if (record := records.get(each.name)) and last(live.get(Reference(DEPLOYMENT, each.name))) != record:
+            yield inspection.build(service, each, platform)
 
 
 async def _forget_previous_key(cluster: Cluster, children: Children, service: LLMService) -> None:

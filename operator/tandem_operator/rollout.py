@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tandem_operator.api.component import Reference
+from tandem_operator.api.component import FETCHED, Reference
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.settings import Named
 from tandem_operator.kube.api import Api
@@ -16,7 +16,7 @@ from tandem_operator.kube.children import Children
 from tandem_operator.kube.resources import JOB, SECRET, Object
 from tandem_operator.kube.store import reference
 from tandem_operator.manifests import Platform
-from tandem_operator.manifests.attempts import next_attempt
+from tandem_operator.manifests.attempts import annotated, annotations, next_attempt
 from tandem_operator.manifests.component import CONFIG_MAP, DEPLOYMENT
 from tandem_operator.manifests.engine import model_cache
 from tandem_operator.manifests.orchestrator import migration
@@ -47,6 +47,12 @@ class Steps:
         found = [*([self.migration] if self.migration else []), *self.fetches.values()]
         return {step.job["metadata"]["name"]: step for step in found}
 
+    def at_rest(self, deployment: Object) -> Object:
+        """Return the Deployment of a suspended service, which has no pods and does not say that these are done."""
+        undone = {FETCHED, migration.MIGRATED_BY} if self.migration else {FETCHED}
+        kept = {name: text for name, text in annotations(deployment).items() if name not in undone}
+        return annotated(deployment, kept)
+
 
 def steps(
     service: LLMService, platform: Platform, live: Mapping[Reference, Object], named: Iterable[str] = ()
@@ -54,13 +60,14 @@ def steps(
     """Return what has to be done first; `live` are the service's children, `named` the sources that services name."""
     first = migration.awaited(service, platform, live)
     jobs = model_cache.jobs(service, platform, named)
-    engines = {each.tier: Reference(DEPLOYMENT, each.name) for each in service.engines}
-    awaited = {tier: job for tier, job in jobs.items() if model_cache.awaited(job, live.get(engines[tier]), live)}
+    cached = [each for each in service.engines if each.tier in jobs]
+    awaited = {each.tier: jobs[each.tier] for each in cached if model_cache.awaited(each, jobs[each.tier], live)}
+    engines = {each.tier: Reference(DEPLOYMENT, each.name) for each in cached}
     orchestrators = {Reference(DEPLOYMENT, each.name) for each in service.orchestrators}
     waiting = {engines[tier] for tier in awaited} | (orchestrators if first else set())
     if any(engines[tier] in live for tier in awaited):
         waiting |= orchestrators | {Reference(CONFIG_MAP, service.orchestrator.name)}
-    credentials = {each.tier: each.model.credentials for each in service.engines}
+    credentials = {each.tier: each.model.credentials for each in cached}
     fetches = {
         tier: Step(job, {found.secret_name: frozenset()} if (found := credentials[tier]) else {})
         for tier, job in awaited.items()
@@ -88,7 +95,7 @@ class Rollout:
         elif reference(manifest) not in self._first.waiting:
             await self._children.apply(manifest, floor)
         elif self._service.spec.suspend and manifest["kind"] == DEPLOYMENT:
-            await self._children.apply(migration.at_rest(manifest), floor)
+            await self._children.apply(self._first.at_rest(manifest), floor)
 
     async def _take(self, step: Step) -> None:
         """Make the Job or, once it failed and has rested, another; without its Secrets it would only wait."""

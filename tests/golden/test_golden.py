@@ -13,6 +13,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.quantity import total
 from tandem_operator.engines.base import EngineType
 from tandem_operator.manifests import Platform, build, unknown_arguments
+from tandem_operator.sizing.without_cluster import not_sized, sized
 
 from tests.unit.charts.schemas import problems, unrestricted
 
@@ -24,8 +25,9 @@ INPUTS = sorted(FOLDER.glob("*.yaml"))
 def rendered(path: Path) -> list[dict[str, Any]]:
     platform = Platform(frozenset({SERVICE_MONITOR_API}))
     services = [item for item in documents.read(path) if isinstance(item, LLMService)]
-    assert [line for service in services for line in unknown_arguments(service, platform)] == []
-    return [manifest for service in services for manifest in build(service, platform)]
+    wrong = [[*unknown_arguments(service, platform), *not_sized(service)] for service in services]
+    assert [line for lines in wrong for line in lines] == []
+    return [manifest for service in services for manifest in build(sized(service), platform)]
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)

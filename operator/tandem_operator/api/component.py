@@ -25,6 +25,8 @@ FETCH: Final = "fetch"
 """The same of the pods that fetch a model."""
 ATTEMPT: Final = "tandem.dev/attempt"
 """Annotation of a Job: how many like it have failed before."""
+FETCHED: Final = "tandem.dev/fetched"
+"""Annotation of an engine's Deployment: what was fetched for it, by its source, and into which claim."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
 """OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
 

@@ -18,7 +18,7 @@ from tandem_operator.manifests.engine.adapter_files import adapter_volumes
 from tandem_operator.manifests.engine.model_files import ModelFiles, model_files
 from tandem_operator.manifests.engine.private import KEY_STAMP
 from tandem_operator.manifests.platform import Platform
-from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
+from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources, tolerations
 
 _PULL_SECONDS: Final = 900
 """For scheduling and an image of ten gigabytes, before the startup budget begins."""
@@ -62,9 +62,8 @@ def _deployment(
     }
     if spec.runtime_class_name:
         fields["runtimeClassName"] = spec.runtime_class_name
-    if spec.gpu_count:  # GPU nodes are commonly tainted with the resource's name
-        taint = {"key": spec.accelerator, "operator": "Exists", "effect": "NoSchedule"}
-        fields["tolerations"] = [taint, *plain(spec.tolerations)]
+    if tolerated := tolerations(spec):
+        fields["tolerations"] = tolerated
     pull_secrets = [*files.pull_secrets, *plain(spec.image_pull_secrets)]
     if pull_secrets:
         fields["imagePullSecrets"] = pull_secrets
