@@ -13,7 +13,7 @@ from tandem_contract import names
 
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
-from tandem_operator.api.component import Reference
+from tandem_operator.api.component import CANDIDATE, Reference
 from tandem_operator.api.fetch_progress import FetchProgress
 from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
@@ -32,7 +32,7 @@ from tandem_operator.kube.resources import CONFIG_MAP, LLM_SERVICE, SECRET, SERV
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
 from tandem_operator.manifests.engine import private
-from tandem_operator.rollout import Rollout, Steps, steps
+from tandem_operator.rollout import Course, Rollout, Steps, course, objects, steps
 from tandem_operator.sizes import Sizes
 from tandem_operator.sizing.decision import Decision
 from tandem_operator.sizing.record import Record, recorded
@@ -103,9 +103,12 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         return
     service = service.with_engines({tier: each.spec for tier, each in decisions.items() if each.spec})
     records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
-    failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
-    cluster.tool_callers[key] = [engine.tier for engine in service.tool_callers]
     said = cluster.said.get(key)
+    rolling = _course(cluster, key, service, platform, now)
+    wanted = Wanted(service, platform, records, rolling)
+    failed = [problem async for problem in _bring_about(cluster, children, wanted)]
+    tried = [CANDIDATE] if rolling and rolling.record.trial and service.spec.engine.tool_calling.enabled else []
+    cluster.tool_callers[key] = [*(engine.tier for engine in service.tool_callers), *tried]
     first = Steps() if service.spec.suspend else steps(service, platform, cluster.store.children(key))
     observed = Observed(
         now,
@@ -120,6 +123,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
         progress=cluster.fetches,
         decisions=decisions,
+        rollout=rolling.status if rolling else None,
         hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
@@ -169,21 +173,46 @@ async def _decide(cluster: Cluster, children: Children, service: LLMService, pla
         raise RetryError(f"its engines cannot be sized: {error}") from error
 
 
-async def _bring_about(
-    cluster: Cluster,
-    children: Children,
-    service: LLMService,
-    platform: Platform,
-    records: Mapping[str, Record | None],
-) -> AsyncIterator[Problem]:
+def _course(cluster: Cluster, key: Key, service: LLMService, platform: Platform, now: datetime) -> Course | None:
+    """Decide what becomes of the main engine."""
+    said, live = cluster.said.get(key, Said()), cluster.store.children(key)
+    first = steps(service, platform, live, cluster.store.sources(service.namespace))
+    observed = Observed(
+        now,
+        live,
+        cluster.store.pods(key),
+        degraded=said.degraded if key in cluster.said else None,
+        tool_calling=said.tool_calling,
+    )
+    return course(service, platform, observed, said.outcomes, first)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A service with all that was decided about it."""
+
+    service: LLMService
+    platform: Platform
+    records: Mapping[str, Record | None]
+    """Of the sizes of its engines, by the names of their Deployments."""
+    rolling: Course | None
+
+    def objects(self, key_version: str | None) -> list[Object]:
+        """Return its objects, in the order in which they are applied."""
+        built = objects(self.service, self.platform, key_version, self.rolling)
+        return [recorded(each, self.records) for each in built]
+
+
+async def _bring_about(cluster: Cluster, children: Children, decided: Wanted) -> AsyncIterator[Problem]:
     """Apply what is wanted and prune what is not; yield what was refused.
 
     Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
     ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
     """
+    service, platform = decided.service, decided.platform
     keyed = private.secret(service)
     key_version = private.key_version(children.known(keyed)) if keyed else None
-    wanted = manifests.build(service, platform, key_version)
+    wanted = decided.objects(key_version)
     taken = [problem async for problem in _taken(children, wanted)]
     for problem in taken:
         yield problem
@@ -196,7 +225,7 @@ async def _bring_about(
             yield _problem(keyed, error)
             return  # pods without a key would run with the engine open
         if applied != key_version:
-            wanted = manifests.build(service, platform, applied)
+            wanted = decided.objects(applied)
     live = cluster.store.children(Key(service.namespace, service.name))
     first = steps(service, platform, live, cluster.store.sources(service.namespace))
     rollout, floors = Rollout(cluster.api, children, service, first), _floors(wanted)
@@ -205,7 +234,7 @@ async def _bring_about(
         if reference(manifest) in theirs:
             continue
         try:
-            await rollout.apply(recorded(manifest, records), floors.get(reference(manifest)))
+            await rollout.apply(manifest, floors.get(reference(manifest)))
         except NameTakenError as error:
             yield _problem(manifest, error)
             return

@@ -85,6 +85,10 @@ class Upstream(Section):
     --lora-target-modules."""
     tls: UpstreamTls | None = None
     """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
+    candidate_of: Name | None = None
+    """Name of the upstream whose requests this one takes a share of, as it is to take its place."""
+    weight: int = Field(default=0, ge=0, le=100)
+    """That share in percent."""
 
 
 class Routing(Section):

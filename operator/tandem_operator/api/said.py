@@ -5,6 +5,7 @@ from typing import Self
 
 from tandem_contract.progress import Progress
 
+from tandem_operator.api.outcomes import Outcome
 from tandem_operator.api.tool_calling import Verification
 
 
@@ -31,6 +32,8 @@ class Said:
     """What one of them has found of the replicas that are to call tools."""
     at_work: tuple[AtWork, ...] = field(default=(), compare=False)
     """Replicas of engines that have work; different each time."""
+    outcomes: tuple[Outcome, ...] = field(default=(), compare=False)
+    """How the main engine's requests ended, and its candidate's."""
 
     @property
     def in_doubt(self) -> bool:
@@ -44,4 +47,5 @@ class Said:
             self.limitations + other.limitations,
             self.tool_calling + other.tool_calling,
             self.at_work + other.at_work,
+            self.outcomes + other.outcomes,
         )

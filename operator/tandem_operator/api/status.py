@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 from tandem_contract.config import Section
 
+from tandem_operator.api.rollout import RolloutStatus
 from tandem_operator.api.text import LONGEST_MESSAGE, LONGEST_REASON, fitting_message, fitting_reason
 
 
@@ -31,6 +32,7 @@ class ConditionType(StrEnum):
     ADDITIONAL_ENGINES_READY = "AdditionalEnginesReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
+    ROLLED_OUT = "RolledOut"
     MONITORING_READY = "MonitoringReady"
     TOOL_CALLING_VERIFIED = "ToolCallingVerified"
     DEGRADED = "Degraded"
@@ -119,6 +121,8 @@ class LLMServiceStatus(Section):
     """The additional engines, by their names."""
     orchestrator: TierStatus | None = None
     """Orchestrator pods."""
+    rollout: RolloutStatus | None = None
+    """The main engine's roll-out."""
     selector: str | None = None
     """Label selector of the engine's pods, for the scale subresource."""
     conditions: list[Condition] = Field(

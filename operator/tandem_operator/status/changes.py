@@ -13,7 +13,7 @@ _PROGRESS: Final = frozenset(
     {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning", "EmbeddingAway"}
     | {"AdditionalEngineAway", "Fetching", "Inspecting", "NotEstimated", "NotSized", "AcceleratorUnknown"}
     | {"ScalingDown", "Suspended", "Disabled", "Migrating", "ClaimPending", "NotHeard", "ServiceMonitorApiMissing"}
-    | {"NotVerified"}
+    | {"NotVerified", "Progressing", "Paused", "Promoting", "Undone"}
 )
 """Reasons that are no warning, as they belong to the course of things or to what the spec asks for."""
 
