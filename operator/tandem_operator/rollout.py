@@ -7,7 +7,9 @@ another model than the one that runs, the orchestrators wait with it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
+from tandem_operator import manifests
 from tandem_operator.api.component import Reference
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.outcomes import Outcome
@@ -18,7 +20,6 @@ from tandem_operator.kube.children import Children
 from tandem_operator.kube.difference import differences, stamped
 from tandem_operator.kube.resources import JOB, SECRET, Object
 from tandem_operator.kube.store import reference
-from tandem_operator import manifests
 from tandem_operator.manifests import Platform
 from tandem_operator.manifests.attempts import next_attempt
 from tandem_operator.manifests.component import CONFIG_MAP, DEPLOYMENT
@@ -108,12 +109,12 @@ def course(
     return Course(record, told(record, sight))
 
 
-def _known(live: Object, rendered: Object, asked: Version, now: datetime) -> Record:
+def _known(live: Mapping[str, Any], rendered: Object, asked: Version, now: datetime) -> Record:
     """Return the record at a Deployment; one without is of an older release, and goes on as it is."""
     if record := read(live):
         return record
     template = live["spec"]["template"]
-    if any(each.path[:2] == ("spec", "template") for each in differences(live, stamped(rendered))):
+    if any(each.path[:2] == ("spec", "template") for each in differences({**live}, stamped(rendered))):
         metadata = {name: value for name, value in template["metadata"].items() if value is not None}
         asked = asked.model_copy(update={"template": without_key({**template, "metadata": metadata})})
     return Record(current=asked, since=now, served=True)

@@ -1,7 +1,7 @@
 """The LLMService resource as a whole."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -231,12 +231,12 @@ class LLMService(Ruled):
             }
         return self._with(changed)
 
-    def with_upstreams(self, engine: Upstream, more: Iterable[Upstream]) -> "LLMService":
+    def with_upstreams(self, engine: Upstream, *more: Upstream) -> "LLMService":
         """Return the same service whose orchestrator is told this of the main engine, and of `more` behind it."""
         spec = self.spec.model_copy()
         made = spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
-        upstreams = [each for each in made.upstreams if each.name != engine.name]
-        spec._configuration = made.model_copy(update={"upstreams": [engine, *more, *upstreams]})  # noqa: SLF001
+        others = [each for each in made.upstreams if each.name != engine.name]
+        spec._configuration = made.model_copy(update={"upstreams": [engine, *more, *others]})  # noqa: SLF001
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return LLMService.model_construct(**fields | {"spec": spec})
 

@@ -189,45 +189,67 @@ def _tried(record: Record, trial: Trial, sight: Sight) -> Record:
     """Return the record with the candidate where it is to be next."""
     if trial.halted:
         return _moved(record, trial, sight, trial.stage, trial.step)
-    if trial.stage in _UNPROVEN:
-        unwanted = sight.wanted.mark == record.current.mark or is_held(record, sight) or not sight.settings.tries
-        if unwanted:
-            return _left(record, sight)
-        if trial.version.mark != sight.wanted.mark:
-            return _with_trial(record, _begun(sight))
-        if sight.settings.automatic_rollback and (cause := fault(record, trial, sight)):
-            refused = Refused(inputs=trial.version.inputs, mark=trial.version.mark, cause=cause)
-            return _left(record, sight).model_copy(update={"refused": refused})
-    waited = sight.now - trial.since
-    match trial.stage:
-        case Stage.STARTING if sight.candidate.ready and sight.heard:
-            return _moved(record, trial, sight, Stage.JUDGED)
-        case Stage.JUDGED:
-            return _judged(record, trial, sight)
-        case Stage.FINAL if waited >= SPREAD:
-            return _moved(_applied(record, sight, trial.version), trial, sight, Stage.STANDING_IN)
-        case Stage.STANDING_IN if _fails(record, sight):
-            return _back(record, sight, sight.engine.failure)
-        case Stage.STANDING_IN if sight.engine.ready:
-            return _moved(record, trial, sight, Stage.LEAVING)
-        case Stage.LEAVING if waited >= SPREAD:
-            return _with_trial(record, None)
-    return record
+    if trial.stage in _UNPROVEN and (otherwise := _given_up(record, trial, sight)):
+        return otherwise
+    return _NEXT[trial.stage](record, trial, sight)
+
+
+def _given_up(record: Record, trial: Trial, sight: Sight) -> Record | None:
+    """Return the record without this candidate, or with another; None where it stays."""
+    if sight.wanted.mark == record.current.mark or is_held(record, sight) or not sight.settings.tries:
+        return _left(record, sight)
+    if trial.version.mark != sight.wanted.mark:
+        return _with_trial(record, _begun(sight))
+    cause = fault(record, trial, sight)
+    if cause is None or not sight.settings.automatic_rollback:
+        return None
+    refused = Refused(inputs=trial.version.inputs, mark=trial.version.mark, cause=cause)
+    return _left(record, sight).model_copy(update={"refused": refused})
+
+
+def _starting(record: Record, trial: Trial, sight: Sight) -> Record:
+    return _moved(record, trial, sight, Stage.JUDGED) if sight.candidate.ready and sight.heard else record
 
 
 def _judged(record: Record, trial: Trial, sight: Sight) -> Record:
     """Return the record with the next step, once this one has had its time."""
     steps = sight.settings.trial
-    if trial.step < len(steps):
-        lasts = sight.now - trial.since < timedelta(seconds=steps[trial.step][1])
-        if lasts or not sight.heard or fault(record, trial, sight):
-            before = known(trial.before, sight.outcomes)
-            return (
-                _with_trial(record, trial.model_copy(update={"before": before})) if before != trial.before else record
-            )
-        if trial.step + 1 < len(steps):
-            return _moved(record, trial, sight, Stage.JUDGED, trial.step + 1)
+    if trial.step < len(steps) and _is_kept(record, trial, sight, timedelta(seconds=steps[trial.step][1])):
+        before = known(trial.before, sight.outcomes)
+        return _with_trial(record, trial.model_copy(update={"before": before}))
+    if trial.step + 1 < len(steps):
+        return _moved(record, trial, sight, Stage.JUDGED, trial.step + 1)
     return _moved(record, trial, sight, Stage.FINAL)
+
+
+def _is_kept(record: Record, trial: Trial, sight: Sight, lasts: timedelta) -> bool:
+    """Return whether a candidate stays at its step."""
+    return sight.now - trial.since < lasts or not sight.heard or fault(record, trial, sight) is not None
+
+
+def _final(record: Record, trial: Trial, sight: Sight) -> Record:
+    if sight.now - trial.since < SPREAD:
+        return record
+    return _moved(_applied(record, sight, trial.version), trial, sight, Stage.STANDING_IN)
+
+
+def _standing_in(record: Record, trial: Trial, sight: Sight) -> Record:
+    if _fails(record, sight):
+        return _back(record, sight, sight.engine.failure)
+    return _moved(record, trial, sight, Stage.LEAVING) if sight.engine.ready else record
+
+
+def _leaving(record: Record, trial: Trial, sight: Sight) -> Record:
+    return record if sight.now - trial.since < SPREAD else _with_trial(record, None)
+
+
+_NEXT: Final = {
+    Stage.STARTING: _starting,
+    Stage.JUDGED: _judged,
+    Stage.FINAL: _final,
+    Stage.STANDING_IN: _standing_in,
+    Stage.LEAVING: _leaving,
+}
 
 
 def fault(record: Record, trial: Trial, sight: Sight) -> str | None:

@@ -54,20 +54,29 @@ def counted_since(before: Iterable[Outcome], now: Iterable[Outcome], upstream: s
 
 def worse(candidate: Figures, stable: Figures, limits: Thresholds) -> str | None:
     """Return in which way a candidate is worse than it may be; None where it is not, or that cannot be told yet."""
-    if min(candidate.requests, stable.requests) >= limits.min_requests:
-        most = max(stable.failed, _LEAST_SHARE) * limits.error_ratio
-        if candidate.failed > most:
-            return (
-                f"{candidate.failures} of its {candidate.requests} requests failed, and of those of the former engine "
-                f"{stable.failures} of {stable.requests}"
-            )
-    if min(candidate.first_tokens, stable.first_tokens) >= limits.min_requests:
-        if candidate.first_token > stable.first_token * limits.time_to_first_token_ratio:
-            return (
-                f"the first token took it {candidate.first_token:.2f} s, and the former engine "
-                f"{stable.first_token:.2f} s"
-            )
-    return None
+    return _fails_more(candidate, stable, limits) or _is_slower(candidate, stable, limits)
+
+
+def _fails_more(candidate: Figures, stable: Figures, limits: Thresholds) -> str | None:
+    if min(candidate.requests, stable.requests) < limits.min_requests:
+        return None
+    if candidate.failed <= max(stable.failed, _LEAST_SHARE) * limits.error_ratio:
+        return None
+    return (
+        f"{candidate.failures} of the candidate's {candidate.requests} requests failed, and {stable.failures} of "
+        f"{stable.requests} of the engine that served before"
+    )
+
+
+def _is_slower(candidate: Figures, stable: Figures, limits: Thresholds) -> str | None:
+    if min(candidate.first_tokens, stable.first_tokens) < limits.min_requests:
+        return None
+    if candidate.first_token <= stable.first_token * limits.time_to_first_token_ratio:
+        return None
+    return (
+        f"the candidate's first tokens took {candidate.first_token:.2f} s on average, and {stable.first_token:.2f} s "
+        "those of the engine that served before"
+    )
 
 
 def _figures(outcome: Outcome) -> Figures:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tandem_contract import names
-from tandem_contract.config import Upstream
 
 from tandem_operator.api.component import CANDIDATE, Reference
 from tandem_operator.api.llmservice import LLMService
@@ -21,13 +20,12 @@ def configured(service: LLMService, record: Record) -> LLMService:
     """Return the service whose orchestrator is told of the engine that serves, and of its candidate."""
     urls = {each.name: each.url for each in service.configuration.upstreams}
     stable = record.current.upstream_at(urls[service.engine.tier])
-    more: list[Upstream] = []
-    if trial := record.trial:
-        beside = candidate.candidate(service.engine)
-        share = {"name": CANDIDATE, "candidate_of": service.engine.tier, "weight": weight(record, service.spec.rollout)}
-        url = f"http://{service.pods_service_name(beside)}:{names.ENGINE_PORT}"
-        more = [trial.version.upstream_at(url, **share)]
-    return service.with_upstreams(stable, more)
+    if (trial := record.trial) is None:
+        return service.with_upstreams(stable)
+    beside = candidate.candidate(service.engine)
+    share = {"name": CANDIDATE, "candidate_of": service.engine.tier, "weight": weight(record, service.spec.rollout)}
+    url = f"http://{service.pods_service_name(beside)}:{names.ENGINE_PORT}"
+    return service.with_upstreams(stable, trial.version.upstream_at(url, **share))
 
 
 def rolled(

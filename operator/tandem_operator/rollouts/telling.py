@@ -9,6 +9,7 @@ from tandem_operator.rollouts.version import changed
 
 _MOST_FIELDS: Final = 6
 _MARK: Final = 8
+_Told = tuple[Phase, str]
 
 
 def told(record: Record, sight: Sight) -> RolloutStatus:
@@ -26,28 +27,77 @@ def told(record: Record, sight: Sight) -> RolloutStatus:
 
 
 def _phase(record: Record, sight: Sight) -> tuple[Phase, str]:
-    if record.undone:
-        return Phase.UNDONE, _undone(record, sight)
-    if sight.settings.paused and _goes_on(record, sight):
-        return Phase.PAUSED, "stays as it is; set spec.rollout.paused to false to go on"
-    if is_refused(record, sight.wanted) and record.refused:
-        remedy = "it is tried again once spec.model or spec.engine is another"
-        return Phase.ROLLED_BACK, f"{_cause(record)}; the former engine serves, and {remedy}"
-    if trial := record.trial:
-        return _of_candidate(record, trial, sight)
-    if is_renamed(record, sight):
-        return Phase.PAUSED, (
-            f"clients ask for {record.current.model!r}, and would have to ask for {sight.wanted.model!r}: with strategy "
-            f"{sight.settings.strategy} set spec.model.name to {record.current.model!r}, or take RollingUpdate"
-        )
-    if is_pending(record, sight):
-        return Phase.UPDATE_PENDING, _pending(record, sight)
-    if record.current.mark != sight.wanted.mark:
-        return Phase.PROGRESSING, "begins once the service runs" if sight.suspended else "begins"
-    if not record.served and record.previous:
-        waits = sight.engine.failure or sight.engine.waits or "its pods are being replaced"
-        return Phase.PROGRESSING, f"{waits}{'' if sight.settings.automatic_rollback else '; nothing is rolled back'}"
+    return next(found for tell in _TOLD if (found := tell(record, sight)))
+
+
+def _is_undone(record: Record, sight: Sight) -> _Told | None:
+    if not record.undone:
+        return None
+    is_back = record.current.mark != sight.wanted.mark
+    what = "the engine is what it was before" if is_back else "nothing is known of what was before, and all stays"
+    return Phase.UNDONE, f"{what}; set spec.rollout.undo to false to roll out what the spec says"
+
+
+def _is_paused(record: Record, sight: Sight) -> _Told | None:
+    if not (sight.settings.paused and _goes_on(record, sight)):
+        return None
+    return Phase.PAUSED, "stays as it is; set spec.rollout.paused to false to go on"
+
+
+def _is_rolled_back(record: Record, sight: Sight) -> _Told | None:
+    if record.refused is None or not is_refused(record, sight.wanted):
+        return None
+    remedy = "it is tried again once spec.model or spec.engine is another"
+    return Phase.ROLLED_BACK, f"{record.refused.cause}; the former engine serves, and {remedy}"
+
+
+def _is_tried(record: Record, sight: Sight) -> _Told | None:
+    return _of_candidate(record, record.trial, sight) if record.trial else None
+
+
+def _has_another_name(record: Record, sight: Sight) -> _Told | None:
+    if not is_renamed(record, sight):
+        return None
+    former, later = record.current.model, sight.wanted.model
+    return Phase.PAUSED, (
+        f"clients ask for {former!r}, and would have to ask for {later!r}: with strategy {sight.settings.strategy} "
+        f"set spec.model.name to {former!r}, or take RollingUpdate"
+    )
+
+
+def _waits_for_a_change(record: Record, sight: Sight) -> _Told | None:
+    return (Phase.UPDATE_PENDING, _pending(record, sight)) if is_pending(record, sight) else None
+
+
+def _begins(record: Record, sight: Sight) -> _Told | None:
+    if record.current.mark == sight.wanted.mark:
+        return None
+    return Phase.PROGRESSING, "begins once the service runs" if sight.suspended else "begins"
+
+
+def _replaces_pods(record: Record, sight: Sight) -> _Told | None:
+    if record.served or record.previous is None:
+        return None
+    stays = "" if sight.settings.automatic_rollback else "; nothing is rolled back"
+    return Phase.PROGRESSING, f"{_waits(sight)}{stays}"
+
+
+def _is_complete(_record: Record, _sight: Sight) -> _Told | None:
     return Phase.COMPLETE, "the engine is as the spec says"
+
+
+_TOLD: Final = (
+    _is_undone,
+    _is_paused,
+    _is_rolled_back,
+    _is_tried,
+    _has_another_name,
+    _waits_for_a_change,
+    _begins,
+    _replaces_pods,
+    _is_complete,
+)
+"""What is told, the first that holds."""
 
 
 def _goes_on(record: Record, sight: Sight) -> bool:
@@ -71,15 +121,12 @@ def _of_candidate(record: Record, trial: Trial, sight: Sight) -> tuple[Phase, st
         case Stage.FINAL:
             return Phase.PROMOTING, "the candidate gets all requests, and its version is final"
         case Stage.STANDING_IN:
-            waits = sight.engine.failure or sight.engine.waits or "its pods are being replaced"
-            return Phase.PROMOTING, f"the candidate serves until the engine itself does: {waits}"
+            return Phase.PROMOTING, f"the candidate serves until the engine itself does: {_waits(sight)}"
     return Phase.PROMOTING, "the candidate gets no more requests, and goes"
 
 
-def _undone(record: Record, sight: Sight) -> str:
-    is_back = record.current.mark != sight.wanted.mark
-    what = "the engine is what it was before" if is_back else "nothing is known of what was before, and all stays"
-    return f"{what}; set spec.rollout.undo to false to roll out what the spec says"
+def _waits(sight: Sight) -> str:
+    return sight.engine.failure or sight.engine.waits or "its pods are being replaced"
 
 
 def _pending(record: Record, sight: Sight) -> str:
@@ -89,7 +136,3 @@ def _pending(record: Record, sight: Sight) -> str:
         f"nothing is restarted, though the engine would be made otherwise now ({named}): done with the next change of "
         "spec.model or spec.engine, or once spec.rollout.takeUpdates is true"
     )
-
-
-def _cause(record: Record) -> str:
-    return record.refused.cause if record.refused else ""

@@ -30,7 +30,9 @@ def objects(engine: EngineComponent, manifests: Iterable[Manifest]) -> list[Mani
 
 
 def _renamed(item: Manifest, engine: EngineComponent, beside: EngineComponent) -> Manifest:
-    metadata, spec = item["metadata"], item.get("spec", {})
+    # annotations tell of what the main engine's Deployment has
+    metadata = {name: value for name, value in item["metadata"].items() if name != "annotations"}
+    spec = item.get("spec", {})
     name = f"{beside.name}{metadata['name'].removeprefix(engine.name)}"
     renamed = {**item, "metadata": {**metadata, "name": name, "labels": _labels(metadata["labels"], beside)}}
     selector = dict(beside.selector)
@@ -44,14 +46,7 @@ def _renamed(item: Manifest, engine: EngineComponent, beside: EngineComponent) -
             return {**renamed, "spec": {**spec, "selector": {"matchLabels": selector}, "endpoints": endpoints}}
         case "Deployment":
             template = _template(spec["template"], engine, beside)
-            annotations = {
-                "metadata": {name: each for name, each in renamed["metadata"].items() if name != "annotations"}
-            }
-            return {
-                **renamed,
-                **annotations,
-                "spec": {**spec, "selector": {"matchLabels": selector}, "template": template},
-            }
+            return {**renamed, "spec": {**spec, "selector": {"matchLabels": selector}, "template": template}}
     return renamed
 
 
