@@ -17,6 +17,7 @@ from tandem_operator.api.component import CANDIDATE, Reference
 from tandem_operator.api.fetch_progress import FetchProgress
 from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.rollout import RolloutStatus
 from tandem_operator.api.said import Said
 from tandem_operator.api.settings import Named
 from tandem_operator.api.status import LLMServiceStatus
@@ -123,7 +124,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
         progress=cluster.fetches,
         decisions=decisions,
-        rollout=rolling.status if rolling else None,
+        rollout=_told(service, rolling, failed),
         hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
@@ -185,6 +186,15 @@ def _course(cluster: Cluster, key: Key, service: LLMService, platform: Platform,
         tool_calling=said.tool_calling,
     )
     return course(service, platform, observed, said.outcomes, first)
+
+
+def _told(service: LLMService, rolling: Course | None, problems: Iterable[Problem]) -> RolloutStatus | None:
+    """Return how the roll-out is, with what of the candidate could not be written."""
+    if rolling is None:
+        return None
+    beside = f"{service.name}-{CANDIDATE}"
+    refused = [problem.message for problem in problems if problem.name.startswith(beside)]
+    return rolling.status.model_copy(update={"message": "; ".join([rolling.status.message, *refused])})
 
 
 @dataclass(frozen=True)

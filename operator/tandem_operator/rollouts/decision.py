@@ -45,9 +45,9 @@ class Sight:
 
     now: datetime
     settings: RolloutSpec
-    suspended: bool
     wanted: Version
     engine: Progress
+    suspended: bool = False
     candidate: Progress = Progress()
     heard: bool = False
     """Whether orchestrators said how they are: without them nobody sends requests."""

@@ -12,7 +12,7 @@ from tandem_operator.manifests.component import CONFIG_MAP, DEPLOYMENT, Manifest
 from tandem_operator.manifests.engine import candidate
 from tandem_operator.manifests.engine.deployment import template_file
 from tandem_operator.rollouts.decision import weight
-from tandem_operator.rollouts.record import ANNOTATION, Record, written
+from tandem_operator.rollouts.record import ANNOTATION, VERSION, Record, written
 from tandem_operator.rollouts.version import Version, with_key
 
 
@@ -37,7 +37,7 @@ def rolled(
     beside: list[Manifest] = []
     if record.trial:
         tried = _of(service, plain, record.trial.version, key_version)
-        beside = candidate.objects(service.engine, tried)
+        beside = [_marked(each, record.trial.version) for each in candidate.objects(service.engine, tried)]
     engine = Reference(DEPLOYMENT, service.engine.name)
     made = [_recorded(each, record, status) if _reference(each) == engine else each for each in found]
     at = next(index for index, each in enumerate(made) if _reference(each) == engine)
@@ -60,6 +60,12 @@ def _of(
                 yield {**each, "spec": {**each["spec"], "template": template}}
             case _:
                 yield each
+
+
+def _marked(manifest: Manifest, version: Version) -> Manifest:
+    if manifest["kind"] != DEPLOYMENT:
+        return manifest
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": {VERSION: version.mark}}}
 
 
 def _recorded(deployment: Manifest, record: Record, status: RolloutStatus) -> Manifest:

@@ -15,6 +15,8 @@ from tandem_operator.api.outcomes import Outcome
 from tandem_operator.rollouts.version import Version
 
 ANNOTATION: Final = "tandem.dev/rollout"
+VERSION: Final = "tandem.dev/rollout-version"
+"""Annotation of a candidate's Deployment with the mark of its version."""
 _LONGEST: Final = 200_000
 """Kubernetes keeps 262,144 bytes of annotations at an object."""
 

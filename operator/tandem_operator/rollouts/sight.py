@@ -7,9 +7,10 @@ from typing import Final
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.outcomes import Outcome
+from tandem_operator.manifests.attempts import annotations
 from tandem_operator.manifests.engine.candidate import candidate
 from tandem_operator.rollouts.decision import Progress, Sight
-from tandem_operator.rollouts.record import Record, Stage
+from tandem_operator.rollouts.record import VERSION, Record, Stage
 from tandem_operator.rollouts.version import Version
 from tandem_operator.status.finding import Finding, first_finding
 from tandem_operator.status.observed import Observed
@@ -41,6 +42,8 @@ def see(
     if trial is None:
         return sight
     beside = gather(service, observed, candidate(service.engine))
+    if beside.deployment is None or annotations(beside.deployment).get(VERSION) != trial.version.mark:
+        return replace(sight, candidate=Progress(waits="it is being created"))
     return replace(sight, candidate=_progress(beside, trial.made, proves=True))
 
 
