@@ -7,7 +7,6 @@ another model than the one that runs, the orchestrators wait with it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from tandem_operator import manifests
 from tandem_operator.api.component import Reference
@@ -28,6 +27,7 @@ from tandem_operator.manifests.orchestrator import migration
 from tandem_operator.rollouts.decision import decide, first_record
 from tandem_operator.rollouts.objects import configured, rolled
 from tandem_operator.rollouts.record import Record, read
+from tandem_operator.rollouts.record import name as record_name
 from tandem_operator.rollouts.sight import see
 from tandem_operator.rollouts.telling import told
 from tandem_operator.rollouts.version import Version, wanted, without_key
@@ -99,8 +99,7 @@ def course(
         return None
     rendered = next(iter(deployment.build(model_cache.with_cached(service), platform, None)))
     asked = wanted(service, rendered)
-    live = observed.children.get(reference(rendered))
-    record = _known(live, rendered, asked, observed.now) if live else None
+    record = _known(observed, rendered, asked)
     sight = see(service, observed, record, asked, outcomes)
     if record is None:
         record = first_record(sight)
@@ -109,15 +108,17 @@ def course(
     return Course(record, told(record, sight))
 
 
-def _known(live: Mapping[str, Any], rendered: Object, asked: Version, now: datetime) -> Record:
-    """Return the record at a Deployment; one without is of an older release, and goes on as it is."""
-    if record := read(live):
+def _known(observed: Observed, rendered: Object, asked: Version) -> Record | None:
+    """Return what is known of a roll-out; a Deployment of an older release, of which nothing is, goes on as it is."""
+    kept = observed.children.get(Reference(CONFIG_MAP, record_name(rendered["metadata"]["name"])))
+    live = observed.children.get(reference(rendered))
+    if (record := read(kept) if kept else None) or live is None:
         return record
     template = live["spec"]["template"]
     if any(each.path[:2] == ("spec", "template") for each in differences({**live}, stamped(rendered))):
         metadata = {name: value for name, value in template["metadata"].items() if value is not None}
         asked = asked.model_copy(update={"template": without_key({**template, "metadata": metadata})})
-    return Record(current=asked, since=now, served=True)
+    return Record(current=asked, since=observed.now, served=True)
 
 
 def objects(service: LLMService, platform: Platform, key_version: str | None, found: Course | None) -> list[Object]:

@@ -1,7 +1,8 @@
-"""What is known of a roll-out, kept at the main engine's Deployment: an operator that starts anew goes on from it.
+"""What is known of a roll-out, kept in a ConfigMap of its own: an operator that starts anew goes on from it.
 
-It is an annotation, and not read from the Deployment's ReplicaSets, as one write then changes the template together
-with what is known of it, and as Kubernetes deletes old ReplicaSets.
+It is written before anything is done, and all else follows from it. It is no annotation of the Deployment, as any new
+one of those makes Kubernetes look at its roll-out again, and holds no templates of this size; nor is it read from the
+ReplicaSets, as Kubernetes deletes old ones and knows nothing of candidates.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tandem_operator.api.outcomes import Outcome
 from tandem_operator.rollouts.version import Version
 
-ANNOTATION: Final = "tandem.dev/rollout"
+KEY: Final = "record.json"
+"""The ConfigMap's only key."""
 VERSION: Final = "tandem.dev/rollout-version"
-"""Annotation of a candidate's Deployment with the mark of its version."""
-_LONGEST: Final = 200_000
-"""Kubernetes keeps 262,144 bytes of annotations at an object."""
+"""Annotation of an engine's Deployment with the mark of its version."""
 
 
 class Stage(StrEnum):
@@ -65,7 +65,7 @@ class Refused(_Kept):
 
 
 class Record(_Kept):
-    """What the Deployment has, had before, and is not to have again."""
+    """What the Deployment has or is about to get, had before, and is not to have again."""
 
     current: Version
     since: datetime
@@ -80,18 +80,19 @@ class Record(_Kept):
     trial: Trial | None = None
 
 
-def read(deployment: Mapping[str, Any]) -> Record | None:
-    """Return the record at a Deployment; None where there is none that is understood."""
-    annotations = deployment["metadata"].get("annotations") or {}
+def name(engine: str) -> str:
+    """Return the ConfigMap's name, by that of the main engine's Deployment."""
+    return f"{engine}-rollout"
+
+
+def read(config_map: Mapping[str, Any]) -> Record | None:
+    """Return the record in a ConfigMap; None where there is none that is understood."""
     try:
-        return Record.model_validate_json(annotations.get(ANNOTATION, ""))
+        return Record.model_validate_json((config_map.get("data") or {}).get(KEY, ""))
     except ValidationError:
         return None
 
 
-def written(record: Record) -> str:
-    """Return the record as it is kept; one that is too long goes without what served before."""
-    text = record.model_dump_json(exclude_defaults=True)
-    if len(text.encode()) <= _LONGEST:
-        return text
-    return record.model_copy(update={"previous": None}).model_dump_json(exclude_defaults=True)
+def written(record: Record) -> dict[str, str]:
+    """Return the record as the ConfigMap's data."""
+    return {KEY: record.model_dump_json(exclude_defaults=True)}

@@ -26,30 +26,32 @@ def see(
     service: LLMService, observed: Observed, record: Record | None, wanted: Version, outcomes: Sequence[Outcome]
 ) -> Sight:
     """Return what is seen of a service's main engine."""
-    since, trial = record.since if record else observed.now, record.trial if record else None
-    # only what was a candidate has to prove that it calls tools
-    proves = trial is not None and trial.stage is Stage.STANDING_IN
-    engine = _progress(gather(service, observed, service.engine), since, proves=proves)
     sight = Sight(
         now=observed.now,
         settings=service.spec.rollout,
-        suspended=service.spec.suspend,
         wanted=wanted,
-        engine=replace(engine, failure=None) if service.spec.suspend else engine,
+        engine=Progress(),
+        suspended=service.spec.suspend,
         heard=observed.degraded is not None,
         outcomes=tuple(outcomes),
     )
+    if record is None or service.spec.suspend:
+        return sight
+    # only what was a candidate has to prove that it calls tools
+    proves, trial = record.trial is not None and record.trial.stage is Stage.STANDING_IN, record.trial
+    engine = gather(service, observed, service.engine)
+    sight = replace(sight, engine=_progress(engine, record.current, record.since, proves=proves))
     if trial is None:
         return sight
     beside = gather(service, observed, candidate(service.engine))
-    if beside.deployment is None or annotations(beside.deployment).get(VERSION) != trial.version.mark:
-        return replace(sight, candidate=Progress(waits="it is being created"))
-    return replace(sight, candidate=_progress(beside, trial.made, proves=True))
+    return replace(sight, candidate=_progress(beside, trial.version, trial.made, proves=True))
 
 
-def _progress(view: TierView, since: datetime, *, proves: bool) -> Progress:
+def _progress(view: TierView, version: Version, since: datetime, *, proves: bool) -> Progress:
     """Return how far the pods of an engine are that were made since; `proves`: that they call tools."""
-    unfinished = first_finding(ROLLOUT, view) if view.deployment else Finding("Creating", "it is being created")
+    if view.deployment is None or annotations(view.deployment).get(VERSION) != version.mark:
+        return Progress(waits=f"{view.name} is about to be written")
+    unfinished = first_finding(ROLLOUT, view)
     verified, waits, fault = _tool_calling(view, since) if proves else (True, "", None)
     told = next((finding.message for pod in _new(view, since) if (finding := _hopeless(pod))), None)
     return Progress(

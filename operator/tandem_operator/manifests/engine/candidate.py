@@ -30,9 +30,7 @@ def objects(engine: EngineComponent, manifests: Iterable[Manifest]) -> list[Mani
 
 
 def _renamed(item: Manifest, engine: EngineComponent, beside: EngineComponent) -> Manifest:
-    # annotations tell of what the main engine's Deployment has
-    metadata = {name: value for name, value in item["metadata"].items() if name != "annotations"}
-    spec = item.get("spec", {})
+    metadata, spec = item["metadata"], item.get("spec", {})
     name = f"{beside.name}{metadata['name'].removeprefix(engine.name)}"
     renamed = {**item, "metadata": {**metadata, "name": name, "labels": _labels(metadata["labels"], beside)}}
     selector = dict(beside.selector)

@@ -38,8 +38,7 @@ class Story:
         self.record = decide(self.record, self.sight)
         if self.record.trial:
             assert decide(self.record, self.sight) == self.record, "nothing is left to decide"
-        kept = read({"metadata": {"annotations": {"tandem.dev/rollout": written(self.record)}}})
-        assert kept == self.record
+        assert read({"data": written(self.record)}) == self.record
         return told(self.record, self.sight)
 
     @property
