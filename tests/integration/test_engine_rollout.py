@@ -119,9 +119,10 @@ class World:
 
 async def at_one(kubernetes: Kubernetes, namespace: str, **rollout: Any) -> World:
     """An engine that serves."""
-    key = await kubernetes.serve(namespace, engine={"image": ONE}, **({"rollout": rollout} if rollout else {}))
+    key = await kubernetes.serve(namespace, engine={"image": ONE}, rollout=rollout)
     world = World(kubernetes, key)
     await world.settle()
+    await scale(kubernetes, key, "orchestrator", 2)
     await world.serve("engine", "10.0.0.1")
     assert (await world.told())["phase"] == "Complete"
     return world
