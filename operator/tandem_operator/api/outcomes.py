@@ -1,9 +1,9 @@
 """What orchestrators say at `/ready` of how an engine's requests ended; counted since their process began."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 QUERY: Final = "outcomes"
 """The field of the answer."""
@@ -27,9 +27,14 @@ class Outcome(BaseModel):
     """What they took until then, together."""
 
 
-def outcomes(said: object, pod: str, upstreams: Container[str]) -> tuple[Outcome, ...]:
-    """Return what one orchestrator said of these upstreams. TypeError, ValidationError: it has another shape."""
+def outcomes(said: object, pod: str, upstreams: Container[str]) -> Iterator[Outcome]:
+    """Yield what can be used of what one orchestrator said of these upstreams. TypeError: it has another shape."""
     if not isinstance(said, list):
         raise TypeError(f"{QUERY} is no list")
-    found = (Outcome.model_validate({**each, "pod": pod}) for each in said[:_MOST] if isinstance(each, dict))
-    return tuple(each for each in found if each.upstream in upstreams)
+    for each in said[:_MOST]:
+        try:
+            found = Outcome.model_validate({**each, "pod": pod} if isinstance(each, dict) else each)
+        except ValidationError:
+            continue
+        if found.upstream in upstreams:
+            yield found

@@ -172,7 +172,7 @@ def _said(url: URL, status: int, content: bytes) -> Said:
         _lines("limitations", answer.get("limitations", [])),
         verifications(answer.get(QUERY, [])),
         tuple(_at_work(answer.get("at_work", []))),
-        outcomes.outcomes(answer.get(outcomes.QUERY, []), url.host or "", _ROLLED_OUT),
+        tuple(outcomes.outcomes(answer.get(outcomes.QUERY, []), url.host or "", _ROLLED_OUT)),
     )
 
 
