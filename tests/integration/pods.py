@@ -45,17 +45,20 @@ def named(name: str, deployment: Object) -> Object:
 
 
 async def made_by_its_deployment(kubernetes: Kubernetes, key: Key) -> None:
-    """A ready pod, and the ReplicaSet between it and the Deployment that wants it."""
-    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, f"{key.name}-orchestrator")
+    """A ready orchestrator pod, and the ReplicaSet between it and the Deployment that wants it."""
+    deployment, made = await replica_set(kubernetes, key, "orchestrator")
+    await ready_pod(kubernetes, key, named(f"{key.name}-1-0", deployment), owner(made))
+
+
+async def replica_set(kubernetes: Kubernetes, key: Key, tier: str) -> tuple[Object, Object]:
+    """A tier's Deployment, and a ReplicaSet as it would make."""
+    deployment = await kubernetes.get(by_kind("Deployment"), key.namespace, f"{key.name}-{tier}")
     assert deployment
     spec = {name: deployment["spec"][name] for name in ("selector", "template")}
-    await kubernetes._request(
-        "POST",
-        f"/apis/apps/v1/namespaces/{key.namespace}/replicasets",
-        body={"metadata": {"name": f"{key.name}-1", "ownerReferences": [owner(deployment)]}, "spec": spec},
-    )
-    made = await kubernetes._request("GET", f"/apis/apps/v1/namespaces/{key.namespace}/replicasets/{key.name}-1")
-    await ready_pod(kubernetes, key, named(f"{key.name}-1-0", deployment), owner(made))
+    metadata = {"name": f"{key.name}-{tier}-1", "ownerReferences": [owner(deployment)]}
+    path = f"/apis/apps/v1/namespaces/{key.namespace}/replicasets"
+    await kubernetes._request("POST", path, body={"metadata": metadata, "spec": spec})
+    return deployment, await kubernetes._request("GET", f"{path}/{metadata['name']}")
 
 
 async def ready_pod(kubernetes: Kubernetes, key: Key, pod: Object, *owners: Object, address: str = "") -> None:

@@ -1,17 +1,27 @@
 """What stands between a service's news and its reconciling."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import kopf
 import pytest
+from tandem_contract.progress import Progress
 from tandem_operator import handlers, runtime
-from tandem_operator.kube.api import ApiError
+from tandem_operator.api.said import AtWork, Said
+from tandem_operator.kube import orchestrators
+from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.store import Key, Store
+from tandem_operator.manifests import Images
+from tandem_operator.reconcile import Cluster
 from tandem_operator.workqueue import RetryError
 
 DEMO = Key("ns", "demo")
+
+
+class EndError(Exception):
+    """The end of what goes on for ever."""
 
 
 class Barrier:
@@ -79,13 +89,50 @@ async def test_the_same_credentials_again_are_known_to_be_the_same(
             assert not session.closed
 
 
+async def test_orchestrators_are_asked_again_sooner_where_an_engine_may_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a minute all of them, and each ten seconds those alone that are in doubt."""
+    asked: list[Any] = []
+    doubt = Said(at_work=(AtWork("10.0.0.7", Progress.STANDS, 31),))
+    later = iter((doubt, Said()))
+
+    class Directory:
+        def __init__(self, *_: Any) -> None: ...
+
+        async def urls(self, keys: Any) -> dict[Key, list[Any]]:
+            return {key: [] for key in keys}
+
+    async def ask(urls: dict[Key, list[Any]]) -> dict[Key, Said]:
+        asked.append(("all", [key.name for key in urls]))
+        return {DEMO: doubt, Key("ns", "well"): Said()}
+
+    async def ask_again(urls: dict[Key, list[Any]]) -> dict[Key, Said]:
+        asked.append(("again", [key.name for key in urls]))
+        return dict.fromkeys(urls, next(later)) if urls else {}
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+        if asked.count(10.0) > 10:
+            raise EndError
+
+    monkeypatch.setattr(orchestrators, "Directory", Directory)
+    monkeypatch.setattr(orchestrators, "ask", ask)
+    monkeypatch.setattr(orchestrators, "ask_again", ask_again)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    cluster: Any = Cluster(Api.__new__(Api), Images())
+    queue: Any = Queue()
+    with pytest.raises(EndError):
+        await runtime._ask_orchestrators(cluster, queue, 60)
+    told = [each for each in asked if each not in (10.0, ("again", []))]
+    assert told == [("all", []), ("again", ["demo"]), ("again", ["demo"])]
+
+
 class Queue:
     """One that notes what is asked of it."""
 
     def __init__(self) -> None:
         self.added: list[tuple[Key, bool]] = []
 
-    def add(self, key: Key, *, urgent: bool) -> None:
+    def add(self, key: Key, *, urgent: bool = False) -> None:
         self.added.append((key, urgent))
 
 
