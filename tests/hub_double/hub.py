@@ -50,7 +50,7 @@ class HubDouble:
         self.held = threading.Event()
         self._resumed = threading.Event()
         self._lock = threading.Lock()
-        self._ports = (0, 0)
+        self._ports: tuple[int, ...] = (0, 0)
         self._servers: list[ThreadingHTTPServer] = []
 
     @property

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +42,8 @@ def fetch(wish: Wish, progress: Progress, patience: float) -> Manifest:
         if found is None or wish.verify:
             with held(Lock(wish.folder), stop, lambda: _tell_of_other(progress)):
                 found = _completed(wish, progress, Patience(patience, progress, stop), stop)
-        os.utime(wish.folder / manifest.NAME)  # when it was last asked for
+        with suppress(OSError):  # a claim may be read-only once all is there
+            os.utime(wish.folder / manifest.NAME)  # when it was last asked for
     return found
 
 

@@ -27,8 +27,8 @@ from tandem_operator.model_store.place import LATEST
 LARGEST_ANSWER: Final = 4 << 30
 """Bytes that are asked for at once: links to the storage run out after an hour, and CDNs answer 50 GB at most."""
 
-_PATIENCE: Final = 60.0
-"""Seconds without a byte after which a connection counts as cut."""
+_PATIENCE: Final = 20.0
+"""Seconds without a byte after which a connection counts as cut; a pod that is to end has 30 for all."""
 _CHUNK: Final = 1 << 18
 _RANGE: Final = re.compile(r"bytes (\d+)-")
 

@@ -43,7 +43,7 @@ def read(folder: Path) -> Manifest | None:
         found = json.loads((folder / NAME).read_bytes())
         files = tuple(FileEntry(**file) for file in found.pop("files"))
         return Manifest(files=files, **found)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, AttributeError, KeyError, TypeError):
         return None
 
 

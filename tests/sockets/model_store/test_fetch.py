@@ -1,15 +1,26 @@
 """A model comes once, whole and right, whatever happens on the way."""
 
+import errno
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from tandem_operator.model_store import manifest
+from huggingface_hub import constants
+from tandem_operator.api.source import HuggingFace
+from tandem_operator.model_store import fetching, manifest
+from tandem_operator.model_store import hub as remote
+from tandem_operator.model_store.errors import PermanentError
+from tandem_operator.model_store.place import Wish
+from tandem_operator.model_store.progress import Progress
+from tandem_operator.model_store.selection import Selection
+from tandem_operator.model_store.unfinished import Unfinished
 
 from tests.hub_double import Commit, Refusal
 from tests.hub_double.hub import SIGNATURE
 from tests.hub_double.repository import sha256
-from tests.sockets.model_store.conftest import OTHER_SHARD, REPOSITORY, SHARD, SOURCE, until
+from tests.sockets.model_store.conftest import COMMAND, OTHER_SHARD, REPOSITORY, SHARD, SOURCE, until
 
 TAKEN = {"config.json", "model.safetensors.index.json", SHARD, OTHER_SHARD, "tokenizer.json"}
 
@@ -38,6 +49,7 @@ def test_what_an_engine_needs_comes_and_is_told_of(fetch, model, commit) -> None
     assert code == 0
     assert there(model) == taken(commit)
     found = manifest.read(model)
+    assert found is not None
     assert found.source == SOURCE
     assert found.commit == commit.id
     assert {file.path: file.sha256 for file in found.files} == {
@@ -147,18 +159,19 @@ def test_patience_ends_with_passing_trouble(fetch, hub, commit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "token", "reason", "do"),
+    ("refusal", "token", "expected"),
     [
-        (Refusal(403, {"X-Error-Code": "GatedRepo"}), "other", "Gated", "accept its conditions on the hub"),
-        (Refusal(401, {"X-Error-Code": "GatedRepo"}), "", "Gated", "set model.credentials.secretName"),
-        (Refusal(401, {"X-Error-Code": "RepoNotFound"}), "", "NotFound", "model.credentials.secretName a token"),
-        (Refusal(401), "other", "Unauthorized", "renew HF_TOKEN in model.credentials.secretName"),
-        (Refusal(403), "other", "Forbidden", "may not read org/model"),
+        (Refusal(403, {"X-Error-Code": "GatedRepo"}), "other", ("Gated", "accept its conditions on the hub")),
+        (Refusal(401, {"X-Error-Code": "GatedRepo"}), "", ("Gated", "set model.credentials.secretName")),
+        (Refusal(401, {"X-Error-Code": "RepoNotFound"}), "", ("NotFound", "model.credentials.secretName a token")),
+        (Refusal(401), "other", ("Unauthorized", "renew HF_TOKEN in model.credentials.secretName")),
+        (Refusal(403), "other", ("Forbidden", "may not read org/model")),
     ],
 )
-def test_a_closed_repository_ends_at_once_and_says_what_to_do(fetch, hub, commit, refusal, token, reason, do) -> None:
+def test_a_closed_repository_ends_at_once_and_says_what_to_do(fetch, hub, refusal, token, expected) -> None:
     hub.closed = refusal
     code, ending = fetch(**({"HF_TOKEN": f"hf_{token}0123456789"} if token else {})).ended()
+    reason, do = expected
     assert (code, ending["state"], ending["reason"]) == (3, "Failed", reason)
     assert do in ending["message"]
     assert len(hub.requests) == 1
@@ -257,3 +270,39 @@ def test_one_file_has_a_folder_of_its_own(fetch, model, commit) -> None:
     (other,) = model.parent.glob("main@@*")
     assert there(other) == {"model.gguf": commit.files["model.gguf"]}
     assert there(model) == taken(commit)
+
+
+def test_large_files_are_asked_for_in_ranges(monkeypatch, hub, commit, store) -> None:
+    monkeypatch.setattr(remote, "LARGEST_ANSWER", 300_000)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    progress = Progress()
+    wish = Wish(HuggingFace(REPOSITORY, "main"), store, Selection(), verify=False)
+    found = fetching.fetch(wish, progress, patience=10)
+    assert there(wish.folder) == taken(commit)
+    assert found.commit == commit.id
+    assert sum(path.endswith(f"/{SHARD}") and "storage" in path for path in hub.requests) == 7
+    assert progress.fetched == size(taken(commit))
+
+
+def test_a_full_volume_says_what_to_do(monkeypatch, hub, commit, store) -> None:
+    def full(*_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(Unfinished, "keep", full)
+    wish = Wish(HuggingFace(REPOSITORY, None), store, Selection(), verify=False)
+    with pytest.raises(PermanentError, match=f"{store} is full: enlarge its claim") as caught:
+        fetching.fetch(wish, Progress(), patience=10)
+    assert caught.value.reason == "NoRoom"
+
+
+def test_evict_removes_what_nobody_keeps(fetch, hub, store, model, commit) -> None:
+    hub.push(REPOSITORY, commit, "v2")
+    fetch().ended()
+    fetch(source=f"{SOURCE}@v2").ended()
+    command = [*COMMAND, "evict", "--store", str(store), "--keep", SOURCE]
+    done = subprocess.run([*command, "--max-bytes", "100000000"], check=True, capture_output=True)
+    assert json.loads(done.stdout) == {"freed": 0}
+    done = subprocess.run(command, check=True, capture_output=True)
+    assert json.loads(done.stdout)["freed"] > size(taken(commit))
+    assert [path.name for path in model.parent.iterdir()] == ["main"]
