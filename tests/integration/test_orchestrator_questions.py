@@ -49,5 +49,6 @@ async def test_a_pod_does_not_choose_what_the_operator_requests(
             assert message == "a [2Jreal line"
             assert inner.asked == elsewhere.asked == []
             assert {(asked.method, asked.path) for asked in orchestrator.asked} == {("GET", "/ready")}
+            assert ["engine"] in [asked.query.get("tool_calling") for asked in orchestrator.asked]
             sent = {name for asked in orchestrator.asked for name in asked.headers}
             assert sent.isdisjoint({"authorization", "cookie"})

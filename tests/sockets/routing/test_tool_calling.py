@@ -57,7 +57,8 @@ async def test_an_engine_that_is_right(serve, engine, lines):
     assert [line["path"] for line in lines] == ["/ready"], "no request of anybody's"
 
 
-async def test_it_is_found_out_once(serve, engine):
+async def test_it_is_found_out_once(serve, engine, monkeypatch):
+    monkeypatch.setattr(verification, "PAUSE_SECONDS", 0.0)
     engine.rule = tool_calling.well
     orchestrator = await serve(config(engine))
     for _ in range(3):
@@ -145,7 +146,7 @@ async def test_one_that_takes_long_is_told_of_later(serve, engine, monkeypatch):
     orchestrator = await serve(config(engine))
     for _ in range(2):
         (entry,) = await told(orchestrator)
-        assert (entry["verified"], entry["message"]) == (None, "it was not asked yet")
+        assert (entry["verified"], entry["message"]) == (None, "it was not asked since it started")
     for _ in range(3):
         engine.gate.release()
     assert (await verdict(orchestrator))[0] is True
@@ -162,7 +163,7 @@ async def test_one_that_never_answers_is_given_up(serve, engine, monkeypatch):
 
 
 async def test_a_start_is_verified_anew(serve, engine, monkeypatch):
-    monkeypatch.setattr(verification, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(verification, "PAUSE_SECONDS", 0.0)
     engine.rule = tool_calling.well
     orchestrator = await serve(config(engine))
     assert (await verdict(orchestrator))[0] is True
@@ -176,6 +177,20 @@ async def test_a_start_is_verified_anew(serve, engine, monkeypatch):
     await engine.start()
     await until(lambda: replica.ready)
     assert (await verdict(orchestrator))[:2] == (False, "ParserMismatch")
+
+
+async def test_starts_one_after_the_other_are_not_each_verified(serve, engine):
+    engine.rule = tool_calling.well
+    orchestrator = await serve(config(engine))
+    assert (await verdict(orchestrator))[0] is True
+    (replica,) = orchestrator.upstreams.all[0].replicas
+    engine.stop()
+    await until(lambda: not replica.ready)
+    await engine.start()
+    await until(lambda: replica.ready)
+    (entry,) = await told(orchestrator)
+    assert (entry["verified"], entry["message"]) == (None, "it was not asked since it started")
+    assert len(engine.seen) == 3
 
 
 async def test_each_engine_is_told_of_and_only_those_that_were_asked_for(serve, engine):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import kopf
@@ -10,14 +11,17 @@ import pytest
 from tandem_contract.progress import Progress
 from tandem_operator import handlers, runtime
 from tandem_operator.api.said import AtWork, Said
+from tandem_operator.api.tool_calling import Verification
 from tandem_operator.kube import orchestrators
 from tandem_operator.kube.api import Api, ApiError
 from tandem_operator.kube.store import Key, Store
 from tandem_operator.manifests import Images
 from tandem_operator.reconcile import Cluster
 from tandem_operator.workqueue import RetryError
+from yarl import URL
 
 DEMO = Key("ns", "demo")
+FOUND = Verification("engine", "10.0.0.3:8000", verified=True, reason="Verified", message="")
 
 
 class EndError(Exception):
@@ -156,6 +160,35 @@ async def test_a_change_of_a_service_at_work_is_urgent_and_what_is_new_or_listed
     assert await noticed("MODIFIED", service(2, status=looked_at)) == [], "the echo of a write of our own"
     assert await noticed(None, service(3, status=looked_at)) == [(DEMO, False)]
     assert await noticed("DELETED", service(4, status=looked_at)) == [(DEMO, False)]
+
+
+async def test_orchestrators_are_asked_for_what_they_are_to_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [{DEMO: Said(("one",))}, {DEMO: Said(("one",))}, {DEMO: Said(("one",), tool_calling=(FOUND,))}]
+    asked: list[str] = []
+
+    class Directory:
+        def __init__(self, *_: object) -> None:
+            """Knows one pod."""
+
+        async def urls(self) -> dict[Key, list[URL]]:
+            return {DEMO: [URL("http://10.0.0.7:8002/ready")]}
+
+    async def ask(urls: dict[Key, list[URL]]) -> dict[Key, Said]:
+        asked.extend(str(url) for url in urls[DEMO])
+        if not answers:
+            raise asyncio.CancelledError
+        return answers.pop(0)
+
+    monkeypatch.setattr(orchestrators, "Directory", Directory)
+    monkeypatch.setattr(orchestrators, "ask", ask)
+    cluster: Any = SimpleNamespace(api=None, store=None, said={}, tool_callers={DEMO: ["engine"]})
+    added: list[Key] = []
+    queue: Any = SimpleNamespace(add=added.append)
+    with pytest.raises(asyncio.CancelledError):
+        await runtime._ask_orchestrators(cluster, queue, 0)
+    assert asked == ["http://10.0.0.7:8002/ready?tool_calling=engine"] * 4
+    assert added == [DEMO, DEMO], "what is new is looked at, also what was verified"
+    assert cluster.said[DEMO].tool_calling == (FOUND,)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ SMALL = {"model": {"source": "hf://org/small", "name": "small"}}
 VECTORS = {"model": {"source": "hf://org/minilm"}, "task": "embed"}
 PARTNER = {"type": "external", "model": {"name": "large"}, "external": {"url": "https://llm.example.com/v1"}}
 EVERYTHING = SERVING | dict([deployment("small"), deployment("vectors")])
-NOT_YET = "it was not asked yet"
+NOT_YET = "it was not asked since it started"
 DEGRADED: tuple[list[str] | None, ...] = (None, [])
 
 

@@ -1,7 +1,7 @@
 """Asks each replica after its start for a tool call, a streamed one and a JSON schema, and remembers what came back.
 
-It does so when somebody asks for the result, the operator, who asks one pod: so not every pod and process asks. Since
-whoever reaches the port for metrics may ask, too, one replica is asked at a time, and once for each of its starts.
+It does so when the result is asked for, by the operator of one pod: not each of many pods makes these requests. Since
+whoever reaches the port for metrics may ask, too, a process asks one replica at a time, and once for each of its starts.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
     """Whether it stays so until the replica starts anew."""
 
 
-UNASKED: Final = Verdict(None, NOT_VERIFIED, "it was not asked yet")
+UNASKED: Final = Verdict(None, NOT_VERIFIED, "it was not asked since it started")
 WELL: Final = Verdict(
     verified=True,
     reason=VERIFIED,

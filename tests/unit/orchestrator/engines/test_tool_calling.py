@@ -104,7 +104,9 @@ def test_a_fault_says_what_came_back(said: Said, reason: str, told: str) -> None
 
 
 def test_a_stream_says_that_it_ends_for_a_call() -> None:
-    fault = fault_of_stream(Said(calls=CALLED.calls, finish="stop"), VLLM)
+    said = Said(calls=CALLED.calls, finish="stop")
+    assert fault_of_stream(said, TGI) is None, "it never does"
+    fault = fault_of_stream(said, VLLM)
     assert fault is not None
     assert (fault.reason, "'stop'" in fault.message) == ("StreamBroken", True)
 
