@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hack import install, tools
+from hack import images, install, tools
 from tests.e2e.cluster import OPERATOR, Json, Namespace, eventually
 from tests.e2e.conftest import ENGINE_SECONDS, LOCAL
 from tests.e2e.traffic import Figures, finish, load, wait_for_answers
@@ -121,6 +121,24 @@ def test_an_upgrade_of_the_operator(service: Namespace, traffic: Traffic) -> Non
     assert uids(service, ALL_PODS) == before
 
 
+@pytest.mark.skipif(not IS_LONG, reason="as long as strategies are")
+def test_a_release_with_another_engine_waits_until_it_is_asked_for(service: Namespace, traffic: Traffic) -> None:
+    before, default = uids(service, ENGINE), images.reference("engine-cpu")
+    upgrade("images.engineCpu", f"{default}-next")
+    try:
+        eventually(
+            lambda: rollout_of(service).get("phase") == "UpdatePending",
+            within=REPAIR_SECONDS,
+            what="the status tells of the update",
+        )
+        assert "image" in rollout_of(service)["message"]
+        figures = traffic("release with another engine")
+    finally:
+        upgrade("images.engineCpu", default)
+    assert list(figures.ended) == []
+    assert uids(service, ENGINE) == before
+
+
 def change(service: Namespace, spec: Json) -> None:
     service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps({"spec": spec}))
 
@@ -183,6 +201,12 @@ def kill_container(service: Namespace) -> None:
     found = [path.parent for path in Path("/proc").glob("[0-9]*/cgroup") if number in path.read_text()]
     assert found, f"no process is in container {number}"
     subprocess.run(["kill", "-KILL", *(path.name for path in found)], check=True)
+
+
+def rollout_of(service: Namespace) -> Json:
+    """What the status says of the engine's roll-out."""
+    found: Json = (service.get("llmservice", "demo") or {}).get("status", {}).get("rollout") or {}
+    return found
 
 
 def key_of(service: Namespace) -> str | None:
