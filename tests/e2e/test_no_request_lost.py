@@ -7,10 +7,12 @@ hours.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -198,9 +200,13 @@ def kill_container(service: Namespace) -> None:
     (pod,) = pods(service, ENGINE)
     (container,) = pod["status"]["containerStatuses"]
     number = container["containerID"].rpartition("/")[2]
-    found = [path.parent for path in Path("/proc").glob("[0-9]*/cgroup") if number in path.read_text()]
-    assert found, f"no process is in container {number}"
-    subprocess.run(["kill", "-KILL", *(path.name for path in found)], check=True)
+    killed = 0
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # those in a container end with its first
+            if number in path.read_text():
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                killed += 1
+    assert killed, f"no process is in container {number}"
 
 
 def rollout_of(service: Namespace) -> Json:
