@@ -17,6 +17,8 @@ CONFIG_KEY: Final = "config.yaml"
 CONFIG_PATH: Final = "/etc/tandem/config.yaml"
 ENGINE_KEY: Final = "api-key"
 ENGINE_KEY_PATH: Final = "/etc/tandem/engine-key/api-key"
+PREVIOUS_ENGINE_KEY: Final = "previous-api-key"
+PREVIOUS_ENGINE_KEY_PATH: Final = "/etc/tandem/engine-key/previous-api-key"
 
 ADAPTER_PROBLEM: Final = "adapter {name}: {problem}"  # as the next
 UPSTREAM_PROBLEM: Final = "upstream {name}: {problem}"  # a line of /ready and /health

@@ -1,5 +1,6 @@
-"""The small files of a model, read in a folder or on the Hugging Face hub."""
+"""The small files of a model, read in a folder, in an S3 store or on the Hugging Face hub."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,30 @@ def on_hub(repository: str, revision: str | None) -> Read:
     Reading raises NoModelError and HubUnreachableError.
     """
     return partial(_of_hub, repository, revision)
+
+
+def in_bucket(uri: str) -> Read:
+    """Return what reads the files below s3://bucket/prefix; AWS_ENDPOINT_URL and AWS_… say where and as whom.
+
+    Reading raises NoModelError and HubUnreachableError.
+    """
+    return partial(_of_bucket, uri)
+
+
+def _of_bucket(uri: str, name: str, most: int) -> bytes | None:
+    from obstore import exceptions, store  # noqa: PLC0415 # as below
+
+    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    try:
+        bucket = store.S3Store.from_url(uri, client_options={"allow_http": plain, "timeout": f"{_TIMEOUT:.0f}s"})
+        size = int(bucket.head(name)["size"])
+        return bytes(bucket.get_range(name, start=0, end=min(size, most))) if size else b""
+    except FileNotFoundError:
+        return None
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise NoModelError(f"{uri} is not for us: check the Secret in model.credentials") from error
+    except exceptions.BaseError as error:
+        raise HubUnreachableError(f"{uri} cannot be read: {type(error).__name__}") from error
 
 
 def _of_folder(folder: Path, name: str, most: int) -> bytes | None:

@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any, Final
 
 from pydantic import ValidationError
-from tandem_contract import names
 
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
@@ -104,6 +103,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
     service = service.with_engines({tier: each.spec for tier, each in decisions.items() if each.spec})
     records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
     failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
+    await _forget_previous_key(cluster, children, service)
     cluster.tool_callers[key] = [engine.tier for engine in service.tool_callers]
     said = cluster.said.get(key)
     first = Steps() if service.spec.suspend else steps(service, platform, cluster.store.children(key))
@@ -120,6 +120,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         fetches={tier: reference(step.job) for tier, step in first.fetches.items()},
         progress=cluster.fetches,
         decisions=decisions,
+        kv_tokens=dict(said.kv_tokens) if said else {},
         hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
@@ -191,7 +192,7 @@ async def _bring_about(
         return
     if keyed:
         try:
-            applied = private.key_version(await children.apply_with_key(keyed, names.ENGINE_KEY))
+            applied = private.key_version(await children.apply_with_key(keyed, service.key_rotation))
         except (ApiError, NameTakenError) as error:
             yield _problem(keyed, error)
             return  # pods without a key would run with the engine open
@@ -212,6 +213,19 @@ async def _bring_about(
         except ApiError as error:
             yield _problem(manifest, error)
     await children.prune({reference(manifest) for manifest in wanted})
+
+
+async def _forget_previous_key(cluster: Cluster, children: Children, service: LLMService) -> None:
+    """Take the key away that came before the engines' own, once all of them have that."""
+    if not (keyed := private.secret(service)):
+        return
+    live = cluster.store.children(Key(service.namespace, service.name))
+    engines = [live.get(Reference("Deployment", each.name)) for each in service.engines]
+    if private.is_everywhere(private.key_version(children.known(keyed)), engines):
+        try:
+            await children.forget_previous_key(keyed)
+        except ApiError as error:
+            raise RetryError(f"the engines' previous key stays: {error}") from error
 
 
 async def _taken(children: Children, wanted: list[Object]) -> AsyncIterator[Problem]:

@@ -23,6 +23,10 @@ _MOST_TOKENS: Final = 2**30
 _WRONG_USAGE: Final = 2
 
 
+class _WrongModelError(Exception):
+    """A MODEL of a form that is not known."""
+
+
 @dataclass(frozen=True)
 class _Found:
     """A model's shape, and what one should know of where it comes from."""
@@ -66,10 +70,6 @@ def _size(arguments: argparse.Namespace) -> int:
     note = f"Note: {found.note}.\n" if found.note else ""
     sys.stdout.write(f"{verdict(found.name, result)}\n\n{table(result)}\n{note}\n{_snippet(result)}")
     return 0
-
-
-class _WrongModelError(Exception):
-    """A MODEL of a form that is not known."""
 
 
 def _found(model: str, revision: str | None) -> _Found:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -112,13 +113,15 @@ class Generation:
 class App:
     """The whole orchestrator; `asgi` is it as one ASGI application: the hot path in front of FastAPI.
 
-    `counters` are those that it shares with other workers of the same server.
+    `counters` are those that it shares with other workers of the same server, `folder` is for what else they share.
     """
 
-    def __init__(self, config: OrchestratorConfig, counters: SharedCounters | None = None) -> None:
+    def __init__(
+        self, config: OrchestratorConfig, counters: SharedCounters | None = None, folder: Path | None = None
+    ) -> None:
         self._state = State()
         self._upstreams = Upstreams(config)
-        self._tool_calling = ToolCalling(self._upstreams)
+        self._tool_calling = ToolCalling(self._upstreams, folder)
         self._catalogue = Catalogue(config.models, self._upstreams)
         self._dispatcher = Dispatcher(config, self._catalogue, self._upstreams)
         database = Database(config.database)

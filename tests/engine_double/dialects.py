@@ -35,6 +35,10 @@ class Dialect:
     """Whether /metrics asks for no key."""
     gauges: ClassVar[tuple[str, str]] = ("vllm:num_requests_running", "vllm:num_requests_waiting")
     labels = '{{engine="0",model_name="{model}"}}'
+    cache: ClassVar[tuple[str, ...]] = (
+        'vllm:cache_config_info{block_size="16",engine="0",kv_cache_size_tokens="184832",num_gpu_blocks="11552"} 1.0\n',
+    )
+    """v1/metrics/loggers.py: what its cache holds."""
     iterations: str | None = "vllm:iteration_tokens_total"
     """v1/metrics/loggers.py: of iterations that made tokens."""
 
@@ -81,7 +85,7 @@ class Dialect:
         lines = [f"# TYPE {name} gauge\n{name}{labels} {count}\n" for name, count in counts]
         if self.iterations:
             lines.append(f"# TYPE {self.iterations} histogram\n{self.iterations}_count{labels} {load.iterations}\n")
-        return "".join(lines).encode()
+        return "".join([*lines, *self.cache]).encode()
 
     def models(self, load: Load) -> Json:
         entry = {"object": "model", "created": 1, "owned_by": "vllm", "max_model_len": load.context}
@@ -100,6 +104,7 @@ class SGLang(Dialect):
     """srt/entrypoints/openai/protocol.py: ChatMessage."""
     tokenize = "/v1/tokenize"
     iterations = None
+    cache = ()
     gauges = ("sglang:num_running_reqs", "sglang:num_queue_reqs")
     """srt/observability/metrics_collector.py."""
     labels = '{{engine_type="unified",model_name="{model}",tp_rank="0"}}'
@@ -162,6 +167,7 @@ class Tgi(Dialect):
     reasoning = "reasoning_content"
     tokenize = None
     iterations = None
+    cache = ()
     gauges = ("tgi_batch_current_size", "tgi_queue_size")
     labels = ""
 
@@ -204,6 +210,7 @@ class LlamaCpp(Dialect):
     tokenize = "/v1/chat/completions/input_tokens"
     open_metrics = False
     iterations = None
+    cache = ()
     gauges = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
     """server-task.cpp."""
     labels = ""

@@ -195,6 +195,7 @@ class EngineDouble:
             count = tokens_of(asked) or len(str(asked.get("prompt")).split())
             await _tell(exchange, (200, self.dialect.tokens(count, self._load)))
         elif path in self.dialect.orders and exchange.method == "POST":
+            await self._core_runs.wait()
             problem = self._change_adapter(orjson.loads(exchange.body), loads=self.dialect.orders[path])
             await exchange.answer(*self.dialect.ordered(problem, self._load))
         elif path == "/v1/models":

@@ -14,6 +14,9 @@ def errors(settings: OrchestratorSettings) -> list[str]:
         *_names_used_twice(settings),
         *_certificates_without_tls(settings),
         *_adapters_with_colons(settings),
+        *_previous_keys_alone(settings),
+        *_misplaced_candidates(settings),
+        *_settings_of_candidates(settings),
         *_endless_fallbacks(settings),
         *_wrong_schemas(settings),
         *(task_checks.errors(settings.tasks) if settings.tasks else ()),
@@ -26,6 +29,7 @@ def warnings(settings: OrchestratorSettings) -> list[str]:
         *_unheard_of_fallbacks(settings),
         *task_checks.unknown_models(settings.tasks, _models(settings)),
         *_waiting_for_no_fallback(settings),
+        *_weights_of_no_candidate(settings),
         *_keys(settings),
         *_issuers(settings),
         *_tracing(settings),
@@ -66,6 +70,40 @@ def _adapters_with_colons(settings: OrchestratorSettings) -> Iterator[str]:
                     f"upstreams.{n}.adapters.{m}.name: {adapter.name!r} has a colon, behind which SGLang reads another "
                     "adapter's name; leave it out"
                 )
+
+
+def _previous_keys_alone(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, upstream in enumerate(settings.upstreams):
+        if upstream.previous_api_key_file is not None and upstream.api_key_file is None:
+            yield f"upstreams.{n}.previousApiKeyFile: has a use beside apiKeyFile alone; set that, or leave this out"
+
+
+def _misplaced_candidates(settings: OrchestratorSettings) -> Iterator[str]:
+    of = {upstream.name: upstream.candidate_of for upstream in settings.upstreams}
+    first: dict[str, str] = {}
+    for n, upstream in enumerate(settings.upstreams):
+        path, beside = f"upstreams.{n}.candidateOf", upstream.candidate_of
+        if beside is None:
+            continue
+        if beside not in of:
+            yield f"{path}: no upstream is called {beside!r}; name the one whose requests it is to take a share of"
+        elif of[beside] is not None:
+            yield f"{path}: {beside!r} is a candidate itself; name an upstream that is none"
+        elif beside in first:
+            yield f"{path}: {beside!r} has a candidate at {first[beside]} already; it can have one at a time"
+        first.setdefault(beside, path)
+
+
+def _settings_of_candidates(settings: OrchestratorSettings) -> Iterator[str]:
+    """Refuse what is said of a model that clients cannot ask for, such as a fallback."""
+    own = {upstream.model: upstream.candidate_of for upstream in settings.upstreams if upstream.candidate_of}
+    served = {upstream.model for upstream in settings.upstreams if upstream.candidate_of is None}
+    for n, model in enumerate(settings.models):
+        if model.name in own and model.name not in served:
+            yield (
+                f"models.{n}.name: {model.name!r} is served by a candidate alone, which clients ask for by the models "
+                f"of {own[model.name]!r}; say this of one of those"
+            )
 
 
 def _tools(settings: OrchestratorSettings) -> Iterator[tuple[str, str]]:
@@ -118,9 +156,10 @@ def _unheard_of_fallbacks(settings: OrchestratorSettings) -> Iterator[str]:
 
 
 def _models(settings: OrchestratorSettings) -> frozenset[str]:
-    """Return the names that upstreams and models are given."""
-    adapters = {adapter.name for upstream in settings.upstreams for adapter in upstream.adapters}
-    served = {upstream.model for upstream in settings.upstreams if upstream.model is not None}
+    """Return the names that upstreams and models are given, as clients know them."""
+    offered = [upstream for upstream in settings.upstreams if upstream.candidate_of is None]
+    adapters = {adapter.name for upstream in offered for adapter in upstream.adapters}
+    served = {upstream.model for upstream in offered if upstream.model is not None}
     return frozenset(served | adapters | {name for model in settings.models for name in (model.name, *model.aliases)})
 
 
@@ -128,6 +167,12 @@ def _waiting_for_no_fallback(settings: OrchestratorSettings) -> Iterator[str]:
     for n, model in enumerate(settings.models):
         if model.fallback is None and model.fallback_seconds is not None:
             yield f"models.{n}.fallbackSeconds: has no use without fallback"
+
+
+def _weights_of_no_candidate(settings: OrchestratorSettings) -> Iterator[str]:
+    for n, upstream in enumerate(settings.upstreams):
+        if upstream.candidate_of is None and upstream.weight:
+            yield f"upstreams.{n}.weight: has no use without candidateOf"
 
 
 def _keys(settings: OrchestratorSettings) -> Iterator[str]:

@@ -75,6 +75,9 @@ class Upstream(Section):
     """The same as a secret; what an LLMService uses for engines that are not its own."""
     api_key_value: SecretStr | None = None
     """The key itself; meant for the variable VLLM_API_KEY."""
+    previous_api_key_file: str | None = None
+    """File with the key that came before that in apiKeyFile, for as long as replicas may take that one alone: one that
+    answers 401 to either key is asked with the other. Where there is no such file, there is no such key."""
     structured_outputs: StructuredOutputs = StructuredOutputs.NATIVE
     """What becomes of `response_format` in chats. native: the engine is sent it. corrected, for an engine that has no
     such thing: it is told the schema in words, its answer is checked, and where that does not fit it is asked once
@@ -85,6 +88,11 @@ class Upstream(Section):
     --lora-target-modules."""
     tls: UpstreamTls | None = None
     """How the certificate behind an https:// URL is checked. Default: by the authorities that the system trusts."""
+    candidate_of: Name | None = None
+    """Name of the upstream whose requests it takes a share of, while it is ready. Clients do not see its own model
+    name: it answers for the models of that upstream, and where it fails that upstream is asked."""
+    weight: int = Field(default=0, ge=0, le=100)
+    """Percent of that upstream's requests which it takes; it takes all of them while that upstream is not ready."""
 
 
 class Routing(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, Field
 
 from tandem_operator.api.engine import EngineReplicas, EngineSpec, source_rule
-from tandem_operator.api.model import ModelSpec
+from tandem_operator.api.model import SizedModelSpec
 from tandem_operator.api.pairing import draft_pairing, pairing
 from tandem_operator.engines import types_with
 from tandem_operator.engines.base import Capability, EngineType
@@ -60,7 +60,7 @@ class AdditionalEngineSpec(EngineSpec):
         )
     )
 
-    model: ModelSpec
+    model: SizedModelSpec
     """The model; clients write its name as `model`."""
     task: Task = Task.GENERATE
     """generate: chats and completions; embed: vectors of texts (/v1/embeddings), without tool calls."""

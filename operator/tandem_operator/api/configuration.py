@@ -113,6 +113,7 @@ def _upstream(name: str, model: ModelSpec, engine: EngineSpec) -> Upstream:
         discovery=Discovery.DNS,
         model=model.served_name,
         api_key_file=names.ENGINE_KEY_PATH,
+        previous_api_key_file=names.PREVIOUS_ENGINE_KEY_PATH,
     )
     kind = ENGINES[engine.type]
     adapters = [Adapter(name=adapter.name, path=adapter.path) for adapter in model.adapters or ()]

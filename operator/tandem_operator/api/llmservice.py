@@ -27,6 +27,8 @@ from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import Capability, EngineType
 from tandem_operator.rules import Rule, Ruled
 
+ROTATE_KEY: Final = "tandem.dev/rotate-engine-key"
+"""Annotation of an LLMService: with another value, the engines get another key."""
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 _NAME: Final = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 _LONGEST_WITH_EMBEDDING: Final = 48
@@ -46,6 +48,7 @@ class Metadata(BaseModel):
     namespace: str = "default"
     uid: str = ""
     generation: int = 0
+    annotations: dict[str, str] = {}
 
 
 def _fallback_generates(spec: "LLMServiceSpec") -> bool:
@@ -328,6 +331,11 @@ class LLMService(Ruled):
     def engine_key_name(self) -> str:
         """The Secret with the engines' API key."""
         return f"{self.name}{ENGINE_KEY_SUFFIX}"
+
+    @property
+    def key_rotation(self) -> str:
+        """For what the engines' key was asked to be another one last; empty if never."""
+        return self.metadata.annotations.get(ROTATE_KEY, "")
 
     @property
     def engine_key(self) -> dict[str, Any]:

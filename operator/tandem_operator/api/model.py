@@ -121,8 +121,6 @@ class ModelSpec(Ruled):
     """Secret that opens the source; not needed for public models."""
     cache: CacheSpec | None = None
     """Volume that the model is fetched into once. Default: none; each new pod of an hf:// model downloads it."""
-    figures: ModelFigures | None = None
-    """What sizing goes by instead of the model's own files. Default: what config.json and the weights' index say."""
     adapters: Annotated[list[AdapterSpec] | None, Field(max_length=64)] = None
     """LoRA adapters of the model. They come and go without a restart once there is this list, be it empty."""
 
@@ -141,7 +139,14 @@ class ModelSpec(Ruled):
         return self.name or self.parsed_source.name
 
 
-class MainModelSpec(ModelSpec):
+class SizedModelSpec(ModelSpec):
+    """A model by which its engine is sized."""
+
+    figures: ModelFigures | None = None
+    """What sizing goes by instead of the model's own files. Default: what config.json and the weights' index say."""
+
+
+class MainModelSpec(SizedModelSpec):
     """The main engine's model and where its files are."""
 
     fallback: Annotated[str, Field(min_length=1, max_length=63)] | None = None

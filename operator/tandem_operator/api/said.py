@@ -29,6 +29,8 @@ class Said:
     """What they cannot do though nothing is amiss, such as for want of a library in their image."""
     tool_calling: tuple[Verification, ...] = ()
     """What one of them has found of the replicas that are to call tools."""
+    kv_tokens: tuple[tuple[str, int], ...] = ()
+    """By the names of engines, for how many tokens a replica's cache has room."""
     at_work: tuple[AtWork, ...] = field(default=(), compare=False)
     """Replicas of engines that have work; different each time."""
 
@@ -43,5 +45,6 @@ class Said:
             self.degraded + other.degraded,
             self.limitations + other.limitations,
             self.tool_calling + other.tool_calling,
+            self.kv_tokens + other.kv_tokens,
             self.at_work + other.at_work,
         )

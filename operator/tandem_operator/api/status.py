@@ -31,6 +31,7 @@ class ConditionType(StrEnum):
     ADDITIONAL_ENGINES_READY = "AdditionalEnginesReady"
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
+    UPDATE_SAFE = "UpdateSafe"
     MONITORING_READY = "MonitoringReady"
     TOOL_CALLING_VERIFIED = "ToolCallingVerified"
     DEGRADED = "Degraded"
@@ -79,6 +80,22 @@ class TierStatus(Section):
     """Pods that serve."""
 
 
+class Load(Section):
+    """How long an engine took to load its model."""
+
+    started_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When its container started."""
+    seconds: int
+    """Until it served."""
+
+
+class MainEngineStatus(TierStatus):
+    """Pods of the main engine."""
+
+    last_load: Load | None = None
+    """The last load that was seen."""
+
+
 class EngineStatus(TierStatus):
     """One of the additional engines."""
 
@@ -107,7 +124,7 @@ class LLMServiceStatus(Section):
     """Name that clients write as `model`."""
     gpus: int | None = None
     """Accelerators that all replicas of its engines ask for."""
-    engine: TierStatus | None = None
+    engine: MainEngineStatus | None = None
     """Engine pods."""
     embedding: TierStatus | None = None
     """Pods of the engine for embeddings."""

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
+from tandem_contract import names
+
 from tandem_operator.api.component import Reference
 from tandem_operator.api.text import listed
 from tandem_operator.kube.api import Api, ApiError
@@ -17,6 +19,8 @@ from tandem_operator.kube.store import Key, Store, reference
 
 KEY_MANAGER: Final = "tandem-operator-key"
 _KEY_BYTES: Final = 32
+_ROTATION: Final = "tandem.dev/rotated-for"
+"""Annotation of the Secret."""
 _MOST_WRITES: Final = 4
 _OF_NOTHING: Final = "1"
 """A resourceVersion that no object has: an apply that names it creates, and conflicts with what is there."""
@@ -84,18 +88,30 @@ class Children:
             raise AssertionError("a child that does not exist has always something to write")
         return live
 
-    async def apply_with_key(self, secret: Object, field: str) -> Object:
-        """Apply a Secret and, if it has no key in `field`, put a new random one there; of two writers one fails."""
+    async def apply_with_key(self, secret: Object, rotation: str) -> Object:
+        """Apply a Secret and, if it has no key, put a new random one there; of two writers one fails.
+
+        The same where it was asked for, by another `rotation` than last; the key before stays beside it.
+        """
         live = await self.apply(secret)
-        if (live.get("data") or {}).get(field):
+        former = (live.get("data") or {}).get(names.ENGINE_KEY)
+        if former and rotation == _rotation(live):
             return live
-        metadata = live["metadata"]
-        manifest = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {name: metadata[name] for name in ("name", "namespace", "resourceVersion")},
-            "data": {field: b64encode(secrets.token_urlsafe(_KEY_BYTES).encode()).decode()},
-        }
+        fresh = {names.ENGINE_KEY: b64encode(secrets.token_urlsafe(_KEY_BYTES).encode()).decode()}
+        kept = {names.PREVIOUS_ENGINE_KEY: former} if former else {}
+        return await self._write_keys(live, {**fresh, **kept}, rotation)
+
+    async def forget_previous_key(self, secret: Object) -> None:
+        """Take the key away that came before, which nobody asks for any more."""
+        live = self.known(secret)
+        if live and names.PREVIOUS_ENGINE_KEY in (data := live.get("data") or {}):
+            await self._write_keys(live, {names.ENGINE_KEY: data[names.ENGINE_KEY]}, _rotation(live))
+
+    async def _write_keys(self, live: Object, data: Object, rotation: str) -> Object:
+        metadata = {name: live["metadata"][name] for name in ("name", "namespace", "resourceVersion")}
+        if rotation:
+            metadata["annotations"] = {_ROTATION: rotation}
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
         return self._remember(await self._api.apply(manifest, KEY_MANAGER))
 
     async def make(self, manifest: Object, former: Object | None) -> None:
@@ -178,6 +194,11 @@ class Children:
     def _remember(self, item: Object) -> Object:
         self._store.put(item)
         return item
+
+
+def _rotation(secret: Object) -> str:
+    """Return for what the key was made; empty for the first one."""
+    return str((secret["metadata"].get("annotations") or {}).get(_ROTATION, ""))
 
 
 def _told(differences: Sequence[Difference]) -> str:

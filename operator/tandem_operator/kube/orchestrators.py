@@ -38,6 +38,7 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=3)
 _LONGEST_ANSWER: Final = 65_536
 _LONGEST_LINE: Final = 1_024
 _MOST_LINES: Final = 256
+_MOST_TOKENS: Final = 2**53
 _LONGEST_STALL: Final = 864_000
 """Seconds; more is nothing that was measured."""
 _PROGRESSES: Final = frozenset(Progress)
@@ -168,6 +169,7 @@ def _said(status: int, content: bytes) -> Said:
         _lines("degraded", answer["degraded"]),
         _lines("limitations", answer.get("limitations", [])),
         verifications(answer.get(QUERY, [])),
+        _kv_tokens(answer.get("kv_tokens", {})),
         tuple(_at_work(answer.get("at_work", []))),
     )
 
@@ -176,6 +178,13 @@ def _lines(name: str, lines: object) -> tuple[str, ...]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise TypeError(f"{name} is no list of texts")
     return tuple(printable(line)[:_LONGEST_LINE] for line in lines[:_MOST_LINES])
+
+
+def _kv_tokens(told: object) -> tuple[tuple[str, int], ...]:
+    if not isinstance(told, dict):
+        raise TypeError("kv_tokens is no object")
+    figures = [*told.items()][:_MOST_LINES]
+    return tuple((name, count) for name, count in figures if type(count) is int and 0 < count < _MOST_TOKENS)
 
 
 def _at_work(replicas: object) -> Iterator[AtWork]:

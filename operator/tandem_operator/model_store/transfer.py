@@ -1,6 +1,7 @@
 """Bytes of a file, from the hub into the folder: resumed, verified, and fetched once more where they are wrong."""
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 
@@ -52,8 +53,9 @@ class Transfer:
 
     def _append(self, file: RemoteFile) -> None:
         """Write what one answer brings; one that is cut ends well if it brought anything."""
-        with self.unfinished.part(file).open("ab") as part:
-            begin = position = part.tell()
+        # at its own place and never appended, so that a process which lost its lock unawares writes the same once more
+        with self.unfinished.part(file).open("r+b") as part:
+            begin = position = part.seek(0, os.SEEK_END)
             try:
                 for start, chunk in self.hub.read(self.commit, file, position):
                     self._heed_stop()

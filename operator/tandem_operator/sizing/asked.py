@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tandem_operator.api.component import EngineComponent
-from tandem_operator.api.model import ModelFigures
+from tandem_operator.api.model import ModelFigures, SizedModelSpec
 from tandem_operator.api.quantity import number
 from tandem_operator.api.source import HuggingFace
 from tandem_operator.engines import ENGINES
@@ -53,7 +53,7 @@ def wanted(component: EngineComponent, gpus_per_node: int) -> Wanted:
 def told_shape(component: EngineComponent) -> ModelShape | None:
     """Return the shape of the model as far as it is known without its files: stated in the spec, or well known."""
     model = component.model
-    if model.figures:
+    if isinstance(model, SizedModelSpec) and model.figures:
         return _of_figures(model.figures)
     source = model.parsed_source
     return known(source.repository) if isinstance(source, HuggingFace) else None

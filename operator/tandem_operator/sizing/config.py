@@ -30,6 +30,7 @@ _LEFT_OUT: Final = MappingProxyType(
 _UNCOMPRESSED: Final = frozenset({"minicpm3"})
 """Model types whose compressed cache the engine expands."""
 _SAVING: Final = ("num_kv_shared_layers", "compress_ratios", "block_configs")
+"""Fields of models whose layers keep less than others, as Gemma 3n, DeepSeek V4 and Nemotron do."""
 _MOST_LAYERS: Final = 2048
 _MOST_HEADS: Final = 4096
 _WIDEST: Final = 2**20
@@ -156,12 +157,11 @@ def _group(fields: Fields, kind: KvKind, count: int) -> KvGroup:
         rank = fields.number("kv_lora_rank", most=_WIDEST) + fields.number("qk_rope_head_dim", most=_WIDEST)
         return KvGroup(kind=KvKind.MLA, layers=count, size=rank * NUMBER_BYTES + _index_bytes(fields))
     size = 2 * _kv_heads(fields, kind) * _head_size(fields, kind) * NUMBER_BYTES
-    window = None
     if kind is KvKind.SLIDING:
         window = fields.number("sliding_window", "attention_chunk_size", most=_LONGEST)
-        if window >= _context(fields):
-            return KvGroup(kind=KvKind.FULL, layers=count, size=size)
-    return KvGroup(kind=kind, layers=count, size=size, window=window)
+        if window < _context(fields):
+            return KvGroup(kind=kind, layers=count, size=size, window=window)
+    return KvGroup(kind=KvKind.FULL, layers=count, size=size)
 
 
 def _index_bytes(fields: Fields) -> int:
@@ -190,7 +190,7 @@ def _padding(fields: Fields, layers: int) -> int:
     if quantization is None or quantization.text("quant_method") != "mxfp4":
         return 0
     experts = fields.number_if_any("num_local_experts", "num_experts", most=_WIDEST) or 0
-    hidden, width = fields.number("hidden_size", most=_WIDEST), fields.number("intermediate_size", most=_WIDEST)
-    added = -hidden % _MXFP4_STEP
+    width = fields.number_if_any("moe_intermediate_size", "intermediate_size", most=_WIDEST) or 0
+    added = -fields.number("hidden_size", most=_WIDEST) % _MXFP4_STEP
     numerator, denominator = _MXFP4_BYTES
     return layers * experts * 3 * width * added * numerator // denominator

@@ -10,10 +10,10 @@ from tandem_operator.api.quantity import number
 from tandem_operator.sizing.asked import is_stated, wanted
 from tandem_operator.sizing.gpu import Gpu
 from tandem_operator.sizing.nodes import NodeGpus, smallest
-from tandem_operator.sizing.plan import DoesNotFitError, Wanted, plan
+from tandem_operator.sizing.plan import DoesNotFitError, Plan, Wanted, plan
 from tandem_operator.sizing.record import Record, former, is_recorded
 from tandem_operator.sizing.shape import ModelShape
-from tandem_operator.sizing.telling import sentence
+from tandem_operator.sizing.telling import arithmetic
 from tandem_operator.sizing.units import gib
 
 _USUAL_NODE: Final = 8
@@ -47,6 +47,8 @@ class Decision:
     """Whether it stays so until a person does something."""
     record: Record | None = None
     """What is kept of it."""
+    estimate: Plan | None = None
+    """The arithmetic, where there is one that holds."""
     waits_for_files: bool = False
     """Whether the model's files are to be looked at."""
 
@@ -82,7 +84,7 @@ def _stated(component: EngineComponent, evidence: Evidence) -> Decision:
         return Decision(
             "DoesNotFit", f"as {component.spec_path} states it, it may not fit: {error}", fits=False, spec=spec
         )
-    return Decision("Stated", sentence(found), fits=True, spec=spec)
+    return Decision("Stated", arithmetic(found), fits=True, spec=spec, estimate=found)
 
 
 def _kept(component: EngineComponent, record: Record) -> Decision:
@@ -93,7 +95,7 @@ def _kept(component: EngineComponent, record: Record) -> Decision:
     except DoesNotFitError as error:
         message = f"keeps the {record.gpus} of {record.gpu} that it was given, though by now: {error}"
         return Decision("DoesNotFit", message, fits=False, spec=spec, record=record)
-    return Decision("Sized", sentence(found), fits=True, spec=spec, record=record)
+    return Decision("Sized", arithmetic(found), fits=True, spec=spec, record=record, estimate=found)
 
 
 def _planned(component: EngineComponent, shape: ModelShape, kind: NodeGpus) -> Decision:
@@ -103,11 +105,12 @@ def _planned(component: EngineComponent, shape: ModelShape, kind: NodeGpus) -> D
         return _refused(error, f"a number in {_path(component)} overrules this")
     if found.nodes > 1:
         return _refused(
-            f"{sentence(found)} A replica is one pod, on one node with {kind.count} of them",
+            f"{arithmetic(found)} A replica is one pod, on one node with {kind.count} of them",
             "choose larger GPUs, a smaller model, or an engine of type external that spans nodes",
         )
     record = Record.of(component, shape, found, kind.count)
-    return Decision("Sized", sentence(found), fits=True, spec=_sized(component.spec, record), record=record)
+    spec = _sized(component.spec, record)
+    return Decision("Sized", arithmetic(found), fits=True, spec=spec, record=record, estimate=found)
 
 
 def _without_shape(component: EngineComponent, evidence: Evidence) -> Decision:

@@ -64,7 +64,8 @@ def named(name: str) -> Gpu:
 
     UnknownGpuError where the name is unknown and has no size.
     """
-    written = re.sub(r"[ _]", "", name).upper()
+    compact = re.sub(r"[ _]", "", name)
+    written = compact.upper()
     if found := [known for known in _REPORTED if written in {known, known.rpartition("-")[0]}]:
         return Gpu(found[0], int(_REPORTED[found[0]] * GIB))
     sized = re.fullmatch(r"[A-Z0-9][-A-Z0-9.]{0,62}-([1-9][0-9]{0,3})GB", written)
@@ -73,4 +74,4 @@ def named(name: str) -> Gpu:
             f"the memory of GPU {name!r} is unknown; write a name such as {', '.join(_REPORTED)},"
             " or any with its size, such as NAME-48GB"
         )
-    return Gpu(name, int(int(sized[1]) * _LEAST_REPORTED * GIB))
+    return Gpu(compact, int(int(sized[1]) * _LEAST_REPORTED * GIB))

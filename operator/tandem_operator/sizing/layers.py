@@ -43,19 +43,24 @@ _MOST_LAYERS: Final = 2048
 
 @dataclass(frozen=True)
 class Layers:
-    """The kind of each layer; None for one that keeps nothing."""
+    """What the layers of a model keep."""
 
     kinds: tuple[KvKind | None, ...]
+    """The kind of each; None for one that keeps nothing. A layer that may be of two kinds is there twice."""
     certain: bool = True
-    """Whether all is known; what is not is taken for full attention, which keeps most."""
+    """Whether all is known; what is not is taken for what keeps most."""
 
 
 def read_layers(config: Fields, count: int) -> Layers:
     """Return the kinds of a model's layers; those of a state whose size is not told are taken for full attention."""
     layers = _told(config, count)
-    if KvKind.LINEAR not in layers.kinds or state_bytes(config):
+    if layers.certain and KvKind.LINEAR not in layers.kinds:
         return layers
-    return Layers(tuple(_FULL if kind is KvKind.LINEAR else kind for kind in layers.kinds), certain=False)
+    if state_bytes(config) is None:
+        return Layers(tuple(_FULL if kind is KvKind.LINEAR else kind for kind in layers.kinds), certain=False)
+    # What is not told may be both at once in each layer, as it is in Falcon-H1.
+    both = () if layers.certain else (KvKind.LINEAR,) * layers.kinds.count(_FULL)
+    return Layers(layers.kinds + both, layers.certain)
 
 
 def _told(config: Fields, count: int) -> Layers:

@@ -150,7 +150,7 @@ def _longest(shape: ModelShape, used: Memory, concurrency: int) -> int:
 
 def _notes(shape: ModelShape, wanted: Wanted, share: Share, context: int) -> Iterator[str]:
     if not wanted.context and context < shape.context:
-        yield f"the model's own context of {shape.context:,} tokens does not fit; this is the longest that does"
+        yield f"the model's own context of {shape.context:,} tokens takes more GPUs; maxModelLen is what these hold"
     if shape.at_most:
         yield "what sequences keep is at most this: config.json does not tell all of it, and more may fit"
     copies = share.tensor // shape.kv_parts(share.tensor)

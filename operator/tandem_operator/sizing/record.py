@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.model import SizedModelSpec
 from tandem_operator.sizing.gpu import Gpu
 from tandem_operator.sizing.plan import Plan
 from tandem_operator.sizing.shape import ModelShape
@@ -57,10 +58,10 @@ def made_for(component: EngineComponent) -> str:
     The release's arithmetic is none of them, nor what nodes there are: with others, an engine that runs goes on.
     """
     spec, model = component.spec, component.model
-    figures = model.figures.model_dump(mode="json") if model.figures else None
+    figures = model.figures if isinstance(model, SizedModelSpec) else None
     fields = {
         "source": model.source,
-        "figures": figures,
+        "figures": figures.model_dump(mode="json") if figures else None,
         "accelerator": spec.accelerator,
         "gpuMemory": spec.gpu_memory,
         "nodeSelector": spec.node_selector,

@@ -22,6 +22,17 @@ def sentence(plan: Plan) -> str:
     )
 
 
+def arithmetic(plan: Plan) -> str:
+    """Return the plan with what its memory is taken by, in one line for a condition."""
+    budget, *taken, room, _ = plan.terms
+    uses = ", ".join(f"{term.name} {gib(term.size)}" for term in taken)
+    notes = "".join(f"; {note}" for note in plan.notes)
+    return (
+        f"{sentence(plan)}; of {gib(budget.size)} on each ({budget.how}): {uses}; {gib(room.size)} are left for"
+        f" {plan.kv_tokens:,} tokens{notes}"
+    )
+
+
 def table(plan: Plan) -> str:
     """Return every term with its arithmetic, in aligned lines, and the notes."""
     names = max(len(term.name) for term in plan.terms)

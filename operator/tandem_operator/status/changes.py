@@ -11,7 +11,15 @@ _SUMMARY: Final = frozenset({ConditionType.RECONCILING, ConditionType.STALLED, C
 """Conditions that no Event is about: they say in other terms what Ready and the parts say."""
 _PROGRESS: Final = frozenset(
     {"Creating", "RolloutPending", "RollingOut", "Starting", "Loading", "EngineNotRunning", "EmbeddingAway"}
-    | {"AdditionalEngineAway", "Fetching", "Inspecting", "NotEstimated", "NotSized", "AcceleratorUnknown"}
+    | {
+        "AdditionalEngineAway",
+        "Fetching",
+        "Inspecting",
+        "NotEstimated",
+        "NotSized",
+        "AcceleratorUnknown",
+        "NotMeasured",
+    }
     | {"ScalingDown", "Suspended", "Disabled", "Migrating", "ClaimPending", "NotHeard", "ServiceMonitorApiMissing"}
     | {"NotVerified"}
 )

@@ -8,7 +8,14 @@ from tandem_contract import names
 
 from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.status import Condition, ConditionStatus, ConditionType, EngineStatus, LLMServiceStatus
+from tandem_operator.api.status import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    EngineStatus,
+    LLMServiceStatus,
+    MainEngineStatus,
+)
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
@@ -18,6 +25,7 @@ from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usa
 from tandem_operator.status.tier import REACHED, TierView, gather, model_finding
 from tandem_operator.status.tool_calling import ToolCallingView
 from tandem_operator.status.tool_calling import tool_calling_verified as verdict_of_tool_calling
+from tandem_operator.status.update_safety import last_load, update_safety
 
 _LONGEST_MESSAGE: Final = 4096
 _EMBEDDING_AWAY: Final = "EmbeddingAway"
@@ -86,7 +94,7 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         url=service.url,
         model=service.spec.model.served_name,
         gpus=0 if service.spec.suspend else sum(each.spec.gpu_count * each.spec.replicas for each in service.engines),
-        engine=engine.counts,
+        engine=MainEngineStatus(**engine.counts.model_dump(), last_load=last_load(engine)),
         embedding=embedding.counts if embedding else None,
         additional_engines=[*map(_engine_status, additional, service.additional)] or None,
         orchestrator=orchestrator.counts,
@@ -145,7 +153,7 @@ def stalled(view: ServiceView) -> Verdict:
 
 def engines_sized(view: ServiceView) -> Verdict | None:
     """Return whether the models fit what their engines get; nothing is told of a service without accelerators."""
-    return sized(view.observed.decisions)
+    return sized(view.observed.decisions, view.observed.kv_tokens)
 
 
 def model_ready(view: ServiceView) -> Verdict:
@@ -213,6 +221,11 @@ def tool_calling_verified(view: ServiceView) -> Verdict | None:
     return verdict_of_tool_calling(ToolCallingView(view.service, view.observed, engines))
 
 
+def update_safe(view: ServiceView) -> Verdict | None:
+    """Return whether requests are held for as long as the engine loads; nothing is told of one that runs elsewhere."""
+    return update_safety(view.engine, view.observed.decisions.get(view.engine.tier))
+
+
 def degraded(view: ServiceView) -> Verdict | None:
     """Return whether something is amiss while the service serves; nothing is told while no orchestrator was heard."""
     kind = ConditionType.DEGRADED
@@ -237,6 +250,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     additional_engines_ready,
     orchestrator_ready,
     stores_ready,
+    update_safe,
     monitoring_ready,
     tool_calling_verified,
     degraded,

@@ -24,7 +24,7 @@ def not_allowed(live: Object, excess: list[str], now: datetime) -> LLMServiceSta
 
 def not_sized(live: Object, decisions: Mapping[str, Decision], now: datetime) -> LLMServiceStatus:
     """Return the status of a resource one of whose engines is not sized, or would not fit; what runs is left."""
-    held, told = awaited(decisions), sized(decisions)
+    held, told = awaited(decisions), sized(decisions, {})
     if held is None or told is None:
         raise AssertionError("every engine has its size")
     if held.terminal:

@@ -58,6 +58,8 @@ class Observed:
     """The Job that the orchestrator's roll-out waits for; None when it waits for none."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """How many accelerators each engine gets that is sized, by its tier."""
+    kv_tokens: Mapping[str, int] = field(default_factory=dict)
+    """By tier, for how many tokens an engine says that its cache has room."""
     fetches: Mapping[str, Reference] = field(default_factory=dict)
     """The Jobs that engines wait for, which fetch their models, by tier."""
     progress: Mapping[str, FetchProgress] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from tandem_orchestrator.api.access import BOTH, Insider
 from tandem_orchestrator.api.services import FromApp, Services
 from tandem_orchestrator.errors import NotFound, Unauthorized
+from tandem_orchestrator.observability.outcomes import outcomes
 from tandem_orchestrator.observability.prometheus import exposition
 
 router = APIRouter(tags=["health"])
@@ -37,7 +38,7 @@ async def ready(
 
     All replicas share the engines: were each to fail because of one, the Service would have nobody left to answer.
     """
-    details = _details(services) if insider else {}
+    details = await _details(services) if insider else {}
     if insider and tool_calling:
         details["tool_calling"] = await services.tool_calling.ask(tool_calling)
     if services.state.draining or not all(part.checked for part in services.parts):
@@ -60,19 +61,26 @@ async def health(services: FromApp, insider: Insider) -> dict[str, Any]:
         "problems": problems,
         "limitations": _limitations(services),
         "needs_restart": services.state.needs_restart,
-        "backend": upstreams.all[0].url,
+        "backend": upstreams.offered[0].url,
         "model": upstreams.default_model,
         "tools": sorted(services.toolbox.names),
         "upstreams": [upstream.state() for upstream in upstreams.all],
     }
 
 
-def _details(services: Services) -> dict[str, Any]:
+async def _details(services: Services) -> dict[str, Any]:
     """Return what the operator reads."""
+    upstreams = [upstream.name for upstream in services.upstreams.all]
     return {
         "degraded": _problems(services),
         "limitations": _limitations(services),
+        "kv_tokens": {
+            upstream.name: min(told)
+            for upstream in services.upstreams.all
+            if (told := [replica.kv_tokens for replica in upstream.replicas if replica.kv_tokens is not None])
+        },
         "at_work": [told for upstream in services.upstreams.all for told in upstream.at_work()],
+        "outcomes": await asyncio.to_thread(outcomes, upstreams),
     }
 
 

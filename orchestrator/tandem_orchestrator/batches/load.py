@@ -53,7 +53,7 @@ class Loads:
             model = self._catalogue.find(name)
         except UnknownModel:
             return UNKNOWN
-        ready = [replica for replica in model.replicas if replica.available]
+        ready = [replica for replica in model.takers if replica.available]
         return self._sum(model, ready)
 
     def _sum(self, model: Model, ready: list[Replica]) -> Load:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from tandem_orchestrator.engines.replica import Replica
-from tandem_orchestrator.engines.verdict import ForRequest, judge
-from tandem_orchestrator.errors import Cut, EngineError, Stopping
+from tandem_orchestrator.engines.verdict import ForRequest, blames_engine, judge
+from tandem_orchestrator.errors import Cut, EngineError, Refused, Stopping
 
 if TYPE_CHECKING:
     from asyncio import Event
@@ -64,6 +64,18 @@ class Attempts:
         if again and kind is not ForRequest.UNSENT:
             self._suspect, self._check, self._stopping = replica, replica.doubt(), isinstance(error, Stopping)
         return again and not self.deadly
+
+    def left(self, candidate: Replica, error: EngineError) -> bool:
+        """Note a failure at a candidate; true if the upstream that it stands beside may be asked, which costs none of
+        the further attempts. An engine that says what is wrong with the request has answered it.
+        """
+        kind = judge(error).request
+        if kind is not ForRequest.NO_ROOM:
+            self.tried[candidate] = candidate.breaker.row
+        self._begun += kind in (ForRequest.OVER, ForRequest.FAILED, ForRequest.DIED)
+        self._deaths += kind is ForRequest.DIED
+        answered = isinstance(error, Refused) and not blames_engine(error)
+        return not answered and not self.deadly
 
     def suspects(self, replica: Replica) -> bool:
         """Return whether it is unknown that `replica` outlived the last failure: see `settled`."""

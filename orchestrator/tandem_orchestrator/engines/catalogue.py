@@ -1,7 +1,7 @@
 """The models that clients may ask for."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from tandem_contract.config import ModelSettings, StructuredOutputs
 
@@ -11,6 +11,8 @@ from tandem_orchestrator.engines.types import EngineType
 from tandem_orchestrator.engines.upstream import Upstream
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import UnknownModel
+
+ALL: Final = 100  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,30 @@ class Model:
     """False while the name is only a client's word, which no configuration and no engine has confirmed."""
     line: str = ""
     """Names the queue for its replicas, in which the requests for all models that they serve take turns."""
+    served_as: str = ""
+    """What its engines call it; "" for its name."""
+    candidate: "Model | None" = None
+    """The same as another upstream serves it, which takes a share of its requests."""
+    weight: int = 0
+    """Of a candidate: percent of the requests that it takes."""
+
+    @property
+    def ready(self) -> bool:
+        """True while a replica answers its checks."""
+        return any(replica.ready for replica in self.replicas)
+
+    @property
+    def now(self) -> "Model":
+        """Itself, or its candidate where that alone is ready."""
+        candidate = self.candidate
+        return candidate if candidate is not None and candidate.ready and not self.ready else self
+
+    @property
+    def takers(self) -> tuple[Replica, ...]:
+        """The replicas that any of its requests may come to: a candidate's, too, where that takes all of them."""
+        now, candidate = self.now, self.candidate
+        both = candidate is not None and now is self and candidate.weight == ALL
+        return self.replicas + candidate.replicas if candidate is not None and both else now.replicas
 
     def name_adapter(self, payload: dict[str, Any]) -> None:
         """Have a request ask for no other adapter of its engines than this one, or for none."""
@@ -85,7 +111,9 @@ class Catalogue:
         """Return OpenAI's list of models, each with `ready`, aliases with `alias_of`; of those for whoever asks."""
         if self._version != self._upstreams.version:
             self._build()
-        listed = {name: entry for upstream in reversed(self._upstreams.all) for name, entry in upstream.listed.items()}
+        listed = {
+            name: entry for upstream in reversed(self._upstreams.offered) for name, entry in upstream.listed.items()
+        }
         entries = []
         for name, model in self._models.items():
             if _offered(name, model, principal):
@@ -101,7 +129,7 @@ class Catalogue:
 
         A name that is only in the settings is there until every engine has told that it does not serve it.
         """
-        upstreams = self._upstreams.all
+        upstreams = self._upstreams.offered
         self._version = self._upstreams.version
         self._models = {}
         first: dict[tuple[Replica, ...], str] = {}
@@ -110,23 +138,28 @@ class Catalogue:
             if serving or not all(upstream.told for upstream in upstreams):
                 replicas = tuple(replica for upstream in serving for replica in upstream.serving(name))
                 settings = self._settings.get(name) or ModelSettings(name=name)
-                salted = bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas)
-                thought = replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field
-                corrected = _any_corrected(serving)
-                own = settings.fallback is None and not corrected and _all_prefer_responses(name, replicas)
-                ordered = bool(replicas) and all(replica.takes_priority for replica in replicas)
-                fields = _adapter_fields(name, serving)
                 line = first.setdefault(replicas, name) if replicas else name
-                self._models[name] = Model(
-                    name, settings, replicas, salted, thought, own, ordered, fields, corrected, line=line
-                )
+                self._models[name] = self._beside(_model(name, settings, serving, replicas, line), serving)
         for settings in self._settings.values():
             if model := self._models.get(settings.name):
                 self._models.update(dict.fromkeys(settings.aliases, model))
 
+    def _beside(self, model: Model, serving: list[Upstream]) -> Model:
+        """Return the model with the candidate that takes a share of its requests, if there is one."""
+        for upstream in serving:
+            other = self._upstreams.candidate(upstream)
+            served_as = None if other is None else other.counterpart(model.name, upstream)
+            if other is not None and served_as is not None:
+                made = _model(served_as, model.settings, [other], tuple(other.serving(served_as)), model.line)
+                candidate = replace(made, name=model.name, served_as=served_as, weight=other.settings.weight)
+                own = model.own_responses and candidate.own_responses
+                corrected = model.corrected or candidate.corrected
+                return replace(model, candidate=candidate, own_responses=own, corrected=corrected)
+        return model
+
     def _unlisted(self, name: str, principal: Principal | None) -> Model:
         """Return a name that only an engine can know of which no model is known yet."""
-        unknown = [upstream for upstream in self._upstreams.all if not upstream.models]
+        unknown = [upstream for upstream in self._upstreams.offered if not upstream.models]
         if not unknown or name in self._models:
             offered = sorted(other for other, model in self._models.items() if _offered(other, model, principal))
             there = f"; there are: {', '.join(offered)}" if offered else ""
@@ -142,6 +175,24 @@ class Catalogue:
             known=False,
             line=name,
         )
+
+
+def _model(
+    name: str, settings: ModelSettings, serving: list[Upstream], replicas: tuple[Replica, ...], line: str
+) -> Model:
+    corrected = _any_corrected(serving)
+    return Model(
+        name,
+        settings,
+        replicas,
+        takes_cache_salt=bool(replicas) and all(replica.type.takes_cache_salt for replica in replicas),
+        reasoning_field=replicas[0].type.reasoning_field if replicas else EngineType.reasoning_field,
+        own_responses=settings.fallback is None and not corrected and _all_prefer_responses(name, replicas),
+        takes_priority=bool(replicas) and all(replica.takes_priority for replica in replicas),
+        adapter_fields=_adapter_fields(name, serving),
+        corrected=corrected,
+        line=line,
+    )
 
 
 def _adapter_fields(name: str, serving: list[Upstream]) -> tuple[tuple[str, str | None], ...]:
@@ -172,4 +223,6 @@ def _offered(name: str, model: Model, principal: Principal | None) -> bool:
 
 def _ready(model: Model) -> bool:
     """Return true while a replica is ready that lists the model, or keeps no list."""
-    return any(replica.ready and (model.name in replica.names or not replica.names) for replica in model.replicas)
+    name = model.served_as or model.name
+    listed = any(replica.ready and (name in replica.names or not replica.names) for replica in model.replicas)
+    return listed or (model.candidate is not None and _ready(model.candidate))

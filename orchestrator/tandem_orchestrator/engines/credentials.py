@@ -1,4 +1,4 @@
-"""The key that the engine asks for."""
+"""The key that the engine asks for, and while that is being changed the one before."""
 
 from pathlib import Path
 from time import monotonic
@@ -14,13 +14,19 @@ LOOK_EVERY = 1.0  # seconds
 class EngineKey:
     """The bearer token for one upstream. From a file it is read again when that changes. It is never logged."""
 
+    other: "EngineKey | None" = None
+    """The one that a replica may take in this one's place, while the key is being changed."""
+
     def __init__(self, upstream: Upstream) -> None:
         self._secret = SecretFile(file=upstream.api_key_file) if upstream.api_key_file else upstream.api_key
         self._value = None if self._secret else upstream.api_key_value
         self._header = b""
         self._seen: tuple[int, int] | None = None
         self._looked = float("-inf")
-        self.exists = self._secret is not None or self._value is not None
+        if upstream.previous_api_key_file is not None:
+            former = {"api_key_file": upstream.previous_api_key_file, "previous_api_key_file": None}
+            self.other = _PreviousKey(upstream.model_copy(update=former))
+            self.other.other = self
 
     def header(self) -> bytes:
         """Return the Authorization header line, or nothing without a key. Raises `KeyUnusable`."""
@@ -29,6 +35,18 @@ class EngineKey:
         elif self._value is not None and not self._header:
             self._header = _header(self._value.get_secret_value(), "the configuration")
         return self._header
+
+    def beside(self, sent: bytes) -> "EngineKey | None":
+        """Return this key or the other, if its file says something else by now than the header line that was `sent`."""
+        return next((key for key in (self, self.other) if key is not None and key.reread() not in (sent, b"")), None)
+
+    def reread(self) -> bytes:
+        """Return what its file says now, however lately it was read; nothing where that is of no use."""
+        self._looked = float("-inf")
+        try:
+            return self.header()
+        except KeyUnusable:
+            return b""
 
     def _look(self, secret: SecretFile) -> None:
         try:
@@ -44,6 +62,16 @@ class EngineKey:
         except SecretError as error:
             raise KeyUnusable("the engine's key cannot be used", detail=str(error)) from None
         self._looked = monotonic()
+
+
+class _PreviousKey(EngineKey):
+    """The key that came before; while it cannot be read there is none."""
+
+    def header(self) -> bytes:
+        try:
+            return super().header()
+        except KeyUnusable:
+            return b""
 
 
 def _header(token: str, source: str | None) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from random import uniform
+from random import random, uniform
 from sys import maxsize
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -16,7 +16,7 @@ from tandem_contract.config import OrchestratorConfig
 from tandem_orchestrator.engines import estimate
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.balance import pick
-from tandem_orchestrator.engines.catalogue import Catalogue, Model
+from tandem_orchestrator.engines.catalogue import ALL, Catalogue, Model
 from tandem_orchestrator.engines.correction import Corrector, beside
 from tandem_orchestrator.engines.form_body import FormBody, FormFile
 from tandem_orchestrator.engines.hold import Heartbeat, Hold
@@ -66,6 +66,8 @@ class Call:
     all processes: a checksum, not `hash()`."""
     heartbeat: Heartbeat | None = None
     """Tells the client of a stream that its request still waits."""
+    aside: bool | None = None
+    """Whether it goes to a candidate as part of its share; None until that is known. Further passes stay there."""
     attempts: Attempts | None = None
     """None until one has failed."""
     salt: str | None = None
@@ -89,6 +91,8 @@ class Dispatcher(Part):
         self._heartbeat_seconds = config.hold.heartbeat_seconds
         self._corrector = Corrector()
         upstreams.on_change = self._hold.advance
+        self.draw: Callable[[], float] = random
+        """Decides from 0 to 1 which requests are a candidate's share."""
 
     def update(self, config: OrchestratorConfig) -> None:
         """Take a changed configuration; who waits keeps deadline and share."""
@@ -179,21 +183,21 @@ class Dispatcher(Part):
     async def _attempts(self, model: Model, call: Call, body: bytes, ask: Ask[Answer]) -> Answer:
         slot: QueueSlot | None = None  # given to a request that was not answered at its first attempt
         while True:
-            replica = self._choose(model, call, slot)
+            side = self._side(model, call)
+            replica = self._choose(side, call, slot)
             if replica is None:
-                if call.record.yields:
-                    raise NoEngine(_why(model), retry_after=SATURATED_RETRY_AFTER)
-                slot = slot or self._slot(model, call, body)
-                await self._wait(model, call, slot)
+                slot = await self._wait(model, call, slot, body)
             elif call.attempts is not None and call.attempts.suspects(replica):
                 await call.attempts.settled()
             else:
+                if slot is not None and replica not in model.takers:
+                    self._hold.freed()  # the room that it was let go for is another's
                 try:
-                    answer = await ask(replica, call.path, body, call.record)
+                    answer = await ask(replica, call.path, _put_to(side, model, body, call), call.record)
                 except EngineError as error:
                     if not isinstance(error, Full):  # where all are full, it is refused as if that had been known
                         slot = slot or self._slot_of_sent(model, call, body)
-                    attempts = self._note_failure(call, replica, error, slot)
+                    pause = self._note_failure(call, replica, error, slot, left=side is not model and model.ready)
                 except asyncio.CancelledError:
                     call.record.count_usage(estimate.usage(body))  # nobody waits any more, but the engine has begun
                     self._hold.freed()
@@ -202,8 +206,23 @@ class Dispatcher(Part):
                     if call.attempts is not None:
                         call.attempts.answered(replica)
                     return answer
-                await asyncio.sleep(_backoff(attempts.number))
+                await asyncio.sleep(pause)
             model, body = self._afresh(model, body, call)
+
+    def _side(self, model: Model, call: Call) -> Model:
+        """Return the model as the engines serve it that the request goes to: its own, or a candidate's."""
+        candidate = model.candidate
+        if candidate is None:
+            return model
+        if call.aside is None:
+            call.aside = self.draw() * ALL < candidate.weight
+        if model.ready:
+            wanted = call.aside or (candidate.weight == ALL and not _takes(model))
+            side = candidate if wanted and _takes(candidate) else model
+        else:
+            side = model.now
+        call.aside = side is candidate
+        return side
 
     def _afresh(self, before: Model, body: bytes, call: Call) -> tuple[Model, bytes]:
         """Return the model as it is known by now, and the request as it is put to that. Raises `UnknownModel`."""
@@ -214,20 +233,29 @@ class Dispatcher(Part):
             raise
         return model, body if _asked_alike(before, model) else _rewritten(body, before, model, call)
 
-    def _note_failure(self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None) -> Attempts:
-        """Return what has become of the request so far; raises `error`, or `DiedTwice`, if that is all."""
+    def _note_failure(
+        self, call: Call, replica: Replica, error: EngineError, slot: QueueSlot | None, *, left: bool
+    ) -> float:
+        """Return seconds until the request is tried again; raises `error`, or `DiedTwice`, if that is all.
+
+        `left` is true for what failed at a candidate, and goes to the upstream that it stands beside.
+        """
         attempts = call.attempts = call.attempts or Attempts()
-        again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
+        if left:
+            call.aside = False
+            again = attempts.left(replica, error)
+        else:
+            again = attempts.failed(replica, error, self._routing.retries, waits=self._hold.on)
         if attempts.deadly:
             raise DiedTwice from error
         if not again or (slot is not None and slot.overdue):
             raise error
         RETRIES.labels(replica.upstream, error.reason).inc()
-        return attempts
+        return 0.0 if left else _backoff(attempts.number)
 
     def _choose(self, model: Model, call: Call, slot: QueueSlot | None) -> Replica | None:
         """Return a replica that can take the request, None if it has to wait for one. Raises `Saturated`."""
-        ready = self._ready(model)
+        ready = _ready(model.replicas)
         if not ready and not self._hold.on:
             ready = list(model.replicas)  # where requests may not wait for a check to go well, they try it themselves
         if not ready:
@@ -250,15 +278,10 @@ class Dispatcher(Part):
             )
         return [] if self._hold.on else able
 
-    def _ready(self, model: Model) -> list[Replica]:
-        """Return the replicas that answer their checks, without those that should rest where there are others."""
-        available = [replica for replica in model.replicas if replica.available]
-        return available or [replica for replica in model.replicas if replica.ready]
-
     def _room(self, name: str) -> int:
         """Return how many requests the replicas of the model can take now; where that is none, have them asked anew."""
         try:
-            ready = self._ready(self._catalogue.find(name))
+            ready = _ready(self._catalogue.find(name).takers)
         except UnknownModel:
             return maxsize  # which is what its requests are to be told
         room = sum(replica.room for replica in ready)
@@ -279,7 +302,11 @@ class Dispatcher(Part):
         slot.go_first()
         return slot
 
-    async def _wait(self, model: Model, call: Call, slot: QueueSlot) -> None:
+    async def _wait(self, model: Model, call: Call, slot: QueueSlot | None, body: bytes) -> QueueSlot:
+        """Return the slot, a new one if need be, once it is its turn. Raises `GatewayError`."""
+        if call.record.yields:
+            raise NoEngine(_why(model), retry_after=SATURATED_RETRY_AFTER)
+        slot = slot or self._slot(model, call, body)
         for replica in model.replicas:
             if isinstance(replica.trouble, KeyUnusable) and not replica.served:
                 raise replica.trouble  # it was wrong from the start, and waiting will not mend it
@@ -291,6 +318,7 @@ class Dispatcher(Part):
             await self._hold.wait(slot, call.heartbeat, lambda: _why(self._catalogue.find(model.name)))
         finally:
             call.record.queued(monotonic() - began, slot.share.service_class)
+        return slot
 
     def _fallback(self, model: Model, tenant: str | None, error: GatewayError) -> Model | None:
         """Return the model to ask after this failure, if there is one for the tenant."""
@@ -321,6 +349,17 @@ def _stream_form(file: FormFile, replica: Replica, path: str, body: bytes, recor
     return replica.stream(path, FormBody(body, file), record)
 
 
+def _ready(replicas: tuple[Replica, ...]) -> list[Replica]:
+    """Return those that answer their checks, without those that should rest where there are others."""
+    available = [replica for replica in replicas if replica.available]
+    return available or [replica for replica in replicas if replica.ready]
+
+
+def _takes(model: Model) -> bool:
+    """Return whether a replica can take a request now."""
+    return any(replica.available and not replica.full for replica in model.replicas)
+
+
 def _backoff(attempt: int) -> float:
     """Return seconds before the attempt after number `attempt`; uneven, so that what failed together does not return
     so.
@@ -331,28 +370,35 @@ def _backoff(attempt: int) -> float:
 
 def _why(model: Model) -> str:
     """Return what a client is told: `Replica.problem` would name addresses."""
-    if not model.replicas:
+    replicas = model.now.replicas
+    if not replicas:
         problem = "none is there"
-    elif model.replicas[0].ready:
+    elif replicas[0].ready:
         problem = "too many requests wait inside"
     else:
-        trouble = model.replicas[0].trouble
+        trouble = replicas[0].trouble
         problem = trouble.message if trouble else NOT_CHECKED
     return f"no engine of {model.name!r} can take a request now: {problem}"
 
 
 def _asked_alike(one: Model, other: Model) -> bool:
     return (
-        one.adapter_fields == other.adapter_fields
+        one.served_as == other.served_as
+        and one.adapter_fields == other.adapter_fields
         and one.takes_cache_salt == other.takes_cache_salt
         and one.takes_priority == other.takes_priority
     )
 
 
+def _put_to(side: Model, model: Model, body: bytes, call: Call) -> bytes:
+    """Return the request to `model` as it is put to the engines of the `side` that it goes to."""
+    return body if side is model or _asked_alike(model, side) else _rewritten(body, model, side, call)
+
+
 def _rewritten(body: bytes, before: Model, model: Model, call: Call) -> bytes:
     """Return the request as it is put to another model than the one `before`."""
     payload = orjson.loads(body)
-    payload["model"] = model.name
+    payload["model"] = model.served_as or model.name
     for field, _ in before.adapter_fields:
         payload.pop(field, None)
     model.name_adapter(payload)

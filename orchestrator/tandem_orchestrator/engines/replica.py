@@ -29,9 +29,9 @@ from tandem_orchestrator.engines.endpoints import ASKED
 from tandem_orchestrator.engines.form_body import FormBody
 from tandem_orchestrator.engines.stall import Question, Stall
 from tandem_orchestrator.engines.types import ENGINE_TYPES
-from tandem_orchestrator.engines.verdict import ForReplica, judge
+from tandem_orchestrator.engines.verdict import ForReplica, blames_engine, judge
 from tandem_orchestrator.errors import EngineError, Full, Malformed, Refused
-from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS
+from tandem_orchestrator.observability.metrics import UPSTREAM_ERRORS, UPSTREAM_FAILURES
 from tandem_orchestrator.observability.record import EnginePass, Record, counts
 from tandem_orchestrator.transport.engine_connection import Response
 from tandem_orchestrator.transport.pool import Pool
@@ -43,6 +43,7 @@ MAX_ERROR: Final = 1_048_576
 MAX_FIRST_EVENT: Final = 16_384
 MAX_METRICS = 16_777_216
 OK: Final = 200
+UNAUTHORIZED: Final = 401
 ENCODING: Final = b"content-encoding"
 PLAIN: Final = b"identity"
 WITHOUT_LIST: Final = frozenset({404, 405, 501})  # a server that answers so is there, and has no list of models
@@ -87,6 +88,8 @@ class Replica:
     `changed` is called whenever it may have become able to take requests, or no longer.
     """
 
+    kv_tokens: int | None = None
+    """For how many tokens its cache has room, as it says since its last start."""
     ready_since = 0.0
     """When a check last found it ready that was not, on the monotonic clock; most often it is a new process then."""
 
@@ -229,6 +232,7 @@ class Replica:
                 if response.status != OK or ENCODING in response.headers:
                     await _check(response, path, record.model)
                 await _check_stream(response, ASKED[path].answers)
+                engine_pass.mark_first_token()
                 self.stall.made_at = monotonic()
             except BaseException:
                 response.close()
@@ -251,15 +255,17 @@ class Replica:
         told = await self.tokenize(path, body, record)
         return None if told is None else self.type.tokens(told, self.listed)
 
-    async def tokenize(self, path: str, body: bytes, record: Record) -> dict[str, Any] | None:  # noqa: ARG002
+    async def tokenize(self, path: str, body: bytes, record: Record) -> dict[str, Any] | None:
         """Return what the server tells of the tokens in `body`, a prompt's or a chat's; None if it does not tell.
 
         Takes what `complete` does. Raises `EngineError`.
         """
         if self.type.tokens_path is None:
             return None
-        head = self._head(b"POST", self.type.tokens_path, len(body), record.request_id, b"")
-        response = await self.pool.send(head, body)
+        path, request_id = self.type.tokens_path, record.request_id
+        response = await self._keyed(
+            lambda key: self.pool.send(self._head(b"POST", path, len(body), request_id, key), body)
+        )
         try:
             if response.status in WITHOUT_LIST:
                 return None
@@ -316,6 +322,8 @@ class Replica:
         What it tells of its progress is noted.
         """
         raw = await self._get(path)
+        if self.kv_tokens is None:
+            self.kv_tokens = self.type.kv_tokens(raw)
         counts = self.type.counts(raw)
         if counts is None:
             return False
@@ -359,6 +367,7 @@ class Replica:
         """Note that it cannot be reached."""
         self._downs += 1
         self.ready = False
+        self.kv_tokens = None
         self.trouble = trouble
         self._notice()
 
@@ -390,8 +399,10 @@ class Replica:
             self._rest = asyncio.get_running_loop().call_later(self._routing.breaker_seconds, self._half_open)
         self._notice()
 
-    def tune(self, timeouts: Timeouts, routing: Routing) -> None:
+    def tune(self, key: EngineKey, timeouts: Timeouts, routing: Routing) -> None:
         """Take changed settings."""
+        if key not in (self._key, self._key.other):
+            self._key = key
         self.pool.timeouts = timeouts
         self.breaker.failures = routing.breaker_failures
         self._routing = routing
@@ -409,12 +420,9 @@ class Replica:
 
     def _look(self, progress: object, *, runs: bool) -> None:
         """Take in how far it says it is; while it hangs it gets no requests, though it answers its checks."""
-        hung = self.stall.hangs
         self.stall.seen(monotonic(), progress, runs=runs, sent=self.in_flight)
         if self.stall.trouble is not None and self.ready:
             self.mark_down(self.stall.trouble)
-        elif hung and not self.stall.hangs:
-            self.doubt()
 
     def _recount(self) -> None:
         """Decide anew how many in flight are too many: once a second instead of for each request."""
@@ -437,7 +445,7 @@ class Replica:
     def _ended_badly(self, error: BaseException, downs: int) -> None:
         if not isinstance(error, EngineError):
             return
-        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        self._count(error)
         state = judge(error).replica
         if state is ForReplica.WELL:
             self._answered(downs)
@@ -468,9 +476,14 @@ class Replica:
         self._changed(self)
 
     def _broke_off(self, error: EngineError) -> None:
-        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        self._count(error)
         if not isinstance(error, Refused):  # who tells that it failed is there
             self.doubt()
+
+    def _count(self, error: EngineError) -> None:
+        UPSTREAM_ERRORS.labels(self.upstream, error.reason).inc()
+        if blames_engine(error) and (self.served or not error.unsent):  # one that has yet to start fails at nothing
+            UPSTREAM_FAILURES.labels(self.upstream).inc()
 
     def _half_open(self) -> None:
         self.breaker.half_open()
@@ -484,15 +497,40 @@ class Replica:
         if self.in_flight > self._outdated_at:
             self.outdated.set()
         request_id, traceparent = record.request_id, engine_pass.span.traceparent
+        if self._key.other is None:
+            return self._put(path, body, request_id, self._key.header() + traceparent)
+        return self._keyed(lambda key: self._put(path, body, request_id, key + traceparent))
+
+    def _put(self, path: str, body: bytes | FormBody, request_id: str, lines: bytes) -> Awaitable[Response]:
         if isinstance(body, bytes):
-            return self.pool.send(self._head(b"POST", path, len(body), request_id, traceparent), body)
-        return self.pool.send_long(self._head(b"POST", path, body.size, request_id, traceparent, kind=body.kind), body)
+            return self.pool.send(self._head(b"POST", path, len(body), request_id, lines), body)
+        return self.pool.send_long(self._head(b"POST", path, body.size, request_id, lines, kind=body.kind), body)
+
+    async def _keyed(self, send: Callable[[bytes], Awaitable[Response]]) -> Response:
+        """Return the answer to what is sent with the key that the server takes; one that answers 401 is asked once more
+        with the other, where there is one, and from then on first. Raises `EngineError`.
+        """
+        key = self._key  # of this request: others may find out meanwhile that it is the wrong one
+        sent = key.header()
+        response = await send(sent)
+        if response.status != UNAUTHORIZED or key.other is None or (other := key.beside(sent)) is None:
+            return response
+        try:
+            await _read_error(response)
+        finally:
+            response.close()
+        response = await send(other.header())
+        if response.status != UNAUTHORIZED:
+            self._key = other
+        return response
 
     async def _post(self, path: str, fields: dict[str, Any], request_id: str) -> None:
         body = orjson.dumps(fields)
         self._checks += 1
         try:
-            response = await self.pool.send_apart(self._head(b"POST", path, len(body), request_id, b""), body)
+            response = await self._keyed(
+                lambda key: self.pool.send_apart(self._head(b"POST", path, len(body), request_id, key), body)
+            )
             try:
                 await _check(response)
                 await response.read_all(MAX_ANSWER)
@@ -505,7 +543,9 @@ class Replica:
         self._checks += 1
         try:
             # On a connection of its own: whether the server opens one is part of the question.
-            response = await self.pool.send_apart(self._head(b"GET", path, 0, "engine-check", b""), b"")
+            response = await self._keyed(
+                lambda key: self.pool.send_apart(self._head(b"GET", path, 0, "engine-check", key), b"")
+            )
             try:
                 await _check(response)
                 return await response.read_all(MAX_METRICS)
@@ -515,18 +555,17 @@ class Replica:
             self._checks -= 1
 
     def _head(  # noqa: PLR0913
-        self, method: bytes, path: str, length: int, request_id: str, traceparent: bytes, *, kind: bytes = JSON
+        self, method: bytes, path: str, length: int, request_id: str, lines: bytes, *, kind: bytes = JSON
     ) -> bytes:
         return (
-            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n"
+            b"%b %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n"
         ) % (
             method,
             self._path,
             path.encode(),
             self._host,
             request_id.encode(),
-            self._key.header() if self._key.exists else b"",
-            traceparent,
+            lines,
             kind,
             length,
         )

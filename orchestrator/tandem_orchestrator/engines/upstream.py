@@ -22,6 +22,7 @@ from tandem_orchestrator.observability.metrics import BREAKERS_OPEN, UPSTREAM_HU
 RESOLVE_SECONDS: Final = 3.0
 RESOLVE_TIMEOUT: Final = 5.0
 LEAST_PAUSE: Final = 0.25  # between two look-ups, however much goes wrong
+TUNABLE: Final = ("adapters", "weight", "previous_api_key_file")
 
 NO_ADDRESS: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -120,6 +121,16 @@ class Upstream:
         """Return whether `model` is an adapter of this engine's, by the configuration or by its own list."""
         return model in self.adapters.names or bool(self.listed.get(model, {}).get("parent"))
 
+    def counterpart(self, model: str, beside: "Upstream") -> str | None:
+        """Return what this engine calls what another calls `model`, whose candidate it is: an adapter has one name
+        everywhere, the model itself may have another here. None if it has no such thing.
+        """
+        if model in self.models:
+            return model
+        if beside.is_adapter(model):
+            return None
+        return self.models[0] if self.models else model
+
     def state(self) -> dict[str, Any]:
         """Return what /health tells about it."""
         return {
@@ -152,15 +163,17 @@ class Upstream:
 
     def can_become(self, settings: UpstreamSettings) -> bool:
         """Return whether these settings differ in no more than what `tune` takes."""
-        return settings == self.settings.model_copy(update={"adapters": settings.adapters})
+        return settings == self.settings.model_copy(update={name: getattr(settings, name) for name in TUNABLE})
 
     def tune(self, settings: UpstreamSettings, timeouts: Timeouts, routing: Routing) -> None:
         """Take changed settings."""
         if settings.adapters != self.settings.adapters:
             self.adapters.update(settings.adapters)
+        if settings.previous_api_key_file != self.settings.previous_api_key_file:
+            self._key = EngineKey(settings)
         self.settings, self._timeouts, self._routing = settings, timeouts, routing
         for replica in self.replicas:
-            replica.tune(timeouts, routing)
+            replica.tune(self._key, timeouts, routing)
 
     async def watch(self) -> None:
         """Find the replicas and check each again and again; run until cancelled."""

@@ -33,14 +33,25 @@ class Upstreams(Part):
     @property
     def default_model(self) -> str | None:
         """The model of a request that names none: the first upstream's first."""
-        return next(iter(self.all[0].models), None)
+        return next(iter(self.offered[0].models), None)
+
+    @property
+    def offered(self) -> list[Upstream]:
+        """Those whose models clients may ask for: all but candidates."""
+        return [upstream for upstream in self.all if upstream.settings.candidate_of is None]
+
+    def candidate(self, beside: Upstream) -> Upstream | None:
+        """Return the one that takes a share of another's requests, if there is one."""
+        return next((upstream for upstream in self.all if upstream.settings.candidate_of == beside.name), None)
 
     @property
     def problems(self) -> list[str]:
-        """A line for each upstream that does not answer, and for each adapter that is not loaded."""
-        silent = (upstream for upstream in self.all if not upstream.ready)
+        """A line for each upstream that does not answer, and for each adapter that is not loaded. Of candidates nothing
+        is said, as nobody waits for them.
+        """
+        silent = (upstream for upstream in self.offered if not upstream.ready)
         lines = [names.UPSTREAM_PROBLEM.format(name=upstream.name, problem=upstream.problem) for upstream in silent]
-        return [*lines, *(line for upstream in self.all for line in upstream.adapters.problems)]
+        return [*lines, *(line for upstream in self.offered for line in upstream.adapters.problems)]
 
     def update(self, config: OrchestratorConfig) -> None:
         """Make these the upstreams of `config`. Unchanged ones keep their connections and state."""

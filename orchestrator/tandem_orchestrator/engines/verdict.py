@@ -13,8 +13,9 @@ the connection is lost, the engine says that it stops   goes once more, or never
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from tandem_orchestrator.errors import Cut, EngineError, Full, KeyRefused, Refused, TimedOut
+from tandem_orchestrator.errors import Cut, EngineError, Full, KeyRefused, KeyUnusable, Refused, TimedOut
 
+SERVER_ERRORS: Final = 500
 BAD_MOMENT: Final = 503
 
 
@@ -71,3 +72,12 @@ def judge(error: EngineError) -> Verdict:
     if isinstance(error, Refused) and not error.retryable:
         return Verdict(ForRequest.OVER, ForReplica.WELL)
     return Verdict(ForRequest.FAILED, ForReplica.DOUBTED)
+
+
+def blames_engine(error: EngineError) -> bool:
+    """Return whether the engine is to blame, rather than the request, want of room, or a key that cannot be read."""
+    if isinstance(error, Refused):
+        return error.status >= SERVER_ERRORS
+    if isinstance(error, Cut):
+        return not error.stale
+    return isinstance(error, KeyRefused) or not isinstance(error, Full | KeyUnusable)

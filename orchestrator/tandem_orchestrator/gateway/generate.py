@@ -216,9 +216,10 @@ class Generator:
             prompt = self._prompts.get(principal.tenant)
             if prompt is not None:
                 rewrite.instruct_first(request, prompt, principal.tenant)
-        affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 else 0
+        affinity = rewrite.affinity(request, principal.tenant) if len(model.replicas) > 1 or model.candidate else 0
         call = Call(request.endpoint.path, model, record, affinity)
-        if model.settings.fallback is not None or not model.known or not model.replicas:  # its engine may change
+        fixed = model.settings.fallback is None and model.candidate is None and model.known and model.replicas
+        if not fixed:  # its engine may change
             call.salt = rewrite.salt(tenant) if tenant is not None and request.endpoint.salted else None
             call.priority = rewrite.BATCH_PRIORITY if batch else None
         return call

@@ -39,6 +39,17 @@ TOOL_SOURCES_ABSENT: Final = Gauge(
 )
 TOOL_CALLS: Final = Counter(names.TOOL_CALLS, "Tool calls on the server by their outcome", ["tool_name", "status"])
 UPSTREAM_ERRORS: Final = Counter(names.UPSTREAM_ERRORS, "Failed calls to engines", ["upstream", "reason"])
+UPSTREAM_FAILURES: Final = Counter(
+    names.UPSTREAM_FAILURES,
+    "Requests at which an engine failed by its own fault, whatever became of them",
+    ["upstream"],
+)
+UPSTREAM_FIRST_TOKEN: Final = Times(
+    names.UPSTREAM_FIRST_TOKEN,
+    "Time from a streamed request's sending to an engine to the first bytes of its answer",
+    ["upstream"],
+    buckets=SECONDS,
+)
 RETRIES: Final = Counter(
     names.RETRIES, "Further attempts, by the engine and the failure that made them", ["upstream", "reason"]
 )

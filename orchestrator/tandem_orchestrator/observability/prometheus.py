@@ -9,6 +9,7 @@ from bisect import bisect_left
 from typing import Any, Final
 
 from prometheus_client import (
+    REGISTRY,
     CollectorRegistry,
     Histogram,
     disable_created_metrics,
@@ -67,8 +68,22 @@ def forget_gauges(process: int | str) -> None:
 
 def exposition() -> bytes:
     """Return all metrics, of all workers, in Prometheus' text format."""
+    return generate_latest(_registry())
+
+
+def samples(label: str, *names: str) -> dict[tuple[str, str], float]:
+    """Return the values of these samples, of all workers, each by its name and the value of its one label."""
+    return {
+        (sample.name, sample.labels[label]): sample.value
+        for metric in _registry().collect()
+        for sample in metric.samples
+        if sample.name in names
+    }
+
+
+def _registry() -> CollectorRegistry:
     if FOLDER_VARIABLE not in os.environ:
-        return generate_latest()
+        return REGISTRY
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return registry

@@ -8,7 +8,12 @@ from typing import Any, Final, Self
 from starlette.types import Message, Receive, Scope, Send
 
 from tandem_orchestrator.errors import GatewayError
-from tandem_orchestrator.observability.metrics import ENGINE_SECONDS, QUEUE_SECONDS, TOOL_SECONDS
+from tandem_orchestrator.observability.metrics import (
+    ENGINE_SECONDS,
+    QUEUE_SECONDS,
+    TOOL_SECONDS,
+    UPSTREAM_FIRST_TOKEN,
+)
 from tandem_orchestrator.observability.prometheus import Labelled
 from tandem_orchestrator.observability.trace import NO_SPAN, NO_TRACE, Span, Trace
 
@@ -19,6 +24,7 @@ OTHER: Final = "other"
 
 _queue = Labelled(QUEUE_SECONDS)
 _engine = Labelled(ENGINE_SECONDS)
+_first_token = Labelled(UPSTREAM_FIRST_TOKEN)
 _tool = Labelled(TOOL_SECONDS)
 
 
@@ -113,6 +119,10 @@ class EnginePass:
         if self.span is not NO_SPAN:
             self.span.set("gen_ai.usage.input_tokens", prompt)
             self.span.set("gen_ai.usage.output_tokens", completion)
+
+    def mark_first_token(self) -> None:
+        """Note that the first bytes of a streamed answer are there."""
+        _first_token[self._upstream].observe(perf_counter() - self._started)
 
     def end(self, error: BaseException | None = None) -> None:
         """Note that the answer is there, or has failed; a second call does nothing."""

@@ -129,7 +129,7 @@ def serve(source: Source, config: OrchestratorConfig, ports: list[socket.socket]
     """Serve until a signal comes. Raises `ConfigError` where only the parts themselves see what is wrong."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     counters = SharedCounters(worker.folder / "limits", worker.number, worker.of) if worker else None
-    server = Server(App(config, counters), source, config, worker)
+    server = Server(App(config, counters, worker.folder if worker else None), source, config, worker)
     gc.collect()
     gc.freeze()  # what stands now stands for good; going through it again cost a tenth of a request's time
     gc.set_threshold(*GC_THRESHOLD)

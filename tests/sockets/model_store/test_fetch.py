@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tandem_operator.model_store.errors import PermanentError
 from tandem_operator.model_store.place import Wish
 from tandem_operator.model_store.progress import Progress
 from tandem_operator.model_store.selection import Selection
-from tandem_operator.model_store.unfinished import Unfinished
+from tandem_operator.model_store.unfinished import FOLDER, Unfinished
 
 from tests.hub_double import Commit, Refusal
 from tests.hub_double.hub import SIGNATURE
@@ -112,7 +113,7 @@ def test_a_server_that_knows_no_ranges_costs_bytes_and_no_harm(fetch, hub, model
 def test_a_branch_that_moves_is_followed_and_what_stayed_is_kept(fetch, hub, model, commit) -> None:
     hub.holds[SHARD] = 1_000_000
     first = fetch()
-    record = model / ".tandem-unfinished" / "verified.json"
+    record = model / FOLDER / "verified.json"
     until(lambda: hub.held.is_set() and record.exists() and OTHER_SHARD in record.read_text())
     first.process.kill()
     first.process.wait()
@@ -282,6 +283,37 @@ def test_large_files_are_asked_for_in_ranges(monkeypatch, hub, commit, store) ->
     assert found.commit == commit.id
     assert sum(path.endswith(f"/{SHARD}") and "storage" in path for path in hub.requests) == 7
     assert progress.fetched == size(taken(commit))
+
+
+def test_a_connection_without_bytes_is_given_up(monkeypatch, hub, commit, store) -> None:
+    monkeypatch.setattr(remote, "_PATIENCE", 0.5)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.holds[SHARD] = 1_200_000
+    wish = Wish(HuggingFace(REPOSITORY, None), store, Selection(), verify=False)
+    fetching.fetch(wish, Progress(), patience=15)
+    assert there(wish.folder) == taken(commit)
+    assert hub.sent[SHARD] < 2_300_000
+
+
+def test_a_process_that_lost_its_lock_unawares_harms_nothing(monkeypatch, hub, commit, store) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.holds[SHARD] = 1_000_000
+    wish = Wish(HuggingFace(REPOSITORY, None), store, Selection(), verify=False)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(fetching.fetch, wish, Progress(), 10)
+        record = wish.folder / FOLDER / "verified.json"
+        until(
+            lambda: (
+                hub.held.is_set() and record.exists() and all(path in record.read_text() for path in TAKEN - {SHARD})
+            )
+        )
+        hub.holds.clear()
+        (lock,) = wish.folder.parent.glob("*.lock.*")
+        lock.unlink()
+        assert fetching.fetch(wish, Progress(), 10).commit == commit.id
+        hub.resume()
+        first.exception(20)  # whatever it makes of that
+    assert there(wish.folder) == taken(commit)
 
 
 def test_a_full_volume_says_what_to_do(monkeypatch, hub, commit, store) -> None:

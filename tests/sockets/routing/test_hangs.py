@@ -71,6 +71,7 @@ async def test_it_is_told_and_gets_no_requests_until_it_goes_on(serve, engine, a
     seen = len(engine.seen)
     second = asked(orchestrator.chat(late=True))
     await until(lambda: orchestrator.app.services.dispatcher._hold.waiting.count == 1)
+    await looked_at(replica_of(orchestrator))
     assert len(engine.seen) == seen, "it is spared what it could not do"
     engine.go_on()
     assert "[DONE]" in await first if stream else (await first)[0] == 200
@@ -143,10 +144,10 @@ async def test_nobody_is_judged_while_it_is_told_to_load_an_adapter(serve, engin
     engine.hang()
     asked(orchestrator.chat())
     replica = replica_of(orchestrator)
-    replica.stall.orders = 1
+    order = asked(replica.order("/v1/load_lora_adapter", {"lora_name": "a", "lora_path": "/a"}))
     await looked_at(replica)
     assert not replica.stall.hangs
-    replica.stall.orders = 0
+    order.cancel()
     await hung(orchestrator)
 
 
@@ -157,3 +158,12 @@ async def test_one_without_work_stands_still_and_is_well(serve, engine):
     await looked_at(replica_of(orchestrator))
     assert replica_of(orchestrator).ready
     await until_awaited(lambda: orchestrator.get("/ready"), lambda answer: answer[1]["at_work"] == [])
+
+
+async def test_the_room_in_its_cache_is_told_and_forgotten_when_it_goes(serve, engine):
+    orchestrator = await serve(found(engine))
+    await looked_at(replica_of(orchestrator))
+    assert (await orchestrator.get("/ready"))[1]["kv_tokens"] == {"engine-0": 184_832}
+    engine.stop()
+    replica_of(orchestrator).doubt()
+    await until_awaited(lambda: orchestrator.get("/ready"), lambda answer: answer[1]["kv_tokens"] == {})

@@ -163,6 +163,7 @@ async def test_one_that_never_answers_is_given_up(serve, engine, monkeypatch):
 
 
 async def test_a_start_is_verified_anew(serve, engine, monkeypatch):
+    monkeypatch.setattr(verification, "APART_SECONDS", 0.0)
     monkeypatch.setattr(verification, "PAUSE_SECONDS", 0.0)
     engine.rule = tool_calling.well
     orchestrator = await serve(config(engine))
@@ -179,7 +180,8 @@ async def test_a_start_is_verified_anew(serve, engine, monkeypatch):
     assert (await verdict(orchestrator))[:2] == (False, "ParserMismatch")
 
 
-async def test_starts_one_after_the_other_are_not_each_verified(serve, engine):
+async def test_starts_one_after_the_other_are_not_each_verified(serve, engine, monkeypatch):
+    monkeypatch.setattr(verification, "APART_SECONDS", 0.0)
     engine.rule = tool_calling.well
     orchestrator = await serve(config(engine))
     assert (await verdict(orchestrator))[0] is True

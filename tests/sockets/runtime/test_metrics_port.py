@@ -1,6 +1,7 @@
 """server.metricsPort: metrics and the details of health at a port that clients do not reach."""
 
 import asyncio
+import json
 import os
 import signal
 import ssl
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from tests.engine_double import tool_calling
 from tests.sockets.process import COMMAND, environment, free_port, serving
 from tests.sockets.running import question
 from tests.sockets.surface.test_tls import Files
@@ -65,6 +67,22 @@ async def test_neither_port_does_the_others_work(engine):
         assert (await answer(running.client, CHAT, "POST", headers=key, json=question()))[0] == 200
         host = {"host": str(inside._base_url.authority)}  # a forged one makes no other port of it
         assert await answer(running.client, "/health", headers=host) == (200, '{"status":"ok"}')
+
+
+async def test_one_of_several_workers_asks_an_engine_whether_it_calls_tools(engine):
+    engine.rule = tool_calling.well
+    async with two_ports(engine, "--workers", "2") as (_, inside):
+
+        async def verified():
+            async with aiohttp.ClientSession(inside._base_url) as each:  # a worker each, or the same one
+                ready = json.loads((await answer(each, "/ready?tool_calling=engine"))[1])
+            return [entry["verified"] for entry in ready["tool_calling"]] == [True]
+
+        async with asyncio.timeout(20):
+            while not await verified():  # noqa: ASYNC110 # another process
+                await asyncio.sleep(0.02)
+        assert [await verified() for _ in range(16)] == [True] * 16
+        assert len(engine.seen) == 3
 
 
 async def test_a_worker_that_dies_takes_no_port_along(engine):

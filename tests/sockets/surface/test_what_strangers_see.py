@@ -48,7 +48,9 @@ async def test_strangers_get_no_metrics(locked, headers):
 async def test_holders_of_a_key_are_told_all(locked, engine, headers):
     _, health = await locked.get("/health", **headers)
     assert (health["backend"], health["upstreams"][0]["ready"]) == (engine.url, True)
-    assert (await locked.get("/ready", **headers)) == (200, READY)
+    status, ready = await locked.get("/ready", **headers)
+    assert "kv_tokens" in ready
+    assert (status, {**ready, "kv_tokens": {}}) == (200, {**READY, "kv_tokens": {}})
     async with locked.client.get("/metrics", headers=headers) as response:
         assert "tandem_upstream_ready" in await response.text()
 

@@ -95,6 +95,7 @@ def test_defaults_render_these_objects() -> None:
         ("ValidatingAdmissionPolicy", "tandem-llmservice-authors"),
         ("ValidatingAdmissionPolicyBinding", "tandem-llmservice-authors"),
         *((kind, "tandem-operator-leader") for kind in ("Role", "RoleBinding")),
+        *((kind, "tandem-operator-accelerators") for kind in ("ClusterRole", "ClusterRoleBinding")),
     }
 
 
@@ -201,11 +202,13 @@ class TestPod:
         assert container({"image": {"tag": "2.0.0", "digest": DIGEST}})["image"].endswith(f"/tandem-operator@{DIGEST}")
 
     def test_default_images_reach_the_operator(self) -> None:
-        assert not [name for name in environment() if name.endswith("_IMAGE")]
+        assert [name for name in environment() if name.endswith("_IMAGE")] == ["TANDEM_OPERATOR_IMAGE"]
         names = ("orchestrator", "orchestratorFull", "engineNvidia", "engineAmd", "engineCpu")
         images = dict.fromkeys(names, "example.com/own:1")
         given = Images.from_environment(environment({"images": images}))
-        assert {getattr(given, image.name) for image in fields(given)} == {"example.com/own:1"}
+        assert given.operator == container({})["image"]
+        others = [image.name for image in fields(given) if image.name != "operator"]
+        assert {getattr(given, name) for name in others} == {"example.com/own:1"}
 
     def test_is_found_by_service_and_monitor(self) -> None:
         objects = rendered(VARIANTS["everything"])

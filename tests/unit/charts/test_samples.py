@@ -26,6 +26,9 @@ SERVICE_MONITOR = "monitoring.coreos.com/v1/ServiceMonitor"
 
 
 ALTERNATIVES = (
+    "spec.model.cache.claimName",
+    "spec.embeddingEngine.model.cache.claimName",
+    "spec.additionalEngines.model.cache.claim",
     "spec.model.file",
     "spec.embeddingEngine.model.file",
     "spec.orchestrator.state.sqlite",

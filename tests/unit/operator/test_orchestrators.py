@@ -220,13 +220,14 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
         Says({"degraded": [], "tool_calling": [verdict(reason="a b")]}),
         Says({"degraded": [], "tool_calling": [verdict(message=None)]}),
         Says({"degraded": [], "at_work": {}}),
+        Says({"degraded": [], "kv_tokens": []}),
         Says(b"[" * 60_000),
         Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
     ids=[
         *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
         *("a text", "no texts", "verdicts: no list", "no objects", "no verdicts", "no reason", "no message"),
-        *("no list", "too deep", "too long, compressed"),
+        *("no list", "no figures", "too deep", "too long, compressed"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:
@@ -331,3 +332,9 @@ def test_a_deployment_that_a_hand_has_changed_ends_nothing(part: str) -> None:
     changed["spec"]["template"]["spec"]["containers"][0][part] = others[part]
     url = orchestrators._url(changed, pod())
     assert str(url) == ("http://10.0.0.7:8002/ready" if part == "readinessProbe" else "None")
+
+
+async def test_the_room_in_caches_is_told(orchestrator: Service) -> None:
+    figures = {"engine": 184_832, "none": 0, "many": 2**60, "text": "5", "bool": True}
+    orchestrator.says["/ready"] = Says({"degraded": [], "kv_tokens": figures})
+    assert (await orchestrators.ask({A: [at(orchestrator)]}))[A].kv_tokens == (("engine", 184_832),)

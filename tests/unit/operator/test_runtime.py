@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -171,8 +170,8 @@ async def test_orchestrators_are_asked_for_what_they_are_to_verify(monkeypatch: 
         def __init__(self, *_: object) -> None:
             """Knows one pod."""
 
-        async def urls(self, services: Iterable[Key]) -> dict[Key, list[URL]]:
-            return {key: [URL("http://10.0.0.7:8002/ready")] for key in services}
+        async def urls(self, _: Any) -> dict[Key, list[URL]]:
+            return {DEMO: [URL("http://10.0.0.7:8002/ready")]}
 
     async def ask(urls: dict[Key, list[URL]]) -> dict[Key, Said]:
         asked.extend(str(url) for url in urls[DEMO])
@@ -182,8 +181,7 @@ async def test_orchestrators_are_asked_for_what_they_are_to_verify(monkeypatch: 
 
     monkeypatch.setattr(orchestrators, "Directory", Directory)
     monkeypatch.setattr(orchestrators, "ask", ask)
-    cluster: Any = SimpleNamespace(api=None, store=Store(), said={}, hangs={}, tool_callers={DEMO: ["engine"]})
-    monkeypatch.setattr(cluster.store, "services", lambda: [DEMO])
+    cluster: Any = Cluster(Api.__new__(Api), Images(), tool_callers={DEMO: ["engine"]})
     added: list[Key] = []
     queue: Any = SimpleNamespace(add=added.append)
     with pytest.raises(asyncio.CancelledError):

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import close_session, constants
+from tandem_operator.cli import main
 
 TANDEM_OPERATOR = str(Path(sys.executable).with_name("tandem-operator"))
 CONFIG = {
@@ -62,8 +64,23 @@ class Hub:
         handler.wfile.write(body)
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that leave in the middle of a file."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
+def take_for_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process ask there, which has read HF_ENDPOINT already."""
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    )
+
+
 @pytest.fixture
-def hub() -> Iterator[Hub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that this process takes for the hub."""
     served = Hub()
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,10 +90,11 @@ def hub() -> Iterator[Hub]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         served.url = f"http://127.0.0.1:{server.server_port}"
+        take_for_hub(served.url, monkeypatch)
         yield served
         server.shutdown()
         thread.join()
@@ -100,6 +118,25 @@ def size(*arguments: str, hub: str = NOWHERE, **environment: str) -> subprocess.
     )
 
 
+Here = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """Run it in this process; return its exit code, output and errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tandem-operator", "size", *arguments])
+        try:
+            code = main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
+
+    yield run
+    close_session()
+
+
 def write(folder: Path, **files: Any) -> str:
     for name, content in files.items():
         (folder / name.replace("__", ".")).write_text(json.dumps(content))
@@ -118,23 +155,30 @@ def test_a_folder_is_sized_with_a_verdict_a_table_and_yaml(tmp_path: Path) -> No
     assert yaml.safe_load(snippet) == {"spec": {"engine": expected}}
 
 
-def test_another_utilization_reaches_the_yaml(tmp_path: Path) -> None:
+def test_another_utilization_reaches_the_yaml(here: Here, tmp_path: Path) -> None:
     model = write(tmp_path, config__json=CONFIG, model__safetensors__index__json=INDEX)
-    result = size(model, "--gpu", "H100-80GB", "--utilization", "0.85", "--gpus", "8")
-    assert "--gpu-memory-utilization=0.85" in result.stdout.rpartition("\n\n")[2]
+    _, output, _ = here(model, "--gpu", "H100-80GB", "--utilization", "0.85", "--gpus", "8")
+    assert "--gpu-memory-utilization=0.85" in output.rpartition("\n\n")[2]
 
 
-def test_what_does_not_fit_exits_1_with_the_numbers(tmp_path: Path) -> None:
+def test_what_does_not_fit_exits_1_with_the_numbers(here: Here, tmp_path: Path) -> None:
     model = write(tmp_path, config__json=CONFIG, model__safetensors__index__json=INDEX)
-    result = size(model, "--gpu", "L4", "--gpus", "2")
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "does not fit 2 × L4-24GB: of 20.24 GiB on each" in result.stderr
+    code, output, errors = here(model, "--gpu", "L4", "--gpus", "2")
+    assert (code, output) == (1, "")
+    assert "does not fit 2 × L4-24GB: of 20.24 GiB on each" in errors
 
 
-def test_a_folder_that_tells_too_little_exits_1(tmp_path: Path) -> None:
-    result = size(write(tmp_path, config__json=CONFIG), "--gpu", "L4")
-    assert result.returncode == 1
-    assert "the size of the weights is unknown" in result.stderr
+def test_a_folder_that_tells_too_little_exits_1(here: Here, tmp_path: Path) -> None:
+    code, _, errors = here(write(tmp_path, config__json=CONFIG), "--gpu", "L4")
+    assert code == 1
+    assert "the size of the weights is unknown" in errors
+
+
+def test_a_file_that_cannot_be_read_exits_1_with_its_path(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    code, _, errors = here(str(tmp_path), "--gpu", "L4")
+    assert code == 1
+    assert f"{tmp_path}/config.json: Is a directory" in errors
 
 
 @pytest.mark.parametrize(
@@ -150,10 +194,10 @@ def test_a_folder_that_tells_too_little_exits_1(tmp_path: Path) -> None:
         (["org/name", "--gpu", "L4", "--utilization", "nan"], "nan is no share"),
     ],
 )
-def test_wrong_usage_exits_2(arguments: list[str], message: str) -> None:
-    result = size(*arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert message in result.stderr
+def test_wrong_usage_exits_2(here: Here, arguments: list[str], message: str) -> None:
+    code, output, errors = here(*arguments)
+    assert (code, output) == (2, "")
+    assert message in errors
 
 
 def test_a_model_on_the_hub_is_read_through_redirects(hub: Hub) -> None:
@@ -169,14 +213,14 @@ def test_a_model_on_the_hub_is_read_through_redirects(hub: Hub) -> None:
     assert (path, authorization) == ("/org/name/resolve/v1/config.json", "Bearer hf_secret")
 
 
-def test_of_a_file_of_weights_on_the_hub_the_header_alone_is_read(hub: Hub) -> None:
+def test_of_a_file_of_weights_on_the_hub_the_header_alone_is_read(hub: Hub, here: Here) -> None:
     header = json.dumps({"x": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 65_524_246_528]}}).encode()
     hub.files = {
         "org/name/config.json": json.dumps(CONFIG).encode(),
         "org/name/model.safetensors": len(header).to_bytes(8, "little") + header + bytes(4 * 2**20),
     }
-    result = size("org/name", "--gpu", "H100", "--revision", "dev", hub=hub.url)
-    assert (result.returncode, result.stderr) == (0, "")
+    code, _, errors = here("org/name", "--gpu", "H100", "--revision", "dev")
+    assert (code, errors) == (0, "")
     ranges = [asked for path, asked, _ in hub.asked if path == "/org/name/resolve/dev/model.safetensors"]
     assert ranges == ["bytes=0-7", f"bytes=0-{7 + len(header)}"]
 
@@ -193,12 +237,12 @@ def test_of_a_file_of_weights_on_the_hub_the_header_alone_is_read(hub: Hub) -> N
         (500, "", "the hub answers 500, and the model is none of those that Tandem knows"),
     ],
 )
-def test_what_the_hub_withholds_is_told_as_such(hub: Hub, status: int, code: str, message: str) -> None:
+def test_what_the_hub_withholds_is_told_as_such(hub: Hub, here: Here, status: int, code: str, message: str) -> None:
     hub.answers = {"org/name": (status, code)}
-    result = size("hf://org/name@v9", "--gpu", "L4", hub=hub.url)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    ended, output, errors = here("hf://org/name@v9", "--gpu", "L4")
+    assert (ended, output) == (1, "")
+    assert message in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_a_well_known_model_needs_no_hub() -> None:
@@ -209,14 +253,15 @@ def test_a_well_known_model_needs_no_hub() -> None:
     assert "These are the figures that Tandem knows of this model" in result.stdout
 
 
-def test_a_well_known_gated_model_is_sized_and_said_to_be_gated(hub: Hub) -> None:
+def test_a_well_known_gated_model_is_sized_and_said_to_be_gated(hub: Hub, here: Here) -> None:
     hub.answers = {"meta-llama/Llama-3.1-8B-Instruct": (403, "GatedRepo")}
-    result = size("meta-llama/Llama-3.1-8B-Instruct", "--gpu", "H100", hub=hub.url)
-    assert result.returncode == 0
-    assert "is gated" in result.stdout
+    code, output, _ = here("meta-llama/Llama-3.1-8B-Instruct", "--gpu", "H100")
+    assert code == 0
+    assert "is gated" in output
 
 
-def test_an_unknown_model_without_a_hub_exits_1_with_what_to_do() -> None:
-    result = size("org/name", "--gpu", "H100")
-    assert result.returncode == 1
-    assert "set HF_ENDPOINT to a hub that answers, or give a folder with config.json" in result.stderr
+def test_an_unknown_model_without_a_hub_exits_1_with_what_to_do(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_for_hub(NOWHERE, monkeypatch)
+    code, _, errors = here("org/name", "--gpu", "H100")
+    assert code == 1
+    assert "set HF_ENDPOINT to a hub that answers, or give a folder with config.json" in errors

@@ -90,6 +90,7 @@ def test_a_service_that_serves_is_ready() -> None:
         "ModelReady": "True",
         "EngineReady": "True",
         "OrchestratorReady": "True",
+        "UpdateSafe": "Unknown",
         "MonitoringReady": "True",
         "ToolCallingVerified": "Unknown",
     }

@@ -16,6 +16,7 @@ from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Envi
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
 from tandem_operator.manifests.engine.adapter_files import adapter_volumes
 from tandem_operator.manifests.engine.model_files import ModelFiles, model_files
+from tandem_operator.manifests.engine.private import KEY_STAMP
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
 
@@ -68,7 +69,7 @@ def _deployment(
     if pull_secrets:
         fields["imagePullSecrets"] = pull_secrets
     stamps = {
-        "tandem.dev/engine-key": key_version,
+        KEY_STAMP: key_version,
         "tandem.dev/chat-template": checksum(template) if template else None,
     }
     return deployment(

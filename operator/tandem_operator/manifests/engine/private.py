@@ -10,13 +10,16 @@ the same pod. A pod that is ending leaves its DNS name at once, long before it s
 import hashlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tandem_contract import names
 
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, child
 from tandem_operator.manifests.pod import service_port
+
+KEY_STAMP: Final = "tandem.dev/engine-key"
+"""Annotation of pods: the fingerprint of the key that they began with."""
 
 
 def secret(service: LLMService) -> Manifest | None:
@@ -31,6 +34,19 @@ def key_version(secret: Mapping[str, Any] | None) -> str | None:
     data = (secret or {}).get("data") or {}
     key = data.get(names.ENGINE_KEY)
     return hashlib.sha256(b64decode(key)).hexdigest()[:16] if key else None
+
+
+def is_everywhere(version: str | None, deployments: Iterable[Mapping[str, Any] | None]) -> bool:
+    """Return whether every pod of these live Deployments has the key of this fingerprint, and serves."""
+    return all(deployment is not None and _has(deployment, version) for deployment in deployments)
+
+
+def _has(deployment: Mapping[str, Any], version: str | None) -> bool:
+    stamped = deployment["spec"]["template"]["metadata"].get("annotations") or {}
+    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    return stamped.get(KEY_STAMP) == version and seen and counts == [wanted] * len(counts)
 
 
 def network_policies(service: LLMService) -> Iterable[Manifest]:

@@ -11,6 +11,7 @@ from tandem_operator.api.component import Component
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.manifests.component import Manifest, checksum, deployment, grace_seconds
+from tandem_operator.manifests.engine.private import KEY_STAMP
 from tandem_operator.manifests.orchestrator import config, documents
 from tandem_operator.manifests.orchestrator.autoscaler import replicas
 from tandem_operator.manifests.orchestrator.volumes import STRATEGY, mounts, one_pod_at_a_time, volumes
@@ -29,7 +30,7 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
 
     `document` is the configuration file.
     """
-    stamps = {"tandem.dev/engine-key": key_version, "tandem.dev/config": _restart_mark(document)}
+    stamps = {KEY_STAMP: key_version, "tandem.dev/config": _restart_mark(document)}
     for component in service.orchestrators:
         count = replicas(service, component)
         yield deployment(
@@ -43,8 +44,7 @@ def build(service: LLMService, platform: Platform, document: Manifest, key_versi
 
 
 def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: Platform) -> Manifest:
-    key = {"secret": {"name": service.engine_key_name, "items": [config.item(names.ENGINE_KEY, "engine-key/")]}}
-    sources = [config.source(service), *([key] if service.engines else [])]
+    sources = [config.source(service), *(_keys(service) if service.engines else [])]
     fields = {
         "terminationGracePeriodSeconds": grace_seconds(service, _PRE_STOP_SECONDS),
         "topologySpreadConstraints": [_spread(component, key) for key in _SPREAD_OVER],
@@ -57,6 +57,12 @@ def _pod(service: LLMService, component: Component[OrchestratorSpec], platform: 
         ],
     }
     return pod(component, platform, **fields)
+
+
+def _keys(service: LLMService) -> Iterable[Manifest]:
+    """Return the engines' key and, while there is one, that before it, which engines have that were not updated yet."""
+    for key, extra in ((names.ENGINE_KEY, {}), (names.PREVIOUS_ENGINE_KEY, {"optional": True})):
+        yield {"secret": {"name": service.engine_key_name, "items": [config.item(key, "engine-key/")], **extra}}
 
 
 def _container(service: LLMService, component: Component[OrchestratorSpec], image: str) -> Manifest:

@@ -1,15 +1,15 @@
 """Asks each replica after its start for a tool call, a streamed one and a JSON schema, and remembers what came back.
 
 It does so when the result is asked for, by the operator of one pod: not each of many pods makes these requests. Since
-whoever reaches the port for metrics may ask, too, a process asks one replica at a time, and once for each of its starts.
+whoever reaches the port for metrics may ask, too, one replica is asked at a time, and once for each of its starts.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -30,6 +30,7 @@ from tandem_orchestrator.engines.tool_calling.questions import (
     schema_question,
     tool_question,
 )
+from tandem_orchestrator.engines.tool_calling.verdicts import NOT_VERIFIED, Known, Verdict, Verdicts
 from tandem_orchestrator.engines.upstream import Upstream
 from tandem_orchestrator.engines.upstreams import Upstreams
 from tandem_orchestrator.errors import EngineError, Malformed, Refused
@@ -41,25 +42,14 @@ WAIT_SECONDS: Final = 2.0  # for which whoever asks is kept: most engines need l
 MOST_SECONDS: Final = 120.0  # for all that a replica is asked
 PAUSE_SECONDS: Final = 45.0  # before a replica is asked again; doubled with each time that it said nothing of use
 MOST_PAUSE: Final = 600.0
+APART_SECONDS: Final = 2.0  # workers notice that a replica is ready so far apart at most
 PASSING: Final = frozenset({429, 503})  # an engine that has no room says nothing of its parser
 LAST_IN_QUEUE: Final = 1  # as of requests of the class batch
 LONGEST_ERROR: Final = 512  # characters
 MAX_STREAM: Final = 1_048_576  # bytes
-NOT_VERIFIED: Final = "NotVerified"
 VERIFIED: Final = "Verified"
 
 log = structlog.get_logger()
-
-
-class Verdict(NamedTuple):
-    """What is known of one replica."""
-
-    verified: bool | None
-    """None while nothing is known."""
-    reason: str
-    message: str
-    settled: bool = False
-    """Whether it stays so until the replica starts anew."""
 
 
 UNASKED: Final = Verdict(None, NOT_VERIFIED, "it was not asked since it started")
@@ -71,25 +61,13 @@ WELL: Final = Verdict(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A verdict, and when another one may be looked for; times are of the monotonic clock."""
-
-    verdict: Verdict
-    since: float
-    """When the replica became ready that it is about."""
-    again_at: float
-    failures: int = 0
-    """How often in a row there was no settled verdict."""
-
-
 class ToolCalling(Part):
     """Verifies replicas, one after the other."""
 
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: Upstreams, folder: Path | None) -> None:
         self._upstreams = upstreams
+        self._verdicts = Verdicts(folder)
         self._wanted: set[str] = set()
-        self._known: dict[Replica, Known] = {}
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
 
@@ -99,68 +77,80 @@ class ToolCalling(Part):
         Waits `WAIT_SECONDS` at most. External servers are never asked: somebody pays for each request.
         """
         own = [each for each in self._upstreams.all if each.settings.type is not UpstreamType.OPENAI]
-        asked = [upstream for upstream in own if upstream.name in names]
+        asked = [(upstream, replica) for upstream in own if upstream.name in names for replica in upstream.replicas]
         self._wanted = {each.name for each in own} & (self._wanted | {*names})
-        if any(self._due(asked)):
+        known = self._verdicts.known
+        if any(_is_due(replica, known.get(_name(upstream, replica))) for upstream, replica in asked):
             self._done.clear()
             self._asked.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAIT_SECONDS):
                     await self._done.wait()
-        return [_told(upstream, replica, self._of(replica)) for upstream in asked for replica in upstream.replicas]
+        known = self._verdicts.known
+        return [_told(upstream, replica, known.get(_name(upstream, replica))) for upstream, replica in asked]
 
     async def watch(self) -> None:
         """Verify what was asked for; run until cancelled."""
         while True:
             await self._asked.wait()
             self._asked.clear()
-            wanted = [upstream for upstream in self._upstreams.all if upstream.name in self._wanted]
-            there = {replica for upstream in wanted for replica in upstream.replicas}
-            self._known = {replica: known for replica, known in self._known.items() if replica in there}
-            for upstream, replica in [*self._due(wanted)]:
-                await self._verify(upstream, replica)
+            with self._verdicts.turn() as ours:
+                if ours:
+                    await self._verify_all()
             self._done.set()
 
-    def _due(self, upstreams: Collection[Upstream]) -> Iterator[tuple[Upstream, Replica]]:
-        now = monotonic()
-        for upstream in upstreams:
-            for replica in upstream.replicas:
-                known = self._known.get(replica)
-                if replica.ready and (known is None or (_is_open(known, replica) and now >= known.again_at)):
-                    yield upstream, replica
-
-    def _of(self, replica: Replica) -> Verdict:
-        if not replica.ready:
-            return Verdict(None, NOT_VERIFIED, f"it is not ready: {replica.problem}")
-        known = self._known.get(replica)
-        return UNASKED if known is None or known.since != replica.ready_since else known.verdict
-
-    async def _verify(self, upstream: Upstream, replica: Replica) -> None:
-        since, before = replica.ready_since, self._known.get(replica)
-        try:
-            verdict = await _verdict(upstream, replica)
-        except Exception:  # the others are asked, whatever an engine answers
-            log.exception("tool calling cannot be verified", upstream=upstream.name, replica=replica.pool.address)
-            verdict = Verdict(None, NOT_VERIFIED, "the orchestrator failed at it, as its log tells")
-        failures = 0 if verdict.settled else (before.failures if before else 0) + 1
-        pause = min(PAUSE_SECONDS * 2 ** max(0, min(failures, 8) - 1), MOST_PAUSE)
-        self._known[replica] = Known(verdict, since, monotonic() + pause, failures)
-        level = log.info if verdict.verified else log.warning
-        level(
-            "tool calling",
-            upstream=upstream.name,
-            replica=replica.pool.address,
-            verified=verdict.verified,
-            reason=verdict.reason,
-            message=verdict.message,
-        )
+    async def _verify_all(self) -> None:
+        wanted = [upstream for upstream in self._upstreams.all if upstream.name in self._wanted]
+        there = {_name(upstream, replica): (upstream, replica) for upstream in wanted for replica in upstream.replicas}
+        known = {name: each for name, each in self._verdicts.known.items() if name in there}
+        for name, (upstream, replica) in there.items():
+            if _is_due(replica, known.get(name)):
+                known[name] = await _verified(upstream, replica, known.get(name))
+                self._verdicts.keep(known)
 
 
-def _is_open(known: Known, replica: Replica) -> bool:
-    return not known.verdict.settled or known.since != replica.ready_since
+def _name(upstream: Upstream, replica: Replica) -> str:
+    return f"{upstream.name} {replica.pool.address}"
 
 
-def _told(upstream: Upstream, replica: Replica, verdict: Verdict) -> dict[str, Any]:
+def _is_due(replica: Replica, known: Known | None) -> bool:
+    """Return whether a replica is to be asked: once for each start, and not before it may be."""
+    if not replica.ready or known is None:
+        return replica.ready
+    return not (known.verdict.settled and _is_of_this_start(replica, known)) and monotonic() >= known.again_at
+
+
+def _is_of_this_start(replica: Replica, known: Known) -> bool:
+    return known.began + APART_SECONDS >= replica.ready_since
+
+
+async def _verified(upstream: Upstream, replica: Replica, before: Known | None) -> Known:
+    began = monotonic()
+    try:
+        verdict = await _verdict(upstream, replica)
+    except Exception:  # the others are asked, whatever an engine answers
+        log.exception("tool calling cannot be verified", upstream=upstream.name, replica=replica.pool.address)
+        verdict = Verdict(None, NOT_VERIFIED, "the orchestrator failed at it, as its log tells")
+    failures = 0 if verdict.settled else (before.failures if before else 0) + 1
+    pause = min(PAUSE_SECONDS * 2 ** max(0, min(failures, 8) - 1), MOST_PAUSE)
+    level = log.info if verdict.verified else log.warning
+    level(
+        "tool calling",
+        upstream=upstream.name,
+        replica=replica.pool.address,
+        verified=verdict.verified,
+        reason=verdict.reason,
+        message=verdict.message,
+    )
+    return Known(verdict, began, monotonic() + pause, failures)
+
+
+def _told(upstream: Upstream, replica: Replica, known: Known | None) -> dict[str, Any]:
+    verdict = UNASKED
+    if not replica.ready:
+        verdict = Verdict(None, NOT_VERIFIED, f"it is not ready: {replica.problem}")
+    elif known is not None and _is_of_this_start(replica, known):
+        verdict = known.verdict
     return {
         "upstream": upstream.name,
         "address": replica.pool.address,

@@ -57,6 +57,10 @@ class EngineType:
         """
         return None
 
+    def kv_tokens(self, raw: bytes) -> int | None:  # noqa: ARG002 # for subclasses
+        """Return for how many tokens its cache has room, read from the same; None if it does not say."""
+        return None
+
     def least(self, model: str) -> list[tuple[str, dict[str, Any]]]:  # noqa: ARG002 # for subclasses
         """Return the paths and bodies of the least that it may be asked to make, of which it knows one at least."""
         return []

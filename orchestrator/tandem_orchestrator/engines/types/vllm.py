@@ -11,6 +11,9 @@ _ITERATIONS: Final = b"vllm:iteration_tokens_total_count"
 _PROGRESS: Final = re.compile(rb"^(?:" + _ITERATIONS + rb"|vllm:kv_cache_usage_perc)[{ ].*", re.MULTILINE)
 """Both are its core's own word: iterations that make no token are not counted, but a long prompt fills the cache."""
 
+_CACHE: Final = re.compile(rb'^vllm:cache_config_info\{[^}]*\bkv_cache_size_tokens="([0-9]{1,15})"', re.MULTILINE)
+"""Since its release 0.31 or before: its own word of what the cache holds, whatever kinds of layers the model has."""
+
 
 class Vllm(EngineType):
     """vLLM, whose load has a line for each of a server's data-parallel engines."""
@@ -36,6 +39,11 @@ class Vllm(EngineType):
     def prefers_responses(self, model: str) -> bool:
         """Return true for models that speak Harmony: their reasoning is lost between two turns of a chat."""
         return HARMONY in model.lower()
+
+    def kv_tokens(self, raw: bytes) -> int | None:
+        """Return the sum over the server's engines."""
+        found = _CACHE.findall(raw)
+        return sum(map(int, found)) if found else None
 
     def counts(self, raw: bytes) -> tuple[int, int] | None:
         """Return the sums over the server's engines."""

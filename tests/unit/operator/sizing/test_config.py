@@ -182,6 +182,13 @@ def test_what_is_not_told_is_taken_for_full_attention_and_said_to_be_a_bound(fie
     assert kinds(read) == {KvKind.FULL: 32}
 
 
+def test_layers_that_may_have_both_are_counted_with_both() -> None:
+    falcon = {"mamba_n_heads": 32, "mamba_d_head": 64, "mamba_d_state": 256, "mamba_d_conv": 4, "mamba_n_groups": 2}
+    read = shape(**falcon)
+    assert kinds(read) == {KvKind.FULL: 32, KvKind.LINEAR: 32}
+    assert read.at_most
+
+
 def test_experts_in_mxfp4_are_rounded_up() -> None:
     assert shape(GPT_OSS).padding == 24 * 32 * 3 * 2880 * (3072 - 2880) * 17 // 32
     assert shape({**GPT_OSS, "hidden_size": 3072}).padding == 0

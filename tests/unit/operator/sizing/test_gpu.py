@@ -20,7 +20,7 @@ def test_a_name_without_size_takes_the_smallest_of_that_name() -> None:
 
 def test_another_name_is_taken_by_its_size_on_the_safe_side() -> None:
     assert named("Foo-48GB").memory <= named("L40S-48GB").memory
-    assert named("Foo-48GB").name == "Foo-48GB"
+    assert named("Foo -48GB").name == "Foo-48GB"
 
 
 @pytest.mark.parametrize("name", ["", "H100-80", "Foo", "Foo-0GB", "Foo-9999GB", "-48GB", "Foo-48GB\n"])

@@ -36,7 +36,7 @@ def test_the_fewest_gpus_are_taken_and_the_context_that_they_hold_is_told() -> N
     result = plan(qwen(), H100, Wanted())
     assert (result.gpus, result.tensor, result.pipeline, result.nodes) == (1, 1, 1, 1)
     assert result.max_model_len == 24_576
-    assert "the model's own context of 40,960 tokens does not fit" in result.notes[0]
+    assert "the model's own context of 40,960 tokens takes more GPUs" in result.notes[0]
 
 
 def test_a_step_more_of_context_would_not_fit() -> None:
@@ -95,6 +95,23 @@ def test_a_window_and_a_state_do_not_grow_with_the_context() -> None:
     used = plan(shape(kv=groups), H100, Wanted()).memory
     assert used.sequence_bytes(512) == 10 * 1000 * 512 + 50_000
     assert used.sequence_bytes(40_960) == 10 * 1000 * (1023 + 8192) + 50_000
+
+
+def test_gpus_divide_a_state_further_than_heads_of_keys() -> None:
+    linear = shape(kv_heads=2, kv=(KvGroup(kind=KvKind.LINEAR, layers=10, size=8000),))
+    assert plan(linear, H100, Wanted(tensor=8)).memory.sequence_bytes(1024) == 10 * 1000
+
+
+def test_gpus_that_hold_the_weights_and_next_to_no_tokens_are_too_few() -> None:
+    tight = shape(weights=66 * GIB)
+    assert plan(tight, H100, Wanted(context=1024)).gpus == 1
+    assert plan(tight, H100, Wanted()).gpus == 2
+    assert plan(shape(weights=66 * GIB, context=1024), H100, Wanted()).gpus == 1
+
+
+def test_attention_heads_are_not_copied() -> None:
+    with pytest.raises(DoesNotFitError, match="tensor 8; tensor must divide its 28 attention heads"):
+        plan(shape(heads=28, kv_heads=4), H100, Wanted(tensor=8))
 
 
 def test_a_cache_in_fp8_takes_half() -> None:
