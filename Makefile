@@ -64,6 +64,10 @@ test-integration: venv ## The operator on a real API server (no root)
 test-e2e: venv ## The demo path and its faults on the real cluster
 	@python3 -m hack e2e
 
+.PHONY: test-rollouts
+test-rollouts: venv ## No request lost in 20 updates of an engine by each strategy, and 10 deaths: about five hours
+	@TANDEM_ROLLOUTS=20 python3 -m hack e2e -- -k test_no_request_lost
+
 .PHONY: bench
 bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a quiet machine, writes bench/RESULTS.md
 	@python3 -m hack tools nginx redis-server > /dev/null

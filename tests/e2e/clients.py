@@ -1,8 +1,9 @@
-"""What the pod of `load` runs: clients that ask again and again until the file /tmp/stop is there.
+"""What the pod of `traffic.load` runs: clients that ask again and again until the file /tmp/stop is there.
 
-Two of them want their answers in one piece, two streamed; with a vector store, two search it. Each request is a line on
-standard output: "ok" with its seconds, or "failed" with the reason. Arguments: host, API key, a vector store, a
-question for it and what must stand in the first text that is found.
+Of four, two want their answers in one piece and two streamed, and the orchestrator calls a tool for one of each; with a
+vector store, two search it. Each request is a line on standard output, which begins with the client's name: "ok" with
+its seconds, "ended" for a stream that an error event ended, or "failed" with the reason. Arguments: host, API key, a
+vector store, a question for it and what must stand in the first text that is found.
 """
 
 import http.client
@@ -17,41 +18,83 @@ STOP = Path("/tmp/stop")
 SECONDS = 900
 PAUSE_SECONDS = 0.5
 """Leaves the cores a moment: where they never are idle, Linux 6.18 may give a process that ends no turn for minutes."""
-BODY = {
-    "model": "tandem-demo",
-    "messages": [{"role": "user", "content": "What is the capital of France?"}],
-    "temperature": 0,
+CAPITAL: tuple = ("What is the capital of France?", "The capital of France is Paris.", {})
+MATH = {
+    "name": "calculate_math",
+    "description": "Evaluate a mathematical expression",
+    "parameters": {
+        "type": "object",
+        "properties": {"expression": {"type": "string", "description": "For example 2 + 2"}},
+        "required": ["expression"],
+    },
 }
-ANSWER = "The capital of France is Paris."
+PRODUCT: tuple = (
+    "Calculate 123 * 456",
+    "The result of 123 * 456 is 56088.",
+    {"tools": [{"type": "function", "function": MATH}]},
+)
+
+
+class EndedError(Exception):
+    """A stream ended with an error event, which says why."""
 
 
 def keep_asking(ask):
     while not STOP.exists():
         began = time.monotonic()
-        problem = problem_with(ask)
-        sys.stdout.write(f"{problem or f'ok {time.monotonic() - began:.1f}'}\n")
+        outcome = outcome_of(ask) or f"ok {time.monotonic() - began:.1f}"
+        sys.stdout.write(f"{ask.__name__} {outcome}\n")
         time.sleep(PAUSE_SECONDS)
 
 
-def problem_with(ask):
+def outcome_of(ask):
     """One request; "" when it is answered as it should be."""
     try:
         answer, right = ask()
+    except EndedError as error:
+        return f"ended {error}"
     except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
-        return f"failed {ask.__name__} {type(error).__name__}: {error}"
-    return "" if right else f"failed {ask.__name__} another answer: {answer!r}"
+        return f"failed {type(error).__name__}: {' '.join(str(error).split())}"
+    return "" if right else f"failed another answer: {answer!r}"
 
 
 def whole():
     """The text of an answer in one piece, and whether it is right."""
-    answer = json.loads(posted("chat/completions", BODY))["choices"][0]["message"]["content"]
-    return answer, answer == ANSWER
+    return in_one_piece(*CAPITAL)
 
 
-def in_a_stream():
+def streamed():
     """The same, streamed."""
-    answer = streamed(posted("chat/completions", {**BODY, "stream": True}))
-    return answer, answer == ANSWER
+    return in_a_stream(*CAPITAL)
+
+
+def whole_tool():
+    """An answer for which the orchestrator calls a tool."""
+    return in_one_piece(*PRODUCT)
+
+
+def streamed_tool():
+    """The same, streamed."""
+    return in_a_stream(*PRODUCT)
+
+
+def in_one_piece(question, wanted, more):
+    answer = json.loads(posted("chat/completions", chat(question, **more)))["choices"][0]["message"]["content"]
+    return answer, answer == wanted
+
+
+def in_a_stream(question, wanted, more):
+    answer = text_of(posted("chat/completions", chat(question, stream=True, **more)))
+    return answer, answer == wanted
+
+
+def chat(question, **more):
+    return {
+        "model": "tandem-demo",
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 0,
+        **more,
+    }
 
 
 def search():
@@ -75,18 +118,22 @@ def posted(path, body):
     return text
 
 
-def streamed(text):
+def text_of(stream):
     """The text of a stream that ended as it should."""
-    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
-    if not events or events[-1] != "[DONE]":
-        raise ValueError(f"the stream ended without [DONE]: {text[-300:]}")
-    chunks = [json.loads(event) for event in events[:-1]]
-    if wrong := [chunk for chunk in chunks if "error" in chunk]:
-        raise ValueError(f"an error within the stream: {wrong[0]}")
+    events = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: ")]
+    is_whole = bool(events) and events[-1] == "[DONE]"
+    chunks = [json.loads(event) for event in events if event != "[DONE]"]
+    errors = [chunk["error"] for chunk in chunks if "error" in chunk]
+    if errors and is_whole:
+        raise ValueError(f"[DONE] after an error event: {errors[0]}")
+    if errors:
+        raise EndedError(json.dumps(errors[0]))
+    if not is_whole:
+        raise ValueError(f"the stream ended without [DONE]: {stream[-300:]!r}")
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
 
 
-asking = (search, search) if SEARCH else (whole, in_a_stream) * 2
+asking = (search, search) if SEARCH else (whole, streamed, whole_tool, streamed_tool)
 threads = [threading.Thread(target=keep_asking, args=(ask,)) for ask in asking]
 for thread in threads:
     thread.start()

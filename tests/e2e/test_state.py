@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.cluster import Json, Namespace, eventually
 from tests.e2e.conftest import API_KEY
 from tests.e2e.postgres_pod import postgres
-from tests.e2e.test_engine_restart import ENOUGH, finish, load, results, wait_for_answers
+from tests.e2e.traffic import finish, load, wait_for_answers
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ORCHESTRATORS = "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator"
@@ -39,14 +39,14 @@ def stateful(service: Namespace) -> Namespace:
     service.kubectl("wait", "--for=condition=Ready", "pod/database", "--timeout=120s")
     before = set(service.names("pods", ORCHESTRATORS))
     with load(service):
-        wait_for_answers(service, ENOUGH)
+        wait_for_answers(service)
         state = {"postgres": {"urlFrom": {"secretName": "database", "secretKey": "url"}}}
         patch = {"spec": {"orchestrator": {"state": state}}}
         service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps(patch))
         eventually(lambda: rolled_out(service, before), within=240, what="orchestrators with the database are ready")
-        wait_for_answers(service, len(results(service)) + ENOUGH)
-        finish(service)
-        assert [line for line in results(service) if not line.startswith("ok ")] == []
+        wait_for_answers(service)
+        figures = finish(service)
+        assert [*figures.ended, *figures.failed] == []
     return service
 
 

@@ -23,7 +23,7 @@ from tests.e2e.conftest import API_KEY, CONFIG
 from tests.e2e.embedding_pod import embedding
 from tests.e2e.pods import secret, server
 from tests.e2e.postgres_pod import postgres
-from tests.e2e.test_engine_restart import ENOUGH, finish, load, results, wait_for_answers
+from tests.e2e.traffic import finish, load, wait_for_answers
 
 ORCHESTRATORS = "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator"
 PORT, METRICS_PORT = 8001, 8002
@@ -192,16 +192,16 @@ def test_another_embedding_model_under_load(library: Namespace) -> None:
         store = store_of(client, "again.pdf", pdf_file(*PAGES))
         eventually(lambda: read(client, store), within=READING_SECONDS, what="the document has been read")
     with load(library, store, "How long may visitors keep a telescope?", wanted):
-        wait_for_answers(library, ENOUGH)
+        wait_for_answers(library)
         changed = time.time()
         change(library, {"orchestrator": {"retrieval": {"embedding": {"model": OTHER}}}})
         eventually(lambda: told(library, changed), within=ROLL_OUT_SECONDS, what="both know of the other model")
         with api(library, pod) as client:
             client.post(f"/vector_stores/{store}/reindex", cast_to=object)
             eventually(lambda: made_by(client, store, OTHER), within=READING_SECONDS, what="it has the other model")
-        wait_for_answers(library, len(results(library)) + ENOUGH)
+        wait_for_answers(library)
         change(library, {"embeddingEngine": None})
         eventually(lambda: library.get("deployment", "demo-embedding") is None, within=120, what="its engine is gone")
-        wait_for_answers(library, len(results(library)) + ENOUGH)
-        finish(library)
-        assert [line for line in results(library) if not line.startswith("ok ")] == []
+        wait_for_answers(library)
+        figures = finish(library)
+        assert [*figures.ended, *figures.failed] == []

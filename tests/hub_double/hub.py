@@ -25,9 +25,12 @@ class Refusal:
 
 
 class HubDouble:
-    """Serves commits by repository and revision. Faults count for files by path, and are used up as they happen."""
+    """Serves commits by repository and revision. Faults count for files by path, and are used up as they happen.
 
-    def __init__(self) -> None:
+    `host` is what clients call it, at any ports unless some are given.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", ports: tuple[int, int] = (0, 0)) -> None:
         self.revisions: dict[tuple[str, str], Commit] = {}
         self.refusals: list[Refusal] = []
         """What the next requests to the hub get."""
@@ -50,16 +53,22 @@ class HubDouble:
         self.held = threading.Event()
         self._resumed = threading.Event()
         self._lock = threading.Lock()
-        self._ports: tuple[int, ...] = (0, 0)
+        self._host = host
+        self._ports: tuple[int, ...] = ports
         self._servers: list[ThreadingHTTPServer] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._ports[0]}"
+        return f"http://{self._host}:{self._ports[0]}"
 
     @property
     def storage_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports[1]}"
+        return f"http://{self._host}:{self._ports[1]}"
+
+    @property
+    def _address(self) -> str:
+        """Where it listens: everywhere, if clients are to come from elsewhere."""
+        return self._host if self._host == "127.0.0.1" else ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -71,7 +80,7 @@ class HubDouble:
     def start(self) -> None:
         """Serves, again on the ports it had before."""
         for port, handler in zip(self._ports, (_Hub, _Storage), strict=True):
-            server = ThreadingHTTPServer(("127.0.0.1", port), type(handler.__name__, (handler,), {"double": self}))
+            server = ThreadingHTTPServer((self._address, port), type(handler.__name__, (handler,), {"double": self}))
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             self._servers.append(server)
         self._ports = tuple(server.server_address[1] for server in self._servers)

@@ -1,0 +1,220 @@
+"""Updates, deaths and new keys of the engine, and upgrades of the operator, cost clients time and not one request.
+
+Each test prints a row of figures. TANDEM_ROLLOUTS says how many updates there are of each strategy, and half as many
+deaths; without it one of each, and the default strategy alone. `make test-rollouts` makes 20 and 10, in about five
+hours.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hack import images, install, tools
+from tests.e2e.cluster import OPERATOR, Json, Namespace, eventually
+from tests.e2e.conftest import ENGINE_SECONDS, LOCAL
+from tests.e2e.traffic import Figures, finish, load, wait_for_answers
+
+ROLLOUTS = int(os.environ.get("TANDEM_ROLLOUTS", "1"))
+DEATHS = (ROLLOUTS + 1) // 2
+IS_LONG = "TANDEM_ROLLOUTS" in os.environ
+STRATEGIES: dict[str, Json | None] = {
+    "default": None,
+    **(
+        {}
+        if not IS_LONG
+        else {
+            "RollingUpdate": {"strategy": "RollingUpdate", "maxSurge": 1},
+            "Recreate": {"strategy": "Recreate"},
+            "BlueGreen": {"strategy": "BlueGreen"},
+            "Canary": {"strategy": "Canary", "steps": [{"weight": 50, "duration": "20s"}]},
+        }
+    ),
+}
+ENGINE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
+CANDIDATE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine-next"
+ALL_PODS = "tandem.dev/llmservice=demo"
+UPDATE_SECONDS = 3 * ENGINE_SECONDS
+"""A candidate starts, and then the engine itself."""
+REPAIR_SECONDS = 120
+KILL_CORE = """
+import os, pathlib, signal
+found = [p.name for p in pathlib.Path("/proc").glob("[0-9]*") if (p / "cmdline").read_bytes().startswith(b"VLLM::Eng")]
+for number in found:
+    os.kill(int(number), signal.SIGKILL)
+print(*found)
+"""
+
+Traffic = Callable[[str], Figures]
+
+
+@pytest.fixture
+def traffic(service: Namespace, capsys: pytest.CaptureFixture[str]) -> Iterator[Traffic]:
+    """Clients ask meanwhile; a call ends them, prints their figures with what may have ended streams, and has them."""
+
+    def ended(cause: str) -> Figures:
+        wait_for_answers(service)
+        figures = finish(service)
+        with capsys.disabled():
+            sys.stdout.write(f"\n{cause}: {figures.row(cause)}\n")
+        assert list(figures.failed) == []
+        return figures
+
+    with load(service):
+        wait_for_answers(service)
+        yield ended
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_updates_of_the_engine(service: Namespace, traffic: Traffic, strategy: str) -> None:
+    for number in range(ROLLOUTS):
+        update = f"{strategy}-{number}-{uuid.uuid4().hex[:4]}"
+        change(service, {"rollout": STRATEGIES[strategy], "engine": {"podAnnotations": {"update": update}}})
+        eventually(partial(is_updated, service, update), within=UPDATE_SECONDS, what=f"{update} is complete")
+        wait_for_answers(service)
+    figures = traffic(f"{ROLLOUTS} updates, {strategy}")
+    assert list(figures.ended) == []
+
+
+@pytest.mark.parametrize("victim", ["core", *(["container"] if LOCAL else [])])
+def test_deaths_of_the_engine(service: Namespace, traffic: Traffic, victim: str) -> None:
+    for number in range(DEATHS):
+        before = restarts(service)
+        (kill_core if victim == "core" else kill_container)(service)
+        eventually(partial(has_died, service, before), within=ENGINE_SECONDS, what=f"death {number} is noticed")
+        eventually(lambda: is_back(service), within=ENGINE_SECONDS, what="the engine is back")
+        wait_for_answers(service)
+    traffic(f"{DEATHS} times killed, {victim}")
+
+
+def test_another_key_of_the_engine(service: Namespace, traffic: Traffic) -> None:
+    before, pods = key_of(service), uids(service, ENGINE)
+    service.kubectl("delete", "secret", "demo-engine-key")
+    eventually(lambda: key_of(service) not in (None, before), within=REPAIR_SECONDS, what="there is another key")
+    eventually(
+        lambda: pods.isdisjoint(uids(service, ENGINE)) and is_back(service),
+        within=UPDATE_SECONDS,
+        what="the engine has it",
+    )
+    figures = traffic("another key")
+    assert list(figures.ended) == []
+
+
+def test_an_upgrade_of_the_operator(service: Namespace, traffic: Traffic) -> None:
+    before, operators = uids(service, ALL_PODS), OPERATOR.names("pods", "app.kubernetes.io/name=tandem-operator")
+    upgrade("podAnnotations.upgrade", uuid.uuid4().hex)
+    assert not {*operators} & {*OPERATOR.names("pods", "app.kubernetes.io/name=tandem-operator")}
+    service.kubectl("delete", "poddisruptionbudget", "demo-orchestrator")
+    eventually(
+        lambda: service.get("poddisruptionbudget", "demo-orchestrator"),
+        within=REPAIR_SECONDS,
+        what="the new operator acts",
+    )
+    figures = traffic("operator upgraded")
+    assert list(figures.ended) == []
+    assert uids(service, ALL_PODS) == before
+
+
+@pytest.mark.skipif(not IS_LONG, reason="as long as strategies are")
+def test_a_release_with_another_engine_waits_until_it_is_asked_for(service: Namespace, traffic: Traffic) -> None:
+    before, default = uids(service, ENGINE), images.reference("engine-cpu")
+    upgrade("images.engineCpu", f"{default}-next")
+    try:
+        eventually(
+            lambda: rollout_of(service).get("phase") == "UpdatePending",
+            within=REPAIR_SECONDS,
+            what="the status tells of the update",
+        )
+        assert "image" in rollout_of(service)["message"]
+        figures = traffic("release with another engine")
+    finally:
+        upgrade("images.engineCpu", default)
+    assert list(figures.ended) == []
+    assert uids(service, ENGINE) == before
+
+
+def change(service: Namespace, spec: Json) -> None:
+    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps({"spec": spec}))
+
+
+def upgrade(value: str, to: str) -> None:
+    """Upgrade the operator's release, with one value of its chart changed, and wait until it runs."""
+    release = ["upgrade", install.RELEASE, str(install.CHART), f"--namespace={install.NAMESPACE}", "--reuse-values"]
+    settings = [f"--set={value}={to}", "--force-conflicts", "--wait", "--timeout=3m"]
+    command = [str(tools.ensure("helm") / "helm"), *release, *settings]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def pods(service: Namespace, selector: str) -> list[Json]:
+    found: list[Json] = json.loads(service.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
+    return found
+
+
+def uids(service: Namespace, selector: str) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in pods(service, selector)}
+
+
+def is_updated(service: Namespace, update: str) -> bool:
+    """Whether the engine's pods, and no others, are those of an update."""
+    marks = [(pod["metadata"].get("annotations") or {}).get("update") for pod in pods(service, ENGINE)]
+    return marks == [update] and is_back(service) and not pods(service, CANDIDATE)
+
+
+def is_back(service: Namespace) -> bool:
+    """Whether the engine serves."""
+    (pod, *others) = pods(service, ENGINE) or [{}]
+    conditions = pod.get("status", {}).get("conditions") or []
+    is_ready = any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+    return is_ready and not others and service.is_ready("demo")
+
+
+def restarts(service: Namespace) -> int:
+    """How often containers of the engine were started again."""
+    (pod,) = pods(service, ENGINE)
+    return sum(each["restartCount"] for each in pod["status"]["containerStatuses"])
+
+
+def has_died(service: Namespace, before: int) -> bool:
+    return restarts(service) > before
+
+
+def kill_core(service: Namespace) -> None:
+    """Kill the process that generates; vLLM's server then ends by itself."""
+    (pod,) = pods(service, ENGINE)
+    name = pod["metadata"]["name"]
+    killed = service.kubectl("exec", name, "--container=engine", "--", "python3", "-c", KILL_CORE)
+    assert killed.split(), "the engine has no process of its core's name"
+
+
+def kill_container(service: Namespace) -> None:
+    """Kill all processes at once, from the node, as the kernel does where memory is short."""
+    (pod,) = pods(service, ENGINE)
+    (container,) = pod["status"]["containerStatuses"]
+    number = container["containerID"].rpartition("/")[2]
+    killed = 0
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # those in a container end with its first
+            if number in path.read_text():
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                killed += 1
+    assert killed, f"no process is in container {number}"
+
+
+def rollout_of(service: Namespace) -> Json:
+    """What the status says of the engine's roll-out."""
+    found: Json = (service.get("llmservice", "demo") or {}).get("status", {}).get("rollout") or {}
+    return found
+
+
+def key_of(service: Namespace) -> str | None:
+    found = service.get("secret", "demo-engine-key")
+    return str(found["data"]) if found and found.get("data") else None
