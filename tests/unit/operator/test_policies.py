@@ -10,6 +10,7 @@ from tandem_operator.api.component import SERVICE_MONITOR_API, Reference, Tier
 from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import ConditionType
+from tandem_operator.sizing.decision import Decision
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
 from tandem_operator.status import compute as status
 from tandem_operator.status.compute import (
@@ -247,6 +248,11 @@ def test_every_condition_is_told_in_the_order_of_the_api() -> None:
     redis = {"config": {"redis": {"url": "redis://redis:6379/0"}}}
     told = status(
         service(**EMBEDDING, **ADDITIONAL, orchestrator=redis),
-        Observed(NOW, degraded=[], capabilities=frozenset({SERVICE_MONITOR_API})),
+        Observed(
+            NOW,
+            degraded=[],
+            capabilities=frozenset({SERVICE_MONITOR_API}),
+            decisions={"engine": Decision("Sized", "fits", fits=True)},
+        ),
     )
     assert [condition.type for condition in told.conditions] == list(ConditionType)
