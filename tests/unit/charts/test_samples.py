@@ -19,6 +19,7 @@ NAMES = [path.stem for path in SAMPLES]
 REFUSED = (
     ".file",
     ".apiKeyFile",
+    ".previousApiKeyFile",
     ".apiKeyValue",
     ".keys.values",
 )  # there for a message that says what to write instead
