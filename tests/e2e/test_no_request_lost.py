@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tandem_operator.api.llmservice import ROTATE_KEY
 
 from hack import images, install, tools
 from tests.e2e.cluster import OPERATOR, Json, Namespace, eventually
@@ -41,7 +42,7 @@ STRATEGIES: dict[str, Json | None] = {
 }
 ENGINE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
 CANDIDATE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine-next"
-ALL_PODS = "tandem.dev/llmservice=demo"
+OPERATORS = "app.kubernetes.io/name=tandem-operator"
 UPDATE_SECONDS = 3 * ENGINE_SECONDS
 """A candidate starts, and then the engine itself."""
 REPAIR_SECONDS = 120
@@ -95,23 +96,28 @@ def test_deaths_of_the_engine(service: Namespace, traffic: Traffic, victim: str)
     traffic(f"{DEATHS} times killed, {victim}")
 
 
-def test_another_key_of_the_engine(service: Namespace, traffic: Traffic) -> None:
-    before, pods = key_of(service), uids(service, ENGINE)
-    service.kubectl("delete", "secret", "demo-engine-key")
+@pytest.mark.parametrize("how", ["annotation", "Secret"])
+def test_another_key_of_the_engine(service: Namespace, traffic: Traffic, how: str) -> None:
+    before, engines, orchestrators = key_of(service), uids(service, ENGINE), orchestrator(service)
+    if how == "annotation":
+        service.kubectl("annotate", "llmservice", "demo", "--overwrite", f"{ROTATE_KEY}={uuid.uuid4().hex}")
+    else:
+        service.kubectl("delete", "secret", "demo-engine-key")
     eventually(lambda: key_of(service) not in (None, before), within=REPAIR_SECONDS, what="there is another key")
     eventually(
-        lambda: pods.isdisjoint(uids(service, ENGINE)) and is_back(service),
+        lambda: engines.isdisjoint(uids(service, ENGINE)) and is_back(service),
         within=UPDATE_SECONDS,
         what="the engine has it",
     )
-    figures = traffic("another key")
+    figures = traffic(f"another key, {how}")
     assert list(figures.ended) == []
+    assert orchestrator(service) == orchestrators, "new ones would cut off who waits at these"
 
 
 def test_an_upgrade_of_the_operator(service: Namespace, traffic: Traffic) -> None:
-    before, operators = uids(service, ALL_PODS), OPERATOR.names("pods", "app.kubernetes.io/name=tandem-operator")
+    before, operators = (uids(service, ENGINE), orchestrator(service)), uids(OPERATOR, OPERATORS)
     upgrade("podAnnotations.upgrade", uuid.uuid4().hex)
-    assert not {*operators} & {*OPERATOR.names("pods", "app.kubernetes.io/name=tandem-operator")}
+    eventually(lambda: operators.isdisjoint(uids(OPERATOR, OPERATORS)), within=REPAIR_SECONDS, what="the old one ends")
     service.kubectl("delete", "poddisruptionbudget", "demo-orchestrator")
     eventually(
         lambda: service.get("poddisruptionbudget", "demo-orchestrator"),
@@ -120,7 +126,7 @@ def test_an_upgrade_of_the_operator(service: Namespace, traffic: Traffic) -> Non
     )
     figures = traffic("operator upgraded")
     assert list(figures.ended) == []
-    assert uids(service, ALL_PODS) == before
+    assert (uids(service, ENGINE), orchestrator(service)) == before
 
 
 @pytest.mark.skipif(not IS_LONG, reason="as long as strategies are")
@@ -161,6 +167,11 @@ def pods(service: Namespace, selector: str) -> list[Json]:
 
 def uids(service: Namespace, selector: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods(service, selector)}
+
+
+def orchestrator(service: Namespace) -> str:
+    """What orchestrators' pods are made from; how many there are is the autoscaler's matter."""
+    return service.kubectl("get", "deployment", "demo-orchestrator", "--output=jsonpath={.spec.template}")
 
 
 def is_updated(service: Namespace, update: str) -> bool:
@@ -216,5 +227,6 @@ def rollout_of(service: Namespace) -> Json:
 
 
 def key_of(service: Namespace) -> str | None:
-    found = service.get("secret", "demo-engine-key")
-    return str(found["data"]) if found and found.get("data") else None
+    found = service.get("secret", "demo-engine-key") or {}
+    key: str | None = found.get("data", {}).get("api-key")
+    return key
