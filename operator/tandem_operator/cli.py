@@ -21,8 +21,7 @@ from tandem_operator.api.schema import crd
 from tandem_operator.inspect_command import add_inspect
 from tandem_operator.manifests import Images, Platform, build, unknown_arguments
 from tandem_operator.size_command import add_size
-from tandem_operator.sizing.asked import is_sized, told_shape
-from tandem_operator.sizing.decision import Decision, Evidence, decide
+from tandem_operator.sizing.without_cluster import not_sized, sized
 
 
 @ends_with_its_reader()
@@ -113,31 +112,16 @@ def _render(arguments: argparse.Namespace) -> int:
             for item in documents.read(path):
                 if not isinstance(item, LLMService):
                     sys.stderr.write(f"{item}\n")
-                elif problems := [*unknown_arguments(item, platform), *_not_sized(item)]:
+                elif problems := [*unknown_arguments(item, platform), *not_sized(item)]:
                     sys.stderr.write("".join(f"{path}, {item.name}: {line}\n" for line in problems))
                     failed = True
                 else:
-                    rendered += build(_sized(item), platform)
+                    rendered += build(sized(item), platform)
         except documents.InvalidDocumentError as error:
             sys.stderr.write(f"{error}\n")
             failed = True
     _print_yaml(rendered)
     return int(failed)
-
-
-def _decisions(service: LLMService) -> dict[str, Decision]:
-    """Return what engines get as far as it is known without a cluster."""
-    problem = "there is no cluster to look from"
-    sized = [each for each in service.engines if is_sized(each)]
-    return {each.tier: decide(each, Evidence(shape=told_shape(each), problem=problem)) for each in sized}
-
-
-def _not_sized(service: LLMService) -> list[str]:
-    return [decision.message for decision in _decisions(service).values() if decision.spec is None]
-
-
-def _sized(service: LLMService) -> LLMService:
-    return service.with_engines({tier: each.spec for tier, each in _decisions(service).items() if each.spec})
 
 
 class _Dumper(yaml.SafeDumper):

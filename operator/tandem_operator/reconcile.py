@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from tandem_operator import manifests, status
 from tandem_operator.api.allowance import Allowance, excess, named_secrets
-from tandem_operator.api.component import Reference
+from tandem_operator.api.component import CANDIDATE, Reference
 from tandem_operator.api.fetch_progress import FetchProgress
 from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.rollout import RolloutStatus
 from tandem_operator.api.said import Said
 from tandem_operator.api.settings import Named
 from tandem_operator.api.status import LLMServiceStatus
@@ -30,11 +31,12 @@ from tandem_operator.kube.report import report
 from tandem_operator.kube.resources import CONFIG_MAP, LLM_SERVICE, SECRET, SERVICE_MONITOR, Object, Resource
 from tandem_operator.kube.store import Key, Store, reference
 from tandem_operator.manifests import Images, Platform
-from tandem_operator.manifests.engine import private
-from tandem_operator.rollout import Rollout, Steps, steps
+from tandem_operator.manifests.component import DEPLOYMENT
+from tandem_operator.manifests.engine import inspection, private
+from tandem_operator.rollout import Course, Rollout, Steps, course, objects, steps
 from tandem_operator.sizes import Sizes
 from tandem_operator.sizing.decision import Decision
-from tandem_operator.sizing.record import Record, recorded
+from tandem_operator.sizing.record import Record, last, recorded
 from tandem_operator.status import FIELDS_CONTESTED, NAME_TAKEN, Observed, Problem
 from tandem_operator.workqueue import RetryError
 
@@ -102,10 +104,13 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         return
     service = service.with_engines({tier: each.spec for tier, each in decisions.items() if each.spec})
     records = {each.name: decisions[each.tier].record for each in service.engines if each.tier in decisions}
-    failed = [problem async for problem in _bring_about(cluster, children, service, platform, records)]
-    await _forget_previous_key(cluster, children, service)
-    cluster.tool_callers[key] = [engine.tier for engine in service.tool_callers]
     said = cluster.said.get(key)
+    rolling = _course(cluster, key, service, platform, now)
+    wanted = Wanted(service, platform, records, rolling)
+    failed = [problem async for problem in _bring_about(cluster, children, wanted)]
+    await _forget_previous_key(cluster, children, service)
+    tried = [CANDIDATE] if rolling and rolling.record.trial and service.spec.engine.tool_calling.enabled else []
+    cluster.tool_callers[key] = [*(engine.tier for engine in service.tool_callers), *tried]
     first = Steps() if service.spec.suspend else steps(service, platform, cluster.store.children(key))
     observed = Observed(
         now,
@@ -121,6 +126,7 @@ async def reconcile(cluster: Cluster, key: Key) -> None:
         progress=cluster.fetches,
         decisions=decisions,
         kv_tokens=dict(said.kv_tokens) if said else {},
+        rollout=_told(service, rolling, failed),
         hangs=cluster.hangs.get(key, ()),
     )
     if opened := {name: keys for step in first.fetches.values() for name, keys in step.secrets.items()}:
@@ -170,21 +176,55 @@ async def _decide(cluster: Cluster, children: Children, service: LLMService, pla
         raise RetryError(f"its engines cannot be sized: {error}") from error
 
 
-async def _bring_about(
-    cluster: Cluster,
-    children: Children,
-    service: LLMService,
-    platform: Platform,
-    records: Mapping[str, Record | None],
-) -> AsyncIterator[Problem]:
+def _course(cluster: Cluster, key: Key, service: LLMService, platform: Platform, now: datetime) -> Course | None:
+    """Decide what becomes of the main engine."""
+    said, live = cluster.said.get(key, Said()), cluster.store.children(key)
+    first = steps(service, platform, live, cluster.store.sources(service.namespace))
+    observed = Observed(
+        now,
+        live,
+        cluster.store.pods(key),
+        degraded=said.degraded if key in cluster.said else None,
+        tool_calling=said.tool_calling,
+    )
+    return course(service, platform, observed, said.outcomes, first)
+
+
+def _told(service: LLMService, rolling: Course | None, problems: Iterable[Problem]) -> RolloutStatus | None:
+    """Return how the roll-out is, with what of the candidate could not be written."""
+    if rolling is None:
+        return None
+    beside = f"{service.name}-{CANDIDATE}"
+    refused = [problem.message for problem in problems if problem.name.startswith(beside)]
+    return rolling.status.model_copy(update={"message": "; ".join([rolling.status.message, *refused])})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A service with all that was decided about it."""
+
+    service: LLMService
+    platform: Platform
+    records: Mapping[str, Record | None]
+    """Of the sizes of its engines, by the names of their Deployments."""
+    rolling: Course | None
+
+    def objects(self, key_version: str | None) -> list[Object]:
+        """Return its objects, in the order in which they are applied."""
+        built = objects(self.service, self.platform, key_version, self.rolling)
+        return [recorded(each, self.records) for each in built]
+
+
+async def _bring_about(cluster: Cluster, children: Children, decided: Wanted) -> AsyncIterator[Problem]:
     """Apply what is wanted and prune what is not; yield what was refused.
 
     Nothing is written while somebody else has a child's name: the rest would use it, act in the name of its
     ServiceAccount and read its configuration. Only a ServiceMonitor is used by nothing.
     """
+    service, platform = decided.service, decided.platform
     keyed = private.secret(service)
     key_version = private.key_version(children.known(keyed)) if keyed else None
-    wanted = manifests.build(service, platform, key_version)
+    wanted = decided.objects(key_version)
     taken = [problem async for problem in _taken(children, wanted)]
     for problem in taken:
         yield problem
@@ -197,7 +237,7 @@ async def _bring_about(
             yield _problem(keyed, error)
             return  # pods without a key would run with the engine open
         if applied != key_version:
-            wanted = manifests.build(service, platform, applied)
+            wanted = decided.objects(applied)
     live = cluster.store.children(Key(service.namespace, service.name))
     first = steps(service, platform, live, cluster.store.sources(service.namespace))
     rollout, floors = Rollout(cluster.api, children, service, first), _floors(wanted)
@@ -206,13 +246,27 @@ async def _bring_about(
         if reference(manifest) in theirs:
             continue
         try:
-            await rollout.apply(recorded(manifest, records), floors.get(reference(manifest)))
+            await rollout.apply(manifest, floors.get(reference(manifest)))
         except NameTakenError as error:
             yield _problem(manifest, error)
             return
         except ApiError as error:
             yield _problem(manifest, error)
-    await children.prune({reference(manifest) for manifest in wanted})
+    live = cluster.store.children(Key(service.namespace, service.name))
+    needed = [*wanted, *_unread(service, platform, live, decided.records)]
+    await children.prune({reference(manifest) for manifest in needed})
+
+
+def _unread(
+    service: LLMService,
+    platform: Platform,
+    live: Mapping[Reference, Object],
+    records: Mapping[str, Record | None],
+) -> Iterator[Object]:
+    """Yield the Jobs that looked at models and whose findings no Deployment keeps yet."""
+    for each in service.engines:
+        if (record := records.get(each.name)) and last(live.get(Reference(DEPLOYMENT, each.name))) != record:
+            yield inspection.build(service, each, platform)
 
 
 async def _forget_previous_key(cluster: Cluster, children: Children, service: LLMService) -> None:

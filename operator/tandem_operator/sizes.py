@@ -1,6 +1,6 @@
 """The sizes of a service's engines: what is to be looked up for them is, and the Jobs are made that look at models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,13 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.kube.accelerators import Accelerators
 from tandem_operator.kube.api import Api
 from tandem_operator.kube.children import Children
-from tandem_operator.kube.resources import SECRET, Object
+from tandem_operator.kube.resources import SECRET, Object, controlled_by
 from tandem_operator.kube.store import Key, Store
 from tandem_operator.manifests import Platform
-from tandem_operator.manifests.attempts import ended, next_attempt
+from tandem_operator.manifests.attempts import ended, last_words, next_attempt
 from tandem_operator.manifests.engine import inspection
 from tandem_operator.sizing.asked import is_sized, is_stated, told_shape
-from tandem_operator.sizing.decision import Decision, Evidence, decide
+from tandem_operator.sizing.decision import Decision, Evidence, decide, resting
 from tandem_operator.sizing.nodes import NodeGpus
 from tandem_operator.sizing.record import former
 from tandem_operator.sizing.shape import ModelShape
@@ -48,6 +48,8 @@ class Sizes:
         deployment = self.store.children(key).get(Reference("Deployment", component.name))
         evidence = Evidence(deployment, told_shape(component), nodes=await self._nodes(component, deployment))
         decision = decide(component, evidence)
+        if service.spec.suspend and deployment and decision.spec is None:
+            return resting(component, deployment)
         if not decision.waits_for_files:
             return decision
         return decide(component, await self._look(service, component, evidence))
@@ -65,10 +67,12 @@ class Sizes:
             return replace(evidence, problem=f"there is no Secret {credentials.secret_name}")
         job = inspection.build(service, component, self.platform)
         live = await self.children.find(job)
-        if attempt := next_attempt(job, live, secret or "", datetime.now(UTC)):
+        pods = _made_by(live, self.store.pods(Key(service.namespace, service.name))) if live else []
+        unread = live and ended(live, "Complete") and not pods  # they were cleaned up before
+        if attempt := next_attempt(job, None if unread else live, secret or "", datetime.now(UTC)):
             await self.children.make(attempt, live)
-        pods = self.store.pods(Key(service.namespace, service.name))
-        return _with_findings(evidence, inspection.pods_of(job, pods), live)
+            return evidence
+        return _with_findings(evidence, pods, live)
 
     async def _secret_version(self, component: EngineComponent, namespace: str) -> str | None:
         """Return the version of the Secret that opens the model; None without one."""
@@ -78,6 +82,12 @@ class Sizes:
         return str(found["metadata"]["resourceVersion"]) if found else None
 
 
+def _made_by(job: Object, pods: Iterable[Object]) -> list[Object]:
+    """Return the pods of this very Job, the newest last: others may bear its name in their labels."""
+    found = [pod for pod in pods if controlled_by(pod, job["metadata"]["uid"])]
+    return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+
+
 def _with_findings(evidence: Evidence, pods: Sequence[Mapping[str, Any]], job: Object | None) -> Evidence:
     said = inspection.said(pods)
     if shape := _shape(said.get("shape")):
@@ -85,7 +95,8 @@ def _with_findings(evidence: Evidence, pods: Sequence[Mapping[str, Any]], job: O
     if job is None or ended(job, "Failed") is None:
         waits = [finding.message for pod in pods if (finding := diagnose(PodView(pod, datetime.now(UTC))))]
         return replace(evidence, held_up=waits[-1] if waits else None)
-    return replace(evidence, problem=quoted(str(said.get("problem") or "its Job failed without a word")))
+    problem = str(said.get("problem") or last_words(job) or "its Job failed without a word")
+    return replace(evidence, problem=quoted(problem))
 
 
 def _shape(said: object) -> ModelShape | None:

@@ -42,6 +42,10 @@ def add_to(commands: Any) -> None:
     )
     fetch.add_argument("--code", action="store_true", help="take Python files, for engines that trust remote code")
     fetch.add_argument("--verify", action="store_true", help="look at the bytes of a complete model again")
+    fetch.add_argument("--evict", action="store_true", help="remove other models where there is no room for it")
+    fetch.add_argument(
+        "--keep", type=_source, action="append", default=[], metavar="SOURCE", help="model that stays; may be repeated"
+    )
     fetch.add_argument("--patience", type=float, default=3600, help="seconds without a byte before it gives up")
     fetch.add_argument("--progress-port", type=int, default=8080, help="port of /progress")
     fetch.set_defaults(run=_fetch)
@@ -68,7 +72,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     _log_plainly()
     signal.signal(signal.SIGTERM, _stop)  # the first process of a container has no handler of its own
     selection = Selection(tuple(arguments.file), tuple(arguments.allow), arguments.code)
-    wish = Wish(arguments.source, arguments.store, selection, arguments.verify)
+    kept = tuple(arguments.keep) if arguments.evict else None
+    wish = Wish(arguments.source, arguments.store, selection, arguments.verify, kept)
     began, progress = time.monotonic(), Progress()
     with told(progress, arguments.progress_port) as port:
         logger.info("%s is wanted in %s; progress on port %s", wish.uri, wish.folder, port)

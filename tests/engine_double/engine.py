@@ -53,6 +53,8 @@ class EngineDouble:
         self.dialect = DIALECTS[dialect]
         self.model = model
         self.api_key = api_key
+        self.further_keys: tuple[str, ...] = ()
+        """What it takes in that one's place, as vLLM does with several --api-key."""
         self.host = host
         self.port = port
         self.replies: deque[Reply] = deque()
@@ -224,7 +226,8 @@ class EngineDouble:
         return None
 
     def _authorized(self, exchange: Exchange) -> bool:
-        return self.api_key is None or exchange.headers.get("authorization") == f"Bearer {self.api_key}"
+        taken = [f"Bearer {key}" for key in (self.api_key, *self.further_keys)]
+        return self.api_key is None or exchange.headers.get("authorization") in taken
 
     async def _serve(self, exchange: Exchange, path: str) -> None:
         request = form_in(exchange) if path.startswith("/v1/audio/") else orjson.loads(exchange.body)

@@ -1,6 +1,7 @@
 """What LLMServices become. `--update-golden` writes what is rendered now; the difference is then for review."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,17 @@ from tandem_operator.api.component import SERVICE_MONITOR_API
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.quantity import total
+from tandem_operator.api.rollout import Phase, RolloutStatus, Strategy
 from tandem_operator.engines.base import EngineType
 from tandem_operator.manifests import Platform, build, unknown_arguments
+from tandem_operator.rollouts.objects import configured, rolled
+from tandem_operator.rollouts.record import Record, Stage, Trial
+from tandem_operator.rollouts.version import wanted
+from tandem_operator.sizing.without_cluster import not_sized, sized
 
 from tests.unit.charts.schemas import problems, unrestricted
 
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 FOLDER = Path(__file__).parent
 EXPECTED = FOLDER / "expected"
 INPUTS = sorted(FOLDER.glob("*.yaml"))
@@ -24,8 +31,22 @@ INPUTS = sorted(FOLDER.glob("*.yaml"))
 def rendered(path: Path) -> list[dict[str, Any]]:
     platform = Platform(frozenset({SERVICE_MONITOR_API}))
     services = [item for item in documents.read(path) if isinstance(item, LLMService)]
-    assert [line for service in services for line in unknown_arguments(service, platform)] == []
-    return [manifest for service in services for manifest in build(service, platform)]
+    wrong = [[*unknown_arguments(service, platform), *not_sized(service)] for service in services]
+    assert [line for lines in wrong for line in lines] == []
+    return [manifest for service in services for manifest in objects(sized(service), platform)]
+
+
+def objects(service: LLMService, platform: Platform) -> list[dict[str, Any]]:
+    """What it becomes; where a candidate is tried, with one at its first step that is made of the same."""
+    built = build(service, platform)
+    if not service.spec.rollout.tries:
+        return built
+    deployments = {each["metadata"]["name"]: each for each in built if each["kind"] == "Deployment"}
+    version = wanted(service, deployments[service.engine.name])
+    trial = Trial(version=version, made=NOW, since=NOW, stage=Stage.JUDGED)
+    record = Record(current=version, since=NOW, served=True, trial=trial)
+    status = RolloutStatus(strategy=service.spec.rollout.strategy, phase=Phase.PROGRESSING, message="", revision="")
+    return rolled(service, build(configured(service, record), platform), record, status, None)
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
@@ -67,6 +88,15 @@ def shared_memory(engine: EngineSpec) -> str:
     return engine.shared_memory
 
 
+def strategy(service: LLMService, name: str) -> dict[str, Any]:
+    """None needs a spare accelerator but where the spec asks for it."""
+    rollout = service.spec.rollout
+    if name == service.engine.name and rollout.strategy is Strategy.RECREATE:
+        return {"type": "Recreate"}
+    surge = rollout.max_surge if name == service.engine.name else 0
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1}}
+
+
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
 def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
     (service,) = [item for item in documents.read(path) if isinstance(item, LLMService)]
@@ -86,7 +116,7 @@ def test_probes_deadline_and_grace_agree_with_the_spec(path: Path) -> None:
                 "one that hangs is not waited for"
             )
             assert spec["progressDeadlineSeconds"] > budget
-            assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+            assert spec["strategy"] == strategy(service, item["metadata"]["name"])
             assert {"medium": "Memory", "sizeLimit": shared_memory(engine)} in [
                 volume.get("emptyDir") for volume in pod["volumes"]
             ]

@@ -15,6 +15,7 @@ from tandem_operator.workqueue import RetryError
 from tests.integration.cluster import KilledError, Kubernetes, by_kind
 
 CHILDREN_OF_MINIMAL = {
+    ("ConfigMap", "demo-engine-rollout"),
     ("ConfigMap", "demo-orchestrator"),
     ("Deployment", "demo-engine"),
     ("Deployment", "demo-orchestrator"),

@@ -23,8 +23,13 @@ INSPECTION: Final = "inspection"
 """The same of the pods that look at a model's files."""
 FETCH: Final = "fetch"
 """The same of the pods that fetch a model."""
+CANDIDATE: Final = "engine-next"
+"""In the place of a tier, the label of the pods of an engine that is to take the place of the main one, and its name
+among the upstreams."""
 ATTEMPT: Final = "tandem.dev/attempt"
 """Annotation of a Job: how many like it have failed before."""
+FETCHED: Final = "tandem.dev/fetched"
+"""Annotation of an engine's Deployment: what was fetched for it, by its source, and into which claim."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
 """OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from tandem_contract import names
-from tandem_contract.config import OrchestratorConfig
+from tandem_contract.config import OrchestratorConfig, Upstream
 
 from tandem_operator.api import additional_engine
 from tandem_operator.api.additional_engine import AdditionalEngines, AdditionalEngineSpec, Task
@@ -22,10 +22,11 @@ from tandem_operator.api.networking import NetworkingSpec
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.api.pairing import draft_pairing, pairing
 from tandem_operator.api.replicas import ReplicaRange
+from tandem_operator.api.rollout import RolloutSpec
 from tandem_operator.api.settings import Named, config_maps, secrets
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import Capability, EngineType
-from tandem_operator.rules import Rule, Ruled
+from tandem_operator.rules import NOT_STORED, Rule, Ruled
 
 ROTATE_KEY: Final = "tandem.dev/rotate-engine-key"
 """Annotation of an LLMService: with another value, the engines get another key."""
@@ -35,6 +36,9 @@ _LONGEST_WITH_EMBEDDING: Final = 48
 """NAME-embedding-pods is a DNS label, too."""
 _KEYLESS: Final = [str(kind) for kind, engine in ENGINES.items() if Capability.KEY not in engine.capabilities]
 _OPEN: Final = [str(kind) for kind, engine in ENGINES.items() if engine.loads_for_anyone]
+_TRYING: Final = ["BlueGreen", "Canary"]
+_LONGEST_TRIED: Final = 46
+"""NAME-engine-next-pods is one, too."""
 _LONGEST_TOGETHER: Final = 57
 """NAME-KEY-pods is one as well."""
 
@@ -140,6 +144,8 @@ class LLMServiceSpec(Ruled):
     """The tier that speaks to clients, runs tools and scales on CPU."""
     monitoring: MonitoringSpec = MonitoringSpec()
     """Metrics for Prometheus."""
+    rollout: Annotated[RolloutSpec, Field(json_schema_extra=NOT_STORED)] = RolloutSpec()
+    """How a changed main engine takes the place of the one that serves."""
     networking: NetworkingSpec = NetworkingSpec()
     """Service and NetworkPolicy."""
     suspend: bool = False
@@ -182,6 +188,13 @@ class LLMService(Ruled):
             message=f"metadata.name and each name in spec.additionalEngines must have at most {_LONGEST_TOGETHER} "
             "characters together: Services are named after both",
         ),
+        Rule(
+            cel="!has(self.spec.rollout) || !has(self.spec.rollout.strategy)"
+            f" || !(self.spec.rollout.strategy in {_TRYING}) || self.metadata.name.size() <= {_LONGEST_TRIED}",
+            holds=lambda service: not service.spec.rollout.tries or len(service.metadata.name) <= _LONGEST_TRIED,
+            message=f"metadata.name must have at most {_LONGEST_TRIED} characters with spec.rollout.strategy BlueGreen "
+            "and Canary: Services of the candidate are named after it",
+        ),
     )
 
     api_version: Literal["tandem.dev/v1alpha1"] = "tandem.dev/v1alpha1"
@@ -220,6 +233,15 @@ class LLMService(Ruled):
                 for key, engine in additional.items()
             }
         return self._with(changed)
+
+    def with_upstreams(self, engine: Upstream, *more: Upstream) -> "LLMService":
+        """Return the same service whose orchestrator is told this of the main engine, and of `more` behind it."""
+        spec = self.spec.model_copy()
+        made = spec._configuration  # noqa: SLF001 # which was checked with the rest of the spec
+        others = [each for each in made.upstreams if each.name != engine.name]
+        spec._configuration = made.model_copy(update={"upstreams": [engine, *more, *others]})  # noqa: SLF001
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return LLMService.model_construct(**fields | {"spec": spec})
 
     def _with(self, changed: Mapping[str, Any]) -> "LLMService":
         """Return the same service with other fields of its spec, and nothing that was derived from the former ones."""

@@ -36,9 +36,14 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
             read,
         ),
         _with_source(
-            f"has(self.model.file) || !{source}.matches('{_FOLDERS}') || !({_able(engine, file)})",
-            lambda spec, model: model.file is not None or not model.has_source(_FOLDERS) or not _can(spec, file),
-            f"model.file must name the GGUF file in a pvc:// or oci:// source: {_names(file)} load one",
+            f"has(self.model.file) || !({_able(engine, file)})"
+            f" || !has(self.model.cache) && !{source}.matches('{_FOLDERS}')",
+            lambda spec, model: (
+                model.file is not None
+                or not _can(spec, file)
+                or (model.cache is None and not model.has_source(_FOLDERS))
+            ),
+            f"model.file must name the GGUF file in a pvc:// or oci:// source or in a cache: {_names(file)} load one",
             read,
         ),
         _with_source(
@@ -50,7 +55,7 @@ def pairing(engine: str, read: Read) -> tuple[Rule, ...]:
         _rule(
             f"!has(self.model.cache) || {engine}.type in {_CACHED}",
             lambda spec, model: model.cache is None or spec.type in _CACHED,
-            f"model.cache is for engine.type {', '.join(_CACHED)}, which load a folder",
+            f"model.cache is for engine.type {', '.join(_CACHED)}, which load models from volumes",
             read,
         ),
         _rule(

@@ -5,6 +5,7 @@ from typing import Self
 
 from tandem_contract.progress import Progress
 
+from tandem_operator.api.outcomes import Outcome
 from tandem_operator.api.tool_calling import Verification
 
 
@@ -33,6 +34,8 @@ class Said:
     """By the names of engines, for how many tokens a replica's cache has room."""
     at_work: tuple[AtWork, ...] = field(default=(), compare=False)
     """Replicas of engines that have work; different each time."""
+    outcomes: tuple[Outcome, ...] = field(default=(), compare=False)
+    """How the main engine's requests ended, and its candidate's."""
 
     @property
     def in_doubt(self) -> bool:
@@ -47,4 +50,5 @@ class Said:
             self.tool_calling + other.tool_calling,
             self.kv_tokens + other.kv_tokens,
             self.at_work + other.at_work,
+            self.outcomes + other.outcomes,
         )

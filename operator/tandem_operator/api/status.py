@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 from tandem_contract.config import Section
 
+from tandem_operator.api.rollout import RolloutStatus
 from tandem_operator.api.text import LONGEST_MESSAGE, LONGEST_REASON, fitting_message, fitting_reason
 
 
@@ -32,6 +33,7 @@ class ConditionType(StrEnum):
     ORCHESTRATOR_READY = "OrchestratorReady"
     STORES_READY = "StoresReady"
     UPDATE_SAFE = "UpdateSafe"
+    ROLLED_OUT = "RolledOut"
     MONITORING_READY = "MonitoringReady"
     TOOL_CALLING_VERIFIED = "ToolCallingVerified"
     DEGRADED = "Degraded"
@@ -136,6 +138,8 @@ class LLMServiceStatus(Section):
     """The additional engines, by their names."""
     orchestrator: TierStatus | None = None
     """Orchestrator pods."""
+    rollout: RolloutStatus | None = None
+    """The main engine's roll-out."""
     selector: str | None = None
     """Label selector of the engine's pods, for the scale subresource."""
     conditions: list[Condition] = Field(

@@ -23,7 +23,10 @@ class Accelerators:
         self._known: dict[_Question, tuple[float, Sequence[NodeGpus]]] = {}
 
     async def find(self, accelerator: str, node_selector: Mapping[str, str]) -> Sequence[NodeGpus]:
-        """Return the GPUs of the nodes with these labels that tell of them; none where nodes may not be read."""
+        """Return the GPUs of the nodes with these labels that tell of them; none where nodes may not be read.
+
+        ApiError: they cannot be read now.
+        """
         question = (accelerator, tuple(sorted(node_selector.items())))
         now = asyncio.get_running_loop().time()
         self._known = {asked: kept for asked, kept in self._known.items() if now - kept[0] < _KEPT_SECONDS}
@@ -31,6 +34,8 @@ class Accelerators:
             try:
                 found = await self._look_up(accelerator, node_selector)
             except ApiError as error:
+                if not error.is_refusal:
+                    raise
                 logger.warning("the GPUs of nodes cannot be looked up: %s", error)
                 found = []
             self._known[question] = now, found

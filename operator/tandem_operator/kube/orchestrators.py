@@ -18,8 +18,9 @@ from tandem_contract import names
 from tandem_contract.progress import Progress
 from yarl import URL
 
+from tandem_operator.api import outcomes
 from tandem_operator.api.address import address_in
-from tandem_operator.api.component import Reference, Tier
+from tandem_operator.api.component import CANDIDATE, Reference, Tier
 from tandem_operator.api.said import AtWork, Said
 from tandem_operator.api.text import printable
 from tandem_operator.api.tool_calling import QUERY, verifications
@@ -42,6 +43,7 @@ _MOST_TOKENS: Final = 2**53
 _LONGEST_STALL: Final = 864_000
 """Seconds; more is nothing that was measured."""
 _PROGRESSES: Final = frozenset(Progress)
+_ROLLED_OUT: Final = (str(Tier.ENGINE), CANDIDATE)
 
 
 class Directory:
@@ -154,23 +156,25 @@ async def _answer(
 ) -> tuple[Key, Said | None]:
     try:
         async with gate, session.get(url, ssl=False, allow_redirects=False) as response:
-            return key, _said(response.status, await _read(response.content))
+            return key, _said(url, response.status, await _read(response.content))
     except Exception as error:  # noqa: BLE001 # whatever a pod does, the others must be asked
         logger.info("%s/%s: %s does not say how it is: %s: %s", *key, url, type(error).__name__, error)
         return key, None
 
 
-def _said(status: int, content: bytes) -> Said:
+def _said(url: URL, status: int, content: bytes) -> Said:
     if status != HTTPStatus.OK:
         raise ValueError(f"it answered {status}")
     answer = json.loads(content)
-    # an orchestrator of an older release tells of no limitations, nothing that it verified, and not how engines get on
+    # an orchestrator of an older release tells of no limitations, nothing that it verified, and not how engines get
+    # on and how their requests end
     return Said(
         _lines("degraded", answer["degraded"]),
         _lines("limitations", answer.get("limitations", [])),
         verifications(answer.get(QUERY, [])),
         _kv_tokens(answer.get("kv_tokens", {})),
         tuple(_at_work(answer.get("at_work", []))),
+        tuple(outcomes.outcomes(answer.get(outcomes.QUERY, []), url.host or "", _ROLLED_OUT)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tandem_contract import names
 
-from tandem_operator.api.component import Reference
+from tandem_operator.api.component import FETCHED, Reference
 from tandem_operator.kube.difference import MANAGER
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
@@ -103,17 +103,16 @@ class Store:
         return self._objects.get(key, {}).get(Reference(LLM_SERVICE.kind, key.name))
 
     def sources(self, namespace: str) -> set[str]:
-        """Return the sources of all models that the LLMServices of a namespace name."""
-        specs = [
-            found.get("spec") or {}
-            for key in self.services()
-            if key.namespace == namespace
-            if (found := self.service(key))
-        ]
+        """Return the sources of all models that the LLMServices of a namespace name or still run."""
+        keys = [key for key in self.services() if key.namespace == namespace]
+        specs = [found.get("spec") or {} for key in keys if (found := self.service(key))]
         engines = [spec.get("embeddingEngine") or {} for spec in specs]
         engines += [each for spec in specs for each in (spec.get("additionalEngines") or {}).values()]
         models = [section.get("model") or {} for section in (*specs, *engines)]
-        return {model["source"] for model in models if isinstance(model.get("source"), str)}
+        named = {model["source"] for model in models if isinstance(model.get("source"), str)}
+        children = [child for key in keys for child in self.children(key).values()]
+        fetched = [(child["metadata"].get("annotations") or {}).get(FETCHED, "") for child in children]
+        return named | {text.partition(" ")[0] for text in fetched if text}
 
     def children(self, key: Key) -> dict[Reference, Object]:
         """Return the objects that a service is made of."""

@@ -12,7 +12,7 @@ _PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16
 
 
 def next_attempt(job: Manifest, live: Mapping[str, Any] | None, secret: str, now: datetime) -> Manifest | None:
-    """Return the Job to make in the place of `live`; None while that one works, or rests after it failed.
+    """Return the Job to make in the place of `live`; None while that one works, rests after it failed, or succeeded.
 
     `secret` is the version of the Secret that it uses: with another, as at first, there is nothing to wait for.
     """
@@ -34,6 +34,13 @@ def ended(job: Mapping[str, Any], how: str) -> datetime | None:
     conditions = job.get("status", {}).get("conditions") or []
     times = [item["lastTransitionTime"] for item in conditions if (item["type"], item["status"]) == (how, "True")]
     return datetime.fromisoformat(times[0]) if times else None
+
+
+def last_words(job: Mapping[str, Any]) -> str:
+    """Return why Kubernetes gave a Job up; empty if it did not."""
+    conditions = job.get("status", {}).get("conditions") or []
+    told = (item for item in conditions if (item["type"], item["status"]) == ("Failed", "True"))
+    return next((str(item.get("message", "")) for item in told), "")
 
 
 def annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:

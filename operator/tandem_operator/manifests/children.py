@@ -14,7 +14,6 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
     """Return the objects that make `llm` run; `key_version` changes when the engine's key does."""
     settings = config.file(llm)
     migrations = [*migration.build(llm, platform, settings)]
-    fetches = model_cache.jobs(llm, platform)
     key = private.secret(llm)
     return [
         *component.service_accounts(llm),
@@ -27,9 +26,9 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
         *private.services(llm),
         *volumes.claims(llm),
         *model_cache.claims(llm),
-        *fetches.values(),
+        *model_cache.jobs(llm, platform).values(),
         *(
-            model_cache.after(fetches.get(component.tier), deployment)
+            model_cache.after(component, deployment)
             for component, deployment in zip(
                 llm.engines, engine.build(model_cache.with_cached(llm), platform, key_version), strict=True
             )

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from tandem_operator.api.component import Component
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.pod import PodSettings, Resources
 from tandem_operator.manifests.component import Manifest
 from tandem_operator.manifests.platform import Platform
@@ -89,6 +90,12 @@ def service_port(name: str, port: int, *, tls: bool = False) -> Manifest:
     """Return a port of a Service that leads to the container's http port."""
     protocol = "https" if tls else "http"
     return {"name": name, "port": port, "targetPort": "http", "protocol": "TCP", "appProtocol": protocol}
+
+
+def tolerations(spec: EngineSpec) -> list[Manifest]:
+    """Return the taints that an engine's pods tolerate: nodes with accelerators often have one of their name."""
+    own = [{"key": spec.accelerator, "operator": "Exists", "effect": "NoSchedule"}] if spec.gpu_count else []
+    return [*own, *plain(spec.tolerations)]
 
 
 def plain(models: list[Any]) -> list[Manifest]:

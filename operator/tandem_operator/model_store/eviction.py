@@ -48,6 +48,11 @@ def doomed(models: Iterable[Held], now: float, bound: int) -> list[Held]:
     return going
 
 
+def make_room(store: Path, kept: Sequence[HuggingFace], lacking: int) -> int:
+    """Remove what is to go until so many bytes more are free, if there is as much; return the bytes that are."""
+    return evict(store, kept, max(0, sum(model.size for model in _models(store, kept)) - lacking))
+
+
 def evict(store: Path, kept: Sequence[HuggingFace], bound: int) -> int:
     """Remove from a store what is to go, but for what somebody works on; return the bytes that are free again."""
     freed = 0

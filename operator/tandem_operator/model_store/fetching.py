@@ -13,6 +13,7 @@ from typing import Final
 
 from tandem_operator.model_store import digests, manifest
 from tandem_operator.model_store.errors import FetchError, PermanentError, StoppedError
+from tandem_operator.model_store.eviction import make_room
 from tandem_operator.model_store.hub import Commit, Hub, RemoteFile
 from tandem_operator.model_store.lock import Lock, held
 from tandem_operator.model_store.manifest import FileEntry, Manifest
@@ -63,7 +64,7 @@ def _completed(wish: Wish, progress: Progress, patience: Patience, stop: threadi
     unfinished = Unfinished(wish.folder)
     unfinished.remove_others(files)
     present, total = sum(map(unfinished.present, files)), sum(file.size for file in files)
-    _check_room(wish.store, total - present)
+    _see_to_room(wish, total - present)
     progress.enter(State.FETCHING, f"commit {commit.id}", done=present, total=total)
     transfer = Transfer(hub, commit.id, unfinished, patience, progress, stop)
     _all(transfer, [file for file in files if not unfinished.has(file)])
@@ -81,13 +82,15 @@ def _selected(commit: Commit, wish: Wish) -> list[RemoteFile]:
     return sorted((file for file in commit.files if file.path in names), key=lambda file: file.path)
 
 
-def _check_room(store: Path, missing: int) -> None:
-    free = shutil.disk_usage(store).free
+def _see_to_room(wish: Wish, missing: int) -> None:
+    free = shutil.disk_usage(wish.store).free
+    if missing > free and wish.kept is not None:
+        free += make_room(wish.store, [*wish.kept, wish.source], missing - free)
     if missing > free:
+        remedy = ", or set model.cache.eviction to WhenFull" if wish.kept is None else "; all other models are wanted"
         raise PermanentError(
             "NoRoom",
-            f"the model needs {missing:,} bytes more and the volume has {free:,} free: enlarge its claim, or let "
-            "`tandem-operator evict` remove other models",
+            f"the model needs {missing:,} bytes more and the volume has {free:,} free: enlarge its claim{remedy}",
         )
 
 

@@ -17,7 +17,7 @@ import httpx2
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.hf_api import RepoSibling
-from huggingface_hub.utils import build_hf_headers, get_session  # type: ignore[attr-defined] # told to be public
+from huggingface_hub.utils import build_hf_headers, get_session
 
 from tandem_operator.api.source import HuggingFace
 from tandem_operator.model_store import refusal

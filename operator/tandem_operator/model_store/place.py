@@ -39,6 +39,8 @@ class Wish:
     selection: Selection
     verify: bool = False
     """Whether the bytes of a complete model are looked at again."""
+    kept: tuple[HuggingFace, ...] | None = None
+    """Models that stay where there is no room for this one; None where all do."""
 
     @property
     def folder(self) -> Path:

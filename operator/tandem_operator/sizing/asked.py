@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.model import ModelFigures, SizedModelSpec
 from tandem_operator.api.quantity import number
 from tandem_operator.api.source import HuggingFace
@@ -15,10 +16,11 @@ from tandem_operator.sizing.plan import Wanted
 from tandem_operator.sizing.shape import KvGroup, KvKind, ModelShape
 
 _SHARE: Final = re.compile(
-    r"--(?:gpu|device)[-_]memory[-_]utilization[= ](0?\.[0-9]+|1(?:\.0*)?)$|--mem-fraction-static[= ](0?\.[0-9]+)$"
+    r"(?<!\S)--(?:(?:gpu|device)[-_]memory[-_]utilization|mem-fraction-static)[= ](0?\.[0-9]+|1(?:\.0*)?)(?!\S)"
 )
-_FP8_CACHE: Final = re.compile(r"--kv[-_]cache[-_]dtype[= ]fp8")
-_LONGEST_LAYER: Final = 2**34
+_FP8_CACHE: Final = re.compile(r"(?<!\S)--kv[-_]cache[-_]dtype[= ]fp8")
+_LOADING_LESS: Final = re.compile(r"(?<!\S)(?:--(?:quantization|torchao|\S*offload)|-q\b)")
+"""Arguments by which weights shrink while they load, or stay in the node's memory."""
 
 
 def is_sized(component: EngineComponent) -> bool:
@@ -45,9 +47,14 @@ def wanted(component: EngineComponent, gpus_per_node: int) -> Wanted:
         pipeline=spec.parallelism.pipeline if stated or spec.parallelism.pipeline > 1 else None,
         gpus_per_node=gpus_per_node,
         utilization=_share(spec.extra_args) or ENGINES[spec.type].memory_share,
-        kv_bytes=1 if any(map(_FP8_CACHE.match, spec.extra_args)) else Wanted.kv_bytes,
+        kv_bytes=1 if _FP8_CACHE.search(" ".join(spec.extra_args)) else Wanted.kv_bytes,
         max_num_seqs=spec.max_num_seqs,
     )
+
+
+def loads_files_whole(spec: EngineSpec) -> bool:
+    """Return whether the accelerators have to hold weights of the size of their files."""
+    return spec.quantization is None and not _LOADING_LESS.search(" ".join(spec.extra_args))
 
 
 def told_shape(component: EngineComponent) -> ModelShape | None:
@@ -73,5 +80,5 @@ def _of_figures(figures: ModelFigures) -> ModelShape:
 
 
 def _share(extra_args: Sequence[str]) -> float | None:
-    found = [match for argument in extra_args if (match := _SHARE.match(argument))]
-    return float(found[-1][1] or found[-1][2]) if found else None
+    found = _SHARE.findall(" ".join(extra_args))
+    return float(found[-1]) if found else None

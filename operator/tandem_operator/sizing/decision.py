@@ -7,11 +7,11 @@ from typing import Any, Final
 from tandem_operator.api.component import EngineComponent
 from tandem_operator.api.engine import AUTO, EngineSpec
 from tandem_operator.api.quantity import number
-from tandem_operator.sizing.asked import is_stated, wanted
+from tandem_operator.sizing.asked import is_stated, loads_files_whole, wanted
 from tandem_operator.sizing.gpu import Gpu
 from tandem_operator.sizing.nodes import NodeGpus, smallest
 from tandem_operator.sizing.plan import DoesNotFitError, Plan, Wanted, plan
-from tandem_operator.sizing.record import Record, former, is_recorded
+from tandem_operator.sizing.record import Record, former, last
 from tandem_operator.sizing.shape import ModelShape
 from tandem_operator.sizing.telling import arithmetic
 from tandem_operator.sizing.units import gib
@@ -59,15 +59,22 @@ def decide(component: EngineComponent, evidence: Evidence) -> Decision:
         return _stated(component, evidence)
     if record := former(evidence.deployment, component):
         return _kept(component, record)
-    if component.spec.gpus is None and evidence.deployment and not is_recorded(evidence.deployment):
-        message = f"{component.name} runs on {component.spec.gpu_count} as before; {_path(component)}: auto sizes it"
-        return Decision("NotSized", message, None, component.spec)
     kind = _kind(component, evidence.nodes)
     if kind is None:
-        return _without_gpu(component)
+        return _without_gpu(component, evidence)
+    if component.spec.gpus is None and evidence.deployment and not last(evidence.deployment):
+        message = f"{component.name} runs on {component.spec.gpu_count} as before; {_path(component)}: auto sizes it"
+        return Decision("NotSized", message, None, component.spec)
     if evidence.shape is None:
         return _without_shape(component, evidence)
     return _planned(component, evidence.shape, kind)
+
+
+def resting(component: EngineComponent, deployment: Mapping[str, Any]) -> Decision:
+    """Return what an engine keeps that is suspended before it is decided what it gets."""
+    record, spec = last(deployment), component.spec
+    message = f"{component.name} is sized once spec.suspend is false"
+    return Decision("Suspended", message, None, _sized(spec, record) if record else spec, record=record)
 
 
 def _stated(component: EngineComponent, evidence: Evidence) -> Decision:
@@ -79,7 +86,8 @@ def _stated(component: EngineComponent, evidence: Evidence) -> Decision:
     try:
         found = plan(evidence.shape, kind.gpu, wanted(component, kind.count))
     except DoesNotFitError as error:
-        if evidence.deployment is None and evidence.shape.weights > kind.gpu.memory * spec.gpu_count:
+        too_large = evidence.shape.weights > kind.gpu.memory * spec.gpu_count and loads_files_whole(spec)
+        if too_large and evidence.deployment is None:
             return _refused(error, f"raise {_path(component)} or set it to auto")
         return Decision(
             "DoesNotFit", f"as {component.spec_path} states it, it may not fit: {error}", fits=False, spec=spec
@@ -105,12 +113,10 @@ def _planned(component: EngineComponent, shape: ModelShape, kind: NodeGpus) -> D
         return _refused(error, f"a number in {_path(component)} overrules this")
     if found.nodes > 1:
         return _refused(
-            f"{arithmetic(found)} A replica is one pod, on one node with {kind.count} of them",
+            f"{arithmetic(found)}; but a replica is one pod, on a node that has {kind.count} of them",
             "choose larger GPUs, a smaller model, or an engine of type external that spans nodes",
         )
-    record = Record.of(component, shape, found, kind.count)
-    spec = _sized(component.spec, record)
-    return Decision("Sized", arithmetic(found), fits=True, spec=spec, record=record, estimate=found)
+    return _kept(component, Record.of(component, shape, found, kind.count))
 
 
 def _without_shape(component: EngineComponent, evidence: Evidence) -> Decision:
@@ -120,20 +126,25 @@ def _without_shape(component: EngineComponent, evidence: Evidence) -> Decision:
         return Decision("Inspecting", f"{source} is looked at, to size the engine{waits}", None, waits_for_files=True)
     message = f"{source} could not be looked at: {evidence.problem}; set {component.model_path}.figures, or a number in"
     message = f"{message} {_path(component)}"
-    if component.spec.gpus == AUTO:
+    if _must_be_sized(component, evidence):
         return Decision("MetadataMissing", message, None, terminal=True, waits_for_files=True)
     return Decision("MetadataMissing", f"{message}; it gets 1", None, component.spec)
 
 
-def _without_gpu(component: EngineComponent) -> Decision:
+def _without_gpu(component: EngineComponent, evidence: Evidence) -> Decision:
     message = (
         f"no node that {component.spec_path}.nodeSelector leaves tells how much memory its "
         f"{component.spec.accelerator} has, by labels of GPU feature discovery or by a ResourceSlice, or the operator "
         f"may not read nodes; set {component.spec_path}.gpuMemory, for example 79Gi, or a number in {_path(component)}"
     )
-    if component.spec.gpus == AUTO:
+    if _must_be_sized(component, evidence):
         return Decision("AcceleratorUnknown", message, None, terminal=True)
     return Decision("AcceleratorUnknown", f"{message}; it gets 1", None, component.spec)
+
+
+def _must_be_sized(component: EngineComponent, evidence: Evidence) -> bool:
+    """Return whether one accelerator will not do instead: one that was sized would lose those that it has."""
+    return component.spec.gpus == AUTO or last(evidence.deployment) is not None
 
 
 def _refused(cause: object, remedy: str) -> Decision:

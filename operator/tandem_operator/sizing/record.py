@@ -75,11 +75,17 @@ def made_for(component: EngineComponent) -> str:
 
 def former(deployment: Mapping[str, Any] | None, component: EngineComponent) -> Record | None:
     """Return the record at an engine's Deployment, if it was made for what the spec says now."""
+    record = last(deployment)
+    return record if record and record.made_for == made_for(component) else None
+
+
+def last(deployment: Mapping[str, Any] | None) -> Record | None:
+    """Return the record at an engine's Deployment, whatever the spec said then."""
+    annotations = ((deployment or {}).get("metadata") or {}).get("annotations") or {}
     try:
-        record = Record.model_validate_json(_annotation(deployment))
+        return Record.model_validate_json(annotations.get(ANNOTATION, ""))
     except ValidationError:
         return None
-    return record if record.made_for == made_for(component) else None
 
 
 def recorded(manifest: Mapping[str, Any], records: Mapping[str, Record | None]) -> dict[str, Any]:
@@ -89,13 +95,3 @@ def recorded(manifest: Mapping[str, Any], records: Mapping[str, Record | None]) 
         return {**manifest}
     annotations = (metadata.get("annotations") or {}) | {ANNOTATION: record.model_dump_json()}
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
-
-
-def is_recorded(deployment: Mapping[str, Any]) -> bool:
-    """Return whether an engine was sized, for whatever its spec said then."""
-    return bool(_annotation(deployment))
-
-
-def _annotation(deployment: Mapping[str, Any] | None) -> str:
-    annotations = ((deployment or {}).get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get(ANNOTATION, ""))

@@ -21,7 +21,7 @@ _PROGRESS: Final = frozenset(
         "NotMeasured",
     }
     | {"ScalingDown", "Suspended", "Disabled", "Migrating", "ClaimPending", "NotHeard", "ServiceMonitorApiMissing"}
-    | {"NotVerified"}
+    | {"NotVerified", "Progressing", "Paused", "Promoting", "Undone"}
 )
 """Reasons that are no warning, as they belong to the course of things or to what the spec asks for."""
 

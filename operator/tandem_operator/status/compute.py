@@ -6,7 +6,7 @@ from typing import Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent
+from tandem_operator.api.component import CANDIDATE, INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import (
     Condition,
@@ -19,6 +19,8 @@ from tandem_operator.api.status import (
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
+from tandem_operator.status.rolled_out import unfinished
+from tandem_operator.status.rolled_out import verdict as verdict_of_rollout
 from tandem_operator.status.sized import sized
 from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_engine
 from tandem_operator.status.stores import HEARD, StoresView, stores_finding, usable
@@ -93,17 +95,27 @@ def compute(service: LLMService, observed: Observed) -> LLMServiceStatus:
         observed_generation=service.metadata.generation,
         url=service.url,
         model=service.spec.model.served_name,
-        gpus=0 if service.spec.suspend else sum(each.spec.gpu_count * each.spec.replicas for each in service.engines),
+        gpus=_gpus(view),
         engine=MainEngineStatus(**engine.counts.model_dump(), last_load=last_load(engine)),
         embedding=embedding.counts if embedding else None,
         additional_engines=[*map(_engine_status, additional, service.additional)] or None,
         orchestrator=orchestrator.counts,
+        rollout=observed.rollout,
         selector=",".join(f"{name}={value}" for name, value in labels.items()),
         conditions=[
             *conditions(verdicts, former, service.metadata.generation, observed.now),
             *_unheard(verdicts, former.get(ConditionType.DEGRADED)),
         ],
     )
+
+
+def _gpus(view: ServiceView) -> int:
+    """Return the accelerators of all engines, and of the candidate that is tried beside the main one."""
+    service, rollout = view.service, view.observed.rollout
+    if service.spec.suspend:
+        return 0
+    tried = [service.engine] if rollout and rollout.weight is not None else []
+    return sum(each.spec.gpu_count * each.spec.replicas for each in (*service.engines, *tried))
 
 
 def _engine_status(tier: TierView, engine: EngineComponent) -> EngineStatus:
@@ -135,7 +147,7 @@ def ready(view: ServiceView) -> Verdict:
 
 def reconciling(view: ServiceView) -> Verdict:
     """Return whether the service is on its way to what its spec says."""
-    kind, worst = ConditionType.RECONCILING, view.worst
+    kind, worst = ConditionType.RECONCILING, view.worst or unfinished(view.observed.rollout)
     if worst is None:
         return Verdict(kind, ConditionStatus.FALSE, "Done", "everything is as the spec says")
     goes_on = not worst.terminal and worst.reason != "Suspended"
@@ -144,7 +156,7 @@ def reconciling(view: ServiceView) -> Verdict:
 
 def stalled(view: ServiceView) -> Verdict:
     """Return whether a person has to do something."""
-    kind, worst = ConditionType.STALLED, view.worst
+    kind, worst = ConditionType.STALLED, view.worst or unfinished(view.observed.rollout)
     if worst is None:
         return Verdict(kind, ConditionStatus.FALSE, "Done", "nothing is in the way")
     message = worst.message if worst.terminal else "goes on"
@@ -208,6 +220,12 @@ def stores_ready(view: ServiceView) -> Verdict | None:
     return Verdict(kind, ConditionStatus.UNKNOWN, "NotHeard", "no orchestrator has said yet whether it can use them")
 
 
+def rolled_out(view: ServiceView) -> Verdict | None:
+    """Return whether the main engine is what the spec says; nothing is told of one that somebody else runs."""
+    rollout = view.observed.rollout
+    return verdict_of_rollout(rollout, suspended=view.service.spec.suspend) if rollout else None
+
+
 def monitoring_ready(view: ServiceView) -> Verdict:
     """Return whether Prometheus can find all tiers."""
     message = "Prometheus finds all tiers by their ServiceMonitors"
@@ -251,6 +269,7 @@ CONDITIONS: Final[tuple[Callable[[ServiceView], Verdict | None], ...]] = (
     orchestrator_ready,
     stores_ready,
     update_safe,
+    rolled_out,
     monitoring_ready,
     tool_calling_verified,
     degraded,
@@ -344,7 +363,8 @@ def parts_unusable(view: ServiceView) -> Finding | None:
 
 def _unusable(view: ServiceView) -> Finding | None:
     """Return what the orchestrators cannot use; the service's own engines have conditions of their own."""
-    own = tuple(names.UPSTREAM_PROBLEM.format(name=each.tier, problem="") for each in view.service.all_engines)
+    engines = (*(each.tier for each in view.service.all_engines), CANDIDATE)
+    own = tuple(names.UPSTREAM_PROBLEM.format(name=each, problem="") for each in engines)
     lines = {line for line in view.observed.degraded or () if not line.startswith(own)}
     if not lines:
         return None

@@ -43,7 +43,7 @@ class FetchView:
     @property
     def pods(self) -> list[PodView]:
         """Its pods, oldest first."""
-        views = [PodView(pod, self.observed.now) for pod in self.observed.pods if self._is_its(pod)]
+        views = [PodView(pod, self.observed.now, self.component) for pod in self.observed.pods if self._is_its(pod)]
         return sorted(views, key=lambda view: (view.created, view.name))
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tandem_operator.api.component import Reference
 from tandem_operator.api.fetch_progress import FetchProgress
 from tandem_operator.api.hang import Hang
+from tandem_operator.api.rollout import RolloutStatus
 from tandem_operator.api.tool_calling import Verification
 from tandem_operator.sizing.decision import Decision
 
@@ -66,6 +67,8 @@ class Observed:
     """How far these are, by the uids of their pods."""
     credentials: frozenset[str] | None = None
     """Those Secrets that exist of the ones that open the models which are waited for; None while nobody looked."""
+    rollout: RolloutStatus | None = None
+    """How far the main engine's roll-out is; None where it is somebody else's."""
     hangs: Sequence[Hang] = ()
     """Pods of its engines that hang."""
     claim_event: str | None = None

@@ -152,7 +152,8 @@ def unschedulable(view: PodView) -> Finding | None:
         remedy = "StoresReady tells of its claim; one that spec.orchestrator.files.claimName names is yours to create"
         return Finding("VolumeMissing", f"{view.name}: {cause}; {remedy}")
     if "persistentvolumeclaim" in cause and engine:
-        message = f"{view.name}: {cause}; create the claim or correct {engine.model_path}.source"
+        named = "cache" if engine.model.cache else "source"
+        message = f"{view.name}: {cause}; create the claim or correct {engine.model_path}.{named}"
         return Finding("VolumeMissing", message, terminal=True, about_model=True)
     waited = view.now - moment(condition.get("lastTransitionTime"))
     terminal = waited > SCHEDULING_GRACE

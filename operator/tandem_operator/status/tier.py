@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import Component, EngineComponent, Reference, Tier
+from tandem_operator.api.component import CANDIDATE, Component, EngineComponent, Reference, Tier
 from tandem_operator.api.external import ExternalSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.pod import PodSettings
@@ -125,6 +125,7 @@ def _concerns(view: TierView, problem: Problem) -> bool:
     named = [each for each in view.service.components if problem.name.startswith(each.name)]
     tier = max(named, key=lambda each: len(each.name)).tier if named else Tier.ORCHESTRATOR
     told_elsewhere = problem.kind in ("PersistentVolumeClaim", "ServiceMonitor") or problem.degrades
+    told_elsewhere |= problem.name.startswith(f"{view.service.name}-{CANDIDATE}")
     return tier == view.tier and not told_elsewhere
 
 

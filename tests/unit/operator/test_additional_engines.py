@@ -119,7 +119,10 @@ class TestObjects:
 class TestConfiguration:
     def test_each_is_an_upstream_of_its_name(self) -> None:
         read = settings(service(ENGINES))
-        key = {"apiKeyFile": "/etc/tandem/engine-key/api-key"}
+        key = {
+            "apiKeyFile": "/etc/tandem/engine-key/api-key",
+            "previousApiKeyFile": "/etc/tandem/engine-key/previous-api-key",
+        }
         assert read["upstreams"][1:] == [
             {"name": "partner", "type": "openai", "url": URL, "model": "large"},
             {"name": "small", "url": "http://demo-small-pods:8000", "discovery": "dns", "model": "small", **key},

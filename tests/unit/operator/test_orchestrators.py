@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from tandem_contract.progress import Progress
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.outcomes import Outcome
 from tandem_operator.api.said import AtWork, Said
 from tandem_operator.api.tool_calling import Verification
 from tandem_operator.kube import metrics, orchestrators
@@ -221,13 +222,14 @@ async def test_a_replica_set_is_looked_up_once_as_long_as_it_has_pods() -> None:
         Says({"degraded": [], "tool_calling": [verdict(message=None)]}),
         Says({"degraded": [], "at_work": {}}),
         Says({"degraded": [], "kv_tokens": []}),
+        Says({"degraded": [], "outcomes": {}}),
         Says(b"[" * 60_000),
         Says(zlib.compress(b'{"degraded": ["' + b"x" * 9_000_000 + b'"]}'), headers={"content-encoding": "deflate"}),
     ],
     ids=[
         *("not ready", "another shape", "no object", "no JSON", "too long", "elsewhere"),
         *("a text", "no texts", "verdicts: no list", "no objects", "no verdicts", "no reason", "no message"),
-        *("no list", "no figures", "too deep", "too long, compressed"),
+        *("no list", "no figures", "outcomes: no list", "too deep", "too long, compressed"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_none(orchestrator: Service, says: Says) -> None:
@@ -338,3 +340,19 @@ async def test_the_room_in_caches_is_told(orchestrator: Service) -> None:
     figures = {"engine": 184_832, "none": 0, "many": 2**60, "text": "5", "bool": True}
     orchestrator.says["/ready"] = Says({"degraded": [], "kv_tokens": figures})
     assert (await orchestrators.ask({A: [at(orchestrator)]}))[A].kv_tokens == (("engine", 184_832),)
+
+
+async def test_how_requests_ended_is_believed_of_the_engines_that_are_rolled_out(orchestrator: Service) -> None:
+    good = {"upstream": "engine", "requests": 7, "failures": 1, "first_tokens": 6, "first_token_seconds": 1.5}
+    strange: list[Any] = [
+        *({**good, "requests": requests} for requests in (-1, 1.5, "x", None, 2**60)),
+        *({**good, "first_token_seconds": seconds} for seconds in (-1, "x", None, 1e300)),
+        *("x", None, [], {}, {**good, "upstream": "other"}),
+    ]
+    beside = {**good, "upstream": "engine-next", "more": "than is known"}
+    orchestrator.says["/ready"] = Says({"degraded": [], "outcomes": [*strange, good, beside]})
+    said = (await orchestrators.ask({A: [at(orchestrator)]}))[A]
+    one = Outcome(pod="127.0.0.1", upstream="engine", requests=7, failures=1, first_tokens=6, first_token_seconds=1.5)
+    assert said.outcomes == (one, one.model_copy(update={"upstream": "engine-next"}))
+    orchestrator.says["/ready"] = Says({"degraded": []})
+    assert said == (await orchestrators.ask({A: [at(orchestrator)]}))[A], "other counts are no news"

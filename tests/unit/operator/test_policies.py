@@ -9,6 +9,7 @@ import pytest
 from tandem_operator.api.component import SERVICE_MONITOR_API, Reference, Tier
 from tandem_operator.api.hang import Hang
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.rollout import Phase, RolloutStatus, Strategy
 from tandem_operator.api.status import ConditionType
 from tandem_operator.sizing.decision import Decision
 from tandem_operator.status import FIELDS_CONTESTED, Observed, Problem
@@ -246,6 +247,7 @@ def test_of_two_causes_the_first_of_the_chain_is_told(chain: Any, view: Any, fir
 
 def test_every_condition_is_told_in_the_order_of_the_api() -> None:
     redis = {"config": {"redis": {"url": "redis://redis:6379/0"}}}
+    rollout = RolloutStatus(strategy=Strategy.CANARY, phase=Phase.COMPLETE, message="", revision="1")
     told = status(
         service(**EMBEDDING, **ADDITIONAL, orchestrator=redis),
         Observed(
@@ -253,6 +255,7 @@ def test_every_condition_is_told_in_the_order_of_the_api() -> None:
             degraded=[],
             capabilities=frozenset({SERVICE_MONITOR_API}),
             decisions={"engine": Decision("Sized", "fits", fits=True)},
+            rollout=rollout,
         ),
     )
     assert [condition.type for condition in told.conditions] == list(ConditionType)

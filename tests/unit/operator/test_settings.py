@@ -28,6 +28,7 @@ ENGINE = {
     "discovery": "dns",
     "model": "org/model",
     "apiKeyFile": "/etc/tandem/engine-key/api-key",
+    "previousApiKeyFile": "/etc/tandem/engine-key/previous-api-key",
 }
 
 

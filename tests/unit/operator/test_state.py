@@ -14,6 +14,7 @@ from tandem_operator.documents import problems
 from tandem_operator.manifests import Images, Platform, build
 from tandem_operator.manifests.attempts import next_attempt
 from tandem_operator.manifests.orchestrator import migration
+from tandem_operator.rollout import Steps, steps
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -188,8 +189,11 @@ def test_orchestrators_wait_until_their_database_is_migrated() -> None:
 
 
 def test_a_deployment_at_rest_was_not_migrated() -> None:
-    deployment = child(service(POSTGRES, suspend=True), "Deployment")
-    assert awaited(service(POSTGRES), migration.at_rest(deployment))
+    subject = service(POSTGRES, suspend=True)
+    deployment = child(subject, "Deployment")
+    first = steps(subject, PLATFORM, {})
+    assert awaited(service(POSTGRES), first.at_rest(deployment))
+    assert not awaited(service(POSTGRES), Steps().at_rest(deployment)), "it waited for something else"
 
 
 def again(found: Json | None, secret: str = "7") -> str | None:

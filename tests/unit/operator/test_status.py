@@ -7,6 +7,7 @@ import pytest
 from tandem_operator import status
 from tandem_operator.api.component import SERVICE_MONITOR_API, Reference
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.rollout import Phase, RolloutStatus, Strategy
 from tandem_operator.api.status import LLMServiceStatus
 from tandem_operator.status import Observed, Problem
 
@@ -564,3 +565,36 @@ def test_a_known_condition_with_fields_of_another_version_is_kept() -> None:
     later = status.compute(service(**spec, status=first), Observed(NOW + timedelta(hours=1), SERVING, [READY_POD]))
     assert conditions(later)["Degraded"] == ("True", "PartsUnusable")
     assert later == compute(service(**spec), degraded=["database: no"])
+
+
+ROLLED_OUT = {
+    Phase.COMPLETE: ("True", "False", "False"),
+    Phase.UPDATE_PENDING: ("True", "False", "False"),
+    Phase.PROGRESSING: ("False", "True", "False"),
+    Phase.PROMOTING: ("False", "True", "False"),
+    Phase.PAUSED: ("False", "False", "False"),
+    Phase.UNDONE: ("False", "False", "False"),
+    Phase.ROLLED_BACK: ("False", "False", "True"),
+}
+
+
+@pytest.mark.parametrize(("phase", "told"), ROLLED_OUT.items(), ids=ROLLED_OUT.keys())
+def test_each_phase_of_a_roll_out_is_told_while_the_engine_serves(phase: Phase, told: tuple[str, str, str]) -> None:
+    rollout = RolloutStatus(strategy=Strategy.CANARY, phase=phase, message="so", revision="1")
+    computed = compute(rollout=rollout)
+    found = conditions(computed)
+    assert found["RolledOut"] == (told[0], phase)
+    assert (found["Ready"][0], found["Reconciling"][0], found["Stalled"][0]) == ("True", *told[1:])
+    assert message(computed, "RolledOut") == "so"
+    assert computed.rollout == rollout
+
+
+def test_a_roll_out_of_a_suspended_service_is_unknown_and_a_candidate_counts() -> None:
+    rollout = RolloutStatus(strategy=Strategy.CANARY, phase=Phase.PROGRESSING, weight=0, message="", revision="1")
+    found = conditions(compute(service(suspend=True), rollout=rollout))
+    assert found["RolledOut"] == ("Unknown", "Suspended")
+    assert compute(service(engine={"gpus": 2}), rollout=rollout).gpus == 4
+
+
+def test_a_candidate_that_cannot_be_reached_is_told_by_its_roll_out() -> None:
+    assert conditions(compute(degraded=["upstream engine-next: no answer"]))["Degraded"][0] == "False"

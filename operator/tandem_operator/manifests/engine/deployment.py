@@ -6,11 +6,12 @@ from typing import Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import EngineComponent
+from tandem_operator.api.component import EngineComponent, Tier
 from tandem_operator.api.engine import EngineSpec
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.pod import Resources
 from tandem_operator.api.quantity import total
+from tandem_operator.api.rollout import RolloutSpec, Strategy
 from tandem_operator.engines import ENGINES
 from tandem_operator.engines.base import CACHE_PATH, TEMPLATE_PATH, Engine, Environment, Probe
 from tandem_operator.manifests.component import Manifest, checksum, child, deployment, grace_seconds
@@ -18,7 +19,7 @@ from tandem_operator.manifests.engine.adapter_files import adapter_volumes
 from tandem_operator.manifests.engine.model_files import ModelFiles, model_files
 from tandem_operator.manifests.engine.private import KEY_STAMP
 from tandem_operator.manifests.platform import Platform
-from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources
+from tandem_operator.manifests.pod import container, environment, http_probe, plain, pod, resources, tolerations
 
 _PULL_SECONDS: Final = 900
 """For scheduling and an image of ten gigabytes, before the startup budget begins."""
@@ -31,11 +32,16 @@ def chat_template(service: LLMService) -> Iterable[Manifest]:
     """Return a ConfigMap with the chat template of each engine whose spec holds one as text."""
     for engine in service.engines:
         if template := engine.spec.tool_calling.inline_chat_template:
-            yield {**child(service, engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
+            yield template_file(service, engine, template)
+
+
+def template_file(service: LLMService, engine: EngineComponent, template: str) -> Manifest:
+    """Return the ConfigMap with an engine's chat template."""
+    return {**child(service, engine, "v1", "ConfigMap"), "data": {_TEMPLATE_FILE: template}}
 
 
 def build(service: LLMService, platform: Platform, key_version: str | None) -> Iterable[Manifest]:
-    """Return a Deployment for each engine; its rollout needs no spare accelerator."""
+    """Return a Deployment for each engine."""
     return (_deployment(service, component, platform, key_version) for component in service.engines)
 
 
@@ -62,9 +68,8 @@ def _deployment(
     }
     if spec.runtime_class_name:
         fields["runtimeClassName"] = spec.runtime_class_name
-    if spec.gpu_count:  # GPU nodes are commonly tainted with the resource's name
-        taint = {"key": spec.accelerator, "operator": "Exists", "effect": "NoSchedule"}
-        fields["tolerations"] = [taint, *plain(spec.tolerations)]
+    if tolerated := tolerations(spec):
+        fields["tolerations"] = tolerated
     pull_secrets = [*files.pull_secrets, *plain(spec.image_pull_secrets)]
     if pull_secrets:
         fields["imagePullSecrets"] = pull_secrets
@@ -79,8 +84,16 @@ def _deployment(
         stamps,
         replicas=0 if service.spec.suspend else spec.replicas,
         progressDeadlineSeconds=spec.startup_seconds + grace + _PULL_SECONDS,
-        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        strategy=_strategy(service.spec.rollout if component.tier == Tier.ENGINE else RolloutSpec()),
     )
+
+
+def _strategy(rollout: RolloutSpec) -> Manifest:
+    """Return how pods take each other's place: without a surge none needs a spare accelerator."""
+    if rollout.strategy is Strategy.RECREATE:
+        return {"type": "Recreate"}
+    surge = rollout.max_surge if rollout.strategy is Strategy.ROLLING_UPDATE else 0
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1}}
 
 
 def _container(service: LLMService, component: EngineComponent, image: str, files: ModelFiles) -> Manifest:

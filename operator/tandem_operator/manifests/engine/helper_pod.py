@@ -11,7 +11,7 @@ from tandem_operator.api.llmservice import LLMService
 from tandem_operator.manifests.component import Manifest, labels
 from tandem_operator.manifests.engine.model_files import ModelFiles, model_files
 from tandem_operator.manifests.platform import Platform
-from tandem_operator.manifests.pod import container, pod, variables
+from tandem_operator.manifests.pod import container, plain, pod, tolerations, variables
 
 _OURS: Final = {
     "HOME": "/tmp",  # noqa: S108 # an emptyDir
@@ -59,7 +59,9 @@ def template(service: LLMService, component: EngineComponent, platform: Platform
         **(ports if helper.port else {}),
     )
     fields: Manifest = {"restartPolicy": "Never", "containers": [runs], "volumes": volumes}
-    pull_secrets = [*files.pull_secrets, *(each.model_dump() for each in component.spec.image_pull_secrets)]
+    if helper.placed and (tolerated := tolerations(component.spec)):
+        fields["tolerations"] = tolerated
+    pull_secrets = [*files.pull_secrets, *plain(component.spec.image_pull_secrets)]
     if pull_secrets:
         fields["imagePullSecrets"] = pull_secrets
     spec = pod(component, platform, **fields, serviceAccountName="default")
@@ -73,6 +75,6 @@ def template(service: LLMService, component: EngineComponent, platform: Platform
 
 def _access(component: EngineComponent, files: ModelFiles) -> list[Manifest]:
     """Return what opens the model's source, and the engine's own variables that say how it is reached."""
-    ours = [each for each in files.env if each["name"] != _OFFLINE]
-    theirs = [each for each in component.spec.env if _REACHING.fullmatch(each.name) and each.name != _OFFLINE]
-    return [*ours, *(each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in theirs)]
+    theirs = [each for each in plain(component.spec.env) if _REACHING.fullmatch(each["name"])]
+    merged = {each["name"]: each for each in [*files.env, *theirs] if each["name"] != _OFFLINE}
+    return list(merged.values())

@@ -18,7 +18,6 @@ _MARK: Final = 8
 _RETRIES: Final = 2
 _DEADLINE_SECONDS: Final = 300
 _RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
-_JOB_OF_POD: Final = "batch.kubernetes.io/job-name"
 
 
 def build(service: LLMService, component: EngineComponent, platform: Platform) -> Manifest:
@@ -27,7 +26,8 @@ def build(service: LLMService, component: EngineComponent, platform: Platform) -
     downloaded = isinstance(component.model.parsed_source, HuggingFace | Bucket)
     source = str(component.model.source if downloaded else files.model)
     volumes = {MOUNT_PATH: files.volume} if files.volume else {}
-    pods = template(service, component, platform, Helper(INSPECTION, ["inspect", source], _RESOURCES, volumes))
+    helper = Helper(INSPECTION, ["inspect", source], _RESOURCES, volumes, placed=bool(volumes))
+    pods = template(service, component, platform, helper)
     mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
     name = f"{component.name[:_LONGEST_PREFIX]}-inspect-{mark}"
     return {
@@ -36,15 +36,8 @@ def build(service: LLMService, component: EngineComponent, platform: Platform) -
     }
 
 
-def pods_of(job: Manifest, pods: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the pods of a Job and of those like it before, the newest last."""
-    name = job["metadata"]["name"]
-    found = [each for each in pods if (each["metadata"].get("labels") or {}).get(_JOB_OF_POD) == name]
-    return sorted(found, key=lambda each: str(each["metadata"].get("creationTimestamp", "")))
-
-
 def said(pods: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return what the newest of these that ended has said: `shape` or `problem`; empty if none ended."""
+    """Return what the last of these that ended has said: `shape` or `problem`; empty if none ended."""
     ends = [end for each in pods for end in _ends(each)]
     if not ends:
         return {}

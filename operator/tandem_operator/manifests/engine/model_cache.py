@@ -1,19 +1,21 @@
 """Models that are fetched once: their claims, the Jobs that fill them, and how engines find what is there.
 
-A Job is named after all that it fetches and where. The engine's Deployment keeps the name of the one that succeeded, so
-that a Job that was cleaned up since is not missed, and no restart asks the hub for anything.
+The engine's Deployment keeps what was fetched for it, so that a Job that was cleaned up since is not missed, and no
+restart and no other release of the operator asks the hub for anything. A Job is named after that and how it fetches, so
+that one that failed is made anew as soon as these change.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tandem_operator.api.cache import Eviction
-from tandem_operator.api.component import FETCH, EngineComponent, Reference
+from tandem_operator.api.component import FETCH, FETCHED, EngineComponent, Reference
 from tandem_operator.api.fetch_progress import PORT
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.api.source import HuggingFace
+from tandem_operator.api.source import HF_PATTERN, HuggingFace
 from tandem_operator.manifests.attempts import annotations, ended
 from tandem_operator.manifests.component import Manifest, checksum, child
 from tandem_operator.manifests.engine.helper_pod import Helper, template
@@ -21,8 +23,6 @@ from tandem_operator.manifests.platform import Platform
 from tandem_operator.model_store.place import folder
 from tandem_operator.model_store.selection import Selection
 
-FETCHED_BY: Final = "tandem.dev/fetched-by"
-"""Annotation of the engine's Deployment."""
 _STORE: Final = "/store"
 _LONGEST_PREFIX: Final = 45
 _MARK: Final = 8
@@ -77,22 +77,31 @@ def with_cached(service: LLMService) -> LLMService:
     )
 
 
-def awaited(job: Manifest, deployment: Mapping[str, Any] | None, live: Mapping[Reference, Mapping[str, Any]]) -> bool:
+def awaited(component: EngineComponent, job: Manifest, live: Mapping[Reference, Mapping[str, Any]]) -> bool:
     """Return whether an engine has to wait for this Job; `live` are the service's children."""
-    name = job["metadata"]["name"]
-    if deployment is not None and annotations(deployment).get(FETCHED_BY) == name:
+    deployment = live.get(Reference("Deployment", component.name))
+    if deployment is not None and annotations(deployment).get(FETCHED) == _fetched(component):
         return False
-    found = live.get(Reference("Job", name))
+    found = live.get(Reference("Job", job["metadata"]["name"]))
     return found is None or ended(found, "Complete") is None
 
 
-def after(job: Manifest | None, deployment: Manifest) -> Manifest:
-    """Return an engine's Deployment as one whose model this Job has fetched."""
-    if job is None:
+def after(component: EngineComponent, deployment: Manifest) -> Manifest:
+    """Return an engine's Deployment as one whose model is there, if one is fetched for it."""
+    if component.model.cache is None:
         return deployment
     metadata = deployment["metadata"]
-    marked = (metadata.get("annotations") or {}) | {FETCHED_BY: job["metadata"]["name"]}
+    marked = (metadata.get("annotations") or {}) | {FETCHED: _fetched(component)}
     return {**deployment, "metadata": {**metadata, "annotations": marked}}
+
+
+def _fetched(component: EngineComponent) -> str:
+    """Return what is fetched for an engine and where to; the source comes first."""
+    return f"{component.model.source} {component.cache_claim}/{_folder(component)}"
+
+
+def _is_fetched(source: str) -> bool:
+    return bool(re.fullmatch(HF_PATTERN, source)) and ".." not in source
 
 
 def _folder(component: EngineComponent) -> Path:
@@ -110,7 +119,7 @@ def _job(service: LLMService, component: EngineComponent, platform: Platform, ke
     pods = template(service, component, platform, helper)
     mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
     if cache and cache.eviction is Eviction.WHEN_FULL:
-        args += ["--evict", *(f"--keep={source}" for source in kept)]
+        args += ["--evict", *(f"--keep={source}" for source in kept if _is_fetched(source))]
     name = f"{component.name[:_LONGEST_PREFIX]}-fetch-{mark}"
     return {
         **child(service, component, "batch/v1", "Job", name),

@@ -85,8 +85,3 @@ def after(jobs: Iterable[Manifest], deployment: Manifest) -> Manifest:
     """Return the Deployment as one that was rolled out after these Jobs."""
     made = [job["metadata"]["name"] for job in jobs]
     return annotated(deployment, {MIGRATED_BY: made[-1]}) if made else deployment
-
-
-def at_rest(deployment: Manifest) -> Manifest:
-    """Return the Deployment of a suspended service, which has no pods and so waits for no Job."""
-    return annotated(deployment, {})

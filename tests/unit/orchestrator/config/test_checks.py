@@ -36,6 +36,42 @@ def test_authorities_for_an_engine_that_speaks_no_tls():
     assert paths(checks.errors(config(upstreams=upstreams))) == ["upstreams.1.tls"]
 
 
+def upstream(name, **settings):
+    return {"name": name, "url": f"http://{name}", "model": name, **settings}
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "wrong"),
+    [
+        ([upstream("a"), upstream("b", candidateOf="a", weight=100)], None),
+        ([upstream("b", candidateOf="a"), upstream("a")], None),
+        ([upstream("a"), upstream("b", candidateOf="c")], "upstreams.1.candidateOf"),
+        ([upstream("a", candidateOf="a")], "upstreams.0.candidateOf"),
+        ([upstream("a"), upstream("b", candidateOf="a"), upstream("c", candidateOf="b")], "upstreams.2.candidateOf"),
+        ([upstream("a"), upstream("b", candidateOf="a"), upstream("c", candidateOf="a")], "upstreams.2.candidateOf"),
+        ([upstream("a", apiKeyFile="now", previousApiKeyFile="before")], None),
+        ([upstream("a", previousApiKeyFile="before")], "upstreams.0.previousApiKeyFile"),
+    ],
+)
+def test_candidates_and_previous_keys(upstreams, wrong):
+    assert paths(checks.errors(config(upstreams=upstreams))) == ([wrong] if wrong else [])
+
+
+def test_clients_ask_for_no_model_of_a_candidate():
+    upstreams = [upstream("a"), upstream("b", candidateOf="a")]
+    wrong = config(upstreams=upstreams, models=models(("a", "c"), ("b", "c")))
+    (found,) = checks.errors(wrong)
+    assert found.startswith("models.1.name: 'b' is served by a candidate alone")
+    assert "models.0.fallback" in paths(checks.warnings(config(upstreams=upstreams, models=models(("a", "b")))))
+    upstreams[1]["model"] = "a"
+    assert checks.errors(config(upstreams=upstreams, models=models(("a", None)))) == []
+
+
+def test_a_weight_that_nobody_heeds():
+    found = paths(checks.warnings(config(upstreams=[upstream("a", weight=5)])))
+    assert "upstreams.0.weight" in found
+
+
 @pytest.mark.parametrize(
     ("fallbacks", "endless"),
     [

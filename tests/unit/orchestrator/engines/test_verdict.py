@@ -8,7 +8,7 @@ from tandem_orchestrator.engines.answers import refusal
 from tandem_orchestrator.engines.attempts import Attempts
 from tandem_orchestrator.engines.credentials import EngineKey
 from tandem_orchestrator.engines.replica import Replica
-from tandem_orchestrator.engines.verdict import ForReplica, ForRequest, Verdict, judge
+from tandem_orchestrator.engines.verdict import ForReplica, ForRequest, Verdict, blames_engine, judge
 from tandem_orchestrator.errors import (
     Cut,
     EngineError,
@@ -75,6 +75,44 @@ def cut(*, stale=False):
 
 UNREACHABLE, FULL, BROKEN = Unreachable("no"), refusal(503, {}, b""), refusal(500, {}, b"")
 SLOW, NO = TimedOut("no", phase="idle"), refusal(400, {}, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "to_blame"),
+    [
+        *((refusal(status, {}, b"{}"), False) for status in (400, 404, 413, 422, 429)),
+        *((refusal(status, {}, b"{}"), True) for status in (401, 500, 501, 502, 503, 504)),
+        (Full("no", retry_after=1), False),
+        (KeyUnusable("no file"), False),
+        (Unreachable("no"), True),
+        (TimedOut("no", phase="idle"), True),
+        (Malformed("no"), True),
+        (Stopping("no"), True),
+        (cut(), True),
+        (cut(stale=True), False),
+    ],
+)
+def test_whom_to_blame(error, to_blame):
+    assert blames_engine(error) == to_blame
+
+
+@pytest.mark.parametrize("failure", [UNREACHABLE, FULL, BROKEN, SLOW, cut(), Malformed("no"), KeyRefused("no")])
+def test_what_fails_at_a_candidate_goes_to_the_upstream_beside_it(failure):
+    attempts, engine = Attempts(), server()
+    assert attempts.left(server(), failure)
+    assert attempts.failed(engine, FULL, 1, waits=True), "it has all its further attempts yet"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_what_a_candidate_says_of_a_request_is_its_answer(status):
+    assert not Attempts().left(server(), refusal(status, {}, b"{}"))
+
+
+def test_no_third_engine_dies_beside_a_candidate():
+    attempts = Attempts()
+    assert attempts.left(server(), cut())
+    assert not attempts.failed(server(), cut(), 9, waits=True)
+    assert attempts.deadly
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Pure: how a changed main engine takes the place of the one that serves, step by step."""
