@@ -29,10 +29,15 @@ async def the_job(kubernetes: Kubernetes, key: Key, what: str) -> Object:
 async def pod_ends(kubernetes: Kubernetes, key: Key, job: Object, said: Any, code: int = 0) -> str:
     """A pod of the Job runs to its end, and says this; its name."""
     if not await kubernetes.get(by_kind("ServiceAccount"), key.namespace, "default"):
-        metadata = {"name": "default", "namespace": key.namespace}
-        await kubernetes.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+        account = {"name": "default", "namespace": key.namespace}
+        await kubernetes.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     template, name = job["spec"]["template"], f"{job['metadata']['name']}-{len(await kubernetes.objects(key))}"
-    metadata = {**template["metadata"], "name": name, "namespace": key.namespace, "ownerReferences": [owner(job)]}
+    metadata: Object = {
+        **template["metadata"],
+        "name": name,
+        "namespace": key.namespace,
+        "ownerReferences": [owner(job)],
+    }
     await kubernetes.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
     message = said if isinstance(said, str) else json.dumps(said)
     end = {"exitCode": code, "message": message, "startedAt": LONG_AGO, "finishedAt": LONG_AGO}

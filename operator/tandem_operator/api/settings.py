@@ -100,8 +100,10 @@ RULES: Final[dict[type[Section], tuple[Rule, ...]]] = {
     ),
     Upstream: (
         Rule(
-            cel="!has(self.apiKeyFile) && !has(self.apiKeyValue)",
-            holds=lambda upstream: upstream.api_key_file is None and upstream.api_key_value is None,
+            cel="!has(self.apiKeyFile) && !has(self.apiKeyValue) && !has(self.previousApiKeyFile)",
+            holds=lambda upstream: (
+                (upstream.api_key_file, upstream.api_key_value, upstream.previous_api_key_file) == (None,) * 3
+            ),
             message="in an LLMService an upstream's key is in a Secret that apiKey.secretName names, "
             "never in apiKeyFile or apiKeyValue",
             field="apiKey",

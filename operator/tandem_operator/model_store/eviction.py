@@ -49,14 +49,20 @@ def doomed(models: Iterable[Held], now: float, bound: int) -> list[Held]:
 
 
 def make_room(store: Path, kept: Sequence[HuggingFace], lacking: int) -> int:
-    """Remove what is to go until so many bytes more are free, if there is as much; return the bytes that are."""
-    return evict(store, kept, max(0, sum(model.size for model in _models(store, kept)) - lacking))
+    """Remove what is to go until so many bytes more are free; return the bytes that are, 0 where it would not do."""
+    models = _models(store, kept)
+    going = doomed(models, time.time(), max(0, sum(model.size for model in models) - lacking))
+    return _removed(going) if sum(model.size for model in going) >= lacking else 0
 
 
 def evict(store: Path, kept: Sequence[HuggingFace], bound: int) -> int:
     """Remove from a store what is to go, but for what somebody works on; return the bytes that are free again."""
+    return _removed(doomed(_models(store, kept), time.time(), bound))
+
+
+def _removed(going: Iterable[Held]) -> int:
     freed = 0
-    for model in doomed(_models(store, kept), time.time(), bound):
+    for model in going:
         lock = Lock(model.folder)
         if not lock.acquire():
             logger.info("%s stays: somebody works on it", model.folder)

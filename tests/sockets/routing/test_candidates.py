@@ -194,20 +194,56 @@ async def test_those_who_wait_for_the_engine_go_to_it(serve, engine, candidate):
     assert len(candidate.seen) == 5
 
 
-@pytest.mark.parametrize("weight", [30, 100])
-async def test_those_who_wait_for_their_turn_get_one(serve, engine, candidate, weight):
-    """Each takes two at a time, and many more want one."""
+@pytest.fixture
+def unhurried(monkeypatch):
+    """No check comes to the help of those who wait."""
+    for name in ("CHECK_SECONDS", "LOAD_SECONDS"):
+        monkeypatch.setattr(f"tandem_orchestrator.engines.probe.{name}", 60)
+
+
+async def one_at_a_time(serve, engine, candidate, weight, *draws):
+    """Each takes one request, and answers none before its gate gives a permit."""
     config = beside(engine, candidate, weight)
     for upstream in config.upstreams:
-        upstream.concurrency = 2
+        upstream.concurrency = 1
     orchestrator = await serving(serve, config)
-    engine.slots, candidate.slots = asyncio.Semaphore(2), asyncio.Semaphore(2)
-    engine.rule = candidate.rule = lambda _: Reply(before_first_byte=0.01)
-    answers = await asyncio.gather(*(orchestrator.chat() for _ in range(60)))
-    assert [status for status, _ in answers] == [200] * 60
-    assert len(candidate.seen) + len(engine.seen) == 60
-    assert candidate.seen
-    assert engine.seen
+    orchestrator.app.services.dispatcher.draw = iter(draws).__next__
+    engine.gate, candidate.gate = asyncio.Semaphore(0), asyncio.Semaphore(0)
+    return orchestrator
+
+
+def waiting(orchestrator):
+    lines = orchestrator.app.services.dispatcher._hold.lines
+    return len(lines["double"].queue) if "double" in lines else 0
+
+
+async def test_where_it_takes_all_its_room_is_for_those_who_wait(serve, engine, candidate, unhurried):
+    orchestrator = await one_at_a_time(serve, engine, candidate, 100, 0.5, 0.5, 0.5)
+    asking = []
+    for busy, queued in ((1, 0), (2, 0), (2, 1)):
+        asking.append(asyncio.create_task(orchestrator.chat()))
+        await until(lambda busy=busy, queued=queued: (orchestrator.busy, waiting(orchestrator)) == (busy, queued))
+    assert (len(candidate.seen), len(engine.seen)) == (1, 1), "the engine takes what it has no room for"
+    candidate.gate.release()
+    await candidate.until(lambda: len(candidate.seen) == 2)
+    candidate.gate.release()
+    engine.gate.release()
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * 3
+
+
+async def test_one_that_waited_and_goes_to_it_leaves_its_turn_to_the_next(serve, engine, candidate, unhurried):
+    orchestrator = await one_at_a_time(serve, engine, candidate, 50, 0.9, 0.9, 0.1, 0.9)
+    asking = []
+    for queued in range(4):
+        asking.append(asyncio.create_task(orchestrator.chat()))
+        await until(lambda queued=queued: (orchestrator.busy, waiting(orchestrator)) == (1, queued))
+    engine.gate.release()
+    await engine.until(lambda: len(engine.seen) == 2)
+    engine.gate.release()
+    await engine.until(lambda: (len(engine.seen), len(candidate.seen)) == (3, 1))
+    engine.gate.release()
+    candidate.gate.release()
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200] * 4
 
 
 async def test_its_weight_changes_under_load(serve, engine, candidate):

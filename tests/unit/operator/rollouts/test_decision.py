@@ -152,7 +152,7 @@ def test_a_canary_goes_step_by_step_to_its_end() -> None:
     assert story.see(engine=READY).weight == 0
     assert story.stage is Stage.LEAVING
     status = story.see(after=SPREAD)
-    assert (status.phase, status.weight, story.stage) == (Phase.COMPLETE, None, None)
+    assert (status.phase, status.weight, story.record.trial) == (Phase.COMPLETE, None, None)
     assert story.record.previous == version("one")
 
 
@@ -371,3 +371,9 @@ def test_a_candidate_goes_while_the_service_is_suspended_and_begins_anew() -> No
     assert (status.phase, story.record.trial, story.image) == (Phase.PROGRESSING, None, "one")
     story.see(suspended=False, candidate=Progress())
     assert story.stage is Stage.STARTING
+
+
+def test_no_step_ends_while_no_orchestrator_is_heard() -> None:
+    story = judged()
+    assert story.see(after=timedelta(hours=1), heard=False).step == 1
+    assert story.see(heard=True).step == 2
