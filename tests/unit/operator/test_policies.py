@@ -255,10 +255,7 @@ def test_every_condition_is_told_in_the_order_of_the_api() -> None:
             degraded=[],
             capabilities=frozenset({SERVICE_MONITOR_API}),
             decisions={"engine": Decision("Sized", "fits", fits=True)},
-<<<<<<< HEAD
             rollout=rollout,
-=======
->>>>>>> issue15-t5
         ),
     )
     assert [condition.type for condition in told.conditions] == list(ConditionType)
