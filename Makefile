@@ -65,7 +65,7 @@ test-e2e: venv ## The demo path and its faults on the real cluster
 	@python3 -m hack e2e
 
 .PHONY: test-rollouts
-test-rollouts: venv ## No request lost in 20 updates of an engine by each strategy, and 10 deaths: about five hours
+test-rollouts: venv ## No request lost in 20 updates of an engine by each strategy, and 10 deaths: about ten hours
 	@TANDEM_ROLLOUTS=20 python3 -m hack e2e -- -k test_no_request_lost
 
 .PHONY: bench

@@ -24,6 +24,13 @@ async def engine(kubernetes: Kubernetes, key: Key) -> Object:
     return found
 
 
+async def orchestrators(kubernetes: Kubernetes, key: Key) -> Object:
+    found = await kubernetes.get(DEPLOYMENT, key.namespace, f"{key.name}-orchestrator")
+    assert found
+    template: Object = found["spec"]["template"]
+    return template
+
+
 async def stamp(kubernetes: Kubernetes, key: Key) -> str:
     return str((await engine(kubernetes, key))["spec"]["template"]["metadata"]["annotations"][STAMP])
 
@@ -46,6 +53,7 @@ async def test_both_keys_are_there_until_every_engine_has_the_new_one(kubernetes
     await kubernetes.reconcile(key)
     first, former = await keys(kubernetes, key), await stamp(kubernetes, key)
     assert first.keys() == {"api-key"}
+    before = await orchestrators(kubernetes, key)
 
     await ask_for_another(kubernetes, key, "2026-12-01")
     await kubernetes.reconcile(key)
@@ -59,6 +67,7 @@ async def test_both_keys_are_there_until_every_engine_has_the_new_one(kubernetes
     await kubernetes.reconcile(key)
     assert await keys(kubernetes, key) == {"api-key": both["api-key"]}
     assert await kubernetes.reconcile(key) == []
+    assert await orchestrators(kubernetes, key) == before, "they read it again, and keep who waits at them"
 
     await ask_for_another(kubernetes, key, "2027-01-01")
     await kubernetes.reconcile(key)

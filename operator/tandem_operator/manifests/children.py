@@ -34,7 +34,7 @@ def build(llm: LLMService, platform: Platform, key_version: str | None = None) -
             )
         ),
         *migrations,
-        *(migration.after(migrations, each) for each in orchestrator.build(llm, platform, settings, key_version)),
+        *(migration.after(migrations, each) for each in orchestrator.build(llm, platform, settings)),
         *autoscaler.build(llm, platform),
         *component.disruption_budgets(llm),
         *component.service_monitors(llm, platform),

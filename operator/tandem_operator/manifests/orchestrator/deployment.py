@@ -11,7 +11,6 @@ from tandem_operator.api.component import Component
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.orchestrator import OrchestratorSpec
 from tandem_operator.manifests.component import Manifest, checksum, deployment, grace_seconds
-from tandem_operator.manifests.engine.private import KEY_STAMP
 from tandem_operator.manifests.orchestrator import config, documents
 from tandem_operator.manifests.orchestrator.autoscaler import replicas
 from tandem_operator.manifests.orchestrator.volumes import STRATEGY, mounts, one_pod_at_a_time, volumes
@@ -25,12 +24,13 @@ _PRE_STOP_SECONDS: Final = 5
 _STRATEGY: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
 
-def build(service: LLMService, platform: Platform, document: Manifest, key_version: str | None) -> Iterable[Manifest]:
+def build(service: LLMService, platform: Platform, document: Manifest) -> Iterable[Manifest]:
     """Return a Deployment for each component, without replicas where the autoscaler owns them.
 
-    `document` is the configuration file.
+    `document` is the configuration file. Another key of the engines is none of its business: pods read that again when
+    its file changes. New ones beside engines that are being replaced would cut off the requests that wait for these.
     """
-    stamps = {KEY_STAMP: key_version, "tandem.dev/config": _restart_mark(document)}
+    stamps: dict[str, str | None] = {"tandem.dev/config": _restart_mark(document)}
     for component in service.orchestrators:
         count = replicas(service, component)
         yield deployment(
