@@ -1,7 +1,7 @@
 """Updates, deaths and new keys of the engine, and upgrades of the operator, cost clients time and not one request.
 
 Each test prints a row of figures. TANDEM_ROLLOUTS says how many updates there are of each strategy, and half as many
-deaths; without it one of each, and the default strategy alone. `make test-rollouts` makes 20 and 10, in about ten
+deaths; without it one of each, in the commonest way alone. `make test-rollouts` makes 20 and 10, in about ten
 hours.
 """
 
@@ -82,7 +82,7 @@ def test_updates_of_the_engine(service: Namespace, traffic: Traffic, strategy: s
     assert list(figures.ended) == []
 
 
-@pytest.mark.parametrize("victim", ["core", *(["container"] if LOCAL else [])])
+@pytest.mark.parametrize("victim", ["core", *(["container"] if LOCAL and IS_LONG else [])])
 def test_deaths_of_the_engine(service: Namespace, traffic: Traffic, victim: str) -> None:
     for number in range(DEATHS):
         before = restarts(service)
@@ -93,7 +93,7 @@ def test_deaths_of_the_engine(service: Namespace, traffic: Traffic, victim: str)
     traffic(f"{DEATHS} times killed, {victim}")
 
 
-@pytest.mark.parametrize("how", ["annotation", "Secret"])
+@pytest.mark.parametrize("how", ["annotation", *(["Secret"] if IS_LONG else [])])
 def test_another_key_of_the_engine(service: Namespace, traffic: Traffic, how: str) -> None:
     before, engines, orchestrators = key_of(service), uids(service, ENGINE), orchestrator(service)
     if how == "annotation":
