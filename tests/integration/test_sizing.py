@@ -98,8 +98,11 @@ async def test_a_model_is_looked_at_first_and_the_engine_gets_what_it_needs(
     assert await sized(kubernetes, key) == (
         "True",
         "Sized",
-        "fits 2 × NVIDIA-H100: tensor 2, maxModelLen 32768, 4 requests of that length at once; of 73.28 GiB on each "
-        "(79.65 GiB × 0.92): weights 50.00 GiB, sampler 5.57 GiB, CUDA 0.60 GiB; 17.11 GiB are left for 140,149 tokens",
+        (
+            "fits 2 × NVIDIA-H100: tensor 2, maxModelLen 32768, 4 requests of that length at once; "
+            "of 73.28 GiB on each (79.65 GiB × 0.92): weights 50.00 GiB, sampler 5.57 GiB, CUDA 0.60 GiB; "
+            "17.11 GiB are left for 140,149 tokens"
+        ),
     )
     assert await jobs(kubernetes, key) == [], "it has done its work"
     assert await kubernetes.reconcile(key) == []
