@@ -99,7 +99,7 @@ def llmservice(name: str, cache: Json) -> Json:
 
 
 def volume(folder: Path, namespace: str) -> Json:
-    """A volume that is a folder of this machine, for the claim of `first` alone."""
+    """A volume that is a folder of the node, for the claim of `first` alone."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
