@@ -36,6 +36,11 @@ STRATEGIES: dict[str, Json | None] = {
     "BlueGreen": {"strategy": "BlueGreen", "thresholds": ON_A_CPU},
     "Canary": {"strategy": "Canary", "thresholds": ON_A_CPU, "steps": [{"weight": 50, "duration": "20s"}]},
 }
+BESIDE = [
+    {"name": "VLLM_CPU_KVCACHE_SPACE", "value": "1"},
+    {"name": "VLLM_CPU_OMP_THREADS_BIND", "value": "nobind"},
+]
+"""Two engines that bind their threads to the same core starve each other, and the one that starts gets nothing."""
 TRIED = STRATEGIES if IS_LONG else ["default"]
 ENGINE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
 CANDIDATE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine-next"
@@ -73,9 +78,10 @@ def traffic(service: Namespace, capsys: pytest.CaptureFixture[str]) -> Iterator[
 
 @pytest.mark.parametrize("strategy", TRIED)
 def test_updates_of_the_engine(service: Namespace, traffic: Traffic, strategy: str) -> None:
+    engine = {"env": BESIDE} if strategy in ("RollingUpdate", "BlueGreen", "Canary") else {}
     for number in range(ROLLOUTS):
         update = f"{strategy}-{number}-{uuid.uuid4().hex[:4]}"
-        change(service, {"rollout": STRATEGIES[strategy], "engine": {"podAnnotations": {"update": update}}})
+        change(service, {"rollout": STRATEGIES[strategy], "engine": {**engine, "podAnnotations": {"update": update}}})
         eventually(partial(is_updated, service, update), within=UPDATE_SECONDS, what=f"{update} is complete")
         wait_for_answers(service)
     figures = traffic(f"{ROLLOUTS} updates, {strategy}")

@@ -16,6 +16,8 @@ class EngineKey:
 
     other: "EngineKey | None" = None
     """The one that a replica may take in this one's place, while the key is being changed."""
+    taken: bool = False
+    """Whether a replica has ever taken it or the other: then one that refuses it has been given another key."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._secret = SecretFile(file=upstream.api_key_file) if upstream.api_key_file else upstream.api_key
@@ -35,6 +37,12 @@ class EngineKey:
         elif self._value is not None and not self._header:
             self._header = _header(self._value.get_secret_value(), "the configuration")
         return self._header
+
+    def take(self) -> None:
+        """Note that a replica has taken it, or the other."""
+        self.taken = True
+        if self.other is not None:
+            self.other.taken = True
 
     def beside(self, sent: bytes) -> "EngineKey | None":
         """Return this key or the other, if its file says something else by now than the header line that was `sent`."""

@@ -308,7 +308,7 @@ class Dispatcher(Part):
             raise NoEngine(_why(model), retry_after=SATURATED_RETRY_AFTER)
         slot = slot or self._slot(model, call, body)
         for replica in model.replicas:
-            if isinstance(replica.trouble, KeyUnusable) and not replica.served:
+            if isinstance(replica.trouble, KeyUnusable) and not replica.key_is_right:
                 raise replica.trouble  # it was wrong from the start, and waiting will not mend it
         if slot.line != model.line:
             slot.change_line(model.line)

@@ -346,8 +346,14 @@ class Replica:
         self.backlog.missed()
         self._recount()
 
+    @property
+    def key_is_right(self) -> bool:
+        """Whether a server of the upstream, this or one before it, has taken the key; then it will again."""
+        return self._key.taken
+
     def mark_up(self, listed: list[dict[str, Any]]) -> None:
         """Note that a check went well."""
+        self._key.take()
         if listed:
             self.listed = listed
             self.names = frozenset(entry["id"] for entry in listed)

@@ -122,6 +122,26 @@ async def test_an_engine_that_takes_neither_is_down(serve, engine, keys, before,
     assert "old" not in capsys.readouterr().out
 
 
+async def test_requests_wait_for_a_key_that_a_new_replica_has_before_us(serve, engine, twin, keys, monkeypatch):
+    """As a pod's successor is ready before the kubelet has written the Secret's new key into its file."""
+    pods = ["127.0.0.1"]
+
+    async def resolved(host, port):
+        return list(pods)
+
+    monkeypatch.setattr("tandem_orchestrator.engines.upstream.resolve", resolved)
+    engine.api_key, twin.api_key = "old", "new"
+    orchestrator = await serve(locked(engine, keys("old", None)))
+    assert (await orchestrator.chat())[0] == 200
+    pods[:] = ["127.0.0.2"]
+    await engine.drain()
+    await until(lambda: "401" in str(orchestrator.upstreams.all[0].replicas[0].problem))
+    asking = asyncio.ensure_future(orchestrator.chat())
+    await until(lambda: orchestrator.app.services.dispatcher._hold.waiting.count == 1 or asking.done())
+    keys("new", None)
+    assert (await asking)[0] == 200
+
+
 async def test_a_request_is_asked_twice_at_most(serve, engine, twin, keys, monkeypatch):
     monkeypatch.setattr("tandem_orchestrator.engines.probe.CHECK_SECONDS", 60)
     engine.api_key = twin.api_key = "new"
