@@ -111,11 +111,17 @@ def fetching(view: FetchView) -> Finding:
     if progress is None:
         again = f"; its last attempt: {quoted(str(view.ending.get('message')))}" if view.ending.get("message") else ""
         return Finding("Fetching", f"Job {view.awaited.name} fetches {source}{again}", about_model=True)
-    share = f"{100 * progress.done // progress.total} %, " if progress.total else ""
-    amount = f"{progress.done / _GIB:.2f} of {progress.total / _GIB:.2f} GiB"
     told = f"; {quoted(progress.message)}" if progress.message else ""
-    message = f"{source}: {progress.state}, {share}{amount}, {progress.rate / 2**20:.1f} MiB/s{told}"
+    message = f"{source}: {progress.state}{_amounts(progress)}{told}"
     return Finding("Fetching", message, about_model=True)
+
+
+def _amounts(progress: FetchProgress) -> str:
+    """Return how much is there of how much; nothing before that is known."""
+    if not progress.total:
+        return ""
+    share, rate = 100 * progress.done // progress.total, progress.rate / 2**20
+    return f", {share} %, {progress.done / _GIB:.2f} of {progress.total / _GIB:.2f} GiB, {rate:.1f} MiB/s"
 
 
 AWAITED: Final[tuple[Policy[FetchView], ...]] = (credentials_missing, failed, held_up, fetching)

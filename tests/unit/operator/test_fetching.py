@@ -72,7 +72,7 @@ def test_how_far_it_is_is_told_in_percent_and_bytes() -> None:
 def test_that_the_hub_wants_it_to_wait_is_told() -> None:
     waits = FetchProgress("Waiting", 0, 0, 0, "the hub answers 429, and is asked again in 60 s")
     found = told(pod(), live=job(), progress={"a": waits})
-    expected = "hf://org/model: Waiting, 0.00 of 0.00 GiB, 0.0 MiB/s; the hub answers 429, and is asked again in 60 s"
+    expected = "hf://org/model: Waiting; the hub answers 429, and is asked again in 60 s"
     assert ready(found) == ("Fetching", expected)
 
 
