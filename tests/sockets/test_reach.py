@@ -34,14 +34,13 @@ def ways(tmp_path_factory):
 
 def test_a_chat_goes_through_few_files_and_calls(ways):
     way = ways["a blocking chat"]
-    assert len(way.calls) <= 24, way
-    assert way.calls.total() <= 140, way
+    assert len(way.calls) <= 25, way
+    assert way.calls.total() <= 144, way
 
 
 def test_an_llmservice_is_read_built_and_checked_in_few_files(ways):
-    assert (
-        len(ways["an LLMService, read, built and checked"].calls) <= 31
-    )  # volumes, adapters and what releases lack among them
+    way = ways["an LLMService, read, built and checked"]
+    assert len(way.calls) <= 34, way  # volumes, adapters, caches of models and what releases lack among them
 
 
 def test_what_a_chat_enters_is_compiled(ways):

@@ -109,6 +109,7 @@ def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_leader_election_needs_a_namespace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    monkeypatch.setattr("kopf.configure", lambda **_: None)  # whose handler of logs would outlive the test
     assert run(monkeypatch, "run", "--leader-elect") == 2
     assert "--lease-namespace" in capsys.readouterr().err
 
