@@ -12,7 +12,7 @@ import httpx
 
 from tests.e2e.client_pod import client_pod
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, ENGINE_SECONDS
+from tests.e2e.conftest import API_KEY, ENGINE_SECONDS, long_run
 
 ENGINE_PODS = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
 CROWD = Path(__file__).with_name("crowd.py").read_text()
@@ -55,6 +55,7 @@ def hung_events(service: Namespace) -> list[str]:
     return [event["message"] for event in found["items"]]
 
 
+@long_run
 def test_an_engine_that_is_saturated_keeps_its_pod(service: Namespace) -> None:
     (before,) = engines(service)
     told = hung_events(service)

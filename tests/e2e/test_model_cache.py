@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Json, Namespace, eventually, kubectl
-from tests.e2e.conftest import ENGINE_SECONDS, LOCAL, new_namespace
+from tests.e2e.conftest import ENGINE_SECONDS, LOCAL, long_run, new_namespace
 from tests.e2e.hub_pod import PORT, hub
 
+pytestmark = long_run
 SOURCE = "hf://tandem/demo"
 WEIGHTS = "model.safetensors"
 SIZE = (Path(__file__).parents[2] / "hack/demo_model/model" / WEIGHTS).stat().st_size

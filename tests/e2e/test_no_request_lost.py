@@ -21,12 +21,11 @@ from tandem_operator.api.llmservice import ROTATE_KEY
 
 from hack import images, install, tools
 from tests.e2e.cluster import OPERATOR, Json, Namespace, eventually
-from tests.e2e.conftest import ENGINE_SECONDS, LOCAL
+from tests.e2e.conftest import ENGINE_SECONDS, IS_LONG, LOCAL
 from tests.e2e.traffic import Figures, finish, load, wait_for_answers
 
 ROLLOUTS = int(os.environ.get("TANDEM_ROLLOUTS", "1"))
 DEATHS = (ROLLOUTS + 1) // 2
-IS_LONG = "TANDEM_ROLLOUTS" in os.environ
 ON_A_CPU = {"timeToFirstTokenRatio": 20}
 """Two engines that share two cores keep each other waiting."""
 STRATEGIES: dict[str, Json | None] = {

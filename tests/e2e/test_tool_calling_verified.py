@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import ENGINE_SECONDS
+from tests.e2e.conftest import ENGINE_SECONDS, long_run
 
 FOUND_SECONDS = 200  # the operator asks once a minute, and the engine answers three questions without a GPU
 ANOTHER = "pythonic"
@@ -16,6 +16,7 @@ def test_the_demo_model_calls_tools(service: Namespace) -> None:
     assert message.endswith("came back right from 1 of 1 replicas of engine")
 
 
+@long_run
 def test_another_models_parser_is_told_with_the_right_one(service: Namespace) -> None:
     with parser(service, ANOTHER):
         condition = found(service, "False", ENGINE_SECONDS + FOUND_SECONDS)
