@@ -54,6 +54,8 @@ class Cluster:
     allowance: Allowance = field(default_factory=Allowance)
     store: Store = field(default_factory=Store)
     capabilities: frozenset[str] = frozenset()
+    sees_nodes: bool = True
+    """Whether nodes may be read, which no right in a namespace allows."""
     accelerators: Accelerators = field(init=False)
     said: Mapping[Key, Said] = field(default_factory=dict)
     """What each service's orchestrators say of themselves; a service that was not heard is not in it."""
@@ -67,7 +69,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         """Know where the nodes' accelerators are looked up."""
-        self.accelerators = Accelerators(self.api)
+        self.accelerators = Accelerators(self.api if self.sees_nodes else None)
 
 
 class ReportedError(RetryError):

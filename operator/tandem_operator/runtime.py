@@ -59,7 +59,8 @@ async def run(options: Options) -> None:
 
 
 async def _work(api: Api, options: Options, heartbeat: Heartbeat) -> None:
-    cluster = Cluster(api, options.images, options.allowance, capabilities=await _capabilities(api))
+    capabilities, sees_nodes = await _capabilities(api), not options.namespaces
+    cluster = Cluster(api, options.images, options.allowance, capabilities=capabilities, sees_nodes=sees_nodes)
     barrier = Barrier(api, cluster.store, clusterwide=not options.namespaces)
     queue = WorkQueue(partial(_reconcile, cluster, barrier), partial(report_failure, cluster))
     memo = handlers.Memo(store=cluster.store, queue=queue)

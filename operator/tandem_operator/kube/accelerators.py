@@ -16,9 +16,9 @@ _Question = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Accelerators:
-    """What nodes have, asked now and then for each kind of node."""
+    """What nodes have, asked now and then for each kind of node; without an API nobody asks."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api | None) -> None:
         self._api = api
         self._known: dict[_Question, tuple[float, Sequence[NodeGpus]]] = {}
 
@@ -27,12 +27,14 @@ class Accelerators:
 
         ApiError: they cannot be read now.
         """
+        if self._api is None:
+            return ()
         question = (accelerator, tuple(sorted(node_selector.items())))
         now = asyncio.get_running_loop().time()
         self._known = {asked: kept for asked, kept in self._known.items() if now - kept[0] < _KEPT_SECONDS}
         if question not in self._known:
             try:
-                found = await self._look_up(accelerator, node_selector)
+                found = await _look_up(self._api, accelerator, node_selector)
             except ApiError as error:
                 if not error.is_refusal:
                     raise
@@ -41,11 +43,12 @@ class Accelerators:
             self._known[question] = now, found
         return self._known[question][1]
 
-    async def _look_up(self, accelerator: str, node_selector: Mapping[str, str]) -> list[NodeGpus]:
-        selector = ",".join(f"{name}={value}" for name, value in node_selector.items())
-        nodes = [node["metadata"] async for node in self._api.list_metadata(NODE, None, selector)]
-        if labelled := [found for node in nodes if (found := of_labels(node, accelerator))]:
-            return labelled
-        admitted = {node["name"] for node in nodes}
-        slices = [each async for each in self._api.list_objects(RESOURCE_SLICE)]
-        return [found for found in of_slices(slices, accelerator) if found.node in admitted]
+
+async def _look_up(api: Api, accelerator: str, node_selector: Mapping[str, str]) -> list[NodeGpus]:
+    selector = ",".join(f"{name}={value}" for name, value in node_selector.items())
+    nodes = [node["metadata"] async for node in api.list_metadata(NODE, None, selector)]
+    if labelled := [found for node in nodes if (found := of_labels(node, accelerator))]:
+        return labelled
+    admitted = {node["name"] for node in nodes}
+    slices = [each async for each in api.list_objects(RESOURCE_SLICE)]
+    return [found for found in of_slices(slices, accelerator) if found.node in admitted]

@@ -66,3 +66,7 @@ async def test_what_fails_only_now_is_no_answer(status: int) -> None:
         await accelerators.find(GPU, {})
     api.refusal = None
     assert await accelerators.find(GPU, {})
+
+
+async def test_where_nodes_may_not_be_read_nobody_asks() -> None:
+    assert await Accelerators(None).find(GPU, {}) == ()
