@@ -101,13 +101,15 @@ class TestReading:
         spec = FULL
         for each, _ in references(FULL):
             spec = naming(spec, each, "theirs" if each == path else "ours")
-        await grant(kubernetes, place, *(right(each, "get", names=("ours",)) for each in ("secrets", "configmaps")))
+        claims = right("persistentvolumeclaims", "use")
+        ours = [right(each, "get", names=("ours",)) for each in ("secrets", "configmaps")]
+        await grant(kubernetes, place, claims, *ours)
 
         async def only_the_other_is_refused() -> bool:
             return f"may not get {resource}/theirs" in await refusal(author, place, spec)
 
         await eventually(only_the_other_is_refused)
-        await grant(kubernetes, place, *(right(each, "get") for each in ("secrets", "configmaps")))
+        await grant(kubernetes, place, claims, *(right(each, "get") for each in ("secrets", "configmaps")))
         await accepted(author, place, spec)
 
     @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from tests.integration.conftest import running_operator
 from tests.integration.test_reconcile import owned
 
 ENGINE, POLICY = ("Deployment", "demo-engine"), ("NetworkPolicy", "demo-engine")
+ROLLED = 2
+"""Writes of a changed engine: what is remembered of its roll-out, and its Deployment."""
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 IMAGE = "/spec/template/spec/containers/0/image"
 LONG_AFTER = 10 * LONGEST_PAUSE
@@ -125,7 +127,7 @@ async def test_a_policy_that_rewrites_a_field_is_named_and_fought_ever_less(
     await operator.looks()
     async with mutating(kubernetes, namespace, DEPLOYMENTS, patch("replace", IMAGE, '"mirror.example/vllm"')):
         await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"engine": {"dtype": "half"}}})
-        assert len(await operator.looks()) == 1, "one attempt"
+        assert len(await operator.looks()) == ROLLED, "one attempt"
         status, reason, message = await operator.condition("Degraded")
         assert (status, reason) == ("True", "FieldsContested")
         assert "Deployment demo-engine" in message
@@ -145,7 +147,7 @@ async def test_a_policy_that_rewrites_a_field_is_named_and_fought_ever_less(
         assert "paused" not in owned(await kubernetes.objects(key))[ENGINE]["spec"]
         assert await operator.looks() == []
         await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"engine": {"dtype": "auto"}}})
-        assert len(await operator.looks()) == 1, "and so is what the spec asks for"
+        assert len(await operator.looks()) == ROLLED, "and so is what the spec asks for"
     operator.now += FIRST_PAUSE
     assert len(await operator.looks()) == 1
     assert await operator.condition("Degraded") == ("", "", ""), "nobody has said anything else"
@@ -204,7 +206,7 @@ async def test_what_a_policy_adds_to_pods_is_left_alone(kubernetes: Kubernetes, 
         assert await operator.looks() == []
         assert await sidecars() == 2
         await kubernetes.edit(LLM_SERVICE, key, key.name, {"spec": {"engine": {"dtype": "half"}}})
-        assert len(await operator.looks()) == 1
+        assert len(await operator.looks()) == ROLLED
         assert await operator.looks() == []
     assert await sidecars() == 2
     assert "Degraded" not in await kubernetes.conditions(key)
