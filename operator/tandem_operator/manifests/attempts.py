@@ -1,14 +1,23 @@
 """Jobs that are made anew after they failed, with longer and longer pauses in between."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tandem_operator.api.component import ATTEMPT
-from tandem_operator.manifests.component import Manifest
+from tandem_operator.manifests.component import Manifest, checksum
 
+_LONGEST_PREFIX: Final = 45
+"""A Job's name is a label of its pods, of 63 characters at most."""
+_MARK: Final = 8
 _SECRET: Final = "tandem.dev/secret-version"  # noqa: S105 # an annotation of a Job
 _PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 30))
+
+
+def job_name(whose: str, does: str, inputs: Any) -> str:
+    """Return the name of a Job after all that it depends on, which is JSON: with another of these it is another Job."""
+    return f"{whose[:_LONGEST_PREFIX]}-{does}-{checksum(json.dumps(inputs, sort_keys=True))[:_MARK]}"
 
 
 def next_attempt(job: Manifest, live: Mapping[str, Any] | None, secret: str, now: datetime) -> Manifest | None:

@@ -5,52 +5,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tandem_contract import names
-
-from tandem_operator.api.component import FETCH, EngineComponent, Reference
+from tandem_operator.api.component import FETCH, EngineComponent
 from tandem_operator.api.fetch_progress import FetchProgress
+from tandem_operator.status.awaited_job import AwaitedJob
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.missing import missing_credentials
-from tandem_operator.status.observed import Object, Observed
-from tandem_operator.status.pods import PodView, diagnose
+from tandem_operator.status.observed import Observed
+from tandem_operator.status.pods import diagnose
 
-_JOB_OF_POD: Final = "batch.kubernetes.io/job-name"
 _LASTING: Final = 3
 """Exit code of a fetch that will not get better by itself."""
 _GIB: Final = 2**30
 
 
 @dataclass(frozen=True)
-class FetchView:
-    """A Job that an engine waits for, with what its policies need to know."""
+class FetchView(AwaitedJob):
+    """The Job that fetches a model."""
 
     component: EngineComponent
-    observed: Observed
-    awaited: Reference
+    does = FETCH
 
     @property
-    def job(self) -> Object | None:
-        """The Job; None before it is made."""
-        return self.observed.children.get(self.awaited)
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether it gave up."""
-        conditions = self.job.get("status", {}).get("conditions") or [] if self.job else []
-        return any((item["type"], item["status"]) == ("Failed", "True") for item in conditions)
-
-    @property
-    def pods(self) -> list[PodView]:
-        """Its pods, oldest first."""
-        views = [PodView(pod, self.observed.now, self.component) for pod in self.observed.pods if self._is_its(pod)]
-        return sorted(views, key=lambda view: (view.created, view.name))
-
-    @property
-    def end(self) -> Mapping[str, Any]:
-        """How its newest pod that ended did so; empty if none ended."""
-        ends = [container.end for pod in self.pods for container in pod.containers if container.end]
-        return ends[-1] if ends else {}
+    def engine(self) -> EngineComponent:
+        """The engine that waits for the model."""
+        return self.component
 
     @property
     def ending(self) -> Mapping[str, Any]:
@@ -68,16 +47,12 @@ class FetchView:
         told = self.observed.progress
         return next((told[uid] for pod in reversed(self.pods) if (uid := pod.pod["metadata"]["uid"]) in told), None)
 
-    def _is_its(self, pod: Object) -> bool:
-        labels: dict[str, Any] = pod["metadata"].get("labels") or {}
-        return (labels.get(_JOB_OF_POD), labels.get(names.LABEL_TIER)) == (self.awaited.name, FETCH)
-
 
 def awaited_fetch(component: EngineComponent, observed: Observed) -> Finding | None:
     """Return why an engine waits for its model; None when it does not."""
     if (job := observed.fetches.get(component.tier)) is None:
         return None
-    return first_finding(AWAITED, FetchView(component, observed, job))
+    return first_finding(AWAITED, FetchView(observed, job, component))
 
 
 def credentials_missing(view: FetchView) -> Finding | None:
@@ -89,7 +64,7 @@ def credentials_missing(view: FetchView) -> Finding | None:
 
 def failed(view: FetchView) -> Finding | None:
     """Find that the Job gave up, with its last words."""
-    if not view.has_failed:
+    if not view.failed:
         return None
     cause = quoted(str(view.ending.get("message") or "it ended without a word"))
     message = (

@@ -2,59 +2,35 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from tandem_contract import names
-
-from tandem_operator.api.component import ATTEMPT, MIGRATION, Reference
+from tandem_operator.api.component import ATTEMPT, MIGRATION
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import ConditionType
+from tandem_operator.status.awaited_job import AwaitedJob
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import quoted
 from tandem_operator.status.missing import missing_secret
-from tandem_operator.status.observed import Object, Observed
-from tandem_operator.status.pods import PodView, diagnose, last_line, moment
+from tandem_operator.status.observed import Observed
+from tandem_operator.status.pods import diagnose, last_line, moment
 from tandem_operator.status.stored import former_conditions
 
 SECRET_GRACE: Final = timedelta(minutes=5)
-_JOB_OF_POD: Final = "batch.kubernetes.io/job-name"
 
 
 @dataclass(frozen=True)
-class MigrationView:
-    """A Job that is waited for, with what its policies need to know."""
+class MigrationView(AwaitedJob):
+    """The Job that migrates a database."""
 
     service: LLMService
-    observed: Observed
-    awaited: Reference
-
-    @property
-    def job(self) -> Object | None:
-        """The Job; None before it is made."""
-        return self.observed.children.get(self.awaited)
-
-    @property
-    def failed(self) -> Object:
-        """Its condition that it failed; empty while it did not."""
-        conditions = self.job.get("status", {}).get("conditions") or [] if self.job else []
-        return next((item for item in conditions if (item["type"], item["status"]) == ("Failed", "True")), {})
-
-    @property
-    def pods(self) -> list[PodView]:
-        """Its pods, oldest first."""
-        views = [PodView(pod, self.observed.now) for pod in self.observed.pods if self._is_its(pod)]
-        return sorted(views, key=lambda view: (view.created, view.name))
-
-    def _is_its(self, pod: Object) -> bool:
-        labels: dict[str, Any] = pod["metadata"].get("labels") or {}
-        return (labels.get(_JOB_OF_POD), labels.get(names.LABEL_TIER)) == (self.awaited.name, MIGRATION)
+    does = MIGRATION
 
 
 def awaited_migration(service: LLMService, observed: Observed) -> Finding | None:
     """Return why the roll-out is held back; None when it is not."""
     if observed.migration is None:
         return None
-    return first_finding(AWAITED, MigrationView(service, observed, observed.migration))
+    return first_finding(AWAITED, MigrationView(observed, observed.migration, service))
 
 
 def url_missing(view: MigrationView) -> Finding | None:
@@ -84,11 +60,10 @@ def failed(view: MigrationView) -> Finding | None:
 
 
 def _cause(view: MigrationView) -> str:
-    ends = [container.end for pod in view.pods for container in pod.containers if container.end]
-    if not ends:
+    if not view.end:
         return quoted(view.failed.get("message") or "it failed")
-    said, reason = ends[-1].get("message"), ends[-1].get("reason", "Error")
-    return last_line(said) if said else quoted(f"{reason}, exit code {ends[-1].get('exitCode', 'unknown')}")
+    said, reason = view.end.get("message"), view.end.get("reason", "Error")
+    return last_line(said) if said else quoted(f"{reason}, exit code {view.end.get('exitCode', 'unknown')}")
 
 
 def held_up(view: MigrationView) -> Finding | None:

@@ -7,14 +7,12 @@ from typing import Any, Final
 from tandem_operator.api.component import INSPECTION, EngineComponent
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.source import Bucket, HuggingFace
-from tandem_operator.manifests.component import Manifest, checksum, child
+from tandem_operator.manifests.attempts import job_name
+from tandem_operator.manifests.component import Manifest, child
 from tandem_operator.manifests.engine.helper_pod import Helper, template
 from tandem_operator.manifests.engine.model_files import MOUNT_PATH, model_files
 from tandem_operator.manifests.platform import Platform
 
-_LONGEST_PREFIX: Final = 45
-"""A Job's name is a label of its pods, of 63 characters at most."""
-_MARK: Final = 8
 _RETRIES: Final = 2
 _DEADLINE_SECONDS: Final = 300
 _RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
@@ -28,8 +26,7 @@ def build(service: LLMService, component: EngineComponent, platform: Platform) -
     volumes = {MOUNT_PATH: files.volume} if files.volume else {}
     helper = Helper(INSPECTION, ["inspect", source], _RESOURCES, volumes, placed=bool(volumes))
     pods = template(service, component, platform, helper)
-    mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
-    name = f"{component.name[:_LONGEST_PREFIX]}-inspect-{mark}"
+    name = job_name(component.name, "inspect", pods)
     return {
         **child(service, component, "batch/v1", "Job", name),
         "spec": {"backoffLimit": _RETRIES, "activeDeadlineSeconds": _DEADLINE_SECONDS, "template": pods},

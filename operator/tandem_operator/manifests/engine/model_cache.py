@@ -5,7 +5,6 @@ restart and no other release of the operator asks the hub for anything. A Job is
 that one that failed is made anew as soon as these change.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,16 +15,15 @@ from tandem_operator.api.component import FETCH, FETCHED, EngineComponent, Refer
 from tandem_operator.api.fetch_progress import PORT
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.source import HF_PATTERN, HuggingFace
-from tandem_operator.manifests.attempts import annotations, ended
-from tandem_operator.manifests.component import Manifest, checksum, child
+from tandem_operator.manifests.attempts import annotations, ended, job_name
+from tandem_operator.manifests.claim import claim
+from tandem_operator.manifests.component import Manifest, child
 from tandem_operator.manifests.engine.helper_pod import Helper, template
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.model_store.place import folder
 from tandem_operator.model_store.selection import Selection
 
 _STORE: Final = "/store"
-_LONGEST_PREFIX: Final = 45
-_MARK: Final = 8
 _RETRIES: Final = 6
 _LASTING: Final = {
     "rules": [
@@ -41,14 +39,7 @@ def claims(service: LLMService) -> Iterable[Manifest]:
     """Return the claims that the operator makes for models."""
     for component in service.engines:
         if (cache := component.model.cache) and (wanted := cache.claim):
-            yield {
-                **child(service, component, "v1", "PersistentVolumeClaim", str(component.cache_claim)),
-                "spec": {
-                    "accessModes": [*map(str, wanted.access_modes)],
-                    "resources": {"requests": {"storage": wanted.size}},
-                    **({"storageClassName": wanted.storage_class_name} if wanted.storage_class_name else {}),
-                },
-            }
+            yield claim(service, component, str(component.cache_claim), wanted, wanted.access_modes)
 
 
 def jobs(service: LLMService, platform: Platform, kept: Iterable[str] = ()) -> dict[str, Manifest]:
@@ -117,10 +108,9 @@ def _job(service: LLMService, component: EngineComponent, platform: Platform, ke
     volumes = {_STORE: {"persistentVolumeClaim": {"claimName": component.cache_claim}}}
     helper = Helper(FETCH, args, _RESOURCES, volumes, read_only=False, port=PORT, placed=True)
     pods = template(service, component, platform, helper)
-    mark = checksum(json.dumps(pods, sort_keys=True))[:_MARK]
+    name = job_name(component.name, "fetch", pods)
     if cache and cache.eviction is Eviction.WHEN_FULL:
         args += ["--evict", *(f"--keep={source}" for source in kept if _is_fetched(source))]
-    name = f"{component.name[:_LONGEST_PREFIX]}-fetch-{mark}"
     return {
         **child(service, component, "batch/v1", "Job", name),
         "spec": {

@@ -4,7 +4,6 @@ It is named after all that it depends on: with another image or database it is a
 keeps the name of the last one that succeeded, so that a Job that was cleaned up since is not missed.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -12,17 +11,14 @@ from tandem_contract import names
 
 from tandem_operator.api.component import MIGRATION, Reference
 from tandem_operator.api.llmservice import LLMService
-from tandem_operator.manifests.attempts import annotated, annotations, ended
-from tandem_operator.manifests.component import Manifest, checksum, child, labels
+from tandem_operator.manifests.attempts import annotated, annotations, ended, job_name
+from tandem_operator.manifests.component import Manifest, child, labels
 from tandem_operator.manifests.orchestrator import config
 from tandem_operator.manifests.platform import Platform
 from tandem_operator.manifests.pod import container, environment, pod, resources, variables
 
 MIGRATED_BY: Final = "tandem.dev/migrated-by"
 """Annotation of the Deployment."""
-_LONGEST_PREFIX: Final = 45
-"""A Job's name is a label of its pods, of 63 characters at most."""
-_MARK: Final = 8
 _RETRIES: Final = 3
 _DEADLINE_SECONDS: Final = 900
 
@@ -33,8 +29,7 @@ def build(service: LLMService, platform: Platform, document: Manifest) -> Iterab
     if state is None or state.postgres is None:
         return
     template = _template(service, platform)
-    mark = checksum(json.dumps([template, document["database"]], sort_keys=True))[:_MARK]
-    name = f"{service.name[:_LONGEST_PREFIX]}-migrate-{mark}"
+    name = job_name(service.name, "migrate", [template, document["database"]])
     yield {
         **child(service, service.orchestrator, "batch/v1", "Job", name),
         "spec": {"backoffLimit": _RETRIES, "activeDeadlineSeconds": _DEADLINE_SECONDS, "template": template},

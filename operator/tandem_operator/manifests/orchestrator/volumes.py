@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from tandem_operator.api.claim import AccessMode
 from tandem_operator.api.configuration import FILES_FOLDER, STATE_FOLDER
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.manifests.claim import claim
 from tandem_operator.manifests.component import Manifest
-from tandem_operator.manifests.orchestrator.claim import claim
 
 STRATEGY: Final = {"type": "Recreate"}
 """Of a Deployment whose volume may be on one node alone, or whose database has one writer at a time."""
@@ -21,11 +21,11 @@ class _Volume(NamedTuple):
 
 def claims(service: LLMService) -> Iterable[Manifest]:
     """Return the claims that the operator makes."""
-    state, files = service.spec.orchestrator.state, service.spec.orchestrator.files
+    state, files, component = service.spec.orchestrator.state, service.spec.orchestrator.files, service.orchestrator
     if state and state.sqlite:
-        yield claim(service, service.orchestrator.name, state.sqlite, [AccessMode.READ_WRITE_ONCE])
+        yield claim(service, component, component.name, state.sqlite, [AccessMode.READ_WRITE_ONCE])
     if files and files.claim:
-        yield claim(service, service.files_claim_name, files.claim, files.claim.access_modes)
+        yield claim(service, component, service.files_claim_name, files.claim, files.claim.access_modes)
 
 
 def one_pod_at_a_time(service: LLMService) -> bool:
