@@ -58,8 +58,10 @@ class Unfinished:
         target.parent.mkdir(parents=True, exist_ok=True)
         with part.open("rb") as written:
             os.fsync(written.fileno())
+            changed = os.fstat(written.fileno()).st_mtime_ns
+        # first, as a process that ends in between finds the part again; a file without its record is fetched anew
+        self._record(file.path, _Verified(file.digest, sha256, file.size, changed))
         part.replace(target)
-        self._record(file.path, _Verified(file.digest, sha256, file.size, target.stat().st_mtime_ns))
 
     def remove_others(self, files: Iterable[RemoteFile]) -> None:
         """Remove what a commit does not have: the files and parts of another one, when a branch has moved."""

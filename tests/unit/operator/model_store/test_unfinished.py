@@ -1,6 +1,9 @@
 """What is there counts as there only while it is what was verified."""
 
 import hashlib
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
 
 import pytest
 from tandem_operator.model_store.hub import RemoteFile
@@ -21,6 +24,26 @@ def folder(tmp_path):
 def test_what_was_verified_is_known_to_the_next_process(folder) -> None:
     assert Unfinished(folder).has(FILE)
     assert Unfinished(folder).present(FILE) == len(CONTENT)
+
+
+@pytest.mark.parametrize("writes", range(3))
+def test_no_byte_is_lost_where_the_process_ends_while_a_file_is_kept(tmp_path, monkeypatch, writes) -> None:
+    replace, done = Path.replace, count()
+
+    def replaced(path: Path, target: Path) -> Path:
+        if next(done) == writes:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    unfinished = Unfinished(tmp_path)
+    unfinished.part(FILE).write_bytes(CONTENT)
+    monkeypatch.setattr(Path, "replace", replaced)
+    with suppress(KeyboardInterrupt):
+        unfinished.keep(FILE, hashlib.sha256(CONTENT).hexdigest())
+    following = Unfinished(tmp_path)
+    following.remove_others([FILE])
+    assert following.present(FILE) == len(CONTENT)
+    assert next(done) == min(writes + 1, 2), "a file is kept by a record and a name"
 
 
 def test_what_was_replaced_since_is_not(folder) -> None:
