@@ -65,8 +65,8 @@ test-e2e: venv ## The demo path and its faults on the real cluster
 	@python3 -m hack e2e
 
 .PHONY: test-rollouts
-test-rollouts: venv ## No request lost in 20 updates of an engine by each strategy, and 10 deaths; what else is long: ten hours
-	@TANDEM_ROLLOUTS=20 python3 -m hack e2e -- -k "no_request_lost or hang or model_cache or tool_calling"
+test-rollouts: venv ## No request lost in 20 updates of an engine and 10 deaths; bad engines; what else is long: two hours
+	@TANDEM_LONG_RUN=1 python3 -m hack e2e -- -k "no_request_lost or bad_engine or hang or model_cache or tool_calling"
 
 .PHONY: bench
 bench: venv ## How fast the orchestrator is, beside nginx: about 7 minutes on a quiet machine, writes bench/RESULTS.md

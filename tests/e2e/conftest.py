@@ -24,7 +24,7 @@ CONFIG: Json = {
 
 LOCAL = cluster.provider().name == "local"
 """Whether the node is this machine, and so has the adapters' folder."""
-IS_LONG = "TANDEM_ROLLOUTS" in os.environ
+IS_LONG = "TANDEM_LONG_RUN" in os.environ
 long_run = pytest.mark.skipif(not IS_LONG, reason="takes minutes more: make test-rollouts runs it")
 
 path.add(tools.folders("kubectl"))
