@@ -1,4 +1,5 @@
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +10,10 @@ import yaml
 from hack import cluster, demo, path, tools
 from tests.e2e.adapter import VERSE, claim_of, write_adapter
 from tests.e2e.cluster import Json, Namespace, eventually, kubectl
+from tests.e2e.keys import KEYS
+from tests.e2e.traffic import Figures, Traffic, finish, load, wait_for_answers
 
 ENGINE_SECONDS = 400  # vLLM's start on two busy cores
-API_KEY = f"tk-{uuid.uuid4().hex}"
-POETS_KEY = f"tk-{uuid.uuid4().hex}"
-KEYS: list[Json] = [
-    {"name": "e2e", "tenant": "e2e", "key": API_KEY},
-    {"name": "poets", "tenant": "poets", "key": POETS_KEY},
-]
 CONFIG: Json = {
     "keys": {"files": [{"secretName": "team-keys", "secretKey": "keys.yaml"}]},
     "hold": {"seconds": ENGINE_SECONDS + 200},  # longer than an engine's restart takes
@@ -102,3 +99,20 @@ def url(service: Namespace) -> Iterator[str]:
     """The base URL of the demo's Service."""
     with service.forward("service/demo", 80) as base:
         yield base
+
+
+@pytest.fixture
+def traffic(service: Namespace, capsys: pytest.CaptureFixture[str]) -> Iterator[Traffic]:
+    """Clients ask meanwhile; a call ends them, prints their figures with what may have ended streams, and has them."""
+
+    def ended(cause: str) -> Figures:
+        wait_for_answers(service)
+        figures = finish(service)
+        with capsys.disabled():
+            sys.stdout.write(f"\n{cause}: {figures.row(cause)}\n")
+        assert list(figures.failed) == []
+        return figures
+
+    with load(service):
+        wait_for_answers(service)
+        yield ended

@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e.adapter import PROSE, VERSE
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, LOCAL, POETS_KEY
+from tests.e2e.conftest import LOCAL
+from tests.e2e.keys import API_KEY, POETS_KEY
 
 pytestmark = pytest.mark.skipif(not LOCAL, reason="the adapters lie in a folder of this machine, which is no node here")
 ENGINE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"

@@ -11,7 +11,8 @@ import pytest
 
 from hack import images
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, ENGINE_SECONDS
+from tests.e2e.conftest import ENGINE_SECONDS
+from tests.e2e.keys import API_KEY
 
 MAIN, SMALL, VECTORS = "tandem-demo", "small", "minilm"
 MAIN_POD = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tests.e2e.client_pod import client_pod
 from tests.e2e.cluster import Namespace, eventually
-from tests.e2e.conftest import API_KEY
+from tests.e2e.keys import API_KEY
 
 LOAD_SECONDS = 240
 CLIENT = """

@@ -7,7 +7,8 @@ import pytest
 
 from tests.e2e.cluster import Json, Namespace, eventually
 from tests.e2e.conftest import ENGINE_SECONDS, long_run
-from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, Traffic, change, pods, rollout_of, uids
+from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, change, pods, rollout_of, uids
+from tests.e2e.traffic import Traffic
 
 TOOLLESS = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 ENGINES: dict[str, tuple[Json, str]] = {

@@ -12,7 +12,7 @@ import yaml
 
 from hack import demo
 from tests.e2e.cluster import Namespace, eventually
-from tests.e2e.conftest import API_KEY, KEYS
+from tests.e2e.keys import API_KEY, KEYS
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionFunctionToolParam

@@ -12,7 +12,8 @@ import httpx
 
 from tests.e2e.client_pod import client_pod
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, ENGINE_SECONDS, long_run
+from tests.e2e.conftest import ENGINE_SECONDS, long_run
+from tests.e2e.keys import API_KEY
 
 ENGINE_PODS = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
 CROWD = Path(__file__).with_name("crowd.py").read_text()

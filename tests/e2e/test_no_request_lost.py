@@ -8,9 +8,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +19,7 @@ from tandem_operator.api.llmservice import ROTATE_KEY
 from hack import images, install, tools
 from tests.e2e.cluster import OPERATOR, Json, Namespace, eventually
 from tests.e2e.conftest import ENGINE_SECONDS, IS_LONG, LOCAL
-from tests.e2e.traffic import Figures, finish, load, wait_for_answers
+from tests.e2e.traffic import Traffic, wait_for_answers
 
 ON_A_CPU = {"timeToFirstTokenRatio": 20}
 """Two engines that share two cores keep each other waiting."""
@@ -52,25 +50,6 @@ for number in found:
     os.kill(int(number), signal.SIGKILL)
 print(*found)
 """
-
-Traffic = Callable[[str], Figures]
-
-
-@pytest.fixture
-def traffic(service: Namespace, capsys: pytest.CaptureFixture[str]) -> Iterator[Traffic]:
-    """Clients ask meanwhile; a call ends them, prints their figures with what may have ended streams, and has them."""
-
-    def ended(cause: str) -> Figures:
-        wait_for_answers(service)
-        figures = finish(service)
-        with capsys.disabled():
-            sys.stdout.write(f"\n{cause}: {figures.row(cause)}\n")
-        assert list(figures.failed) == []
-        return figures
-
-    with load(service):
-        wait_for_answers(service)
-        yield ended
 
 
 @pytest.mark.parametrize(("strategy", "times"), UPDATES.items())

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY
+from tests.e2e.keys import API_KEY
 from tests.e2e.postgres_pod import postgres
 from tests.e2e.traffic import finish, load, wait_for_answers
 

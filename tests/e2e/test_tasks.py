@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, POETS_KEY
+from tests.e2e.keys import API_KEY, POETS_KEY
 
 TIMEOUT = 300.0
 ROLL_OUT_SECONDS = 240

@@ -19,8 +19,9 @@ from tandem_contract import metrics as names
 from hack import images
 from tests.documents import pdf_file
 from tests.e2e.cluster import Json, Namespace, eventually
-from tests.e2e.conftest import API_KEY, CONFIG
+from tests.e2e.conftest import CONFIG
 from tests.e2e.embedding_pod import embedding
+from tests.e2e.keys import API_KEY
 from tests.e2e.pods import secret, server
 from tests.e2e.postgres_pod import postgres
 from tests.e2e.traffic import finish, load, wait_for_answers

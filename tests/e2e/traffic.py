@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.client_pod import client_pod
 from tests.e2e.cluster import Namespace, eventually
-from tests.e2e.conftest import API_KEY
+from tests.e2e.keys import API_KEY
 
 CLIENTS = Path(__file__).with_name("clients.py").read_text()
 ENOUGH = 8
@@ -42,6 +42,10 @@ class Figures:
             f"requests {self.requests}, failed {len(self.failed)}, streams ended by an error event {ended}; "
             f"answered: {kinds}"
         )
+
+
+Traffic = Callable[[str], Figures]
+"""Ends the load that a test began with, prints its figures with what may have ended streams, and returns them."""
 
 
 def figures(lines: Sequence[str]) -> Figures:
