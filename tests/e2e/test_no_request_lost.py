@@ -35,7 +35,7 @@ BESIDE = [
     {"name": "VLLM_CPU_OMP_THREADS_BIND", "value": "nobind"},
 ]
 """Two engines that bind their threads to the same core starve each other, and the one that starts gets nothing."""
-UPDATES = {"default": 4, "RollingUpdate": 5, "Recreate": 6, "BlueGreen": 3, "Canary": 2} if IS_LONG else {"default": 1}
+UPDATES = {"default": 4, "RollingUpdate": 7, "Recreate": 4, "BlueGreen": 3, "Canary": 2} if IS_LONG else {"default": 1}
 DEATHS = {"core": 5, **({"container": 5} if LOCAL else {})} if IS_LONG else {"core": 1}
 ENGINE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine"
 CANDIDATE = "tandem.dev/llmservice=demo,tandem.dev/tier=engine-next"
@@ -139,8 +139,9 @@ def upgrade(value: str, to: str) -> None:
 
 
 def pods(service: Namespace, selector: str) -> list[Json]:
-    found: list[Json] = json.loads(service.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
-    return found
+    """Those that stay; one that finishes what it has begun may take minutes."""
+    found = json.loads(service.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def uids(service: Namespace, selector: str) -> set[str]:
