@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from hack import images
 from tests.e2e.cluster import Json, Namespace, eventually
 from tests.e2e.conftest import ENGINE_SECONDS, long_run
 from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, change, pods, rollout_of, uids
@@ -12,7 +13,7 @@ from tests.e2e.traffic import Traffic
 
 TOOLLESS = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 ENGINES: dict[str, tuple[Json, str]] = {
-    "image": ({"image": "localhost:1/nothing:none"}, "localhost:1/nothing:none"),
+    "image": ({"image": images.reference("orchestrator")}, "vllm"),
     "parser": ({"toolCalling": {"parser": "pythonic"}}, "set toolCalling.parser to hermes"),
     "template": ({"toolCalling": {"chatTemplate": TOOLLESS}}, "get_current_weather"),
     "slow": ({"extraArgs": ["--enforce-eager", "--max-num-batched-tokens=2"], "maxNumSeqs": 1}, "first tokens took"),

@@ -14,7 +14,7 @@ from tandem_operator.rollouts.record import VERSION, Record, Stage
 from tandem_operator.rollouts.version import Version
 from tandem_operator.status.finding import Finding, first_finding
 from tandem_operator.status.observed import Observed
-from tandem_operator.status.pods import CRASHES, PodView, crashing, image_unavailable, misconfigured, moment
+from tandem_operator.status.pods import CRASHES, PodView, crashing, diagnose, image_unavailable, misconfigured, moment
 from tandem_operator.status.tier import ROLLOUT, TierView, gather
 
 _SLACK: Final = timedelta(seconds=10)
@@ -53,7 +53,7 @@ def _progress(view: TierView, version: Version, since: datetime, *, proves: bool
         return Progress(waits=f"{view.name} is about to be written")
     unfinished = first_finding(ROLLOUT, view)
     verified, waits, fault = _tool_calling(view, since) if proves else (True, "", None)
-    told = next((finding.message for pod in _new(view, since) if (finding := _hopeless(pod))), None)
+    told = next((finding.message for pod in _new(view, since) if (finding := diagnose(pod))), None)
     return Progress(
         serves=unfinished is None,
         verified=verified,

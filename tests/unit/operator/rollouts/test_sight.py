@@ -91,6 +91,25 @@ def test_what_a_longer_wait_does_not_mend_is_a_failure(found: dict[str, Any]) ->
     assert candidate(earlier, availableReplicas=0).failure is None
 
 
+def test_what_may_still_mend_is_waited_for_and_told() -> None:
+    unscheduled = pod()
+    unscheduled["status"] = {
+        "phase": "Pending",
+        "conditions": [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "Unschedulable",
+                "lastTransitionTime": at(minutes=5),
+                "message": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+            }
+        ],
+    }
+    seen = candidate(unscheduled, availableReplicas=0, readyReplicas=0)
+    assert seen.failure is None
+    assert "3 Insufficient nvidia.com/gpu" in seen.waits
+
+
 def test_the_deployment_s_deadline_is_a_failure_unless_it_was_another_s() -> None:
     late = candidate(conditions=[{**LATE, "lastUpdateTime": at(minutes=1)}])
     assert late.failure == "demo-engine-next did not become ready in time"
