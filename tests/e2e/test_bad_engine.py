@@ -11,11 +11,11 @@ from tests.e2e.conftest import ENGINE_SECONDS, long_run
 from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, change, pods, rollout_of, uids
 from tests.e2e.traffic import Traffic
 
-TOOLLESS = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+ANOTHER_FAMILY_S = "{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
 ENGINES: dict[str, tuple[Json, str]] = {
     "image": ({"image": images.reference("orchestrator")}, "vllm"),
     "parser": ({"toolCalling": {"parser": "pythonic"}}, "set toolCalling.parser to hermes"),
-    "template": ({"toolCalling": {"chatTemplate": TOOLLESS}}, "get_current_weather"),
+    "template": ({"toolCalling": {"chatTemplate": ANOTHER_FAMILY_S}}, "get_current_weather"),
     "slow": ({"extraArgs": ["--enforce-eager", "--max-num-batched-tokens=2"], "maxNumSeqs": 1}, "first tokens took"),
 }
 """What is wrong with an engine, and what the cause of its end must tell."""
