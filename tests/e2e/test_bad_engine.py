@@ -15,7 +15,7 @@ ANOTHER_FAMILY_S = "{% for message in messages %}[INST] {{ message['content'] }}
 ENGINES: dict[str, tuple[Json, str]] = {
     "image": ({"image": images.reference("orchestrator")}, "vllm"),
     "parser": ({"toolCalling": {"parser": "pythonic"}}, "set toolCalling.parser to hermes"),
-    "template": ({"toolCalling": {"chatTemplate": ANOTHER_FAMILY_S}}, "get_current_weather"),
+    "template": ({"toolCalling": {"chatTemplate": ANOTHER_FAMILY_S}}, "set toolCalling.chatTemplate"),
     "slow": ({"extraArgs": ["--enforce-eager", "--max-num-batched-tokens=2"], "maxNumSeqs": 1}, "first tokens took"),
 }
 """What is wrong with an engine, and what the cause of its end must tell."""
