@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.engine_double import EngineDouble, Reply
+from tests.sockets.routing.crowd import asking
 from tests.sockets.running import config_for, until
 
 
@@ -57,40 +58,20 @@ async def test_a_rotation_under_load_fails_nobody(serve, engine, twin, keys):
     engine.api_key = twin.api_key = "old"
     orchestrator = await serve(locked(engine, keys("old", None)))
     engine.rule = twin.rule = lambda _: Reply(before_first_byte=0.005)
-    statuses: list[int] = []
-    ended = asyncio.Event()
-
-    async def client(number):
-        while not ended.is_set():
-            if number % 2:
-                statuses.append((await orchestrator.chat())[0])
-            else:
-                assert (await orchestrator.stream()).endswith("data: [DONE]\n\n")
-                statuses.append(200)
-
-    async def some(count=60):
-        before = len(statuses)
-        await until(lambda: len(statuses) >= before + count)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(8):
-            group.create_task(client(number))
-        await some()
+    async with asking(orchestrator) as crowd:
+        await crowd.answers(60)
         keys("new", "old")
-        await some()
+        await crowd.answers(60)
         for each in (engine, twin):
             await restart(each, "new")
             await until(lambda: all_ready(orchestrator))
-            await some()
+            await crowd.answers(60)
         keys("new", None)
-        await some()
+        await crowd.answers(60)
         keys("newest", "new")
         await restart(twin, "newest")
         await until(lambda: all_ready(orchestrator))
-        await some()
-        ended.set()
-    print(f"{len(statuses)} requests, {sum(status != 200 for status in statuses)} failed")  # noqa: T201
-    assert set(statuses) == {200}
+        await crowd.answers(60)
 
 
 async def test_which_key_it_takes_is_remembered(serve, engine, twin, keys):
