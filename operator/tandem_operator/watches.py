@@ -14,6 +14,9 @@ from tandem_operator.kube import metrics
 logger = logging.getLogger(__name__)
 
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_WATCHER: Final = "watcher for "
+"""How kopf 1.45 names the tasks that watch (kopf/_core/reactor/orchestration.py)."""
+_LONGEST_END: Final = 10.0
 _WELL: Final = 60.0
 """Watches that went on for so long were well: the next pause is the shortest."""
 
@@ -76,6 +79,7 @@ class Watches:
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
+            await _end_what_is_left()
         if errors := [end for end in ends if isinstance(end, Exception)]:
             raise errors[0]
         if not self._anew.is_set():
@@ -89,3 +93,12 @@ class Watches:
         finally:
             for task in orders:
                 task.cancel()
+
+
+async def _end_what_is_left() -> None:
+    """End the watchers that kopf leaves behind where one of them failed: they would wait for ever for credentials."""
+    left = [task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_LONGEST_END)

@@ -77,7 +77,8 @@ def is_refused(record: Record, wanted: Version) -> bool:
 def is_pending(record: Record, sight: Sight) -> bool:
     """Return whether only this release of the operator renders another template, and the engine goes on without."""
     same = sight.wanted.inputs == record.current.inputs and sight.wanted.mark != record.current.mark
-    return same and not sight.settings.take_updates and not (sight.engine.failure and not record.served)
+    costs_nothing = not record.served and (record.previous is None or sight.engine.failure is not None)
+    return same and not sight.settings.take_updates and not costs_nothing
 
 
 def is_renamed(record: Record, sight: Sight) -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 
 import kopf
 import pytest
+from kopf._cogs.aiokits.aiotoggles import ToggleSet
+from kopf._cogs.structs.references import Insights, Resource
+from kopf._core.reactor import orchestration, queueing
 from tandem_operator import watches as module
 from tandem_operator.watches import Watches
 
@@ -103,3 +106,37 @@ async def test_a_signal_ends_them_in_time_and_between_two_beginnings(
         os.kill(os.getpid(), number)
         await asyncio.wait_for(task, 10)
     assert framework.beginnings == 2
+
+
+async def test_watchers_that_kopf_leaves_behind_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own orchestrator ends where one of them fails, and leaves the others."""
+    begun, failure, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def watch(*, resource: Resource, **_: Any) -> None:
+        if resource.plural == "gone":
+            await failure.wait()
+            raise ValueError("404")
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def spawn_tasks(*, settings: Any, **_: Any) -> list[asyncio.Task[None]]:
+        insights, nothing = Insights(), ToggleSet(any)
+        insights.namespaces.add(None)
+        insights.watched_resources.update(Resource("", "v1", plural) for plural in ("gone", "pods"))
+        parts: dict[str, Any] = {"processor": watch, "identity": "", "operator_paused": nothing}
+        task = asyncio.create_task(orchestration.orchestrator(settings=settings, insights=insights, **parts))
+        await asyncio.sleep(0)
+        async with insights.revised:
+            insights.revised.notify_all()
+        return [task]
+
+    monkeypatch.setattr(queueing, "watcher", watch)
+    monkeypatch.setattr(kopf, "spawn_tasks", spawn_tasks)
+    monkeypatch.setattr(module, "_PAUSES", (3600.0,))
+    async with watching():
+        await asyncio.wait_for(begun.wait(), 10)
+        failure.set()
+        await asyncio.wait_for(ended.wait(), 10)

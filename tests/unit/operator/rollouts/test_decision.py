@@ -341,10 +341,19 @@ def test_an_update_comes_with_the_next_change() -> None:
     assert story.image == "two"
 
 
-def test_an_engine_that_never_served_takes_what_may_mend_it() -> None:
-    sight = Sight(NOW, RolloutSpec(), version("two", inputs="one"), FAILED)
+@pytest.mark.parametrize("engine", [FAILED, Progress()], ids=["failed", "starting"])
+def test_an_engine_that_never_served_takes_another_release(engine: Progress) -> None:
+    sight = Sight(NOW, RolloutSpec(), version("two", inputs="one"), engine)
     record = decide(Record(current=version("one"), since=NOW), sight)
     assert record.current == version("two", inputs="one")
+
+
+def test_one_that_replaces_another_takes_it_only_where_it_fails() -> None:
+    story = Story(automaticRollback=False)
+    story.see(wanted=version("two"), engine=Progress())
+    assert (story.see(wanted=version("three", inputs="two")).phase, story.image) == (Phase.UPDATE_PENDING, "two")
+    story.see(engine=FAILED)
+    assert story.image == "three"
 
 
 def test_another_name_needs_a_strategy_without_a_candidate() -> None:
