@@ -16,6 +16,8 @@ from tandem_operator.kube.api import connected
 from hack.cluster.control_plane import ControlPlane
 from tests.integration.cluster import Kubernetes
 
+ENDING_SECONDS = 120
+"""Where both cores are busy, a process that ends may get no turn for long."""
 _LONGEST = ("test_watch_gap.py", "test_definitions.py")
 
 
@@ -87,7 +89,7 @@ class running_operator:  # noqa: N801 # used as a with statement
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
-            code = self.process.wait(30)
+            code = self.process.wait(ENDING_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
