@@ -132,7 +132,7 @@ class Events:
             return True
         if is_done(event):
             self.complete = self.complete or not self.over()
-            return True
+            return self.failure is None  # vLLM sends it after an error too, which would tell of a whole answer
         self.count += 1
         document = json_in(event) if USAGE in event.data else {}  # quotes in a text are escaped: it is a field's name
         if isinstance(usage := document.get("usage"), dict):
