@@ -100,5 +100,6 @@ async def _end_what_is_left() -> None:
     left = [task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)]
     for task in left:
         task.cancel()
-    if left:
-        await asyncio.wait(left, timeout=_LONGEST_END)
+    lasting = (await asyncio.wait(left, timeout=_LONGEST_END))[1] if left else ()
+    if lasting:
+        logger.warning("%d watchers of former watches did not end within %.0f s", len(lasting), _LONGEST_END)

@@ -14,8 +14,8 @@ from tandem_operator.rollouts.record import VERSION, Record, Stage
 from tandem_operator.rollouts.version import Version
 from tandem_operator.status.finding import Finding, first_finding
 from tandem_operator.status.observed import Observed
-from tandem_operator.status.pods import CRASHES, PodView, crashing, diagnose, image_unavailable, misconfigured, moment
-from tandem_operator.status.tier import ROLLOUT, TierView, gather
+from tandem_operator.status.pods import CRASHES, PodView, crashing, image_unavailable, misconfigured, moment
+from tandem_operator.status.tier import ROLLOUT, TierView, gather, pod_in_trouble
 
 _SLACK: Final = timedelta(seconds=10)
 """By which the API server's clock may be behind."""
@@ -53,11 +53,12 @@ def _progress(view: TierView, version: Version, since: datetime, *, proves: bool
         return Progress(waits=f"{view.name} is about to be written")
     unfinished = first_finding(ROLLOUT, view)
     verified, waits, fault = _tool_calling(view, since) if proves else (True, "", None)
-    told = next((finding.message for pod in _new(view, since) if (finding := diagnose(pod))), None)
+    if unfinished:
+        waits = (pod_in_trouble(replace(view, pods=[*_new(view, since)])) or unfinished).message
     return Progress(
         serves=unfinished is None,
         verified=verified,
-        waits=(told or unfinished.message) if unfinished else waits,
+        waits=waits,
         failure=_failure(view, since) or fault,
     )
 
