@@ -200,10 +200,10 @@ def test_an_answer_that_has_finished_needs_no_done(then, half):
     ],
 )
 @pytest.mark.parametrize("then", [b"", END])
-def test_an_error_event_passes_and_is_known_for_what_it_is(error, status, code, message, then):
-    stream = FIRST + error + b"\n\n" + then
+def test_an_error_event_passes_without_done_and_is_known_for_what_it_is(error, status, code, message, then):
+    stream = FIRST + error + b"\n\n"
     for cuts in ([], [len(FIRST)], [len(FIRST) + 9, len(FIRST) + 20]):
-        passed, events = relayed(stream, cuts)
+        passed, events = relayed(stream + then, cuts)
         assert passed == stream
         assert events.failure
         assert (events.failure.status, events.failure.code, events.failure.message) == (status, code, message)
