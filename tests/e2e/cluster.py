@@ -56,6 +56,15 @@ class Namespace:
         item: Json | None = json.loads(found) if found else None
         return item
 
+    def change(self, service: str, spec: Json) -> None:
+        """Merge fields into an LLMService's spec; None takes one away."""
+        self.kubectl("patch", "llmservice", service, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+
+    def pods(self, selector: str) -> list[Json]:
+        """Those that stay; one that finishes what it has begun may take minutes."""
+        found = json.loads(self.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
     def names(self, kinds: str, selector: str) -> list[str]:
         """The kind/name of every object that a selector matches."""
         return self.kubectl("get", kinds, f"--selector={selector}", "--output=name").split()

@@ -1,6 +1,5 @@
 """LoRA adapters on real vLLM: for one tenant alone, and another one while the engine serves."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,8 +34,7 @@ def poet(service: Namespace) -> Iterator[openai.OpenAI]:
 
 
 def change(service: Namespace, *adapters: Json) -> None:
-    patch = {"spec": {"model": {"adapters": list(adapters)}}}
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps(patch))
+    service.change("demo", {"model": {"adapters": list(adapters)}})
 
 
 def answer(client: openai.OpenAI, model: str) -> str | None:

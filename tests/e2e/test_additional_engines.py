@@ -2,7 +2,6 @@
 main engine restarts.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,16 +44,12 @@ ENGINES: Json = {
 @pytest.fixture(scope="module")
 def engines(service: Namespace) -> Iterator[Namespace]:
     """The demo with two more engines, which go again."""
-    change(service, {"model": {"fallback": "fallback"}, "additionalEngines": ENGINES})
+    service.change("demo", {"model": {"fallback": "fallback"}, "additionalEngines": ENGINES})
     eventually(lambda: all_serve(service), within=2 * ENGINE_SECONDS, what="three engines serve")
     yield service
-    change(service, {"model": {"fallback": None}, "additionalEngines": None})
+    service.change("demo", {"model": {"fallback": None}, "additionalEngines": None})
     eventually(lambda: left(service) == [], within=180, what="the engines and all that is theirs are gone")
     eventually(lambda: service.is_ready("demo"), within=ENGINE_SECONDS, what="the demo is as it was")
-
-
-def change(service: Namespace, spec: Json) -> None:
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps({"spec": spec}))
 
 
 def all_serve(service: Namespace) -> bool:

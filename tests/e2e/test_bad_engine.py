@@ -8,7 +8,7 @@ import pytest
 from hack import images
 from tests.e2e.cluster import Json, Namespace, eventually
 from tests.e2e.conftest import ENGINE_SECONDS, long_run
-from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, change, pods, rollout_of, uids
+from tests.e2e.test_no_request_lost import BESIDE, CANDIDATE, ENGINE, rollout_of, uids
 from tests.e2e.traffic import Traffic
 
 ANOTHER_FAMILY_S = "{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
@@ -30,11 +30,11 @@ def test_a_bad_engine_is_given_up_while_the_other_serves(service: Namespace, tra
     fields, cause = ENGINES[fault]
     kept = (service.get("llmservice", "demo") or {})["spec"]
     before = uids(service, ENGINE)
-    change(service, {"rollout": {"strategy": "BlueGreen"}, "engine": {"env": BESIDE, **fields}})
+    service.change("demo", {"rollout": {"strategy": "BlueGreen"}, "engine": {"env": BESIDE, **fields}})
     try:
         eventually(partial(is_rolled_back, service), within=GIVEN_UP_SECONDS, what="it is given up")
         assert cause in rollout_of(service)["message"]
-        eventually(lambda: not pods(service, CANDIDATE), within=GONE_SECONDS, what="its pods are gone")
+        eventually(lambda: not service.pods(CANDIDATE), within=GONE_SECONDS, what="its pods are gone")
         assert service.is_ready("demo")
         figures = traffic(f"bad engine: {fault}")
         assert list(figures.ended) == []

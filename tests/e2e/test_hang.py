@@ -40,12 +40,6 @@ def ask(url: str) -> httpx.Response:
     return httpx.post(f"{url}/v1/chat/completions", json=QUESTION, headers=headers, timeout=ENGINE_SECONDS + 300)
 
 
-def engines(service: Namespace) -> list[Json]:
-    """The engine's pods that are not on their way out."""
-    found = json.loads(service.kubectl("get", "pods", f"--selector={ENGINE_PODS}", "--output=json"))["items"]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
 def serves(pod: Json) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
 
@@ -58,26 +52,26 @@ def hung_events(service: Namespace) -> list[str]:
 
 @long_run
 def test_an_engine_that_is_saturated_keeps_its_pod(service: Namespace) -> None:
-    (before,) = engines(service)
+    (before,) = service.pods(ENGINE_PODS)
     told = hung_events(service)
     service.apply(client_pod("crowd", CROWD, "demo", API_KEY, str(CLIENTS)))
     try:
         service.kubectl("wait", "--for=condition=Ready", "pod/crowd", "--timeout=60s")
         ends = time.monotonic() + SATURATED_SECONDS
         while time.monotonic() < ends:
-            (pod,) = engines(service)
+            (pod,) = service.pods(ENGINE_PODS)
             assert pod["metadata"]["uid"] == before["metadata"]["uid"]
             time.sleep(2)
         assert "200" in service.kubectl("logs", "crowd").split()
     finally:
         service.kubectl("delete", "pod", "crowd", "--grace-period=1")
-    (after,) = engines(service)
+    (after,) = service.pods(ENGINE_PODS)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert hung_events(service) == told
 
 
 def test_an_engine_that_hangs_is_replaced(service: Namespace, url: str) -> None:
-    (old,) = engines(service)
+    (old,) = service.pods(ENGINE_PODS)
     assert ask(url).status_code == 200
     pod = old["metadata"]["name"]
     stopped = service.kubectl("exec", pod, "--container=engine", "--", "python3", "-c", STOP_CORE)
@@ -87,7 +81,9 @@ def test_an_engine_that_hangs_is_replaced(service: Namespace, url: str) -> None:
         answer = clients.submit(ask, url)
         eventually(
             lambda: [
-                pod for pod in engines(service) if pod["metadata"]["uid"] != old["metadata"]["uid"] and serves(pod)
+                pod
+                for pod in service.pods(ENGINE_PODS)
+                if pod["metadata"]["uid"] != old["metadata"]["uid"] and serves(pod)
             ],
             within=REPLACED_SECONDS,
             what="another engine pod serves",

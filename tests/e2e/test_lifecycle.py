@@ -51,7 +51,7 @@ def test_a_restarted_operator_changes_nothing(throwaway: Namespace) -> None:
     before = versions()
     OPERATOR.kubectl("rollout", "restart", "deployment/tandem-operator")
     OPERATOR.kubectl("rollout", "status", "deployment/tandem-operator", "--timeout=120s")
-    throwaway.kubectl("patch", "llm", "throwaway", "--type=merge", '--patch={"spec":{"engine":{"replicas":2}}}')
+    throwaway.change("throwaway", {"engine": {"replicas": 2}})
     eventually(
         lambda: throwaway.kubectl("get", "deployment", "throwaway-engine", "--output=jsonpath={.spec.replicas}") == "2",
         within=60,
@@ -66,9 +66,9 @@ def test_suspend_and_back(service: Namespace) -> None:
     def pods() -> list[str]:
         return service.names("pods", "tandem.dev/llmservice=demo")
 
-    service.kubectl("patch", "llm", "demo", "--type=merge", '--patch={"spec":{"suspend":true}}')
+    service.change("demo", {"suspend": True})
     eventually(lambda: not pods(), within=180, what="no pod is left")
     assert service.condition("demo", "Ready")["reason"] == "Suspended"
-    service.kubectl("patch", "llm", "demo", "--type=merge", '--patch={"spec":{"suspend":false}}')
+    service.change("demo", {"suspend": False})
     eventually(lambda: service.is_ready("demo"), within=ENGINE_SECONDS, what="the service is Ready again")
     assert len(service.names("pods", "tandem.dev/llmservice=demo,tandem.dev/tier=orchestrator")) >= 2

@@ -4,7 +4,6 @@ Each test prints a row of figures. There is one update and one death, in the com
 there are twenty and ten, in every way.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -54,10 +53,11 @@ print(*found)
 
 @pytest.mark.parametrize(("strategy", "times"), UPDATES.items())
 def test_updates_of_the_engine(service: Namespace, traffic: Traffic, strategy: str, times: int) -> None:
-    engine = {"env": BESIDE} if strategy in ("RollingUpdate", "BlueGreen", "Canary") else {}
+    engine: Json = {"env": BESIDE} if strategy in ("RollingUpdate", "BlueGreen", "Canary") else {}
     for number in range(times):
         update = f"{strategy}-{number}-{uuid.uuid4().hex[:4]}"
-        change(service, {"rollout": STRATEGIES[strategy], "engine": {**engine, "podAnnotations": {"update": update}}})
+        engine["podAnnotations"] = {"update": update}
+        service.change("demo", {"rollout": STRATEGIES[strategy], "engine": engine})
         eventually(partial(is_updated, service, update), within=UPDATE_SECONDS, what=f"{update} is complete")
         wait_for_answers(service)
     figures = traffic(f"{times} updates, {strategy}")
@@ -125,10 +125,6 @@ def test_a_release_with_another_engine_waits_until_it_is_asked_for(service: Name
     assert uids(service, ENGINE) == before
 
 
-def change(service: Namespace, spec: Json) -> None:
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps({"spec": spec}))
-
-
 def upgrade(value: str, to: str) -> None:
     """Upgrade the operator's release, with one value of its chart changed, and wait until it runs."""
     release = ["upgrade", install.RELEASE, str(install.CHART), f"--namespace={install.NAMESPACE}", "--reuse-values"]
@@ -138,14 +134,8 @@ def upgrade(value: str, to: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def pods(service: Namespace, selector: str) -> list[Json]:
-    """Those that stay; one that finishes what it has begun may take minutes."""
-    found = json.loads(service.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
 def uids(service: Namespace, selector: str) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in pods(service, selector)}
+    return {pod["metadata"]["uid"] for pod in service.pods(selector)}
 
 
 def orchestrator(service: Namespace) -> str:
@@ -155,13 +145,13 @@ def orchestrator(service: Namespace) -> str:
 
 def is_updated(service: Namespace, update: str) -> bool:
     """Whether the engine's pods, and no others, are those of an update."""
-    marks = [(pod["metadata"].get("annotations") or {}).get("update") for pod in pods(service, ENGINE)]
-    return marks == [update] and is_back(service) and not pods(service, CANDIDATE)
+    marks = [(pod["metadata"].get("annotations") or {}).get("update") for pod in service.pods(ENGINE)]
+    return marks == [update] and is_back(service) and not service.pods(CANDIDATE)
 
 
 def is_back(service: Namespace) -> bool:
     """Whether the engine serves."""
-    (pod, *others) = pods(service, ENGINE) or [{}]
+    (pod, *others) = service.pods(ENGINE) or [{}]
     conditions = pod.get("status", {}).get("conditions") or []
     is_ready = any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
     return is_ready and not others and service.is_ready("demo")
@@ -169,7 +159,7 @@ def is_back(service: Namespace) -> bool:
 
 def restarts(service: Namespace) -> int:
     """How often containers of the engine were started again."""
-    (pod,) = pods(service, ENGINE)
+    (pod,) = service.pods(ENGINE)
     return sum(each["restartCount"] for each in pod["status"]["containerStatuses"])
 
 
@@ -179,7 +169,7 @@ def has_died(service: Namespace, before: int) -> bool:
 
 def kill_core(service: Namespace) -> None:
     """Kill the process that generates; vLLM's server then ends by itself."""
-    (pod,) = pods(service, ENGINE)
+    (pod,) = service.pods(ENGINE)
     name = pod["metadata"]["name"]
     killed = service.kubectl("exec", name, "--container=engine", "--", "python3", "-c", KILL_CORE)
     assert killed.split(), "the engine has no process of its core's name"
@@ -187,7 +177,7 @@ def kill_core(service: Namespace) -> None:
 
 def kill_container(service: Namespace) -> None:
     """Kill all processes at once, from the node, as the kernel does where memory is short."""
-    (pod,) = pods(service, ENGINE)
+    (pod,) = service.pods(ENGINE)
     (container,) = pod["status"]["containerStatuses"]
     number = container["containerID"].rpartition("/")[2]
     killed = 0

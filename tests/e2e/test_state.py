@@ -41,8 +41,7 @@ def stateful(service: Namespace) -> Namespace:
     with load(service):
         wait_for_answers(service)
         state = {"postgres": {"urlFrom": {"secretName": "database", "secretKey": "url"}}}
-        patch = {"spec": {"orchestrator": {"state": state}}}
-        service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", json.dumps(patch))
+        service.change("demo", {"orchestrator": {"state": state}})
         eventually(lambda: rolled_out(service, before), within=240, what="orchestrators with the database are ready")
         wait_for_answers(service)
         figures = finish(service)

@@ -65,11 +65,11 @@ def tasks(service: Namespace) -> Iterator[Namespace]:
     service.apply(config_map())
     replicas: Json = (service.get("llmservice", "demo") or {})["spec"]["orchestrator"]["replicas"]
     config = {"tasksFrom": [{"configMapName": "tickets"}], "guardrails": GUARDRAILS}
-    change(service, {"replicas": {"min": 2, "max": 2}, "config": config})
+    service.change("demo", {"orchestrator": {"replicas": {"min": 2, "max": 2}, "config": config}})
     eventually(lambda: rolled_out(service), within=ROLL_OUT_SECONDS, what="orchestrators have tasks")
     yield service
     gone = {"tasks": None, "tasksFrom": None, "guardrails": None}
-    change(service, {"replicas": replicas, "config": gone})
+    service.change("demo", {"orchestrator": {"replicas": replicas, "config": gone}})
     eventually(lambda: rolled_out(service), within=ROLL_OUT_SECONDS, what="the demo is as it was")
 
 
@@ -94,11 +94,6 @@ def rolled_out(service: Namespace) -> bool:
     return service.is_ready("demo") and len(service.names("pods", ORCHESTRATORS)) == 2  # the former ones are gone
 
 
-def change(service: Namespace, orchestrator: Json) -> None:
-    patch = json.dumps({"spec": {"orchestrator": orchestrator}})
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", patch)
-
-
 def posted(url: str, path: str, body: Json, key: str = API_KEY) -> httpx.Response:
     return httpx.post(f"{url}/{path}", json=body, headers={"x-api-key": key}, timeout=TIMEOUT)
 
@@ -116,7 +111,7 @@ def at_once[Item, Found](ask: Callable[[Item], Found], items: list[Item]) -> lis
 
 def lives(service: Namespace, selector: str) -> set[tuple[str, int]]:
     """The pods that a selector matches, by uid, each with how often its containers were started again."""
-    found = json.loads(service.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
+    found = service.pods(selector)
     return {
         (pod["metadata"]["uid"], sum(each["restartCount"] for each in pod["status"]["containerStatuses"]))
         for pod in found
@@ -182,7 +177,7 @@ def test_a_new_version_has_a_share_and_is_rolled_back_without_a_restart(tasks: N
         if place == "ConfigMap":
             tasks.apply(config_map(*declared))
         else:
-            change(tasks, {"config": {"tasks": declared}})
+            tasks.change("demo", {"orchestrator": {"config": {"tasks": declared}}})
         wanted = {task["version"] for task in declared}
         eventually(lambda: taken(tasks) == wanted, within=TAKEN_SECONDS, what=f"all pods know {wanted}")
 

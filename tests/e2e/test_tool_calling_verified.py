@@ -1,6 +1,5 @@
 """A parser that does not fit the model is told within minutes, with the one that does."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,8 +38,7 @@ def parser(service: Namespace, name: str) -> Iterator[None]:
 
 
 def set_tool_calling(service: Namespace, settings: Json) -> None:
-    patch = json.dumps({"spec": {"engine": {"toolCalling": settings}}})
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", f"--patch={patch}")
+    service.change("demo", {"engine": {"toolCalling": settings}})
 
 
 def found(service: Namespace, status: str, within: float) -> Json:

@@ -2,7 +2,6 @@
 while it reads, and a store changes its embedding model while it is searched.
 """
 
-import json
 import re
 import time
 import uuid
@@ -18,7 +17,7 @@ from tandem_contract import metrics as names
 
 from hack import images
 from tests.documents import pdf_file
-from tests.e2e.cluster import Json, Namespace, eventually
+from tests.e2e.cluster import Namespace, eventually
 from tests.e2e.conftest import CONFIG
 from tests.e2e.embedding_pod import embedding
 from tests.e2e.keys import API_KEY
@@ -76,14 +75,9 @@ def library(service: Namespace) -> Namespace:
         "env": [{"name": "VLLM_CPU_KVCACHE_SPACE", "value": "1"}],
         "resources": {"requests": {"cpu": "200m", "memory": "2Gi"}, "limits": {"memory": "6Gi"}},
     }
-    change(service, {"embeddingEngine": engine, "orchestrator": settings})
+    service.change("demo", {"embeddingEngine": engine, "orchestrator": settings})
     eventually(lambda: rolled_out(service, before), within=ROLL_OUT_SECONDS, what="orchestrators have a library")
     return service
-
-
-def change(service: Namespace, spec: Json) -> None:
-    patch = json.dumps({"spec": spec})
-    service.kubectl("patch", "llmservice", "demo", "--type=merge", "--patch", patch)
 
 
 def rolled_out(service: Namespace, before: set[str]) -> bool:
@@ -195,13 +189,13 @@ def test_another_embedding_model_under_load(library: Namespace) -> None:
     with load(library, store, "How long may visitors keep a telescope?", wanted):
         wait_for_answers(library)
         changed = time.time()
-        change(library, {"orchestrator": {"retrieval": {"embedding": {"model": OTHER}}}})
+        library.change("demo", {"orchestrator": {"retrieval": {"embedding": {"model": OTHER}}}})
         eventually(lambda: told(library, changed), within=ROLL_OUT_SECONDS, what="both know of the other model")
         with api(library, pod) as client:
             client.post(f"/vector_stores/{store}/reindex", cast_to=object)
             eventually(lambda: made_by(client, store, OTHER), within=READING_SECONDS, what="it has the other model")
         wait_for_answers(library)
-        change(library, {"embeddingEngine": None})
+        library.change("demo", {"embeddingEngine": None})
         eventually(lambda: library.get("deployment", "demo-embedding") is None, within=120, what="its engine is gone")
         wait_for_answers(library)
         figures = finish(library)

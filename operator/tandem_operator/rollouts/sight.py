@@ -15,7 +15,7 @@ from tandem_operator.rollouts.version import Version
 from tandem_operator.status.finding import Finding, first_finding
 from tandem_operator.status.observed import Observed
 from tandem_operator.status.pods import CRASHES, PodView, crashing, image_unavailable, misconfigured, moment
-from tandem_operator.status.tier import ROLLOUT, TierView, gather, pod_in_trouble
+from tandem_operator.status.tier import ROLLOUT, TierView, gather, pod_in_trouble, pods_refused
 
 _SLACK: Final = timedelta(seconds=10)
 """By which the API server's clock may be behind."""
@@ -54,7 +54,8 @@ def _progress(view: TierView, version: Version, since: datetime, *, proves: bool
     unfinished = first_finding(ROLLOUT, view)
     verified, waits, fault = _tool_calling(view, since) if proves else (True, "", None)
     if unfinished:
-        waits = (pod_in_trouble(replace(view, pods=[*_new(view, since)])) or unfinished).message
+        new = replace(view, pods=[*_new(view, since)])
+        waits = (pods_refused(new) or pod_in_trouble(new) or unfinished).message
     return Progress(
         serves=unfinished is None,
         verified=verified,

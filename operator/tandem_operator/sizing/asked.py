@@ -19,6 +19,11 @@ _SHARE: Final = re.compile(
     r"(?<!\S)--(?:(?:gpu|device)[-_]memory[-_]utilization|mem-fraction-static)[= ](0?\.[0-9]+|1(?:\.0*)?)(?!\S)"
 )
 _FP8_CACHE: Final = re.compile(r"(?<!\S)--kv[-_]cache[-_]dtype[= ]fp8")
+_LENGTH: Final = re.compile(
+    r"(?<!\S)--(?:max[-_]model[-_]len|context[-_]length)[= ]([0-9]{1,9}(?:\.[0-9]{1,9})?)([kmgKMG]?)(?!\S)"
+)
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+"""Of numbers in vLLM's arguments (human_readable_int of its arg_utils)."""
 _LOADING_LESS: Final = re.compile(r"(?<!\S)(?:--(?:quantization|torchao|\S*offload)|-q\b)")
 """Arguments by which weights shrink while they load, or stay in the node's memory."""
 
@@ -41,7 +46,7 @@ def wanted(component: EngineComponent, gpus_per_node: int) -> Wanted:
     spec = component.spec
     stated = spec.gpu_count if is_stated(component) else None
     return Wanted(
-        context=spec.max_model_len,
+        context=spec.max_model_len or _length(spec.extra_args),
         gpus=stated,
         tensor=spec.tensor_parallel if stated else None,
         pipeline=spec.parallelism.pipeline if stated or spec.parallelism.pipeline > 1 else None,
@@ -82,3 +87,12 @@ def _of_figures(figures: ModelFigures) -> ModelShape:
 def _share(extra_args: Sequence[str]) -> float | None:
     found = _SHARE.findall(" ".join(extra_args))
     return float(found[-1]) if found else None
+
+
+def _length(extra_args: Sequence[str]) -> int | None:
+    """Return the tokens of the longest sequence, as arguments state them."""
+    found = _LENGTH.findall(" ".join(extra_args))
+    if not found:
+        return None
+    amount, unit = found[-1]
+    return int(float(amount) * _UNITS[unit]) or None

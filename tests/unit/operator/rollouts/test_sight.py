@@ -110,6 +110,12 @@ def test_what_may_still_mend_is_waited_for_and_told() -> None:
     assert "3 Insufficient nvidia.com/gpu" in seen.waits
 
 
+def test_pods_that_a_quota_refuses_are_told_of() -> None:
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    seen = candidate(availableReplicas=0, conditions=[refused])
+    assert (seen.failure, seen.waits) == (None, "exceeded quota: gpus")
+
+
 def test_the_deployment_s_deadline_is_a_failure_unless_it_was_another_s() -> None:
     late = candidate(conditions=[{**LATE, "lastUpdateTime": at(minutes=1)}])
     assert late.failure == "demo-engine-next did not become ready in time"

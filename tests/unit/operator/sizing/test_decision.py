@@ -237,8 +237,26 @@ def test_arguments_of_the_engine_count(arguments: list[str], utilization: float,
     assert (asked.utilization, asked.kv_bytes) == (utilization, kv_bytes)
 
 
-def test_sglangs_argument_counts_as_well() -> None:
-    assert wanted(engine_of(type="sglang", extraArgs=["--mem-fraction-static", "0.8"]), 8).utilization == 0.8
+@pytest.mark.parametrize(
+    ("arguments", "context"),
+    [
+        (["--max-model-len=4096"], 4096),
+        (["--max_model_len", "8192", "--max-model-len", "16k"], 16_000),
+        (["--max-model-len=16K"], 16_384),
+        (["--max-model-len=25.6k"], 25_600),
+        (["--max-model-len=auto"], None),
+        (["--max-model-len=-1"], None),
+        (["--max-model-len=0"], None),
+        (["--served-max-model-len=7"], None),
+    ],
+)
+def test_a_length_among_the_arguments_counts(arguments: list[str], context: int | None) -> None:
+    assert wanted(engine_of(extraArgs=arguments), 8).context == context
+
+
+def test_sglangs_arguments_count_as_well() -> None:
+    asked = wanted(engine_of(type="sglang", extraArgs=["--mem-fraction-static", "0.8", "--context-length=4096"]), 8)
+    assert (asked.utilization, asked.context) == (0.8, 4096)
 
 
 def test_an_additional_engine_is_decided_for_itself_and_named_in_messages() -> None:
