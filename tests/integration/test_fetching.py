@@ -11,7 +11,7 @@ from tandem_operator.kube.store import Key, Store
 from tests.integration.cluster import KilledError, Kubernetes, by_kind
 from tests.integration.jobs import LONG_AGO, delete, job_ends, jobs, pod_ends, the_job
 from tests.integration.pods import owner
-from tests.integration.test_status_truth import ready
+from tests.integration.test_status_truth import ready, scale
 
 DEPLOYMENT = by_kind("Deployment")
 FETCHED = "tandem.dev/fetched"
@@ -157,6 +157,14 @@ async def test_a_suspended_service_fetches_nothing_and_its_engine_waits_when_it_
     assert await replicas() == 1
 
 
+async def remembered(kubernetes: Kubernetes, *keys: Key) -> Store:
+    store = Store()
+    for key in keys:
+        for item in await kubernetes.objects(key):
+            store.put(item)
+    return store
+
+
 async def test_two_services_share_a_claim_and_neither_lets_go_what_the_other_runs(
     kubernetes: Kubernetes, namespace: str
 ) -> None:
@@ -166,15 +174,38 @@ async def test_two_services_share_a_claim_and_neither_lets_go_what_the_other_run
     two = await kubernetes.serve(
         namespace, "two", model={"source": "hf://org/second", "cache": cache}, engine={"gpus": 1}
     )
-    store = Store()
-    for key in (one, two):
-        for item in await kubernetes.objects(key):
-            store.put(item)
+    store = await remembered(kubernetes, one, two)
     assert store.sources(namespace) == {"hf://org/old", "hf://org/new", "hf://org/second"}
     assert store.sources("elsewhere") == set()
     job = await the_job(kubernetes, one, "fetch")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["args"][-3:] == ["--evict", "--keep=hf://org/new", "--keep=hf://org/old"]
+
+
+@pytest.mark.parametrize("strategy", ["BlueGreen", "RollingUpdate"])
+async def test_the_model_of_an_engine_that_serves_is_kept_until_another_does(
+    kubernetes: Kubernetes, namespace: str, strategy: str
+) -> None:
+    model = {"name": "ours", "source": "hf://org/old", "cache": {"claimName": "models", "eviction": "WhenFull"}}
+    key = await rolled_out(kubernetes, namespace, model=model, rollout={"strategy": strategy})
+    await scale(kubernetes, key, "engine", 1)
+    await kubernetes.reconcile(key)
+    await change(kubernetes, key, model={"source": "hf://org/new"})
+    await job_ends(kubernetes, key, await the_job(kubernetes, key, "fetch"), "Complete")
+    await kubernetes.reconcile(key)
+    both = {"hf://org/old", "hf://org/new"}
+    assert (await remembered(kubernetes, key)).sources(namespace) == both
+    if strategy == "RollingUpdate":
+        await scale(kubernetes, key, "engine", 1)
+        await kubernetes.reconcile(key)
+        assert (await remembered(kubernetes, key)).sources(namespace) == {"hf://org/new"}
+    else:
+        assert await engine(kubernetes, key, "engine-next")
+        await change(kubernetes, key, model={"source": "hf://org/old"})
+        await job_ends(kubernetes, key, await the_job(kubernetes, key, "fetch"), "Complete")
+        await kubernetes.reconcile(key)
+        assert await engine(kubernetes, key, "engine-next") is None
+        assert (await remembered(kubernetes, key)).sources(namespace) == {"hf://org/old"}
 
 
 async def test_engines_of_one_service_may_share_claim_and_model(kubernetes: Kubernetes, namespace: str) -> None:

@@ -31,8 +31,8 @@ class CacheSpec(Ruled):
     claim_name: ObjectName | None = None
     """A PersistentVolumeClaim that is there; services that name the same one and the same revision share its files."""
     eviction: Eviction = Eviction.NEVER
-    """WhenFull: where a model finds no room, those that no LLMService of the namespace names are deleted, first the one
-    that was wanted longest ago."""
+    """WhenFull: where a model finds no room, those that no LLMService of the namespace names or runs are deleted, first
+    the one that was wanted longest ago."""
 
     @property
     def is_on_one_node(self) -> bool:

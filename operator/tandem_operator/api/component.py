@@ -30,6 +30,8 @@ ATTEMPT: Final = "tandem.dev/attempt"
 """Annotation of a Job: how many like it have failed before."""
 FETCHED: Final = "tandem.dev/fetched"
 """Annotation of an engine's Deployment: what was fetched for it, by its source, and into which claim."""
+MODELS: Final = "tandem.dev/models"
+"""Annotation of what is known of a roll-out: the sources of the fetched models that its engines run, one or two."""
 SECURITY_CONTEXT_CONSTRAINTS_API: Final = "security.openshift.io/v1/SecurityContextConstraints"
 """OpenShift's, by which it assigns UIDs and groups to pods and refuses others."""
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tandem_contract import names
 
-from tandem_operator.api.component import FETCHED, Reference
+from tandem_operator.api.component import FETCHED, MODELS, Reference
 from tandem_operator.kube.difference import MANAGER
 from tandem_operator.kube.resources import LLM_SERVICE, POD, Object
 
@@ -111,8 +111,9 @@ class Store:
         models = [section.get("model") or {} for section in (*specs, *engines)]
         named = {model["source"] for model in models if isinstance(model.get("source"), str)}
         children = [child for key in keys for child in self.children(key).values()]
-        fetched = [(child["metadata"].get("annotations") or {}).get(FETCHED, "") for child in children]
-        return named | {text.partition(" ")[0] for text in fetched if text}
+        noted = [child["metadata"].get("annotations") or {} for child in children]
+        fetched = {source for each in noted for source in each.get(FETCHED, "").split()[:1]}
+        return named | fetched | {source for each in noted for source in each.get(MODELS, "").split()}
 
     def children(self, key: Key) -> dict[Reference, Object]:
         """Return the objects that a service is made of."""

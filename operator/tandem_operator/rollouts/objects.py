@@ -5,9 +5,10 @@ from typing import Any
 
 from tandem_contract import names
 
-from tandem_operator.api.component import CANDIDATE, Reference
+from tandem_operator.api.component import CANDIDATE, MODELS, Reference
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.rollout import Phase, RolloutStatus
+from tandem_operator.manifests.attempts import annotated
 from tandem_operator.manifests.component import CONFIG_MAP, DEPLOYMENT, Manifest, child
 from tandem_operator.manifests.engine import candidate
 from tandem_operator.manifests.engine.deployment import template_file
@@ -41,6 +42,7 @@ def rolled(
     paused = {"paused": True} if status.phase is Phase.PAUSED and not record.served else {}
     deployment = {**found[at], "spec": {**found[at]["spec"], **paused}}
     head = child(service, service.engine, "v1", CONFIG_MAP, name(service.engine.name))
+    head = annotated(head, {MODELS: " ".join(record.models)} if record.models else {})
     return [{**head, "data": written(record)}, *found[:at], *beside, deployment, *found[at + 1 :]]
 
 

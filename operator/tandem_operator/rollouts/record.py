@@ -79,6 +79,12 @@ class Record(_Kept):
     """Whether what the spec says was given up by `undo`."""
     trial: Trial | None = None
 
+    @property
+    def models(self) -> list[str]:
+        """The sources of fetched models that pods may run: the former version's until the present one has served."""
+        versions = (self.current, None if self.served else self.previous, self.trial and self.trial.version)
+        return sorted({each.source for each in versions if each and each.source})
+
 
 def name(engine: str) -> str:
     """Return the ConfigMap's name, by that of the main engine's Deployment."""

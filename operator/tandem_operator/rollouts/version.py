@@ -30,6 +30,8 @@ class Version(BaseModel):
     upstream: dict[str, Any]
     """What the orchestrator is told of it, but where it is."""
     chat_template: str | None = None
+    source: str | None = None
+    """The source of its model, if that is fetched into a claim."""
 
     @cached_property
     def mark(self) -> str:
@@ -54,6 +56,7 @@ def wanted(service: LLMService, deployment: Manifest) -> Version:
         template=without_key(deployment["spec"]["template"]),
         upstream=facts.model_dump(mode="json", exclude_unset=True, exclude={"url"}),
         chat_template=service.spec.engine.tool_calling.inline_chat_template,
+        source=service.engine.model.source if service.engine.model.cache else None,
     )
 
 
