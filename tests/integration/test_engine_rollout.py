@@ -187,6 +187,22 @@ async def test_a_canary_goes_to_its_end(kubernetes: Kubernetes, namespace: str) 
     assert await world.look() == []
 
 
+async def test_a_candidate_may_be_another_kind_of_engine(kubernetes: Kubernetes, namespace: str) -> None:
+    world = await at_one(kubernetes, namespace, strategy="BlueGreen")
+    await world.edit(engine={"type": "sglang", "image": TWO})
+    engine, beside = await world.upstreams()
+    assert (engine.get("type", "vllm"), beside["type"]) == ("vllm", "sglang")
+    before, after = [
+        (await world.live(tier))["spec"]["template"]["spec"]["containers"][0]["args"]
+        for tier in ("engine", "engine-next")
+    ]
+    assert ("--enable-auto-tool-choice" in before, "--enable-auto-tool-choice" in after) == (True, False)
+    await world.fail("engine-next")
+    await gave_up(world, "demo-engine-next did not become ready in time")
+    (engine,) = await world.upstreams()
+    assert engine.get("type", "vllm") == "vllm"
+
+
 async def test_an_operator_may_die_after_any_write_of_a_roll_out(kubernetes: Kubernetes, namespace: str) -> None:
     world = await at_one(kubernetes, namespace, strategy="Canary")
     await kubernetes.edit(LLM_SERVICE, world.key, "demo", {"spec": {"engine": {"image": TWO}}})
