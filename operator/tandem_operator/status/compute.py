@@ -6,7 +6,7 @@ from typing import Final
 
 from tandem_contract import names
 
-from tandem_operator.api.component import CANDIDATE, INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent
+from tandem_operator.api.component import CANDIDATE, INGESTION_QUEUED_API, SERVICE_MONITOR_API, EngineComponent, Tier
 from tandem_operator.api.llmservice import LLMService
 from tandem_operator.api.status import (
     Condition,
@@ -19,7 +19,7 @@ from tandem_operator.api.status import (
 from tandem_operator.status.finding import Finding, Policy, first_finding
 from tandem_operator.status.masking import masked
 from tandem_operator.status.observed import FIELDS_CONTESTED, NAME_TAKEN, Observed
-from tandem_operator.status.rolled_out import unfinished
+from tandem_operator.status.rolled_out import is_as_the_spec_says, unfinished
 from tandem_operator.status.rolled_out import verdict as verdict_of_rollout
 from tandem_operator.status.sized import sized
 from tandem_operator.status.stored import Verdict, conditions, former_conditions, former_engine
@@ -165,7 +165,10 @@ def stalled(view: ServiceView) -> Verdict:
 
 def engines_sized(view: ServiceView) -> Verdict | None:
     """Return whether the models fit what their engines get; nothing is told of a service without accelerators."""
-    return sized(view.observed.decisions, view.observed.kv_tokens)
+    told = view.observed.kv_tokens
+    if not is_as_the_spec_says(view.observed.rollout):
+        told = {tier: tokens for tier, tokens in told.items() if tier != Tier.ENGINE}
+    return sized(view.observed.decisions, told)
 
 
 def model_ready(view: ServiceView) -> Verdict:

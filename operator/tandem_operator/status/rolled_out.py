@@ -16,8 +16,13 @@ def verdict(rollout: RolloutStatus, *, suspended: bool) -> Verdict:
     kind = ConditionType.ROLLED_OUT
     if suspended:
         return Verdict(kind, ConditionStatus.UNKNOWN, "Suspended", "nothing runs; set spec.suspend to false to go on")
-    status = ConditionStatus.TRUE if rollout.phase in _AS_THE_SPEC_SAYS else ConditionStatus.FALSE
+    status = ConditionStatus.TRUE if is_as_the_spec_says(rollout) else ConditionStatus.FALSE
     return Verdict(kind, status, rollout.phase, rollout.message)
+
+
+def is_as_the_spec_says(rollout: RolloutStatus | None) -> bool:
+    """Return whether the engine that serves is the one that is asked for."""
+    return rollout is None or rollout.phase in _AS_THE_SPEC_SAYS
 
 
 def unfinished(rollout: RolloutStatus | None) -> Finding | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tandem_operator import status
 from tandem_operator.api.llmservice import LLMService
+from tandem_operator.api.rollout import Phase, RolloutStatus, Strategy
 from tandem_operator.api.status import Load
 from tandem_operator.sizing.asked import told_shape, wanted
 from tandem_operator.sizing.decision import Decision
@@ -111,15 +112,16 @@ def test_what_each_new_pod_downloads_is_told() -> None:
     assert "downloads" not in told(service(model={"source": "pvc://models/one"}), pod())[2]
 
 
-def test_the_engines_own_figure_is_told_beside_the_estimate() -> None:
+@pytest.mark.parametrize("phase", [None, *Phase])
+def test_the_engines_own_figure_is_told_beside_the_estimate_that_was_made_for_it(phase: Phase | None) -> None:
     subject = service()
     shape = told_shape(subject.engine)
     assert shape
     estimate = plan(shape, named("H200-141GB"), wanted(subject.engine, 8))
     decision = Decision("Sized", "fits", fits=True, estimate=estimate)
     tokens = round(estimate.kv_tokens * 1.1)
-    computed = status.compute(
-        subject, Observed(NOW, decisions={"engine": decision}, kv_tokens={"engine": tokens, "other": 1})
-    )
-    sized = next(each for each in computed.conditions if each.type == "Sized")
-    assert f"has room for {tokens:,} tokens, +10 %" in sized.message
+    rollout = RolloutStatus(strategy=Strategy.BLUE_GREEN, phase=phase, message="", revision="") if phase else None
+    observed = Observed(NOW, decisions={"engine": decision}, kv_tokens={"engine": tokens, "other": 1}, rollout=rollout)
+    sized = next(each for each in status.compute(subject, observed).conditions if each.type == "Sized")
+    its = phase in (None, Phase.COMPLETE, Phase.UPDATE_PENDING)
+    assert (f"has room for {tokens:,} tokens, +10 %" in sized.message) == its
