@@ -55,6 +55,7 @@ print(*found)
 @pytest.mark.parametrize(("strategy", "times"), UPDATES.items())
 def test_updates_of_the_engine(service: Namespace, traffic: Traffic, strategy: str, times: int) -> None:
     engine = {"env": BESIDE} if strategy in ("RollingUpdate", "BlueGreen", "Canary") else {}
+    service.change("demo", {"rollout": None})  # or fields of the strategy before stay
     for number in range(times):
         change(service, f"{strategy}-{number}", engine, rollout=STRATEGIES[strategy])
         wait_for_answers(service)
