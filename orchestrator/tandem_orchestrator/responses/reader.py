@@ -37,8 +37,11 @@ class Reader:
             )
 
     async def events(self, tenant: str, response_id: str, after: int = -1) -> AsyncIterator[bytes]:
-        """Yield whole events after a number, as they come, up to the response's last one."""
-        beat = monotonic()
+        """Yield whole events after a number, as they come, up to the response's last one.
+
+        Who was told more than was kept before a server was lost gets a last one all the same.
+        """
+        beat, asked = monotonic(), after
         ended = False
         while True:
             told = await self._runs.events_after(tenant, response_id, after)
@@ -62,7 +65,9 @@ class Reader:
                 yield HEARTBEAT
             await asyncio.sleep(LOOK_SECONDS)
         if response.status == "cancelled":
-            yield _cancelled(after + 1, response)
+            yield _last(after + 1, "response.incomplete", response)
+        elif response.status == "failed" and after == asked:
+            yield _last(after + 1, "response.failed", response)
 
 
 async def with_done(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -83,9 +88,8 @@ def _error(number: int, error: GatewayError) -> bytes:
     return events.take()
 
 
-def _cancelled(number: int, response: Stored) -> bytes:
-    """Return the last event of a response that was cancelled, which nobody told."""
+def _last(number: int, kind: str, response: Stored) -> bytes:
+    """Return an event that tells how a response ended, where nobody has."""
     events = Events(number)
-    document = orjson.Fragment(response.whole())
-    events.add("response.incomplete", {"response": document})
+    events.add(kind, {"response": orjson.Fragment(response.whole())})
     return events.take()

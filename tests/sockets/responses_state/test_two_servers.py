@@ -100,6 +100,8 @@ async def test_a_server_that_is_killed(serve, url, database, elsewhere):
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert events[:-2] == reading.events[4 : 4 + len(events) - 2]
     assert events[-1]["response"]["status"] == "failed"
+    ahead = events[-1]["sequence_number"] + 50  # of what was kept, as a client may have been
+    assert await read_again(survivor, reading.id, after=ahead) == [events[-1] | {"sequence_number": ahead + 1}]
     asked = Counter(seen.body["messages"][0]["content"] for seen in engine.seen)
     assert asked == {"Hello": 1, "in the background": 2}
     assert not await query(database, "SELECT 1 FROM tandem_response_runs")
