@@ -43,7 +43,8 @@ def diagnose(kubeconfig: Path) -> None:
     """Show what a person would look at first."""
     kubectl = Kubectl(kubeconfig)
     for arguments in (
-        ("get", "llm,pods,events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"),
+        ("get", "llm,pods", "--all-namespaces"),
+        ("events", "--all-namespaces"),
         (
             "logs",
             "--namespace",
